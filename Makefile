@@ -1,6 +1,7 @@
 # Wend's build. `make` builds the binary, `make check` runs what is quick, `make help` lists the rest.
 # VARIANT=plain (default, optimised), debug, asan (ASan+UBSan), tsan, fuzz (clang, libFuzzer).
 SHELL   := /bin/bash
+comma   := ,
 VARIANT ?= plain
 B       := build/$(VARIANT)
 
@@ -29,7 +30,7 @@ CPPFLAGS := -D_GNU_SOURCE -Ilib -Isrc -Itests -I$(B)/gen
 CFLAGS   := -std=gnu17 $(WARN) $(FLAGS)
 CXXFLAGS := -std=c++17 -Wall -Wextra $(FLAGS)
 LDFLAGS  := $(FLAGS) $(if $(filter plain,$(VARIANT)),-pie -Wl$(comma)-z$(comma)relro -Wl$(comma)-z$(comma)now)
-comma    := ,
+
 LIBS     := -lmicrohttpd -lsimdjson -lcurl -lssl -lcrypto -lzstd -lxxhash -lfyaml -lsqlite3 -lre2 -lstdc++ -lm -lpthread
 
 ALL_ROOMS  := $(shell awk '!/^#/ && NF {print $$1}' ROOMS)
