@@ -13,13 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define mustuse            __attribute__((warn_unused_result))
-#define printf_like(f, a)  __attribute__((format(printf, f, a)))
-#define likely(x)          __builtin_expect(!!(x), 1)
-#define unlikely(x)        __builtin_expect(!!(x), 0)
-#define array_count(a)     (sizeof(a) / sizeof((a)[0]))
-#define min_of(a, b)       ((a) < (b) ? (a) : (b))
-#define max_of(a, b)       ((a) > (b) ? (a) : (b))
+#define mustuse           __attribute__((warn_unused_result))
+#define printf_like(f, a) __attribute__((format(printf, f, a)))
+#define likely(x)         __builtin_expect(!!(x), 1)
+#define unlikely(x)       __builtin_expect(!!(x), 0)
+#define array_count(a)    (sizeof(a) / sizeof((a)[0]))
+#define min_of(a, b)      ((a) < (b) ? (a) : (b))
+#define max_of(a, b)      ((a) > (b) ? (a) : (b))
 
 /* What a caller does next with an operating error. */
 enum status {

@@ -36,7 +36,8 @@ uint32_t hash_chance(uint64_t salt, uint64_t id)
 #if defined(__x86_64__)
 #    include <nmmintrin.h>
 
-__attribute__((target("sse4.2"))) static uint32_t crc_fast(uint32_t crc, const uint8_t *at, size_t bytes)
+__attribute__((target("sse4.2"))) static uint32_t crc_fast(uint32_t crc, const uint8_t *at,
+                                                           size_t bytes)
 {
     uint64_t sum = crc;
     while (bytes >= 8) {

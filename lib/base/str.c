@@ -79,7 +79,8 @@ bool str_to_double(struct str a, double *out)
     char text[320];
     for (size_t i = 0; i < a.len; i++) {
         char c = a.at[i];
-        bool is_fine = (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E';
+        bool is_fine =
+            (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E';
         if (!is_fine)
             return false;
     }
