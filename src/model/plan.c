@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/plan.h"
+
+const struct plan_trait *plan_trait_find(const struct plan *p, uint32_t name)
+{
+    uint32_t low = 0, high = p->trait_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (p->traits[middle].name < name)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < p->trait_count && p->traits[low].name == name ? &p->traits[low] : NULL;
+}
+
+uint16_t plan_journey_find(const struct plan *p, uint32_t name)
+{
+    for (uint32_t i = 0; i < p->journey_count; i++)
+        if (p->journeys[i].name == name)
+            return (uint16_t)i;
+    return PLAN_NO_INDEX;
+}
+
+uint16_t plan_message_find(const struct plan *p, uint32_t name)
+{
+    for (uint32_t i = 0; i < p->message_count; i++)
+        if (p->messages[i].name == name)
+            return (uint16_t)i;
+    return PLAN_NO_INDEX;
+}
+
+uint16_t plan_provider_find(const struct plan *p, uint32_t name)
+{
+    for (uint32_t i = 0; i < p->provider_count; i++)
+        if (p->providers[i].name == name)
+            return (uint16_t)i;
+    return PLAN_NO_INDEX;
+}

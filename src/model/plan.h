@@ -1,0 +1,398 @@
+/* plan.h - a programme, compiled: read-only, shared, one piece of memory. What moves (profiles,
+ * instances, intents) is small and points in here by number.
+ *
+ * src/programme builds a plan from a folder of files; the engine only reads it. Everything is found
+ * by index or by one array lookup: nothing here is searched per event.
+ *
+ *     plan ── events[]   by event name: who enters, which holds open and close, which history is kept
+ *          ── journeys[] ── steps[]   flat; `next` and targets are step numbers, PLAN_END = the end
+ *          ── messages[] ── fields[]  what the templates read, frozen when an attempt is granted
+ *          ── categories[], groups[], caps[], windows[], holds[], providers[], traits[]
+ *          ── bindings[]  what did(), count(), sent() ... in expressions refer to
+ *
+ * Names are numbers of model/names.h, which are the same in every version of a programme; indices are
+ * good within one plan only.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/value.h"
+#include "model/record.h"
+#include "model/terms.h"
+
+struct expr;             /* expr/expr.h */
+struct zoneset;          /* when/zone.h */
+struct channel_template; /* channel/channel.h: how a message is rendered; opaque to the engine */
+
+#define PLAN_END            UINT16_MAX /* step number: the journey is over */
+#define PLAN_NO_INDEX       UINT16_MAX /* no group, no category, ... */
+#define PLAN_JOURNEYS_MAX   4096
+#define PLAN_STEPS_MAX      1024 /* in one journey */
+#define PLAN_MESSAGES_MAX   8192
+#define PLAN_CATEGORIES_MAX 64
+#define PLAN_GROUPS_MAX     64
+#define PLAN_CAPS_MAX       64
+#define PLAN_HOLDS_MAX      32
+#define PLAN_WINDOWS_MAX    32
+#define PLAN_PROVIDERS_MAX  32
+#define PLAN_CHANNELS_MAX   8   /* channels that one send may try in turn */
+#define PLAN_FIELDS_MAX     128 /* that one message's templates read */
+#define PLAN_HISTORY_MAX    256 /* events of one name remembered per profile */
+
+/* ---- what expressions and templates may read --------------------------------------------------- */
+
+/* A slot says where a value comes from: space in the top 4 bits, a name in the others. */
+enum slot_space {
+    SLOT_EVENT = 1, /* event.PATH: the event being applied (absent where there is none) */
+    SLOT_ENTRY,     /* entry.PATH: the event with which the instance began */
+    SLOT_TRAIT,     /* traits.PATH (person.PATH in templates): the profile's traits */
+    SLOT_META,      /* enum slot_meta */
+};
+
+enum slot_meta {
+    META_PERSON_ID = 1, /* the user id, or the anonymous id */
+    META_JOURNEY,       /* the journey's name */
+    META_MESSAGE,       /* the message's name */
+    META_ATTEMPT_ID,    /* the idempotency key of the attempt, as text */
+    META_EVENT_NAME,    /* event.name: the event's own name */
+};
+
+#define SLOT(space, name) (((uint32_t)(space) << 28) | (name))
+#define SLOT_SPACE(slot)  ((enum slot_space)((slot) >> 28))
+#define SLOT_NAME(slot)   ((slot)&0x0fffffffu)
+
+/* What a function call in an expression refers to (its literal arguments, resolved). */
+enum binding_kind {
+    BINDING_DID,   /* did("E", "3d"): bool. Window 0 = ever */
+    BINDING_COUNT, /* count("E", "3d"): int, "at least" when saturated */
+    BINDING_IDLE, /* idle("E", "3d"): bool, no such event since the later of 3d ago and first seen */
+    BINDING_SINCE,      /* since("E"): duration since the last one, or since first seen */
+    BINDING_SENT,       /* sent("message", "7d"): bool: accepted, in doubt or ghost */
+    BINDING_ENGAGED,    /* engaged("message"): bool: human open, click or conversion */
+    BINDING_CLICKED,    /* clicked("message"): bool */
+    BINDING_IN_JOURNEY, /* in_journey("welcome"): bool */
+    BINDING_CONSENT,    /* consent("email"): bool: marketing agreed on that channel */
+    BINDING_BUCKET,     /* bucket("salt"): int 0..9999, sticky per person */
+};
+
+struct plan_binding {
+    uint8_t kind;      /* enum binding_kind */
+    uint8_t channel;   /* CONSENT */
+    uint32_t name;     /* event, message or journey */
+    int64_t window_ms; /* 0 = all time */
+    uint64_t salt;     /* BUCKET */
+};
+
+/* A compiled expression with what wakes it: one bit per name it reads (event names of bindings,
+ * traits, messages), folded to 64 by plan_wake_bit(). Nothing it reads has changed while
+ * (wake & changed) == 0 and its `until` has not come. NULL code = always true. */
+struct plan_expr {
+    const struct expr *code;
+    uint64_t wake;
+    struct str text; /* as written, for `why` */
+};
+
+static inline uint64_t plan_wake_bit(uint32_t name)
+{
+    return UINT64_C(1) << ((name * UINT32_C(2654435761)) >> 26);
+}
+
+/* ---- journeys ---------------------------------------------------------------------------------- */
+
+enum step_kind {
+    STEP_SEND = 1,
+    STEP_WAIT,
+    STEP_BRANCH,
+    STEP_SPLIT,
+    STEP_SET,
+    STEP_EXIT,
+    STEP_GOAL,
+};
+
+struct plan_listen {
+    uint32_t event; /* name */
+    struct plan_expr when;
+};
+
+struct plan_arm {
+    struct plan_expr when; /* branch */
+    uint32_t name;         /* split */
+    uint32_t weight;       /* split */
+    uint16_t target;       /* first step of the arm */
+};
+
+struct plan_send {
+    uint16_t message; /* index */
+    uint8_t channel_count;
+    uint8_t channels[PLAN_CHANNELS_MAX]; /* enum channel, in the order in which they are tried */
+    bool goes_on;                        /* go_on: the instance does not wait for it to settle */
+    uint16_t if_not_sent;                /* step, or PLAN_NO_INDEX = go on as if sent */
+    int64_t valid_for_ms;                /* 0 = the message's */
+};
+
+struct plan_wait {
+    int64_t for_ms;    /* -1 = no fixed time (until something happens) */
+    uint32_t for_days; /* calendar days in the person's zone, instead of for_ms; 0 = none */
+    uint32_t until_count;
+    const struct plan_listen *until; /* any of these events ends the wait */
+    struct plan_expr until_if;       /* or this condition (code NULL = none) */
+    uint16_t on_timeout;  /* step when for_ms runs out with `until` given; PLAN_NO_INDEX = next */
+    uint32_t reset_by;    /* event that starts the time again; NAME_NONE = none */
+    bool refreshes_entry; /* the resetting event replaces entry.* */
+    int64_t at_most_ms;   /* bound on resets, from the wait's start; 0 = none */
+    uint16_t
+        engaged_message; /* `unless: engaged`: ends when the person engages with this message */
+};
+
+struct plan_branch {
+    uint32_t arm_count;
+    const struct plan_arm *arms; /* the first whose `when` is true; else `next` */
+};
+
+struct plan_split {
+    uint64_t salt;
+    uint32_t name; /* of the split: results name it */
+    uint32_t weight_total;
+    uint32_t arm_count;
+    const struct plan_arm *arms;
+};
+
+struct plan_set {
+    uint32_t trait;
+    struct plan_expr to;
+};
+
+struct plan_step {
+    uint8_t kind;  /* enum step_kind */
+    uint16_t next; /* step number or PLAN_END */
+    uint32_t id;   /* name, unique in the journey: given by `id:` or made from kind and place */
+    uint32_t line; /* in the journey's file */
+    union {
+        struct plan_send send;
+        struct plan_wait wait;
+        struct plan_branch branch;
+        struct plan_split split;
+        struct plan_set set;
+    };
+};
+
+enum again_kind {
+    AGAIN_NEVER,  /* once per scope, ever */
+    AGAIN_AFTER,  /* after_ms since the start or end of the last one */
+    AGAIN_ALWAYS, /* as soon as none is live (or more at once, if allowed) */
+};
+
+enum at_once_then {
+    AT_ONCE_IGNORE,  /* the new entry is refused, counted */
+    AT_ONCE_RESTART, /* the live instance ends `replaced` and a new one begins */
+};
+
+struct plan_goal {
+    uint32_t event; /* NAME_NONE = the journey has none */
+    struct plan_expr when;
+    int64_t
+        within_ms; /* conversions count this long after entry, also after the end; 0 = while live */
+    bool stays;    /* then: stay */
+};
+
+struct plan_journey {
+    uint32_t name;
+    struct str owner;
+    uint16_t group;   /* index, or PLAN_NO_INDEX: after all groups */
+    int32_t priority; /* higher first; default 0 */
+    uint64_t hash;    /* of its definition: equal = the same version */
+    uint64_t salt;    /* of its own holdout */
+    uint32_t holdout; /* of 10,000 */
+
+    uint32_t entry_count;
+    const struct plan_listen *entries; /* events that enter */
+    uint32_t key;       /* property path that names the instance; NAME_NONE = one per person */
+    uint8_t again;      /* enum again_kind */
+    bool again_of_end;  /* counted from the end of the last one; else from its start */
+    bool again_per_key; /* else per person */
+    int64_t again_ms;
+    uint32_t at_once_max; /* live instances (per person, or per key) */
+    bool at_once_per_key;
+    uint8_t at_once_then; /* enum at_once_then */
+    int64_t max_lateness_ms;
+
+    uint32_t kept_count;
+    const uint32_t *kept; /* property paths of the entering event that entry.* or templates read */
+
+    struct plan_goal goal;
+    uint32_t exit_count;
+    const struct plan_listen *exits; /* event (NAME_NONE = a bare condition) and `when` */
+    struct plan_expr require;
+
+    uint32_t step_count;
+    const struct plan_step *steps;
+    uint64_t event_wake; /* plan_wake_bit of every event that a live instance may listen to */
+};
+
+/* ---- messages ---------------------------------------------------------------------------------- */
+
+struct plan_message {
+    uint32_t name;
+    uint16_t category; /* index */
+    uint32_t
+        content_key; /* name: the same content whatever the channel; its own name if not given */
+    uint32_t topic;  /* NAME_NONE = the category's */
+    int64_t valid_for_ms; /* how long it may wait; from the category or lane if not given */
+    int64_t settle_ms;    /* how long it waits so that rivals of one moment compete */
+    int32_t priority;     /* the category's unless given */
+    struct plan_expr only_if;
+    uint32_t channel_mask; /* bit per enum channel that it has content for */
+    uint32_t field_count;
+    const uint32_t *fields; /* slots that its templates read; an action carries their values */
+    const struct channel_template *templates[CHANNEL_END];
+    uint16_t providers[CHANNEL_END]; /* index into providers, or PLAN_NO_INDEX */
+};
+
+/* ---- the desk's rules -------------------------------------------------------------------------- */
+
+struct plan_category {
+    uint32_t name;
+    uint8_t lane; /* enum lane */
+    int32_t priority;
+    int64_t valid_for_ms;
+    int64_t settle_ms;
+    uint32_t purpose; /* name; NAME_MARKETING for marketing unless given */
+    uint32_t topic;   /* name; NAME_NONE = all */
+};
+
+struct plan_group {
+    uint32_t name;    /* index = precedence inside a lane: lower first */
+    uint64_t pauses;  /* bit per group index */
+    uint32_t at_most; /* live instances of the group per person; 0 = no limit */
+};
+
+enum cap_kind {
+    CAP_SLIDING, /* at most `limit` in any window_ms */
+    CAP_DAY,     /* at most `limit` in a calendar day of the person's zone */
+    CAP_WEEK,    /* ... in a calendar week, Monday first */
+    CAP_GAP,     /* at least window_ms between two */
+};
+
+struct plan_cap {
+    uint8_t kind; /* enum cap_kind */
+    uint32_t limit;
+    int64_t window_ms;
+    uint32_t channels;   /* bit per channel that it matches; 0 = all together */
+    uint64_t categories; /* bit per category index; 0 = every one whose lane obeys caps */
+    uint64_t groups;     /* bit per group index; 0 = all */
+    uint16_t journey;    /* index, or PLAN_NO_INDEX = all */
+    uint64_t after;      /* CAP_GAP: categories that it also counts (min_gap: {after: ...}) */
+    struct str text;     /* as written, for `why` and `check` */
+};
+
+struct plan_window {
+    uint32_t from_minute;  /* of the local day; quiet from here ... */
+    uint32_t until_minute; /* ... to before here; may be less than from: over midnight */
+    uint8_t weekdays;      /* bit 0 = Monday; 0 = every day */
+    uint32_t channels;     /* 0 = all */
+    uint64_t categories;   /* 0 = every one whose lane obeys windows */
+    struct str text;
+};
+
+struct plan_hold {
+    uint32_t name;
+    uint32_t from;       /* event name */
+    uint32_t until;      /* event name */
+    uint32_t key;        /* property path that pairs them; NAME_NONE = none */
+    uint64_t categories; /* bit per category; 0 = every one whose lane obeys holds */
+    int64_t linger_ms;
+    int64_t at_most_ms; /* 0 = no bound */
+    bool freezes;       /* waits: freeze */
+    bool drops;         /* an intent under it ends `held` instead of waiting */
+};
+
+struct plan_setting {
+    struct str key;
+    struct str value;
+};
+
+struct plan_provider {
+    uint32_t name;
+    struct str kind; /* "smtp", "webhook": channel/channels.def */
+    uint8_t channel; /* enum channel that it carries */
+    uint32_t slots;  /* connections, hence attempts in flight at once */
+    uint32_t setting_count;
+    const struct plan_setting
+        *settings; /* secrets appear as ${ENV:NAME} or ${FILE:path}, unresolved */
+};
+
+struct plan_trait {
+    uint32_t name;
+    uint8_t type;         /* enum value_type: TEXT, INT, DOUBLE, BOOL, TIME */
+    bool is_public;       /* strings of it may stand in the clear part of records */
+    struct value missing; /* default; VALUE_NONE = none */
+};
+
+/* What an event name means to this programme. */
+struct plan_event {
+    uint32_t name;
+    uint32_t entry_count;
+    const uint16_t *entries; /* journeys that it may enter, in order of index */
+    uint64_t holds_from;     /* bit per hold that it opens */
+    uint64_t holds_until;    /* bit per hold that it closes */
+    uint16_t history;        /* how many of it are remembered per profile; 0 = none */
+    uint64_t bit;            /* plan_wake_bit(name) if anything reads it, else 0 */
+};
+
+struct plan {
+    struct arena arena; /* holds everything below */
+    struct str name;
+    char hash[65]; /* hex content hash of the folder and the zone data: what `activate` names */
+    uint16_t zone; /* default zone, index in zones */
+    const struct zoneset *zones; /* owned by the plan */
+
+    uint32_t trait_count;
+    const struct plan_trait *traits; /* by ascending name */
+    uint32_t category_count;
+    const struct plan_category *categories;
+    uint32_t group_count;
+    const struct plan_group *groups;
+    uint32_t cap_count;
+    const struct plan_cap *caps;
+    uint32_t window_count;
+    const struct plan_window *windows; /* quiet hours */
+    uint32_t hold_count;
+    const struct plan_hold *holds;
+    uint32_t holdout; /* of 10,000 */
+    uint64_t holdout_salt;
+    struct str holdout_text;
+
+    uint32_t journey_count;
+    const struct plan_journey *journeys;
+    uint32_t message_count;
+    const struct plan_message *messages;
+    uint32_t provider_count;
+    const struct plan_provider *providers;
+    uint32_t binding_count;
+    const struct plan_binding *bindings;
+
+    uint32_t event_count;
+    const struct plan_event *events;
+    uint32_t event_index_count;  /* names below this number may have an entry in event_index */
+    const uint16_t *event_index; /* by name: index in events, or PLAN_NO_INDEX */
+
+    int64_t ledger_ms; /* how long a sent message matters to any cap or sent() */
+};
+
+/* What the event means here, or NULL if nothing reads it. One array access. */
+static inline const struct plan_event *plan_event_find(const struct plan *p, uint32_t name)
+{
+    if (name >= p->event_index_count || p->event_index[name] == PLAN_NO_INDEX)
+        return NULL;
+    return &p->events[p->event_index[name]];
+}
+
+/* The declared trait, or NULL. */
+const struct plan_trait *plan_trait_find(const struct plan *p, uint32_t name);
+
+/* By name: the index, or PLAN_NO_INDEX. For cold paths. */
+uint16_t plan_journey_find(const struct plan *p, uint32_t name);
+uint16_t plan_message_find(const struct plan *p, uint32_t name);
+uint16_t plan_provider_find(const struct plan *p, uint32_t name);

@@ -1,0 +1,53 @@
+/* result.h - what a batch changed, as rows: the engine's own account, written with the next commit
+ * as the result block of the batch. Recovery re-executes and compares; history, reports and `why`
+ * fold over these rows. Ids and numbers only, no personal data.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "model/terms.h"
+
+enum result_kind {
+    RESULT_NONE = 0,
+#define RESULT(symbol, name, doc) RESULT_##symbol,
+#include "model/results.def"
+#undef RESULT
+    RESULT_KIND_END,
+};
+
+/* Why an entry was refused. Numbers are written to disk: append only. */
+enum refusal {
+    REFUSAL_AGAIN = 1, /* re-entry policy: never, or too soon */
+    REFUSAL_AT_ONCE,   /* enough instances are live */
+    REFUSAL_LATE,      /* the event is older than max_lateness */
+    REFUSAL_CONSUMED,  /* a live instance with the same key used the event */
+    REFUSAL_HISTORY,   /* imported history fires no journey */
+    REFUSAL_LIMIT,     /* too many live instances in one profile */
+    REFUSAL_REQUIRE,   /* `require` does not hold */
+    REFUSAL_ERROR,     /* the entry condition failed to evaluate */
+    REFUSAL_GROUP,     /* at_most of its group */
+    REFUSAL_END,
+};
+
+struct result {
+    uint8_t kind; /* enum result_kind; the others as results.def says */
+    uint8_t how;
+    uint16_t step;
+    uint32_t journey; /* name, or 0 */
+    uint32_t message; /* name, or 0 */
+    uint64_t profile;
+    uint64_t id;
+    int64_t at_ms; /* when it happened: due_ms for timers, else the record's engine time */
+    int64_t number;
+};
+
+/* Appends `count` rows to `out` as bytes (times relative to now_ms). */
+void results_write(const struct result *rows, uint32_t count, int64_t now_ms, struct buf *out);
+
+/* Takes the next row off the front of the cursor; false at the end or on damage (c->is_bad). */
+bool results_read(struct cursor *c, int64_t now_ms, struct result *out) mustuse;
+
+const char *result_name(enum result_kind kind);
+const char *refusal_name(enum refusal refusal);
