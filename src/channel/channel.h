@@ -1,0 +1,219 @@
+/* channel.h - a channel turns a granted attempt into bytes and hands them to a provider.
+ *
+ *     a message's folder              a provider's file
+ *          │ channel_compile()             │ channel_provider_new()
+ *          ▼                               ▼
+ *     struct channel_template         struct channel_provider ── channel_connection_new() per slot
+ *          │                               │                          │
+ *          └──── channel_render() ─────────┘                          │
+ *                     │ struct channel_payload                        │
+ *                     └──────────────── channel_send() ───────────────┘
+ *                                             │ struct transmission
+ *                                             ▼
+ *                                          the outbox
+ *
+ * A channel is one `const struct channel`: tables that describe it (they give the checker, the
+ * reference and the forms) and a few functions. It never retries and never decides: it says what came
+ * of one try.
+ *
+ * Templates and providers are read-only after they are made and may be used by many threads at once;
+ * a connection is used by one thread at a time.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/fault.h"
+#include "base/str.h"
+#include "base/value.h"
+#include "model/transmission.h"
+
+#define CHANNEL_PARTS_MAX    16
+#define CHANNEL_SETTINGS_MAX 32
+#define CHANNEL_SLOTS_MAX    256
+#define CHANNEL_ID_BYTES_MAX 64
+
+/* --- what a channel is ------------------------------------------------------------------------ */
+
+enum channel_setting_kind {
+    CHANNEL_TEXT,
+    CHANNEL_URL,
+    CHANNEL_ADDRESS,  /* an e-mail address, perhaps with a name before it */
+    CHANNEL_SECRET,   /* env:NAME or file:PATH; never the secret itself */
+    CHANNEL_INTEGER,  /* least .. most */
+    CHANNEL_DURATION, /* "15s", "500ms", "2m", "1h"; least .. most in ms */
+    CHANNEL_CHOICE,   /* one of `choices`, separated by | */
+    CHANNEL_FLAG,     /* true or false */
+};
+
+/* A line of a provider's file. */
+struct channel_setting {
+    const char *name;
+    enum channel_setting_kind kind;
+    bool is_required;
+    const char *standard; /* what holds where it is not given; NULL = absent */
+    const char *choices;
+    int64_t least;
+    int64_t most;
+    const char *doc;
+};
+
+enum channel_escape {
+    CHANNEL_ESCAPE_NONE = 0, /* plain text */
+    CHANNEL_ESCAPE_HTML,
+    CHANNEL_ESCAPE_JSON,
+    CHANNEL_ESCAPE_HEADER, /* a line of text: what it says must not contain a line break */
+};
+
+/* A part of a message: a key of message.yaml or a file beside it. */
+struct channel_part {
+    const char *name; /* "subject", "html" */
+    const char *file; /* "email.html.liquid"; NULL = a key of message.yaml */
+    enum channel_escape escape;
+    const char *doc;
+};
+
+struct channel;
+struct channel_template;   /* one message on one channel, compiled */
+struct channel_provider;   /* one provider's settings, checked */
+struct channel_connection; /* one slot: a connection that is kept between messages */
+struct liquid;
+
+/* What goes over the wire. Zeroed = empty; channel_payload_init() before first use. */
+struct channel_payload {
+    struct buf bytes;     /* the message as the provider gets it */
+    struct buf text;      /* what the fields below point into */
+    struct str from;      /* envelope sender */
+    struct str to;        /* envelope recipient, or the endpoint */
+    struct str subject;   /* e-mail: the subject as rendered, for logs and previews */
+    struct str id;        /* the attempt's id */
+    int64_t sent_at_ms;   /* the time that the signature names */
+    struct arena scratch; /* rendering's working memory */
+};
+
+/* One granted attempt, as the server hands it in. */
+struct channel_message {
+    const struct channel_template *message;
+    struct str id;       /* the attempt's id: letters, digits, - and _; the same in each retry */
+    struct str to;       /* the person's address on this channel; a webhook has none */
+    struct str to_name;  /* may be empty */
+    struct value fields; /* a map: what templates read, frozen at the grant */
+    struct str unsubscribe_url; /* one-click URL; empty = none */
+    struct str unsubscribe_mailto;
+    int64_t at_ms; /* the grant's time: `Date`, and `now` of the template */
+};
+
+struct channel {
+    const char *name;
+    const char *doc;
+    const struct channel_part *parts;       /* ends with a NULL name */
+    const struct channel_setting *settings; /* ends with a NULL name */
+    const int64_t *retry_delays_ms; /* a fixed plan of retries; NULL = exponential back-off */
+    size_t retry_delays_count;
+
+    /* Has this message what the channel needs? FIX_INPUT with a fault. */
+    enum status (*message_check)(const struct channel_template *t, struct fault *f);
+    /* Do these settings go together? FIX_INPUT with a fault. */
+    enum status (*provider_check)(const struct channel_provider *p, struct fault *f);
+    enum status (*render)(const struct channel_provider *p, const struct channel_message *m,
+                          struct channel_payload *out, struct fault *f);
+    void *(*connection_new)(const struct channel_provider *p);
+    void (*connection_free)(void *connection);
+    /* Closes what has been idle too long; politely. */
+    void (*connection_rest)(void *connection);
+    void (*send)(void *connection, const struct channel_payload *payload, int64_t now_ms,
+                 struct transmission *out);
+};
+
+/* The channel with that name, or NULL. */
+const struct channel *channel_find(struct str name);
+
+/* All of them, in the order of channels.def; *count says how many. */
+const struct channel *const *channel_list(size_t *count);
+
+/* Once per process, before any connection is made, while there is one thread; and at the end. */
+void channel_global_init(void);
+void channel_global_fini(void);
+
+/* --- messages --------------------------------------------------------------------------------- */
+
+/* A part as it was found: its text, and where, for error messages. */
+struct channel_source {
+    struct str name; /* a name of channel->parts */
+    struct str text;
+    struct str file;
+    uint32_t line; /* where `text` begins in `file`; 0 = 1 */
+};
+
+/* Compiles the parts of one message for one channel; everything lives in `plan`, into which the
+ * sources are copied. FIX_INPUT with file, line and column: an unknown part, a part given twice, a
+ * template that does not compile, or a message that lacks what the channel needs. */
+enum status channel_compile(const struct channel *c, const struct channel_source *sources,
+                            size_t count, struct arena *plan, const struct channel_template **out,
+                            struct fault *f) mustuse;
+
+/* Which of a message's parts is there? */
+bool channel_template_has(const struct channel_template *t, const char *part);
+
+/* What the templates of this message read ("traits.first_name"), without duplicates, in the order of
+ * first reading: the fields that a grant freezes. The strings live as long as the template. */
+const struct str *channel_template_fields(const struct channel_template *t, size_t *count);
+
+/* --- providers -------------------------------------------------------------------------------- */
+
+struct channel_option {
+    struct str name;
+    struct str value;
+    uint32_t line; /* in the provider's file; 0 = unknown */
+};
+
+/* Checks a provider's options without looking at secrets: for `wend check`. */
+enum status channel_options_check(const struct channel *c, const struct channel_option *options,
+                                  size_t count, struct fault *f) mustuse;
+
+/* Makes a provider from its options, reading its secrets. The caller owns *out; `name` and the
+ * options are copied. FIX_INPUT: the fault names the option; GIVE_UP: a secret cannot be read. */
+enum status channel_provider_new(const struct channel *c, struct str name,
+                                 const struct channel_option *options, size_t count,
+                                 struct channel_provider **out, struct fault *f) mustuse;
+void channel_provider_free(struct channel_provider *p);
+
+const struct channel *channel_provider_channel(const struct channel_provider *p);
+struct str channel_provider_name(const struct channel_provider *p);
+uint32_t channel_provider_slots(const struct channel_provider *p);
+
+/* A setting as text, integer (durations in ms, flags 0 or 1). Requires the channel to have it; text is
+ * empty and integer 0 where it is absent. */
+struct str channel_provider_text(const struct channel_provider *p, const char *setting);
+int64_t channel_provider_integer(const struct channel_provider *p, const char *setting);
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+void channel_payload_init(struct channel_payload *out);
+void channel_payload_fini(struct channel_payload *out);
+
+/* Renders `m` for the provider into `out`, which may be used again and again. FIX_INPUT with a fault:
+ * the template aborted, a body passes its limit, or what came out is no valid message. */
+enum status channel_render(const struct channel_provider *p, const struct channel_message *m,
+                           struct channel_payload *out, struct fault *f) mustuse;
+
+/* One slot of the provider, not connected yet. The caller owns it. */
+struct channel_connection *channel_connection_new(const struct channel_provider *p);
+
+/* Says goodbye to the provider and closes; NULL is fine. */
+void channel_connection_free(struct channel_connection *c);
+
+/* Nothing has been sent for a while: closes the connection, which is made anew when needed. */
+void channel_connection_rest(struct channel_connection *c);
+
+/* Asks a send that is running in another thread to end soon: it then answers UNREACHABLE or IN_DOUBT.
+ * The only call that another thread may make. Stays in force. */
+void channel_connection_abort(struct channel_connection *c);
+
+/* Hands the payload to the provider and says what came of it; blocks until then, at most for the
+ * provider's timeouts. `now_ms` is the time that a signature names. */
+void channel_send(struct channel_connection *c, const struct channel_payload *payload,
+                  int64_t now_ms, struct transmission *out);
