@@ -1,4 +1,4 @@
-/* channel.h - a channel turns a granted attempt into bytes and hands them to a provider.
+/* channel.h - a granted attempt becomes bytes and is handed to a provider.
  *
  *     a message's folder              a provider's file
  *          │ channel_compile()             │ channel_provider_new()
@@ -12,9 +12,13 @@
  *                                             ▼
  *                                          the outbox
  *
- * A channel is one `const struct channel`: tables that describe it (they give the checker, the
- * reference and the forms) and a few functions. It never retries and never decides: it says what came
- * of one try.
+ * Two things that one easily takes for one. A *channel* is how a person is reached (model/terms.h:
+ * e-mail, sms, ...): it fixes what a message consists of, its *parts*. A *kind of provider* is how
+ * bytes travel (channels.def: smtp, webhook); each kind is one `const struct channel_kind`: a table of
+ * settings, which gives the checker, the reference and the forms, and a few functions. SMTP carries
+ * e-mail; a webhook carries any channel.
+ *
+ * Nothing here retries or decides: it says what came of one try.
  *
  * Templates and providers are read-only after they are made and may be used by many threads at once;
  * a connection is used by one thread at a time.
@@ -29,27 +33,28 @@
 #include "base/fault.h"
 #include "base/str.h"
 #include "base/value.h"
+#include "model/terms.h"
 #include "model/transmission.h"
 
-#define CHANNEL_PARTS_MAX    16
+#define CHANNEL_PARTS_MAX    8
 #define CHANNEL_SETTINGS_MAX 32
 #define CHANNEL_SLOTS_MAX    256
 #define CHANNEL_ID_BYTES_MAX 64
 
-/* --- what a channel is ------------------------------------------------------------------------ */
+/* --- kinds of providers ----------------------------------------------------------------------- */
 
 enum channel_setting_kind {
-    CHANNEL_TEXT,
-    CHANNEL_URL,
-    CHANNEL_ADDRESS,  /* an e-mail address, perhaps with a name before it */
-    CHANNEL_SECRET,   /* env:NAME or file:PATH; never the secret itself */
-    CHANNEL_INTEGER,  /* least .. most */
-    CHANNEL_DURATION, /* "15s", "500ms", "2m", "1h"; least .. most in ms */
-    CHANNEL_CHOICE,   /* one of `choices`, separated by | */
-    CHANNEL_FLAG,     /* true or false */
+    CHANNEL_SETTING_TEXT,
+    CHANNEL_SETTING_URL,
+    CHANNEL_SETTING_MAILBOX,  /* an e-mail address, perhaps with a name before it */
+    CHANNEL_SETTING_SECRET,   /* ${ENV:NAME} or ${FILE:path}, never the secret itself */
+    CHANNEL_SETTING_INTEGER,  /* least .. most */
+    CHANNEL_SETTING_DURATION, /* "500ms", "15s", "2m", "1h"; least .. most in ms */
+    CHANNEL_SETTING_CHOICE,   /* one of `choices`, which are separated by | */
+    CHANNEL_SETTING_FLAG,     /* true or false */
 };
 
-/* A line of a provider's file. */
+/* A line of a provider's file. Any value may be given as ${ENV:NAME} or ${FILE:path}. */
 struct channel_setting {
     const char *name;
     enum channel_setting_kind kind;
@@ -61,78 +66,41 @@ struct channel_setting {
     const char *doc;
 };
 
-enum channel_escape {
-    CHANNEL_ESCAPE_NONE = 0, /* plain text */
-    CHANNEL_ESCAPE_HTML,
-    CHANNEL_ESCAPE_JSON,
-    CHANNEL_ESCAPE_HEADER, /* a line of text: what it says must not contain a line break */
-};
-
-/* A part of a message: a key of message.yaml or a file beside it. */
-struct channel_part {
-    const char *name; /* "subject", "html" */
-    const char *file; /* "email.html.liquid"; NULL = a key of message.yaml */
-    enum channel_escape escape;
-    const char *doc;
-};
-
-struct channel;
+struct channel_message;    /* one granted attempt */
+struct channel_payload;    /* what goes over the wire */
 struct channel_template;   /* one message on one channel, compiled */
 struct channel_provider;   /* one provider's settings, checked */
 struct channel_connection; /* one slot: a connection that is kept between messages */
-struct liquid;
 
-/* What goes over the wire. Zeroed = empty; channel_payload_init() before first use. */
-struct channel_payload {
-    struct buf bytes;     /* the message as the provider gets it */
-    struct buf text;      /* what the fields below point into */
-    struct str from;      /* envelope sender */
-    struct str to;        /* envelope recipient, or the endpoint */
-    struct str subject;   /* e-mail: the subject as rendered, for logs and previews */
-    struct str id;        /* the attempt's id */
-    int64_t sent_at_ms;   /* the time that the signature names */
-    struct arena scratch; /* rendering's working memory */
-};
-
-/* One granted attempt, as the server hands it in. */
-struct channel_message {
-    const struct channel_template *message;
-    struct str id;       /* the attempt's id: letters, digits, - and _; the same in each retry */
-    struct str to;       /* the person's address on this channel; a webhook has none */
-    struct str to_name;  /* may be empty */
-    struct value fields; /* a map: what templates read, frozen at the grant */
-    struct str unsubscribe_url; /* one-click URL; empty = none */
-    struct str unsubscribe_mailto;
-    int64_t at_ms; /* the grant's time: `Date`, and `now` of the template */
-};
-
-struct channel {
+struct channel_kind {
     const char *name;
     const char *doc;
-    const struct channel_part *parts;       /* ends with a NULL name */
-    const struct channel_setting *settings; /* ends with a NULL name */
+    uint32_t channels; /* bit per enum channel that it can carry */
+    const struct channel_setting
+        *settings;                  /* ends with a NULL name; channel.c adds the common ones */
     const int64_t *retry_delays_ms; /* a fixed plan of retries; NULL = exponential back-off */
-    size_t retry_delays_count;
+    uint32_t retry_delays_count;
 
-    /* Has this message what the channel needs? FIX_INPUT with a fault. */
-    enum status (*message_check)(const struct channel_template *t, struct fault *f);
     /* Do these settings go together? FIX_INPUT with a fault. */
     enum status (*provider_check)(const struct channel_provider *p, struct fault *f);
-    enum status (*render)(const struct channel_provider *p, const struct channel_message *m,
-                          struct channel_payload *out, struct fault *f);
-    void *(*connection_new)(const struct channel_provider *p);
+    /* Puts the rendered parts together: out->bytes and the envelope. */
+    enum status (*assemble)(const struct channel_provider *p, const struct channel_message *m,
+                            const struct str *parts, struct channel_payload *out, struct fault *f);
+    void *(*connection_new)(const struct channel_provider *p, const volatile bool *is_aborted);
     void (*connection_free)(void *connection);
-    /* Closes what has been idle too long; politely. */
     void (*connection_rest)(void *connection);
     void (*send)(void *connection, const struct channel_payload *payload, int64_t now_ms,
                  struct transmission *out);
 };
 
-/* The channel with that name, or NULL. */
-const struct channel *channel_find(struct str name);
+/* The kind of that name, or NULL. */
+const struct channel_kind *channel_kind_find(struct str name);
 
-/* All of them, in the order of channels.def; *count says how many. */
-const struct channel *const *channel_list(size_t *count);
+/* All of them, in the order of channels.def. */
+const struct channel_kind *const *channel_kinds(size_t *count);
+
+/* The settings that every kind has besides its own: slots. Ends with a NULL name. */
+const struct channel_setting *channel_settings_common(void);
 
 /* Once per process, before any connection is made, while there is one thread; and at the end. */
 void channel_global_init(void);
@@ -140,9 +108,28 @@ void channel_global_fini(void);
 
 /* --- messages --------------------------------------------------------------------------------- */
 
+enum channel_escape {
+    CHANNEL_ESCAPE_NONE = 0, /* plain text */
+    CHANNEL_ESCAPE_HTML,
+    CHANNEL_ESCAPE_JSON,
+    CHANNEL_ESCAPE_HEADER, /* one line of text: a line break in it is refused when it is rendered */
+};
+
+/* A part of a message: a key of message.yaml, or a file beside it. */
+struct channel_part {
+    const char *name; /* "subject", "html" */
+    const char *file; /* "email.html.liquid"; NULL = a key of message.yaml */
+    enum channel_escape escape;
+    bool is_required;
+    const char *doc;
+};
+
+/* What a message on this channel may consist of; at most CHANNEL_PARTS_MAX. */
+const struct channel_part *channel_parts(enum channel channel, size_t *count);
+
 /* A part as it was found: its text, and where, for error messages. */
 struct channel_source {
-    struct str name; /* a name of channel->parts */
+    struct str name; /* a name of channel_parts() */
     struct str text;
     struct str file;
     uint32_t line; /* where `text` begins in `file`; 0 = 1 */
@@ -151,7 +138,7 @@ struct channel_source {
 /* Compiles the parts of one message for one channel; everything lives in `plan`, into which the
  * sources are copied. FIX_INPUT with file, line and column: an unknown part, a part given twice, a
  * template that does not compile, or a message that lacks what the channel needs. */
-enum status channel_compile(const struct channel *c, const struct channel_source *sources,
+enum status channel_compile(enum channel channel, const struct channel_source *sources,
                             size_t count, struct arena *plan, const struct channel_template **out,
                             struct fault *f) mustuse;
 
@@ -171,17 +158,20 @@ struct channel_option {
 };
 
 /* Checks a provider's options without looking at secrets: for `wend check`. */
-enum status channel_options_check(const struct channel *c, const struct channel_option *options,
-                                  size_t count, struct fault *f) mustuse;
+enum status channel_options_check(const struct channel_kind *kind,
+                                  const struct channel_option *options, size_t count,
+                                  struct fault *f) mustuse;
 
 /* Makes a provider from its options, reading its secrets. The caller owns *out; `name` and the
  * options are copied. FIX_INPUT: the fault names the option; GIVE_UP: a secret cannot be read. */
-enum status channel_provider_new(const struct channel *c, struct str name,
-                                 const struct channel_option *options, size_t count,
-                                 struct channel_provider **out, struct fault *f) mustuse;
+enum status channel_provider_new(const struct channel_kind *kind, enum channel channel,
+                                 struct str name, const struct channel_option *options,
+                                 size_t count, struct channel_provider **out,
+                                 struct fault *f) mustuse;
 void channel_provider_free(struct channel_provider *p);
 
-const struct channel *channel_provider_channel(const struct channel_provider *p);
+const struct channel_kind *channel_provider_kind(const struct channel_provider *p);
+enum channel channel_provider_channel(const struct channel_provider *p);
 struct str channel_provider_name(const struct channel_provider *p);
 uint32_t channel_provider_slots(const struct channel_provider *p);
 
@@ -191,6 +181,28 @@ struct str channel_provider_text(const struct channel_provider *p, const char *s
 int64_t channel_provider_integer(const struct channel_provider *p, const char *setting);
 
 /* --- sending ---------------------------------------------------------------------------------- */
+
+/* One granted attempt, as the server hands it in. */
+struct channel_message {
+    const struct channel_template *message;
+    struct str id;       /* the attempt's id: letters, digits, - and _; the same in each retry */
+    struct str to;       /* the person's address on this channel; empty for a webhook */
+    struct str to_name;  /* may be empty */
+    struct value fields; /* a map: what templates read, frozen at the grant */
+    struct str unsubscribe_url; /* one-click URL, https; empty = none */
+    struct str unsubscribe_mailto;
+    int64_t at_ms; /* the grant's time: `Date`, and the templates' now */
+};
+
+/* What goes over the wire. channel_payload_init() before first use. */
+struct channel_payload {
+    struct buf bytes;     /* the message as the provider gets it */
+    struct arena scratch; /* what the rest points into, and rendering's working memory */
+    struct str from;      /* envelope sender */
+    struct str to;        /* envelope recipient */
+    struct str subject;   /* as rendered, for logs and previews */
+    struct str id;        /* the attempt's id */
+};
 
 void channel_payload_init(struct channel_payload *out);
 void channel_payload_fini(struct channel_payload *out);
