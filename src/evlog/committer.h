@@ -1,0 +1,86 @@
+/* committer.h - group commit, back to back: a thread that writes what arrived during the last write.
+ *
+ *     producers ──push──► [ bounded queue ] ──► committer ──► evlog ──committed──► engine
+ *                  │                              ▲  │                              │
+ *                  └── TRY_AGAIN: full            │  └─refused─► producer           │
+ *                                                 └────results, release─────────────┘
+ *
+ * A producer pushes an entry: records that belong together (one request) and a token. The committer
+ * gives them their engine time and a place in a batch, writes as many batches as have come together,
+ * waits for the disk once, and only then tells the host, batch by batch. While the host's engine works
+ * on a batch, the next one is collected and written. Batches in the host's hands are bounded; when the
+ * engine falls behind, the queue fills, and producers are told TRY_AGAIN.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "evlog/evlog.h"
+
+#define COMMITTER_SPAN_MS     50          /* first to last record of a batch, in engine time */
+#define COMMITTER_ENTRIES_MAX 8192        /* entries in the queue */
+#define COMMITTER_BYTES_MAX   (64u << 20) /* their bodies together */
+#define COMMITTER_BATCHES_MAX 4           /* batches in the host's hands */
+#define COMMITTER_BATCH_BYTES (8u << 20) /* bodies in a batch; a single larger entry stands alone */
+
+struct committer;
+
+/* Records that stay together and in this order. The records and their bodies belong to the committer
+ * until `token` comes back (refused), or until the host releases the batch they are part of. */
+struct committer_entry {
+    struct record *records; /* at_ms is set by the committer */
+    uint32_t count;         /* at most BATCH_RECORDS_MAX; 0 asks for a batch even if it is empty */
+    bool is_priority;       /* unsubscribes, receipts, ticks: admitted even when the disk is full */
+    void *token;
+};
+
+/* Where an entry came to lie in a batch. */
+struct committer_part {
+    void *token;
+    uint32_t first; /* index of its first record in the batch */
+    uint32_t count;
+};
+
+/* A durable batch in the host's hands, until committer_release(). */
+struct committed {
+    struct batch batch;
+    const struct committer_part *parts; /* in the order of the records */
+    uint32_t part_count;
+};
+
+/* What the committer needs from the server. All calls come from the committer's thread, but now_ms(),
+ * which also comes from those that push. */
+struct committer_host {
+    void *context;
+    /* Engine time. May stand still; where it goes back, the committer stands still. */
+    int64_t (*now_ms)(void *context);
+    /* The batch is durable; answers may go out. To be handed on quickly: the next one waits. */
+    void (*committed)(void *context, struct committed *batch);
+    /* The entry is not in the log. TRY_AGAIN: the disk is full. FIX_INPUT: a record cannot be written
+     * (its producer should have checked). GIVE_UP: the log is dead. */
+    void (*refused)(void *context, void *token, enum status why, const struct fault *f);
+    /* The log is dead: the process must stop. Called once; all entries are then refused. */
+    void (*failed)(void *context, const struct fault *f);
+};
+
+/* Starts the threads (the committer's, and one that prepares segments). The log is the committer's
+ * until committer_stop(). `host` is copied. The caller owns *c. */
+enum status committer_start(struct evlog *log, const struct committer_host *host,
+                            struct committer **c, struct fault *f) mustuse;
+
+/* Hands in an entry (copied; its records are not). TRY_AGAIN: the queue is full; priority entries have
+ * an eighth of it to themselves. GIVE_UP: stopping or dead. On both the records stay the caller's. */
+enum status committer_push(struct committer *c, const struct committer_entry *entry) mustuse;
+
+/* Hands in the result block of a batch (copied); written with the next commit, or soon if none comes.
+ * In the order of the batches. */
+void committer_results(struct committer *c, uint64_t batch_number, struct str bytes);
+
+/* Gives a batch back: its tokens are free, its memory is used again. Any order, any thread. */
+void committer_release(struct committer *c, struct committed *batch);
+
+/* Commits what is queued, and every result block handed in; then ends the threads and frees `c`.
+ * Batches that are still in the host's hands must be released first, but for those it is yet to hand
+ * over: the host keeps releasing from another thread, or from within committed(). The log is the
+ * caller's again. */
+void committer_stop(struct committer *c);

@@ -1,0 +1,153 @@
+/* evlog.h - the ordered, durable list of facts, and of what the engine made of them.
+ *
+ * A folder of segments, each a file of blocks: batches of records, result blocks, and a preamble
+ * that repeats the names known so far, so that a reader may begin at any segment. One writer (a lock
+ * says so); any number of readers, also while it is being written. docs/formats/log.md has the
+ * bytes; evlog.c tells how a crash is recovered from.
+ *
+ *     writer:  append, append, append_results, commit ──► durable     (repeat)
+ *     reader:  next ──► batch | results, in the order of the log
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "base/fault.h"
+#include "model/names.h"
+#include "model/record.h"
+#include "os/disk.h"
+
+#define EVLOG_SEGMENT_BYTES     (64u << 20) /* a segment's size unless the options say otherwise */
+#define EVLOG_SEGMENT_BYTES_MIN (4u << 10)
+#define EVLOG_BLOCK_BYTES_MAX   (64u << 20) /* one batch or one result block, encoded */
+
+struct evlog;
+
+/* Called when a segment is finished and durable, on the thread that rolled: the place from which
+ * sealing is set going. `path` is good for the call. */
+typedef void evlog_segment_closed(void *context, const char *path, uint64_t batch_first,
+                                  uint64_t batch_last);
+
+struct evlog_options {
+    struct os_disk *disk;         /* required; outlives the log */
+    uint64_t segment_bytes;       /* 0 = EVLOG_SEGMENT_BYTES */
+    uint64_t log_id;              /* for a new log: its identity; 0 = a random one */
+    evlog_segment_closed *closed; /* may be NULL */
+    void *closed_context;
+};
+
+/* Opens the log in `dir` for writing, or begins an empty one (the folder is made). Recovers: finds the
+ * tail, cuts what a crash tore. On OK the caller owns *log and ends it with evlog_close().
+ * TRY_AGAIN: another process has it open, or the disk is full. GIVE_UP: damage, with segment and
+ * offset in the fault; nothing was changed. */
+enum status evlog_open(const char *dir, const struct evlog_options *options, struct evlog **log,
+                       struct fault *f) mustuse;
+
+/* Commits what is buffered, marks the end (so that later damage to the last batch is told from a torn
+ * write), and frees the log, also on failure. */
+enum status evlog_close(struct evlog *log, struct fault *f) mustuse;
+
+/* Frees the log and drops what is buffered: as a crash would. NULL is fine. */
+void evlog_free(struct evlog *log);
+
+/* What the next appended batch must be numbered: 1 in an empty log. */
+uint64_t evlog_batch_next(const struct evlog *log);
+
+/* The newest batch that is durable; 0 = none. */
+uint64_t evlog_batch_durable(const struct evlog *log);
+
+/* The newest batch whose result block is in the log (durable or buffered); 0 = none. */
+uint64_t evlog_results_newest(const struct evlog *log);
+
+/* The time of the newest batch, buffered ones included; INT64_MIN in an empty log. */
+int64_t evlog_now_ms(const struct evlog *log);
+
+/* The names that the log's name records have defined so far, buffered ones included. Good until the
+ * next append. */
+const struct names *evlog_names(const struct evlog *log);
+
+uint64_t evlog_id(const struct evlog *log);
+
+/* How much is buffered and not committed yet, in bytes. */
+size_t evlog_buffered_bytes(const struct evlog *log);
+
+/* Buffers a batch. Its number must be evlog_batch_next(); its time not before evlog_now_ms(); the
+ * records' times ascending, none after the batch's. `batch` is borrowed. May commit what is buffered
+ * and begin a new segment.
+ * TRY_AGAIN: the disk is too full for ordinary records. FIX_INPUT: a record is longer than
+ * RECORD_BYTES_MAX, the whole longer than EVLOG_BLOCK_BYTES_MAX, a name record does not define the
+ * next free number. Neither changes anything. GIVE_UP: the disk failed, the log is dead. */
+enum status evlog_append(struct evlog *log, const struct batch *batch, struct fault *f) mustuse;
+
+/* The same for records that must get in when the disk is full (unsubscribes, receipts, ticks): they
+ * may use the segment held in reserve. */
+enum status evlog_append_priority(struct evlog *log, const struct batch *batch,
+                                  struct fault *f) mustuse;
+
+/* False while the disk is too full for ordinary records. Tries again to make room when asked. */
+bool evlog_admits_all(struct evlog *log);
+
+/* Buffers the result block of a batch: opaque bytes, handed back by the reader. Blocks come in the
+ * order of their batches, each at most once, none before its batch. May use the reserve. */
+enum status evlog_append_results(struct evlog *log, uint64_t batch_number, struct str bytes,
+                                 struct fault *f) mustuse;
+
+/* Writes everything buffered in one go and makes it durable. On OK all batches appended so far are.
+ * TRY_AGAIN: the disk is full; call again, or evlog_abandon(). GIVE_UP: nobody knows what is
+ * durable; the log is dead and the process must stop. */
+enum status evlog_commit(struct evlog *log, struct fault *f) mustuse;
+
+/* Forgets what is buffered: the log is as after the last commit. For when a commit met a full disk. */
+enum status evlog_abandon(struct evlog *log, struct fault *f) mustuse;
+
+/* Commits what is buffered, closes the segment and begins the next one; does nothing where the segment
+ * holds no batch yet. */
+enum status evlog_roll(struct evlog *log, struct fault *f) mustuse;
+
+/* Prepares the segment to roll to, if there is none: it takes as long as writing a segment. May be
+ * called from another thread while the writer works; without it the writer does it when it must.
+ * TRY_AGAIN: the disk is full. */
+enum status evlog_prepare(struct evlog *log, struct fault *f) mustuse;
+
+/* True when evlog_prepare() would have something to do. Any thread. */
+bool evlog_wants_prepare(struct evlog *log);
+
+/* -------------------------------------------------------------------------------------- reading */
+
+struct evlog_reader;
+
+enum evlog_item_kind {
+    EVLOG_END = 0, /* the log ends here for now */
+    EVLOG_BATCH,
+    EVLOG_RESULTS,
+};
+
+/* What evlog_reader_next() gives; good until the next call on the reader. */
+struct evlog_item {
+    enum evlog_item_kind kind;
+    struct batch batch;    /* EVLOG_BATCH: records point into the reader's bytes */
+    uint64_t number;       /* EVLOG_RESULTS: of which batch; EVLOG_BATCH: batch.number */
+    struct str results;    /* EVLOG_RESULTS */
+    uint64_t results_hash; /* EVLOG_RESULTS: hash_bytes(results, 0), as it is stored */
+    uint64_t segment;      /* where: first batch of the segment (its file name), */
+    uint64_t offset;       /* and the block's first byte in it */
+};
+
+/* Opens the log in `dir` for reading from batch `from_batch` on (0 or 1: from the beginning). Takes no
+ * lock. FIX_INPUT: no such log, or it begins after from_batch. On OK the caller owns *reader. */
+enum status evlog_reader_open(struct os_disk *disk, const char *dir, uint64_t from_batch,
+                              struct evlog_reader **reader, struct fault *f) mustuse;
+
+/* NULL is fine. */
+void evlog_reader_close(struct evlog_reader *reader);
+
+/* The next batch or result block (none of a batch before from_batch). EVLOG_END at the tail; calling
+ * again later finds what has been written since. GIVE_UP: damage, with segment and offset. */
+enum status evlog_reader_next(struct evlog_reader *reader, struct evlog_item *item,
+                              struct fault *f) mustuse;
+
+/* The names as of the item that was given last, its own name records included. Good until the next
+ * call on the reader. */
+const struct names *evlog_reader_names(const struct evlog_reader *reader);
+
+uint64_t evlog_reader_id(const struct evlog_reader *reader);
