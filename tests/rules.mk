@@ -1,0 +1,34 @@
+# tests/rules.mk - programs under tests/, each linked with all rooms and with tests/support/*.c.
+#
+#   tests/flow/*.c     scenarios in C, where a scenario file is not enough
+#   tests/vectors/*.c  tables of input and expected output, ours and others'
+#   tests/wire/*.c     against real peers over sockets (next to them: *.py and *.mjs, run by suites.def)
+#   tests/crash/*.c    kill -9 and what is left
+#   tests/sim/*.c      the simulator
+#   tests/bench/*.c    figures: each prints lines of `name value unit`
+#   tests/fuzz/fuzz_*.c  libFuzzer targets, in VARIANT=fuzz only; seeds in tests/fuzz/corpus/NAME/
+#
+# All but bench and fuzz are cmocka programs or print `N passed, N failed, N skipped` at their end.
+programs      = $(patsubst %.c,$(B)/%,$(wildcard $1))
+WHOLE_TESTS  := $(foreach d,flow vectors wire crash sim,$(call programs,tests/$d/*.c))
+BENCHES      := $(call programs,tests/bench/*.c)
+FUZZERS      := $(call programs,tests/fuzz/fuzz_*.c)
+SUPPORT      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+
+$(WHOLE_TESTS) $(BENCHES): $(B)/%: $(B)/%.o $(SUPPORT) $(ALL_ARCHIVES)
+	$(link) -lcmocka $(LIBS)
+$(FUZZERS): $(B)/%: $(B)/%.o $(SUPPORT) $(ALL_ARCHIVES)
+	$(link) -fsanitize=fuzzer $(LIBS)
+
+.PHONY: tests unit-programs fuzz-programs fuzz bench
+tests: $(UNIT_TESTS) $(WHOLE_TESTS)
+unit-programs: $(UNIT_TESTS)
+fuzz-programs: $(FUZZERS)
+fuzz:                                    ## every fuzz target for 10 s (SECONDS_EACH=)
+	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-programs
+	@tools/fuzz_smoke $(or $(SECONDS_EACH),10)
+bench:                                   ## every figure, one line each: name value unit
+	@$(MAKE) --no-print-directory VARIANT=release bench-run
+bench-run: $(BENCHES)
+	@set -e; for b in $(BENCHES); do $$b; done
+.PHONY: bench-run
