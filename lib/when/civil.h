@@ -94,15 +94,15 @@ struct timestamp {
 
 /* How exact a text must be. */
 enum timestamp_form {
-    TIMESTAMP_RFC3339, /* date, time with seconds and offset, as RFC 3339 section 5.6 has it */
-    TIMESTAMP_LOOSE, /* also: no offset, no seconds, a date alone, "+01", a space around the zone */
+    TIMESTAMP_RFC3339, /* 2026-03-02T12:00:00.5+01:00: RFC 3339 section 5.6 to the letter */
+    TIMESTAMP_LOOSE,   /* also: a space for the T, no offset, +0100 or +01, UTC, a space before
+                        * these, no seconds, a date alone */
 };
 
-/* Reads "2026-03-02T12:00:00.000Z" and its like from the whole of `text` into *out. Both forms take
- * 'T', 't' or a space between date and time, 'Z' or 'z', "+01:00" and "+0100", and up to nine
- * digits of a fraction. A second of 60 is taken, and counts as the next minute's first second.
- * FIX_INPUT (*out untouched) where the text is none, the date does not exist, or the instant lies
- * outside years 1 to 9999. `f` may be NULL. */
+/* Reads an instant from the whole of `text` into *out. Both forms take small letters for T and Z,
+ * and a fraction of one to nine digits. A second of 60 is taken, and counts as the first of the
+ * next minute. FIX_INPUT (*out untouched) where the text is none, the date does not exist, or the
+ * instant lies outside years 1 to 9999. `f` may be NULL. */
 enum status timestamp_parse(struct str text, enum timestamp_form form, struct timestamp *out,
                             struct fault *f) mustuse;
 
