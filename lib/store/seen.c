@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/seen.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define SWEEP_SLOTS    4 /* looked at per addition */
+#define WINDOW_MINUTES ((uint16_t)(SEEN_WINDOW_MS / MINUTE_MS))
+
+void seen_init(struct seen *s, uint32_t most)
+{
+    must(most >= 16);
+    *s = (struct seen){.most = most};
+}
+
+void seen_fini(struct seen *s)
+{
+    mem_free(s->slots);
+    *s = (struct seen){0};
+}
+
+static uint64_t tag_of(uint64_t hash)
+{
+    uint64_t tag = hash & ~UINT64_C(0xffff);
+    return tag ? tag : UINT64_C(0x10000);
+}
+
+static uint32_t home_of(const struct seen *s, uint64_t slot)
+{
+    return (uint32_t)(slot >> 16) & (s->slot_count - 1);
+}
+
+static uint16_t age_of(uint64_t slot, uint16_t minute)
+{
+    return (uint16_t)(minute - (uint16_t)slot);
+}
+
+static uint32_t find(const struct seen *s, uint64_t tag)
+{
+    uint32_t mask = s->slot_count - 1;
+    uint32_t at = home_of(s, tag);
+    while (s->slots[at] != 0 && (s->slots[at] & ~UINT64_C(0xffff)) != tag)
+        at = (at + 1) & mask;
+    return at;
+}
+
+static void drop(struct seen *s, uint32_t hole)
+{
+    uint32_t mask = s->slot_count - 1;
+    for (uint32_t next = (hole + 1) & mask; s->slots[next] != 0; next = (next + 1) & mask) {
+        uint32_t home = home_of(s, s->slots[next]);
+        if (((next - home) & mask) >= ((next - hole) & mask)) {
+            s->slots[hole] = s->slots[next];
+            hole = next;
+        }
+    }
+    s->slots[hole] = 0;
+    s->count--;
+}
+
+static void grow(struct seen *s)
+{
+    struct seen old = *s;
+    s->slot_count = old.slot_count ? old.slot_count * 2 : 64;
+    s->slots = mem_new(s->slot_count * sizeof(s->slots[0]));
+    s->cursor = 0;
+    for (uint32_t i = 0; i < old.slot_count; i++)
+        if (old.slots[i] != 0)
+            s->slots[find(s, old.slots[i] & ~UINT64_C(0xffff))] = old.slots[i];
+    mem_free(old.slots);
+}
+
+/* Forgets what is too old among the next few slots; under pressure the oldest of them. */
+static void sweep(struct seen *s, uint16_t minute)
+{
+    uint32_t mask = s->slot_count - 1;
+    for (uint32_t i = 0; i < SWEEP_SLOTS; i++) {
+        s->cursor = (s->cursor + 1) & mask;
+        if (s->slots[s->cursor] != 0 && age_of(s->slots[s->cursor], minute) > WINDOW_MINUTES)
+            drop(s, s->cursor);
+    }
+    while (s->count >= s->most) {
+        uint32_t oldest = UINT32_MAX;
+        for (uint32_t i = 0; i < 64; i++) {
+            s->cursor = (s->cursor + 1) & mask;
+            if (s->slots[s->cursor] == 0)
+                continue;
+            if (oldest == UINT32_MAX ||
+                age_of(s->slots[s->cursor], minute) > age_of(s->slots[oldest], minute))
+                oldest = s->cursor;
+        }
+        if (oldest != UINT32_MAX)
+            drop(s, oldest);
+    }
+}
+
+bool seen_note(struct seen *s, uint64_t hash, int64_t now_ms)
+{
+    uint16_t minute = (uint16_t)(now_ms / MINUTE_MS);
+    uint64_t tag = tag_of(hash);
+    if (s->slot_count != 0) {
+        uint32_t at = find(s, tag);
+        if (s->slots[at] != 0) {
+            bool is_recent = age_of(s->slots[at], minute) <= WINDOW_MINUTES;
+            if (!is_recent)
+                s->slots[at] = tag | minute;
+            return is_recent;
+        }
+        sweep(s, minute);
+    }
+    if (s->slot_count == 0 || (s->count + 1) * 4ull > s->slot_count * 3ull)
+        grow(s);
+    s->slots[find(s, tag)] = tag | minute;
+    s->count++;
+    return false;
+}

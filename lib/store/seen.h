@@ -1,0 +1,38 @@
+/* seen.h - which message ids came in during the last 24 hours: 8 bytes each.
+ *
+ * A slot holds 48 bits of the id's hash and the minute at which it was noted (16 bits, which wrap
+ * after 45 days). Every addition also looks at a few slots further on and forgets those older than
+ * the window, so that the set never grows beyond what the window holds and nothing is ever scanned
+ * as a whole. At `most` ids the oldest go early; seen_window_ms() is the window in force.
+ *
+ * Two different ids are taken for one with a probability below count / 2^48 per lookup and
+ * partition (256 partitions share the load: with 64 M ids in all about 1e-9).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "base/base.h"
+
+#define SEEN_WINDOW_MS DAY_MS
+
+struct seen {
+    uint64_t *slots;     /* hash bits << 16 | minute; 0 = empty */
+    uint32_t slot_count; /* a power of two, or 0 */
+    uint32_t count;
+    uint32_t cursor; /* where forgetting goes on */
+    uint32_t most;
+};
+
+void seen_init(struct seen *s, uint32_t most);
+void seen_fini(struct seen *s);
+
+/* True if `hash` was noted within the window before now_ms; else notes it and answers false.
+ * now_ms never goes back between calls. */
+bool seen_note(struct seen *s, uint64_t hash, int64_t now_ms) mustuse;
+
+static inline void seen_prefetch(const struct seen *s, uint64_t hash)
+{
+    if (s->slot_count)
+        __builtin_prefetch(&s->slots[(hash >> 16) & (s->slot_count - 1)]);
+}

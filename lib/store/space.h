@@ -1,0 +1,120 @@
+/* space.h - one partition's memory: objects of any size in 64 KiB chunks, named by a 32-bit reference.
+ *
+ *     ref = chunk << 12 | unit        a unit is 16 bytes, a chunk has 4,096 of them; ref 0 = nothing
+ *
+ *     chunk 0  [ -- | profile     | traits  | instances | free 48 | profile ... ]
+ *     chunk 1  [ ledger | traits      | ...                                     ]
+ *
+ * References, not pointers: they survive growth, are half the size, and mean the same after a
+ * snapshot. Sizes are rounded up to classes (16 to 128 by 16, then four to a doubling, at most an
+ * eighth is lost on average); freed objects go to their class's list and are reused newest first.
+ * The caller remembers an object's size and gives it back with it.
+ *
+ * Whoever writes to an object gets its address from space_touch(), which notes that the chunk has
+ * changed; so a snapshot can save a chunk before its first change after a mark. Addresses are good
+ * until the next allocation in the same space is *not* a concern: chunks never move. They are good
+ * until the object is freed.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "base/base.h"
+
+#define SPACE_CHUNK_BYTES 65536
+#define SPACE_OBJECT_MAX  32768 /* bytes in one object */
+#define SPACE_UNIT_BYTES  16
+#define SPACE_CLASSES     48
+
+struct space_chunk {
+    uint8_t *at;
+    uint64_t touched; /* the space's mark at the last change */
+};
+
+struct space {
+    struct space_chunk *chunks;
+    uint32_t chunk_count;
+    uint32_t chunk_room;
+    uint32_t used_units;          /* of the newest chunk */
+    uint32_t free[SPACE_CLASSES]; /* first free object of each class */
+    uint64_t mark;                /* counts snapshots */
+    uint64_t live_bytes;          /* allocated and not freed, rounded to classes */
+};
+
+void space_init(struct space *s);
+void space_fini(struct space *s);
+
+/* A zeroed object of `bytes` bytes, 1 to SPACE_OBJECT_MAX. Never 0. */
+uint32_t space_alloc(struct space *s, uint32_t bytes) mustuse;
+
+/* Ends the object. `bytes` is what it was allocated with; ref 0 is fine. */
+void space_free(struct space *s, uint32_t ref, uint32_t bytes);
+
+/* The size that `bytes` is rounded up to: growing within it costs nothing. */
+uint32_t space_rounded(uint32_t bytes);
+
+static inline const void *space_at(const struct space *s, uint32_t ref)
+{
+    must(ref >> 12 < s->chunk_count);
+    return s->chunks[ref >> 12].at + (size_t)(ref & 4095) * SPACE_UNIT_BYTES;
+}
+
+static inline void *space_touch(struct space *s, uint32_t ref)
+{
+    must(ref >> 12 < s->chunk_count);
+    struct space_chunk *chunk = &s->chunks[ref >> 12];
+    chunk->touched = s->mark;
+    return chunk->at + (size_t)(ref & 4095) * SPACE_UNIT_BYTES;
+}
+
+/* Bytes taken from the system. */
+uint64_t space_bytes(const struct space *s);
+
+/* ---- a list of equal elements in a space ------------------------------------------------------- */
+
+struct vec {
+    uint32_t ref; /* 0 = empty */
+    uint16_t count;
+    uint16_t room;
+};
+
+/* Element i, which exists. */
+static inline const void *vec_at(const struct space *s, const struct vec *v, uint32_t i,
+                                 uint32_t element_bytes)
+{
+    must(i < v->count);
+    return (const uint8_t *)space_at(s, v->ref) + (size_t)i * element_bytes;
+}
+
+static inline void *vec_touch(struct space *s, const struct vec *v, uint32_t i,
+                              uint32_t element_bytes)
+{
+    must(i < v->count);
+    return (uint8_t *)space_touch(s, v->ref) + (size_t)i * element_bytes;
+}
+
+/* A new zeroed element at the end; addresses of others are no longer good. NULL if the list would
+ * exceed SPACE_OBJECT_MAX bytes. */
+void *vec_push(struct space *s, struct vec *v, uint32_t element_bytes) mustuse;
+
+/* Drops element i; later ones move down. */
+void vec_drop(struct space *s, struct vec *v, uint32_t i, uint32_t element_bytes);
+
+/* Drops all and gives the memory back. */
+void vec_clear(struct space *s, struct vec *v, uint32_t element_bytes);
+
+/* ---- bytes of varying length in a space -------------------------------------------------------- */
+
+struct blob {
+    uint32_t ref; /* 0 = empty */
+    uint32_t bytes;
+};
+
+static inline const uint8_t *blob_at(const struct space *s, struct blob b)
+{
+    return b.ref ? (const uint8_t *)space_at(s, b.ref) : NULL;
+}
+
+/* Makes the blob a copy of `bytes` bytes at `at` (at most SPACE_OBJECT_MAX; 0 empties it). `at` may
+ * not point into the blob. */
+void blob_set(struct space *s, struct blob *b, const void *at, uint32_t bytes);
