@@ -18,7 +18,7 @@ SUPPORT      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 $(WHOLE_TESTS) $(BENCHES): $(B)/%: $(B)/%.o $(SUPPORT) $(ALL_ARCHIVES)
 	$(link) -lcmocka $(LIBS)
 $(FUZZERS): $(B)/%: $(B)/%.o $(SUPPORT) $(ALL_ARCHIVES)
-	$(link) -fsanitize=fuzzer $(LIBS)
+	$(link:$(CC)%=$(CXX)%) -fsanitize=fuzzer $(LIBS)
 
 .PHONY: tests unit-programs fuzz-programs fuzz bench
 tests: $(UNIT_TESTS) $(WHOLE_TESTS)

@@ -27,7 +27,9 @@
 
 #include <cmocka.h>
 
+// clang-format off
 #define TEST(sentence, function) {sentence, function, NULL, NULL, NULL}
+// clang-format on
 
 /* The folder of the named data set; skips the running test where there is none. */
 static inline const char *test_data(const char *name)

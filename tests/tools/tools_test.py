@@ -1,0 +1,119 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The tools are tested too: what tools/rooms must refuse, and what tools/run_tests must count."""
+import importlib.machinery
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.dont_write_bytecode = True
+
+
+def load(name):
+    loader = importlib.machinery.SourceFileLoader(name, os.path.join(ROOT, "tools", name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
+
+
+class Rooms(unittest.TestCase):
+    ROOMS = "lib/base :\nlib/os : base\nlib/when pure : base\nsrc/model pure : base when\nsrc/server : *\n"
+
+    def say(self, files, rooms=ROOMS):
+        """What tools/rooms says about a tree of these files."""
+        with tempfile.TemporaryDirectory() as tree:
+            files = {"ROOMS": rooms, "lib/base/base.h": "", "lib/os/file.h": "", "lib/when/zone.h": "",
+                     "lib/when/when_int.h": "", **files}
+            for path, text in files.items():
+                os.makedirs(os.path.join(tree, os.path.dirname(path)), exist_ok=True)
+                with open(os.path.join(tree, path), "w", encoding="utf-8") as file:
+                    file.write(text)
+            done = subprocess.run([os.path.join(ROOT, "tools/rooms"), tree], capture_output=True, text=True, check=False)
+            return done.returncode, done.stdout
+
+    def refuses(self, path, text, sentence, rooms=ROOMS):
+        code, said = self.say({path: text}, rooms)
+        self.assertEqual(code, 1, said)
+        self.assertIn(sentence, said)
+
+    def test_allows_what_rooms_allows(self):
+        code, said = self.say({"src/model/event.c": '#include "when/zone.h"\n#include <string.h>\n',
+                               "src/server/main.c": '#include "os/file.h"\n#include <unistd.h>\n'})
+        self.assertEqual(code, 0, said)
+
+    def test_refuses_a_room_that_is_not_named(self):
+        self.refuses("src/model/event.c", '#include "os/file.h"\n', "src/model/event.c:1: src/model may not include")
+
+    def test_refuses_a_clock_in_a_pure_room(self):
+        self.refuses("lib/when/zone.c", "\n#  include <time.h>\n", "lib/when/zone.c:2: lib/when is pure")
+
+    def test_refuses_anothers_inner_header(self):
+        self.refuses("src/model/event.c", '#include "when/when_int.h"\n', "is for lib/when alone")
+
+    def test_refuses_a_file_that_is_not_there(self):
+        self.refuses("src/model/event.c", '#include "when/zones.h"\n', "does not exist")
+
+    def test_refuses_a_directory_that_rooms_does_not_list(self):
+        self.refuses("src/extra/a.c", "", "src/extra: a directory that ROOMS does not list")
+
+    def test_refuses_a_room_that_names_one_below_it(self):
+        self.refuses("lib/base/base.c", "", "not a room above it", "lib/base : when\nlib/when pure : base\n")
+
+    def test_refuses_a_pure_room_over_an_impure_one(self):
+        self.refuses("lib/base/base.c", "", "is pure and names os, which is not",
+                     self.ROOMS + "src/decide pure : base os\n")
+
+    def test_refuses_a_library_outside_its_room(self):
+        self.refuses("src/server/main.c", "#include <microhttpd.h>\n", "belongs behind lib/http")
+
+
+class Counting(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.run_tests = load("run_tests")
+
+    def cmocka(self, text, code):
+        result = self.run_tests.count_cmocka(text.split("\n"), code)
+        return result.passed, result.failed, result.skipped
+
+    def test_counts_each_sentence_once_although_the_summary_repeats_it(self):
+        text = ("[ RUN      ] a\n[       OK ] a\n[ RUN      ] b\n[  FAILED  ] b\n"
+                "[ RUN      ] c\nskipped: no data\n[  SKIPPED ] c\n"
+                "[  SKIPPED ] 1 test(s), listed below:\n[  SKIPPED ] c\n[  FAILED  ] b\n")
+        self.assertEqual(self.cmocka(text, 1), (1, 1, 1))
+
+    def test_a_verdict_after_output_without_a_line_end_counts(self):
+        self.assertEqual(self.cmocka("[ RUN      ] a\nhm[       OK ] a", 0), (1, 0, 0))
+
+    def test_a_test_that_ends_the_process_failed(self):
+        self.assertEqual(self.cmocka("[ RUN      ] a\n[       OK ] a\n[ RUN      ] b\nmust(x)", -6), (1, 1, 0))
+
+    def test_a_failed_fixture_failed(self):
+        self.assertEqual(self.cmocka("[ RUN      ] a\n[  ERROR   ] a", 1), (0, 1, 0))
+
+    def test_a_leak_after_good_tests_failed(self):
+        self.assertEqual(self.cmocka("[ RUN      ] a\n[       OK ] a\nLeakSanitizer: ...", 23), (1, 1, 0))
+
+    def test_a_program_without_tests_failed(self):
+        self.assertEqual(self.cmocka("", 0), (0, 1, 0))
+
+    def test_a_summary_is_read_and_its_absence_failed(self):
+        count = self.run_tests.count_summary
+        result = count(["skipped: chromium", "3 passed, 0 failed, 1 skipped"], 0)
+        self.assertEqual((result.passed, result.failed, result.skips), (3, 0, ["chromium"]))
+        self.assertEqual(count(["all fine"], 0).failed, 1)
+        self.assertEqual(count(["3 passed, 0 failed"], 1).failed, 1)
+
+    def test_python_and_node_summaries_are_read(self):
+        result = self.run_tests.count_unittest(["Ran 7 tests in 0.1s", "", "FAILED (failures=1, skipped=2)"], 1)
+        self.assertEqual((result.passed, result.failed, result.skipped), (4, 1, 2))
+        result = self.run_tests.count_node(["ok 1 - a # SKIP no browser", "# pass 2", "# fail 0", "# skipped 1"], 0)
+        self.assertEqual((result.passed, result.failed, result.skipped), (2, 0, 1))
+
+
+if __name__ == "__main__":
+    unittest.main()
