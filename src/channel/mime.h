@@ -10,8 +10,8 @@
  *     MIME-Version: 1.0
  *     Content-Type: multipart/alternative; boundary="..."
  *
- *     --...  text/plain; charset=utf-8, quoted-printable
- *     --...  text/html;  charset=utf-8, quoted-printable
+ *     --...  text/plain; charset=utf-8, quoted-printable (base64 where that is much shorter)
+ *     --...  text/html;  the same
  *
  * What holds for every message that mime_write() makes: all bytes are ASCII, every line ends in CRLF
  * and has at most 76 bytes of body or 998 of header, and no line begins with a dot (quoted-printable
@@ -79,6 +79,9 @@ void mime_write_unstructured(struct buf *out, struct str text, size_t column);
 /* Appends `text` as quoted-printable lines (RFC 2045 6.7), every line break as CRLF, ending in CRLF
  * unless it is empty. */
 void mime_write_quoted_printable(struct buf *out, struct str text);
+
+/* Appends `text` as base64 lines of 76, every line break in it as CRLF first. */
+void mime_write_base64(struct buf *out, struct str text);
 
 /* Appends a readable text/plain rendering of `html`, for messages that come without one: tags
  * dropped, block elements and <br> as line breaks, links as "text (url)", entities decoded; what is in
