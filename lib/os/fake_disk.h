@@ -37,10 +37,10 @@ struct os_disk *fake_disk_of(struct fake_disk *fake) mustuse;
 void fake_disk_fail_at(struct fake_disk *fake, uint64_t call_number, enum fake_fault fault);
 
 /* Calls so far, since the beginning or the last restart. */
-uint64_t fake_disk_calls(const struct fake_disk *fake);
+uint64_t fake_disk_calls(struct fake_disk *fake);
 
 /* True if the ordered fault has been met. */
-bool fake_disk_has_failed(const struct fake_disk *fake);
+bool fake_disk_has_failed(struct fake_disk *fake);
 
 /* From now on reads and writes are short in about half of all calls. */
 void fake_disk_be_short(struct fake_disk *fake);

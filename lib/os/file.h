@@ -72,7 +72,7 @@ enum status os_remove(struct os_disk *disk, const char *path, struct fault *f) m
 /* Removes `path` and everything below it; OK if it is not there. Does not follow links. */
 enum status os_remove_tree(struct os_disk *disk, const char *path, struct fault *f) mustuse;
 
-/* Makes the folder and those above it; OK if they are there. */
+/* Makes the folder and those above it, durably; OK if they are there. */
 enum status os_make_dirs(struct os_disk *disk, const char *path, struct fault *f) mustuse;
 
 /* Makes the names in the folder durable. */
