@@ -1,0 +1,738 @@
+/* server.c - the exchange itself: libmicrohttpd's callbacks on one side, the handler on the other.
+ *
+ * libmicrohttpd runs an epoll loop on each of a few threads. Per request it calls:
+ *
+ *     target_cb        the request line is read: a struct http_request is made
+ *     access_cb        1  the headers are complete: limits and framing are checked
+ *                      2  once per piece of body: it is kept
+ *                      3  the body is complete: unzip, normalise, call the handler
+ *                      4  again after a resume: the answer is queued
+ *     completed_cb     the answer is on its way, or the connection is gone
+ *
+ * and per connection opened_cb/closed_cb in one function. When the handler keeps the request, the
+ * connection is suspended (park()), and http_answer() resumes it from whatever thread it is on.
+ *
+ * Time limits are kept by one thread of ours, because libmicrohttpd only knows how long a connection
+ * was silent, and a client that sends a byte now and then is never silent. Each connection has one
+ * deadline; four times a second those that have passed are shut down, which their loop then notices
+ * as an end of the connection. A connection leaves the list, under the lock, before its descriptor
+ * is closed, so a shutdown never meets a descriptor that belongs to somebody else.
+ *
+ * Locks: server->lock guards the two lists. Nothing of libmicrohttpd is called while it is held, with
+ * one exception: suspending, which takes libmicrohttpd's own lock inside ours; no callback of
+ * libmicrohttpd's holds that one.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "http/http_int.h"
+#include "os/clock.h"
+#include "os/thread.h"
+
+#define WATCH_EVERY_MS       250
+#define KEPT_BODY_BYTES      (64 * 1024) /* a larger buffer is given back after its request */
+#define DRAIN_FACTOR         8 /* a body too large is read on to this many times the limit */
+#define CONNECTION_POOL      (32 * 1024) /* libmicrohttpd's memory for one connection's header */
+#define DESCRIPTORS_FOR_REST 128         /* of the process's limit, not used for connections */
+
+struct connection {
+    struct http_server *server;
+    struct connection *previous;
+    struct connection *next;
+    int fd;
+    int64_t deadline_ns;        /* shut down after this; 0 = none; under the lock */
+    uint32_t request_count;     /* on this connection, with the current one */
+    struct http_request *spare; /* of the last request, to be used again */
+};
+
+struct http_server {
+    atomic_int owners; /* http_server_stop(), and each request */
+    struct MHD_Daemon *daemon;
+    struct http_server_options options;
+    uint16_t port;
+    struct os_thread watcher;
+
+    struct os_mutex lock;
+    struct os_cond ended;  /* a request has ended while the server stops */
+    struct os_cond ending; /* the watcher shall look at is_ending */
+    struct connection *connections;
+    struct http_request *in_flight;
+    uint32_t in_flight_count;
+    bool is_ending; /* the watcher shall end */
+    bool is_forced; /* the grace is over: nothing is parked any more */
+    atomic_bool is_stopping;
+    atomic_int answering; /* http_answer() calls that may still touch the daemon */
+
+    atomic_uint_fast64_t connection_count;
+    atomic_uint_fast64_t request_count;
+    atomic_uint_fast64_t refused_count;
+    atomic_uint_fast64_t timeout_count;
+    atomic_uint_fast64_t open_count;
+};
+
+struct http_limits http_limits_default(void)
+{
+    return (struct http_limits){
+        .header_bytes_max = 16 * 1024,
+        .target_bytes_max = 8 * 1024,
+        .body_bytes_max = 500 * 1024,
+        .unzip_ratio_max = 10,
+        .unzip_free_bytes = 128 * 1024,
+        .header_ms = 10000,
+        .body_ms = 10000,
+        .body_bytes_per_s = 1024,
+        .idle_ms = 30000,
+        .connections_max = 16384,
+        .connections_per_ip_max = 0,
+        .requests_per_connection_max = 1000,
+    };
+}
+
+static void count(atomic_uint_fast64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static void server_release(struct http_server *s)
+{
+    if (atomic_fetch_sub(&s->owners, 1) != 1)
+        return;
+    os_cond_fini(&s->ended);
+    os_cond_fini(&s->ending);
+    os_mutex_fini(&s->lock);
+    mem_free(s);
+}
+
+/* --- Requests: made, shared, ended ------------------------------------------------------------- */
+
+static struct http_request *request_new(struct connection *c)
+{
+    struct http_request *r = c->spare;
+    c->spare = NULL;
+    if (r == NULL) {
+        r = mem_new(sizeof(*r));
+        arena_init(&r->arena, 4096);
+        buf_init(&r->body);
+        buf_init(&r->unzipped);
+    }
+    atomic_init(&r->owners, 1);
+    atomic_init(&r->state, REQUEST_HANDLING);
+    r->server = c->server;
+    r->connection = c;
+    atomic_fetch_add(&c->server->owners, 1);
+    return r;
+}
+
+static void request_free(struct http_request *r)
+{
+    arena_fini(&r->arena);
+    buf_fini(&r->body);
+    buf_fini(&r->unzipped);
+    mem_free(r);
+}
+
+static void buf_recycle(struct buf *b)
+{
+    if (b->room > KEPT_BODY_BYTES)
+        buf_fini(b);
+    b->len = 0;
+}
+
+/* Lets one owner go. The connection, if it is the last, keeps the memory for its next request. */
+static void request_release(struct http_request *r, struct connection *keeper)
+{
+    if (atomic_fetch_sub(&r->owners, 1) != 1)
+        return;
+    struct http_server *s = r->server;
+    if (r->response != NULL)
+        MHD_destroy_response(r->response);
+    r->response = NULL;
+    if (keeper != NULL && keeper->spare == NULL) {
+        struct http_request fresh = {.arena = r->arena, .body = r->body, .unzipped = r->unzipped};
+        arena_reset(&fresh.arena);
+        buf_recycle(&fresh.body);
+        buf_recycle(&fresh.unzipped);
+        *r = fresh;
+        keeper->spare = r;
+    } else {
+        request_free(r);
+    }
+    server_release(s);
+}
+
+static void set_deadline(struct connection *c, int64_t deadline_ns)
+{
+    os_mutex_lock(&c->server->lock);
+    c->deadline_ns = deadline_ns;
+    os_mutex_unlock(&c->server->lock);
+}
+
+/* When a transfer of `bytes` that began at `began_ns` has taken too long. */
+static int64_t transfer_deadline(const struct http_limits *limits, int64_t began_ns, uint64_t bytes)
+{
+    int64_t ms = (int64_t)limits->body_ms;
+    if (limits->body_bytes_per_s != 0)
+        ms += (int64_t)(bytes * 1000 / limits->body_bytes_per_s);
+    return began_ns + ms * 1000000;
+}
+
+static void enter_flight(struct http_request *r)
+{
+    struct http_server *s = r->server;
+    os_mutex_lock(&s->lock);
+    r->next = s->in_flight;
+    r->previous = NULL;
+    if (s->in_flight != NULL)
+        s->in_flight->previous = r;
+    s->in_flight = r;
+    s->in_flight_count++;
+    r->is_in_flight = true;
+    os_mutex_unlock(&s->lock);
+}
+
+static void leave_flight(struct http_request *r)
+{
+    struct http_server *s = r->server;
+    if (!r->is_in_flight)
+        return;
+    os_mutex_lock(&s->lock);
+    if (r->previous != NULL)
+        r->previous->next = r->next;
+    else
+        s->in_flight = r->next;
+    if (r->next != NULL)
+        r->next->previous = r->previous;
+    s->in_flight_count--;
+    r->is_in_flight = false;
+    if (atomic_load(&s->is_stopping))
+        os_cond_wake_all(&s->ended);
+    os_mutex_unlock(&s->lock);
+}
+
+/* --- Answers ------------------------------------------------------------------------------------ */
+
+static bool is_header_text(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.at[i] == '\r' || s.at[i] == '\n' || s.at[i] == '\0')
+            return false;
+    return true;
+}
+
+static void add_header(struct MHD_Response *response, struct str name, struct str value)
+{
+    char name_z[128];
+    char value_z[2048];
+    must(is_header_text(value));
+    must(str_to_z(name, name_z, sizeof(name_z)));
+    must(str_to_z(value, value_z, sizeof(value_z)));
+    must(MHD_add_response_header(response, name_z, value_z) == MHD_YES);
+}
+
+static struct MHD_Response *response_new(const struct http_reply *reply)
+{
+    must(reply->status >= 200);
+    must(reply->status <= 599);
+    must(reply->header_count <= HTTP_EXTRA_HEADERS_MAX);
+    /* the buffer is copied, so the const is kept in spirit */
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        reply->body.len, (void *)(uintptr_t)reply->body.at, MHD_RESPMEM_MUST_COPY);
+    must(response != NULL);
+    if (reply->content_type.len != 0)
+        add_header(response, STR("Content-Type"), reply->content_type);
+    for (size_t i = 0; i < reply->header_count; i++)
+        add_header(response, reply->headers[i].name, reply->headers[i].value);
+    return response;
+}
+
+void http_answer(struct http_request *r, const struct http_reply *reply)
+{
+    struct http_server *s = r->server;
+    atomic_fetch_add(&s->answering, 1);
+    r->response = response_new(reply);
+    r->response_status = reply->status;
+    r->response_bytes = reply->body.len;
+    int before = atomic_exchange(&r->state, REQUEST_ANSWERED);
+    must(before != REQUEST_ANSWERED); /* once per request */
+    if (before == REQUEST_PARKED)
+        MHD_resume_connection(r->mhd);
+    /* while it is ours, the request keeps the server's memory; afterwards both may be gone */
+    atomic_fetch_sub(&s->answering, 1);
+    request_release(r, NULL);
+}
+
+static enum MHD_Result queue_response(struct http_request *r, struct MHD_Response *response,
+                                      uint32_t status, size_t bytes)
+{
+    struct http_server *s = r->server;
+    const struct http_limits *limits = &s->options.limits;
+    if (r->must_close || atomic_load(&s->is_stopping) ||
+        r->connection->request_count >= limits->requests_per_connection_max)
+        must(MHD_add_response_header(response, "Connection", "close") == MHD_YES);
+    set_deadline(r->connection, transfer_deadline(limits, os_clock_monotonic_ns(), bytes));
+    return MHD_queue_response(r->mhd, status, response);
+}
+
+/* The server's own refusal, at once. */
+static enum MHD_Result refuse(struct http_request *r, enum http_error error)
+{
+    const struct http_error_row *row = http_error_row(error);
+    struct buf body;
+    buf_init(&body);
+    http_error_print(row->code, str_of(row->sentence), &body);
+    struct http_header gzip = {STR("Accept-Encoding"), STR("gzip")};
+    struct MHD_Response *response = response_new(&(struct http_reply){
+        .status = row->status,
+        .content_type = STR("application/json"),
+        .headers = &gzip,
+        .header_count = error == HTTP_ERROR_UNKNOWN_CODING ? 1 : 0,
+        .body = buf_str(&body),
+    });
+    buf_fini(&body);
+    count(&r->server->refused_count);
+    enum MHD_Result result = queue_response(r, response, row->status, 0);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* The handler has returned and may or may not have answered. */
+static enum MHD_Result park(struct http_request *r)
+{
+    struct http_server *s = r->server;
+    if (atomic_load(&r->state) == REQUEST_ANSWERED)
+        return queue_response(r, r->response, r->response_status, r->response_bytes);
+    bool is_late = false;
+    os_mutex_lock(&s->lock);
+    if (s->is_forced) {
+        atomic_exchange(&r->state, REQUEST_FORCED);
+        os_mutex_unlock(&s->lock);
+        return refuse(r, HTTP_ERROR_STOPPING);
+    }
+    r->connection->deadline_ns = 0; /* we are the slow side now */
+    MHD_suspend_connection(r->mhd);
+    int expected = REQUEST_HANDLING;
+    is_late = !atomic_compare_exchange_strong(&r->state, &expected, REQUEST_PARKED);
+    os_mutex_unlock(&s->lock);
+    if (is_late)
+        MHD_resume_connection(r->mhd); /* answered between the two looks */
+    return MHD_YES;
+}
+
+/* --- libmicrohttpd's callbacks ------------------------------------------------------------------ */
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    must(info != NULL);
+    return info->socket_context;
+}
+
+static void *target_cb(void *context, const char *target, struct MHD_Connection *mhd)
+{
+    struct http_server *s = context;
+    struct connection *c = connection_of(mhd);
+    struct http_request *r = request_new(c);
+    r->mhd = mhd;
+    r->target = arena_copy(&r->arena, str_of(target));
+    c->request_count++;
+    if (c->request_count > 1) /* the first one's time began when it connected */
+        set_deadline(c, os_clock_monotonic_ns() + (int64_t)s->options.limits.header_ms * 1000000);
+    return r;
+}
+
+static enum MHD_Result header_cb(void *context, enum MHD_ValueKind kind, const char *key,
+                                 size_t key_size, const char *value, size_t value_size)
+{
+    struct http_request *r = context;
+    (void)kind;
+    if (r->header_count <= HTTP_HEADER_FIELDS_MAX) {
+        if (r->header_count < HTTP_HEADER_FIELDS_MAX)
+            r->headers[r->header_count] = (struct http_header){
+                arena_copy(&r->arena, (struct str){key, key_size}),
+                arena_copy(&r->arena, (struct str){value ? value : "", value_size})};
+        r->header_count++;
+    }
+    return MHD_YES;
+}
+
+static enum http_method method_of(const char *method)
+{
+    static const char *const names[] = {
+        [HTTP_GET] = "GET",         [HTTP_HEAD] = "HEAD",   [HTTP_POST] = "POST",
+        [HTTP_PUT] = "PUT",         [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
+        [HTTP_OPTIONS] = "OPTIONS",
+    };
+    for (size_t i = 0; i < array_count(names); i++)
+        if (strcmp(names[i], method) == 0)
+            return (enum http_method)i;
+    return HTTP_OTHER;
+}
+
+static struct str client_of(struct http_request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    char text[INET6_ADDRSTRLEN] = "";
+    const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
+    if (address != NULL && address->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+        inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
+    } else if (address != NULL && address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+        inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
+        if (strncmp(text, "::ffff:", 7) == 0 && strchr(text, '.') != NULL)
+            memmove(text, text + 7, strlen(text + 7) + 1); /* a v4 client of a v6 socket */
+    }
+    return arena_copy(&r->arena, str_of(text));
+}
+
+/* The first call: everything but the body is known. */
+static enum MHD_Result begin(struct http_request *r, const char *method)
+{
+    struct http_server *s = r->server;
+    const struct http_limits *limits = &s->options.limits;
+    uint64_t body_bytes = UINT64_MAX;
+
+    count(&s->request_count);
+    enter_flight(r);
+    r->has_headers = true;
+    r->arrived_ms = os_clock_utc_ms();
+    r->body_began_ns = os_clock_monotonic_ns();
+    r->method = method_of(method);
+    r->client = client_of(r);
+    r->headers = arena_array(&r->arena, struct http_header, HTTP_HEADER_FIELDS_MAX);
+    MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, header_cb, r);
+    set_deadline(r->connection, transfer_deadline(limits, r->body_began_ns, 0));
+
+    const union MHD_ConnectionInfo *size =
+        MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    bool is_large = r->header_count > HTTP_HEADER_FIELDS_MAX ||
+                    (size != NULL && size->header_size > limits->header_bytes_max);
+    r->header_count = min_of(r->header_count, HTTP_HEADER_FIELDS_MAX);
+    if (r->target.len > limits->target_bytes_max)
+        r->error = HTTP_ERROR_TARGET_TOO_LONG;
+    else if (is_large)
+        r->error = HTTP_ERROR_HEADERS_TOO_LARGE;
+    else
+        r->error = http_headers_check(r->headers, r->header_count, &body_bytes, &r->is_zipped);
+    if (r->error == HTTP_FINE)
+        r->error = http_target_parse(r->target, &r->arena, &r->path, &r->query);
+    if (atomic_load(&s->is_stopping))
+        r->error = HTTP_ERROR_STOPPING;
+
+    bool is_framed = r->error != HTTP_ERROR_BAD_FRAMING;
+    bool expects = http_header_find(r->headers, r->header_count, STR("expect")).len != 0;
+    bool is_too_large = body_bytes != UINT64_MAX && body_bytes > limits->body_bytes_max;
+    if (r->error == HTTP_FINE && is_too_large)
+        r->error = HTTP_ERROR_BODY_TOO_LARGE;
+    /* A client that is still sending when we close may never read our answer, so a body of bearable
+     * size is read to its end before it is refused; not so if the client waits for our consent. */
+    bool is_drained =
+        !is_too_large || body_bytes <= (uint64_t)limits->body_bytes_max * DRAIN_FACTOR;
+    if (!is_framed || (r->error != HTTP_FINE && (expects || !is_drained))) {
+        r->must_close = true;
+        return refuse(r, r->error);
+    }
+    return MHD_YES;
+}
+
+/* One piece of the body. */
+static enum MHD_Result keep_piece(struct http_request *r, const char *piece, size_t bytes)
+{
+    const struct http_limits *limits = &r->server->options.limits;
+    r->body_received += bytes;
+    if (r->error == HTTP_FINE && r->body_received > limits->body_bytes_max)
+        r->error = HTTP_ERROR_BODY_TOO_LARGE;
+    if (r->error == HTTP_FINE)
+        buf_add(&r->body, piece, bytes);
+    set_deadline(r->connection, transfer_deadline(limits, r->body_began_ns, r->body_received));
+    bool is_drained = r->body_received <= (uint64_t)limits->body_bytes_max * DRAIN_FACTOR;
+    return is_drained ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result hand_on(struct http_request *r)
+{
+    struct http_server *s = r->server;
+    const struct http_limits *limits = &s->options.limits;
+    if (r->error == HTTP_FINE && r->is_zipped && r->body.len != 0) {
+        size_t most =
+            max_of((size_t)limits->unzip_free_bytes, r->body.len * limits->unzip_ratio_max);
+        r->error = http_unzip(buf_str(&r->body), min_of(most, (size_t)limits->body_bytes_max),
+                              &r->unzipped);
+    }
+    if (r->error != HTTP_FINE)
+        return refuse(r, r->error);
+    r->is_handed_on = true;
+    atomic_fetch_add(&r->owners, 1);
+    s->options.handler(s->options.context, r);
+    return park(r);
+}
+
+static enum MHD_Result access_cb(void *context, struct MHD_Connection *mhd, const char *url,
+                                 const char *method, const char *version, const char *piece,
+                                 size_t *piece_bytes, void **request)
+{
+    (void)context;
+    (void)mhd;
+    (void)url;
+    (void)version;
+    struct http_request *r = *request;
+    must(r != NULL);
+    if (!r->has_headers)
+        return begin(r, method);
+    if (*piece_bytes != 0) {
+        size_t bytes = *piece_bytes;
+        *piece_bytes = 0;
+        return keep_piece(r, piece, bytes);
+    }
+    if (!r->is_handed_on)
+        return hand_on(r);
+    switch ((enum request_state)atomic_load(&r->state)) {
+    case REQUEST_ANSWERED:
+        return queue_response(r, r->response, r->response_status, r->response_bytes);
+    case REQUEST_FORCED: return refuse(r, HTTP_ERROR_STOPPING);
+    case REQUEST_HANDLING:
+    case REQUEST_PARKED: break;
+    }
+    return MHD_YES; /* called for no reason: wait on */
+}
+
+static void completed_cb(void *context, struct MHD_Connection *mhd, void **request,
+                         enum MHD_RequestTerminationCode why)
+{
+    struct http_server *s = context;
+    struct http_request *r = *request;
+    (void)mhd;
+    (void)why;
+    if (r == NULL)
+        return;
+    *request = NULL;
+    struct connection *c = r->connection;
+    set_deadline(c, os_clock_monotonic_ns() + (int64_t)s->options.limits.idle_ms * 1000000);
+    leave_flight(r);
+    request_release(r, c);
+}
+
+static void connection_cb(void *context, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http_server *s = context;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        struct connection *c = mem_new(sizeof(*c));
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+        c->server = s;
+        c->fd = info != NULL ? info->connect_fd : -1;
+        c->deadline_ns = os_clock_monotonic_ns() + (int64_t)s->options.limits.header_ms * 1000000;
+        os_mutex_lock(&s->lock);
+        c->next = s->connections;
+        if (s->connections != NULL)
+            s->connections->previous = c;
+        s->connections = c;
+        os_mutex_unlock(&s->lock);
+        count(&s->connection_count);
+        count(&s->open_count);
+        *socket_context = c;
+        return;
+    }
+    struct connection *c = *socket_context;
+    os_mutex_lock(&s->lock);
+    if (c->previous != NULL)
+        c->previous->next = c->next;
+    else
+        s->connections = c->next;
+    if (c->next != NULL)
+        c->next->previous = c->previous;
+    os_mutex_unlock(&s->lock);
+    atomic_fetch_sub(&s->open_count, 1);
+    if (c->spare != NULL)
+        request_free(c->spare);
+    mem_free(c);
+    *socket_context = NULL;
+}
+
+/* --- Deadlines ----------------------------------------------------------------------------------- */
+
+static void watch(void *context)
+{
+    struct http_server *s = context;
+    os_mutex_lock(&s->lock);
+    while (!s->is_ending) {
+        os_cond_wait_for(&s->ending, &s->lock, WATCH_EVERY_MS);
+        int64_t now_ns = os_clock_monotonic_ns();
+        for (struct connection *c = s->connections; c != NULL; c = c->next) {
+            if (c->deadline_ns == 0 || c->deadline_ns > now_ns || c->fd < 0)
+                continue;
+            c->deadline_ns = 0;
+            shutdown(c->fd, SHUT_RDWR);
+            count(&s->timeout_count);
+        }
+    }
+    os_mutex_unlock(&s->lock);
+}
+
+/* --- Start and stop ------------------------------------------------------------------------------ */
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static enum status address_parse(struct str text, uint16_t port, union address *out,
+                                 unsigned *flags, struct fault *f)
+{
+    char z[INET6_ADDRSTRLEN];
+    memset(out, 0, sizeof(*out));
+    if (str_to_z(text, z, sizeof(z)) && inet_pton(AF_INET, z, &out->v4.sin_addr) == 1) {
+        out->v4.sin_family = AF_INET;
+        out->v4.sin_port = htons(port);
+        return OK;
+    }
+    if (str_to_z(text, z, sizeof(z)) && inet_pton(AF_INET6, z, &out->v6.sin6_addr) == 1) {
+        out->v6.sin6_family = AF_INET6;
+        out->v6.sin6_port = htons(port);
+        *flags |= IN6_IS_ADDR_UNSPECIFIED(&out->v6.sin6_addr) ? MHD_USE_DUAL_STACK : MHD_USE_IPv6;
+        return OK;
+    }
+    fault_set(f, "\"%.*s\" is not an address to listen on; write one like 127.0.0.1 or ::",
+              STR_ARG(text));
+    return GIVE_UP;
+}
+
+/* Connections need descriptors; what the process may have bounds them. */
+static uint32_t connections_within_limits(uint32_t wanted)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return wanted;
+    uint64_t most = limit.rlim_cur > DESCRIPTORS_FOR_REST * 2
+                        ? limit.rlim_cur - DESCRIPTORS_FOR_REST
+                        : limit.rlim_cur / 2;
+    return (uint32_t)min_of((uint64_t)wanted, most);
+}
+
+enum status http_server_start(const struct http_server_options *options, struct http_server **out,
+                              struct fault *f)
+{
+    must(options->threads >= 1);
+    must(options->threads <= HTTP_THREADS_MAX);
+    must(options->handler != NULL);
+    must(options->limits.connections_max >= 1);
+
+    union address address;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+    enum status status = address_parse(options->address, options->port, &address, &flags, f);
+    if (status != OK)
+        return status;
+
+    struct http_server *s = mem_new(sizeof(*s));
+    s->options = *options;
+    s->options.address = STR(""); /* borrowed, and not needed any more */
+    atomic_init(&s->owners, 1);
+    os_mutex_init(&s->lock);
+    os_cond_init(&s->ended);
+    os_cond_init(&s->ending);
+
+    uint32_t connections = connections_within_limits(options->limits.connections_max);
+    /* a pool of one is refused; one thread is no pool */
+    unsigned pool = options->threads > 1 ? options->threads : 0;
+    errno = 0;
+    s->daemon = MHD_start_daemon(
+        flags, options->port, NULL, NULL, access_cb, s, MHD_OPTION_SOCK_ADDR, &address.any,
+        MHD_OPTION_THREAD_POOL_SIZE, pool, MHD_OPTION_CONNECTION_LIMIT,
+        max_of(connections, options->threads), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        options->limits.connections_per_ip_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        max_of((size_t)CONNECTION_POOL, (size_t)options->limits.header_bytes_max * 2),
+        MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u,
+        MHD_OPTION_URI_LOG_CALLBACK, target_cb, s, MHD_OPTION_NOTIFY_COMPLETED, completed_cb, s,
+        MHD_OPTION_NOTIFY_CONNECTION, connection_cb, s, MHD_OPTION_END);
+    if (s->daemon == NULL) {
+        fault_set(f, "cannot listen on %.*s port %u: %s", STR_ARG(options->address), options->port,
+                  errno != 0 ? strerror(errno) : "the HTTP library refused");
+        server_release(s);
+        return GIVE_UP;
+    }
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    s->port = info != NULL ? info->port : options->port;
+    status = os_thread_start(&s->watcher, "http-watch", watch, s, f);
+    if (status != OK) {
+        MHD_stop_daemon(s->daemon);
+        server_release(s);
+        return status;
+    }
+    *out = s;
+    return OK;
+}
+
+uint16_t http_server_port(const struct http_server *server)
+{
+    return server->port;
+}
+
+/* Waits, under the lock, until nothing is in flight or the time has passed. */
+static void wait_for_flight(struct http_server *s, int64_t grace_ms)
+{
+    int64_t until_ns = os_clock_monotonic_ns() + grace_ms * 1000000;
+    while (s->in_flight_count != 0) {
+        int64_t left_ms = (until_ns - os_clock_monotonic_ns()) / 1000000;
+        if (left_ms <= 0)
+            return;
+        os_cond_wait_for(&s->ended, &s->lock, left_ms);
+    }
+}
+
+void http_server_stop(struct http_server *s, uint32_t grace_ms)
+{
+    if (s == NULL)
+        return;
+    atomic_store(&s->is_stopping, true);
+    MHD_socket listener = MHD_quiesce_daemon(s->daemon);
+    if (listener != MHD_INVALID_SOCKET)
+        close(listener);
+
+    os_mutex_lock(&s->lock);
+    wait_for_flight(s, grace_ms);
+    s->is_forced = true;
+    for (struct http_request *r = s->in_flight; r != NULL; r = r->next) {
+        int expected = REQUEST_PARKED;
+        if (atomic_compare_exchange_strong(&r->state, &expected, REQUEST_FORCED))
+            MHD_resume_connection(r->mhd);
+    }
+    wait_for_flight(s, min_of(grace_ms, 1000u)); /* for those answers to leave */
+    s->is_ending = true;
+    os_cond_wake_all(&s->ending);
+    os_mutex_unlock(&s->lock);
+
+    os_thread_join(&s->watcher);
+    while (atomic_load(&s->answering) != 0)
+        os_clock_sleep_ms(1); /* a resume is at its last instructions */
+    MHD_stop_daemon(s->daemon);
+    server_release(s);
+}
+
+struct http_counters http_server_counters(struct http_server *s)
+{
+    os_mutex_lock(&s->lock);
+    uint64_t in_flight = s->in_flight_count;
+    os_mutex_unlock(&s->lock);
+    return (struct http_counters){
+        .connections = atomic_load(&s->connection_count),
+        .requests = atomic_load(&s->request_count),
+        .refused = atomic_load(&s->refused_count),
+        .timeouts = atomic_load(&s->timeout_count),
+        .in_flight = in_flight,
+        .open = atomic_load(&s->open_count),
+    };
+}
