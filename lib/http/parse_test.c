@@ -159,7 +159,7 @@ static void unzip_limits(void **state)
     buf_init(&plain);
     buf_init(&zipped);
     buf_init(&out);
-    for (int i = 0; i < 100000; i++)
+    for (uint32_t i = 0; i < 100000; i++)
         buf_add_byte(&plain, (uint8_t)(i * i >> 7));
     zip(plain.at, plain.len, &zipped);
     assert_int_equal(http_unzip(buf_str(&zipped), 100000, &out), HTTP_FINE);

@@ -250,7 +250,8 @@ static struct MHD_Response *response_new(const struct http_reply *reply)
     if (reply->content_type.len != 0)
         add_header(response, STR("Content-Type"), reply->content_type);
     for (size_t i = 0; i < reply->header_count; i++)
-        add_header(response, reply->headers[i].name, reply->headers[i].value);
+        if (reply->headers[i].value.len != 0) /* the library takes no empty ones */
+            add_header(response, reply->headers[i].name, reply->headers[i].value);
     return response;
 }
 

@@ -156,7 +156,7 @@ enum http_auth http_request_auth(struct http_request *request, struct str *user,
 struct http_reply {
     uint32_t status;                   /* 200..599 */
     struct str content_type;           /* empty = none */
-    const struct http_header *headers; /* more headers; names and values without CR or LF */
+    const struct http_header *headers; /* more headers, without CR or LF; empty ones are left out */
     size_t header_count;               /* at most HTTP_EXTRA_HEADERS_MAX */
     struct str body;                   /* not sent for HEAD */
 };

@@ -1,0 +1,701 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "http/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "base/buf.h"
+#include "os/clock.h"
+#include "os/thread.h"
+#include "test.h"
+
+/* --- A server whose handler tells what it saw --------------------------------------------------- */
+
+struct site {
+    struct http_server *server;
+    atomic_int handled;
+    struct os_queue *later; /* requests that another thread answers */
+    struct os_thread thread;
+    atomic_bool hold; /* leave them in the queue */
+};
+
+static void tell(struct http_request *r)
+{
+    static const char *const methods[] = {"GET",   "HEAD",   "POST",    "PUT",
+                                          "PATCH", "DELETE", "OPTIONS", "OTHER"};
+    struct buf out;
+    buf_init(&out);
+    struct str path = http_request_path(r);
+    struct str query = http_request_query(r);
+    struct str body = http_request_body(r);
+    struct str client = http_request_client(r);
+    buf_printf(&out, "%s|%.*s|%.*s|%zu|%.*s|", methods[http_request_method(r)], STR_ARG(path),
+               STR_ARG(query), body.len, STR_ARG(client));
+    buf_add_str(&out, str_part(body, 0, 64));
+    struct http_header headers[3] = {{STR("X-Seen"), http_request_header(r, "x-say")}};
+    struct http_cors cors = {
+        .methods = STR("GET, POST"), .headers = STR("authorization"), .max_age_s = 600};
+    size_t count = 1 + http_cors_headers(r, &cors, headers + 1);
+    http_answer(r, &(struct http_reply){
+                       .status = 200,
+                       .content_type = STR("text/plain"),
+                       .headers = headers,
+                       .header_count = count,
+                       .body = buf_str(&out),
+                   });
+    buf_fini(&out);
+}
+
+static void answer_later(void *context)
+{
+    struct site *site = context;
+    struct http_request *r;
+    while (os_queue_pop(site->later, &r, 1, FOREVER_MS) == 1) {
+        while (atomic_load(&site->hold))
+            os_clock_sleep_ms(1);
+        tell(r);
+    }
+}
+
+static void handle(void *context, struct http_request *r)
+{
+    struct site *site = context;
+    atomic_fetch_add(&site->handled, 1);
+    if (http_request_method(r) == HTTP_OPTIONS) {
+        struct http_cors cors = {
+            .methods = STR("GET, POST"), .headers = STR("authorization"), .max_age_s = 600};
+        http_answer_preflight(r, &cors);
+    } else if (str_starts(http_request_path(r), STR("/later"))) {
+        assert_int_equal(os_queue_push(site->later, &r), OK);
+    } else if (str_starts(http_request_path(r), STR("/error"))) {
+        http_answer_error(r, 418, "teapot", STR("no \"coffee\""));
+    } else {
+        tell(r);
+    }
+}
+
+static void site_start(struct site *site, const struct http_limits *limits, uint32_t threads)
+{
+    struct fault f = {0};
+    *site = (struct site){.later = os_queue_new(sizeof(struct http_request *), 4096)};
+    assert_int_equal(os_thread_start(&site->thread, "later", answer_later, site, &f), OK);
+    struct http_server_options options = {
+        .address = STR("127.0.0.1"),
+        .threads = threads,
+        .limits = limits != NULL ? *limits : http_limits_default(),
+        .handler = handle,
+        .context = site,
+    };
+    if (http_server_start(&options, &site->server, &f) != OK)
+        fail_msg("%s", f.text);
+    assert_true(http_server_port(site->server) != 0);
+}
+
+static void site_stop(struct site *site)
+{
+    http_server_stop(site->server, 5000);
+    atomic_store(&site->hold, false);
+    os_queue_close(site->later);
+    os_thread_join(&site->thread);
+    os_queue_free(site->later);
+}
+
+/* --- A client that says exactly what it is told to ----------------------------------------------- */
+
+static int dial(const struct site *site)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(http_server_port(site->server)),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct timeval patience = {30, 0};
+    assert_true(fd >= 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+static bool say(int fd, const void *at, size_t bytes)
+{
+    const char *from = at;
+    while (bytes > 0) {
+        ssize_t sent = send(fd, from, bytes, MSG_NOSIGNAL);
+        if (sent <= 0)
+            return false;
+        from += sent;
+        bytes -= (size_t)sent;
+    }
+    return true;
+}
+
+static bool say_text(int fd, const char *text)
+{
+    return say(fd, text, strlen(text));
+}
+
+/* Reads one answer (by its Content-Length) into `out`; returns its status, 0 at the end of the
+ * connection, -1 where nothing came for half a minute. */
+static int hear(int fd, struct buf *out, bool is_head)
+{
+    out->len = 0;
+    size_t head_len = SIZE_MAX;
+    size_t whole = SIZE_MAX;
+    while (out->len < whole) {
+        char piece[1];
+        ssize_t got = recv(fd, piece, sizeof(piece), 0);
+        if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return -1;
+        if (got <= 0)
+            break;
+        buf_add(out, piece, (size_t)got);
+        if (head_len != SIZE_MAX)
+            continue;
+        size_t end = str_find(buf_str(out), STR("\r\n\r\n"), 0);
+        if (end == SIZE_MAX)
+            continue;
+        head_len = whole = end + 4;
+        size_t field = str_find(buf_str(out), STR("Content-Length: "), 0);
+        if (field != SIZE_MAX && !is_head)
+            whole += (size_t)strtoul((const char *)out->at + field + 16, NULL, 10);
+        if (str_starts(buf_str(out), STR("HTTP/1.1 100"))) {
+            out->len = 0;
+            head_len = whole = SIZE_MAX;
+        }
+    }
+    return out->len < 12 ? 0 : (int)strtol((const char *)out->at + 9, NULL, 10);
+}
+
+static bool has(const struct buf *b, const char *text)
+{
+    return str_find(buf_str(b), str_of(text), 0) != SIZE_MAX;
+}
+
+/* One exchange on a connection of its own. */
+static int ask(const struct site *site, const char *request, struct buf *out)
+{
+    int fd = dial(site);
+    say_text(fd, request);
+    int status = hear(fd, out, strncmp(request, "HEAD", 4) == 0);
+    close(fd);
+    return status;
+}
+
+static struct buf heard;
+
+/* --- Tests ---------------------------------------------------------------------------------------- */
+
+static void plain_exchange(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 2);
+    assert_int_equal(ask(&site, "GET /a%20b?x=1 HTTP/1.1\r\nHost: h\r\nX-Say: hi\r\n\r\n", &heard),
+                     200);
+    assert_true(has(&heard, "GET|/a b|x=1|0|127.0.0.1|"));
+    assert_true(has(&heard, "X-Seen: hi\r\n"));
+    assert_int_equal(
+        ask(&site, "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello", &heard), 200);
+    assert_true(has(&heard, "POST|/p||5|127.0.0.1|hello"));
+    assert_int_equal(ask(&site, "HEAD /p HTTP/1.1\r\nHost: h\r\n\r\n", &heard), 200);
+    assert_true(has(&heard, "Content-Length: 21\r\n"));
+    assert_false(has(&heard, "HEAD|"));
+    assert_int_equal(ask(&site, "BREW /p HTTP/1.1\r\nHost: h\r\n\r\n", &heard), 200);
+    assert_true(has(&heard, "OTHER|"));
+    assert_int_equal(ask(&site,
+                         "POST /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                         "3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n",
+                         &heard),
+                     200);
+    assert_true(has(&heard, "|7|127.0.0.1|abcdefg"));
+    assert_int_equal(ask(&site, "GET /error HTTP/1.1\r\nHost: h\r\n\r\n", &heard), 418);
+    assert_true(has(&heard, "{\"code\":\"teapot\",\"message\":\"no \\\"coffee\\\"\"}"));
+    assert_int_equal(ask(&site,
+                         "POST /p HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+                         "Content-Length: 2\r\n\r\nok",
+                         &heard),
+                     200);
+    assert_true(has(&heard, "|2|127.0.0.1|ok"));
+    site_stop(&site);
+}
+
+static void kept_alive(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http_limits limits = http_limits_default();
+    limits.requests_per_connection_max = 50;
+    site_start(&site, &limits, 1);
+    int fd = dial(&site);
+    for (int i = 1; i <= 50; i++) {
+        char request[128];
+        const char *where = i % 3 == 0 ? "/later" : "/now";
+        snprintf(request, sizeof(request),
+                 "POST %s/%d HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nn%02d", where, i, i);
+        assert_true(say_text(fd, request));
+        assert_int_equal(hear(fd, &heard, false), 200);
+        snprintf(request, sizeof(request), "%s/%d||3|127.0.0.1|n%02d", where, i, i);
+        assert_true(has(&heard, request));
+        assert_int_equal(has(&heard, "Connection: close"), i == 50);
+    }
+    assert_int_equal(hear(fd, &heard, false), 0);
+    close(fd);
+
+    /* pipelined: answers in the order of the questions, though the first waits for a thread */
+    fd = dial(&site);
+    assert_true(say_text(fd, "GET /later/1 HTTP/1.1\r\nHost: h\r\n\r\n"
+                             "GET /now/2 HTTP/1.1\r\nHost: h\r\n\r\n"));
+    assert_int_equal(hear(fd, &heard, false), 200);
+    assert_true(has(&heard, "/later/1"));
+    assert_int_equal(hear(fd, &heard, false), 200);
+    assert_true(has(&heard, "/now/2"));
+    close(fd);
+    site_stop(&site);
+}
+
+static int post_sized(const struct site *site, size_t bytes, bool is_chunked)
+{
+    char head[160];
+    char *body = test_calloc(1, bytes + 1);
+    memset(body, 'x', bytes);
+    int fd = dial(site);
+    if (is_chunked) {
+        say_text(fd, "POST /s HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+        for (size_t at = 0; at < bytes;) {
+            size_t piece = min_of(bytes - at, (size_t)1000);
+            snprintf(head, sizeof(head), "%zx\r\n", piece);
+            if (!say_text(fd, head) || !say(fd, body + at, piece) || !say_text(fd, "\r\n"))
+                break;
+            at += piece;
+        }
+        say_text(fd, "0\r\n\r\n");
+    } else {
+        snprintf(head, sizeof(head), "POST /s HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n",
+                 bytes);
+        say_text(fd, head);
+        say(fd, body, bytes);
+    }
+    int status = hear(fd, &heard, false);
+    close(fd);
+    test_free(body);
+    return status;
+}
+
+static void body_limit(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http_limits limits = http_limits_default();
+    limits.body_bytes_max = 10000;
+    site_start(&site, &limits, 1);
+    for (int is_chunked = 0; is_chunked < 2; is_chunked++) {
+        assert_int_equal(post_sized(&site, 10000, is_chunked), 200);
+        assert_true(has(&heard, "|10000|"));
+        assert_int_equal(post_sized(&site, 10001, is_chunked), 413);
+        assert_true(has(&heard, "body_too_large"));
+        assert_int_equal(post_sized(&site, 80000, is_chunked), 413);
+    }
+    /* one that announces too much and waits for consent is told at once */
+    assert_int_equal(ask(&site,
+                         "POST /s HTTP/1.1\r\nHost: h\r\nContent-Length: 10001\r\n"
+                         "Expect: 100-continue\r\n\r\n",
+                         &heard),
+                     413);
+    assert_true(has(&heard, "Connection: close"));
+    assert_int_equal(atomic_load(&site.handled), 2);
+    site_stop(&site);
+}
+
+static int ask_fields(const struct site *site, int count, size_t value_bytes)
+{
+    struct buf request;
+    buf_init(&request);
+    buf_printf(&request, "GET /f HTTP/1.1\r\nHost: h\r\n");
+    for (int i = 1; i < count; i++) {
+        buf_printf(&request, "X-%d: ", i);
+        for (size_t k = 0; k < value_bytes; k++)
+            buf_add_byte(&request, 'v');
+        buf_add_str(&request, STR("\r\n"));
+    }
+    buf_add_str(&request, STR("\r\n"));
+    int fd = dial(site);
+    say(fd, request.at, request.len);
+    int status = hear(fd, &heard, false);
+    close(fd);
+    buf_fini(&request);
+    return status;
+}
+
+static void header_limits(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 1);
+    assert_int_equal(ask_fields(&site, HTTP_HEADER_FIELDS_MAX, 1), 200);
+    assert_int_equal(ask_fields(&site, HTTP_HEADER_FIELDS_MAX + 1, 1), 431);
+    assert_int_equal(ask_fields(&site, 2, 16000), 200);
+    assert_int_equal(ask_fields(&site, 2, 17000), 431);
+    assert_true(has(&heard, "header_too_large"));
+    assert_int_equal(ask_fields(&site, 50, 20000), 431); /* beyond what the library reads */
+
+    for (size_t bytes = 8 * 1024; bytes <= 8 * 1024 + 1; bytes++) {
+        struct buf request;
+        buf_init(&request);
+        buf_add_str(&request, STR("GET /"));
+        for (size_t i = 1; i < bytes; i++)
+            buf_add_byte(&request, 'p');
+        buf_add_str(&request, STR(" HTTP/1.1\r\nHost: h\r\n\r\n"));
+        buf_add_byte(&request, 0);
+        assert_int_equal(ask(&site, (char *)request.at, &heard), bytes == 8 * 1024 ? 200 : 414);
+        buf_fini(&request);
+    }
+    site_stop(&site);
+}
+
+static void crooked_framing(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 1);
+    static const char *const bad[] = {
+        "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "0\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: -5\r\n\r\nhello",
+        "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 0x5\r\n\r\nhello",
+        "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: h\r\nAuthorization: Basic YTo=\r\nAuthorization: Basic "
+        "YjE6\r\n\r\n",
+        "GET /api/../ui HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /%2e%2e HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET //a HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /a%00b HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /a%2fb HTTP/1.1\r\nHost: h\r\n\r\n",
+    };
+    for (size_t i = 0; i < array_count(bad); i++) {
+        int status = ask(&site, bad[i], &heard);
+        if (status != 400)
+            fail_msg("status %d for %s", status, bad[i]);
+    }
+    /* chunk sizes that are none: refused by the library, by 400, 413 or by hanging up */
+    static const char *const chunks[] = {"ffffffffffffffff1\r\n", "-3\r\nabc\r\n", "0x10\r\n",
+                                         "zz\r\n", "\r\n"};
+    for (size_t i = 0; i < array_count(chunks); i++) {
+        char request[256];
+        snprintf(request, sizeof(request),
+                 "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n",
+                 chunks[i]);
+        int status = ask(&site, request, &heard);
+        if (status != 400 && status != 413 && status != 0)
+            fail_msg("status %d for chunk %s", status, chunks[i]);
+    }
+    assert_int_equal(ask(&site, "rubbish\r\n\r\n", &heard) < 200 ||
+                         ask(&site, "rubbish\r\n\r\n", &heard) >= 400,
+                     1);
+    assert_int_equal(atomic_load(&site.handled), 0);
+    assert_int_equal(ask(&site, "GET /alive HTTP/1.1\r\nHost: h\r\n\r\n", &heard), 200);
+    site_stop(&site);
+}
+
+static int post_zipped(const struct site *site, size_t bytes, char fill, const char *coding)
+{
+    struct buf request;
+    z_stream z = {0};
+    uint8_t *plain = test_calloc(1, bytes + 1);
+    uint8_t *zipped = test_calloc(1, bytes + 1000);
+    uint32_t noise = 1;
+    for (size_t i = 0; i < bytes; i++) {
+        noise = noise * 1664525 + 1013904223;
+        plain[i] = fill != 0 ? (uint8_t)fill : "0123456789abcdef"[noise >> 28];
+    }
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
+    z.next_in = plain;
+    z.avail_in = (uInt)bytes;
+    z.next_out = zipped;
+    z.avail_out = (uInt)bytes + 1000;
+    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+    buf_init(&request);
+    buf_printf(&request,
+               "POST /z HTTP/1.1\r\nHost: h\r\nContent-Encoding: %s\r\nContent-Length: %lu\r\n\r\n",
+               coding, z.total_out);
+    buf_add(&request, zipped, z.total_out);
+    deflateEnd(&z);
+    int fd = dial(site);
+    say(fd, request.at, request.len);
+    int status = hear(fd, &heard, false);
+    close(fd);
+    buf_fini(&request);
+    test_free(plain);
+    test_free(zipped);
+    return status;
+}
+
+static void zipped_bodies(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http_limits limits = http_limits_default();
+    limits.body_bytes_max = 300000;
+    limits.unzip_free_bytes = 20000;
+    site_start(&site, &limits, 1);
+    assert_int_equal(post_zipped(&site, 300000, 0, "gzip"), 200);
+    assert_true(has(&heard, "|300000|"));
+    assert_int_equal(post_zipped(&site, 300001, 0, "gzip"), 413);
+    /* a thousandfold: fine while it is small, a bomb beyond */
+    assert_int_equal(post_zipped(&site, 20000, 'a', "gzip"), 200);
+    assert_int_equal(post_zipped(&site, 20001, 'a', "gzip"), 413);
+    assert_true(has(&heard, "unzipped_body_too_large"));
+    assert_int_equal(post_zipped(&site, 100, 'a', "x-gzip"), 200);
+    assert_int_equal(post_zipped(&site, 100, 'a', "gzip, gzip"), 415);
+    assert_true(has(&heard, "Accept-Encoding: gzip"));
+    assert_int_equal(post_zipped(&site, 100, 'a', "deflate"), 415);
+    assert_int_equal(
+        ask(&site,
+            "POST /z HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\n"
+            "hello",
+            &heard),
+        400);
+    assert_true(has(&heard, "bad_gzip"));
+    site_stop(&site);
+}
+
+static void cross_origin(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 1);
+    assert_int_equal(ask(&site,
+                         "OPTIONS /v1/i HTTP/1.1\r\nHost: h\r\nOrigin: http://shop.example\r\n"
+                         "Access-Control-Request-Method: POST\r\n"
+                         "Access-Control-Request-Headers: authorization\r\n\r\n",
+                         &heard),
+                     204);
+    assert_true(has(&heard, "Access-Control-Allow-Origin: http://shop.example\r\n"));
+    assert_true(has(&heard, "Access-Control-Allow-Headers: authorization\r\n"));
+    assert_true(has(&heard, "Access-Control-Allow-Methods: GET, POST\r\n"));
+    assert_true(has(&heard, "Access-Control-Max-Age: 600\r\n"));
+    assert_true(has(&heard, "Vary: Origin\r\n"));
+    assert_int_equal(ask(&site, "OPTIONS /v1/i HTTP/1.1\r\nHost: h\r\n\r\n", &heard), 204);
+    assert_false(has(&heard, "Access-Control"));
+    assert_true(has(&heard, "Allow: GET, POST\r\n"));
+    assert_int_equal(
+        ask(&site, "GET /x HTTP/1.1\r\nHost: h\r\nOrigin: http://shop.example\r\n\r\n", &heard),
+        200);
+    assert_true(has(&heard, "Access-Control-Allow-Origin: http://shop.example\r\n"));
+    site_stop(&site);
+}
+
+/* A client that sends one byte every now and then never lets its connection fall silent. */
+static void slow_headers(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http_limits limits = http_limits_default();
+    limits.header_ms = 300;
+    limits.body_ms = 300;
+    limits.body_bytes_per_s = 1000000;
+    limits.idle_ms = 300;
+    site_start(&site, &limits, 2);
+    static const char *const begins[] = {
+        "GET /slow HTTP/1.1\r\nHost: h\r\nX-A: ",
+        "POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n",
+        "POST /slow HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+    };
+    for (size_t i = 0; i < array_count(begins); i++) {
+        int fd = dial(&site);
+        assert_true(say_text(fd, begins[i]));
+        int sent = 0;
+        while (sent < 2000 && say_text(fd, i == 2 ? "1\r\nx\r\n" : "x")) {
+            os_clock_sleep_ms(15);
+            sent++;
+        }
+        assert_true(sent < 2000); /* it was shut down; half a minute would have passed else */
+        close(fd);
+    }
+    /* one that says nothing at all, and one that has been answered and then says nothing */
+    int fd = dial(&site);
+    assert_int_equal(hear(fd, &heard, false), 0);
+    close(fd);
+    fd = dial(&site);
+    assert_true(say_text(fd, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+    assert_int_equal(hear(fd, &heard, false), 200);
+    assert_int_equal(hear(fd, &heard, false), 0);
+    close(fd);
+    assert_int_equal(atomic_load(&site.handled), 1);
+    assert_int_equal(http_server_counters(site.server).timeouts, 5);
+    site_stop(&site);
+}
+
+/* While the handler thinks, no time limit runs against the client. */
+static void slow_answer(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http_limits limits = http_limits_default();
+    limits.header_ms = limits.body_ms = limits.idle_ms = 300;
+    site_start(&site, &limits, 1);
+    atomic_store(&site.hold, true);
+    int fd = dial(&site);
+    assert_true(say_text(fd, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n"));
+    os_clock_sleep_ms(900);
+    atomic_store(&site.hold, false);
+    assert_int_equal(hear(fd, &heard, false), 200);
+    close(fd);
+    site_stop(&site);
+}
+
+static void ask_many(void *context)
+{
+    const struct site *site = context;
+    struct buf out;
+    buf_init(&out);
+    for (int round = 0; round < 5; round++) {
+        int fd = dial(site);
+        for (int i = 0; i < 40; i++) {
+            const char *where = (i + round) % 2 ? "/later" : "/now";
+            char request[128];
+            snprintf(request, sizeof(request),
+                     "POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nn%02d", where, i);
+            assert_true(say_text(fd, request));
+            if (i == 39 && round % 2)
+                break; /* hang up without hearing the answer */
+            assert_int_equal(hear(fd, &out, false), 200);
+            snprintf(request, sizeof(request), "%s||3|127.0.0.1|n%02d", where, i);
+            assert_true(has(&out, request));
+        }
+        close(fd);
+    }
+    buf_fini(&out);
+}
+
+static void many_clients(void **state)
+{
+    (void)state;
+    struct site site;
+    struct os_thread clients[8];
+    site_start(&site, NULL, 2);
+    for (size_t i = 0; i < array_count(clients); i++)
+        assert_int_equal(os_thread_start(&clients[i], "client", ask_many, &site, NULL), OK);
+    for (size_t i = 0; i < array_count(clients); i++)
+        os_thread_join(&clients[i]);
+    site_stop(&site);
+    assert_in_range(atomic_load(&site.handled), 8 * (5 * 40 - 2), 8 * 5 * 40);
+}
+
+static void stop_waits(void *context)
+{
+    struct site *site = context;
+    http_server_stop(site->server, 20000);
+}
+
+/* Stopping lets an answer in flight leave, and refuses what comes in meanwhile. */
+static void gentle_stop(void **state)
+{
+    (void)state;
+    struct site site;
+    struct os_thread stopper;
+    site_start(&site, NULL, 2);
+    int idle = dial(&site);
+    assert_true(say_text(idle, "GET /now HTTP/1.1\r\nHost: h\r\n\r\n"));
+    assert_int_equal(hear(idle, &heard, false), 200);
+    atomic_store(&site.hold, true);
+    int fd = dial(&site);
+    assert_true(say_text(fd, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n"));
+    while (atomic_load(&site.handled) < 2)
+        os_clock_sleep_ms(1);
+    assert_int_equal(os_thread_start(&stopper, "stop", stop_waits, &site, NULL), OK);
+    int status;
+    do { /* until the stop has begun */
+        assert_true(say_text(idle, "GET /now HTTP/1.1\r\nHost: h\r\n\r\n"));
+        status = hear(idle, &heard, false);
+    } while (status == 200);
+    assert_int_equal(status, 503);
+    assert_true(has(&heard, "stopping"));
+    atomic_store(&site.hold, false);
+    assert_int_equal(hear(fd, &heard, false), 200);
+    assert_true(has(&heard, "Connection: close"));
+    os_thread_join(&stopper);
+    close(fd);
+    close(idle);
+    os_queue_close(site.later);
+    os_thread_join(&site.thread);
+    os_queue_free(site.later);
+}
+
+/* Stopping does not wait for ever, and a handler that answers afterwards does no harm. */
+static void hard_stop(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 2);
+    atomic_store(&site.hold, true);
+    int fds[10];
+    for (size_t i = 0; i < array_count(fds); i++) {
+        fds[i] = dial(&site);
+        assert_true(say_text(fds[i], "GET /later HTTP/1.1\r\nHost: h\r\n\r\n"));
+    }
+    while (atomic_load(&site.handled) < (int)array_count(fds))
+        os_clock_sleep_ms(1);
+    http_server_stop(site.server, 50);
+    for (size_t i = 0; i < array_count(fds); i++) {
+        int status = hear(fds[i], &heard, false);
+        assert_true(status == 503 || status == 0);
+        close(fds[i]);
+    }
+    atomic_store(&site.hold, false);
+    os_queue_close(site.later);
+    os_thread_join(&site.thread);
+    os_queue_free(site.later);
+}
+
+static void bad_addresses(void **state)
+{
+    (void)state;
+    struct site site;
+    struct fault f = {0};
+    struct http_server *server = NULL;
+    struct http_server_options options = {
+        .address = STR("localhorst"),
+        .threads = 1,
+        .limits = http_limits_default(),
+        .handler = handle,
+    };
+    assert_int_equal(http_server_start(&options, &server, &f), GIVE_UP);
+    assert_non_null(strstr(f.text, "localhorst"));
+    site_start(&site, NULL, 1);
+    f = (struct fault){0};
+    options.address = STR("203.0.113.9"); /* not ours */
+    assert_int_equal(http_server_start(&options, &server, &f), GIVE_UP);
+    assert_non_null(strstr(f.text, "203.0.113.9"));
+    site_stop(&site);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST("a request reaches the handler whole and its answer the client", plain_exchange),
+        TEST("a connection serves its requests in order, now or later, to its limit", kept_alive),
+        TEST("a body is taken at its limit and refused one byte past it", body_limit),
+        TEST("headers and target are taken at their limits and refused past them", header_limits),
+        TEST("what could be framed or routed in two ways is refused", crooked_framing),
+        TEST("zipped bodies are unzipped within the limits", zipped_bodies),
+        TEST("a preflight is answered, and origins are echoed", cross_origin),
+        TEST("a client that dawdles is shut down though it never falls silent", slow_headers),
+        TEST("a client that waits for the handler is not", slow_answer),
+        TEST("many clients at once get their own answers", many_clients),
+        TEST("stopping waits for answers in flight", gentle_stop),
+        TEST("stopping ends although nobody answers", hard_stop),
+        TEST("an address that cannot be used is named", bad_addresses),
+    };
+    buf_init(&heard);
+    int failed = cmocka_run_group_tests_name("http/server", tests, NULL, NULL);
+    buf_fini(&heard);
+    return failed;
+}
