@@ -123,7 +123,6 @@ static void markdown_options(struct term *t, const struct option_row *rows)
         print_cell(t, doc);
         term_text(t, " |\n");
     }
-    term_text(t, "\n");
 }
 
 void help_markdown(struct term *t)
@@ -137,15 +136,17 @@ void help_markdown(struct term *t)
                   commands[i].summary);
     term_text(t, "\n## Options of every command\n\n");
     markdown_options(t, options_everywhere);
-    term_text(t, "## Exit codes\n\n| code | meaning |\n|---|---|\n");
+    term_text(t, "\n## Exit codes\n\n| code | meaning |\n|---|---|\n");
     for (size_t i = 0; i < array_count(exit_codes); i++)
         term_text(t, "| %s | %s |\n", exit_codes[i][0], exit_codes[i][1]);
     for (uint32_t i = 0; i < command_count; i++) {
         term_text(t, "\n## wend %s\n\n    ", commands[i].name);
         print_usage(t, &commands[i]);
-        term_text(t, "\n\n%s\n\n", commands[i].about);
-        if (commands[i].options[0].name != NULL)
+        term_text(t, "\n\n%s\n", commands[i].about);
+        if (commands[i].options[0].name != NULL) {
+            term_text(t, "\n");
             markdown_options(t, commands[i].options);
+        }
     }
 }
 

@@ -86,16 +86,20 @@ void table_rule(struct table *t)
     add_row(t)->is_rule = true;
 }
 
-/* One cell between its spaces; the last one of a line gets none after it. */
+/* One cell. *gap spaces are owed before it; what is owed after it is paid by the next cell that shows
+ * something, so that no line ends in spaces. */
 static void print_cell(struct term *term, const struct table_column *column, enum term_style style,
-                       struct str shown, bool is_last)
+                       struct str shown, uint32_t *gap)
 {
-    int room = (int)(column->width - term_width(shown));
-    int before = column->side == TABLE_RIGHT ? room : 0;
-    int after = column->side == TABLE_LEFT && !is_last ? room : 0;
-    term_text(term, "%*s", GAP + before, "");
-    term_print(term, style, "%.*s", STR_ARG(shown));
-    term_text(term, "%*s", after, "");
+    uint32_t room = column->width - term_width(shown);
+    bool is_right = column->side == TABLE_RIGHT;
+    *gap += GAP + (is_right ? room : 0);
+    if (shown.len > 0) {
+        term_text(term, "%*s", (int)*gap, "");
+        term_print(term, style, "%.*s", STR_ARG(shown));
+        *gap = 0;
+    }
+    *gap += is_right ? 0 : room;
 }
 
 static void print_rule(const struct table *t, struct term *term)
@@ -112,18 +116,18 @@ static void print_rule(const struct table *t, struct term *term)
 void table_print(const struct table *t, struct term *term)
 {
     must(is_complete(t));
+    uint32_t gap = 0;
     for (uint32_t i = 0; i < t->column_count; i++)
-        print_cell(term, &t->columns[i], TERM_DIM, str_of(t->columns[i].name),
-                   i + 1 == t->column_count);
+        print_cell(term, &t->columns[i], TERM_DIM, str_of(t->columns[i].name), &gap);
     term_text(term, "\n");
     for (const struct table_row *row = t->first; row != NULL; row = row->next) {
         if (row->is_rule) {
             print_rule(t, term);
             continue;
         }
+        gap = 0;
         for (uint32_t i = 0; i < t->column_count; i++)
-            print_cell(term, &t->columns[i], row->cells[i].style, row->cells[i].shown,
-                       i + 1 == t->column_count);
+            print_cell(term, &t->columns[i], row->cells[i].style, row->cells[i].shown, &gap);
         term_text(term, "\n");
     }
 }
