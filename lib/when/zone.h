@@ -43,7 +43,8 @@ struct zone_file {
 /* Builds a set from `count` files into *out, which the caller owns and ends with zoneset_free().
  * Files with equal clocks become one zone, named by the first of them; the others are its aliases.
  * The release ("2026a", at most 32 bytes) is kept as it is. FIX_INPUT (and no set) where a file is
- * damaged, a name occurs twice, or there are too many. Reads all arguments, keeps none. */
+ * damaged, a name is not of letters, digits and +-_/ or occurs twice, or there are too many. Reads
+ * all arguments, keeps none. */
 enum status zoneset_build(struct str release, const struct zone_file *files, size_t count,
                           struct zoneset **out, struct fault *f) mustuse;
 
@@ -51,14 +52,15 @@ enum status zoneset_build(struct str release, const struct zone_file *files, siz
 typedef enum status (*zone_file_read)(void *context, struct str name, struct buf *out,
                                       struct fault *f);
 
-/* The same for all zones and links that `listing`, the text of the database's tzdata.zi, names;
- * the release is that of its first line. `read_file` is called for each, in the listing's order. */
+/* The same for all zones that `listing`, the text of the database's tzdata.zi, names, in its order;
+ * its links become aliases, its first line tells the release. `read_file` is called for each zone,
+ * and may take the name for a path below the zones' folder: there is no ".." in it. */
 enum status zoneset_build_listed(struct str listing, zone_file_read read_file, void *context,
                                  struct zoneset **out, struct fault *f) mustuse;
 
 void zoneset_free(struct zoneset *set);
 
-/* Appends the set to `out` in the form of docs/formats/zoneset.md: about 60 KB for the whole
+/* Appends the set to `out` in the form of docs/formats/zoneset.md: about 130 KB for the whole
  * database. Equal sets give equal bytes. */
 void zoneset_write(const struct zoneset *set, struct buf *out);
 
@@ -66,13 +68,10 @@ void zoneset_write(const struct zoneset *set, struct buf *out);
  * *out. FIX_INPUT (and no set) where they are damaged. */
 enum status zoneset_read(struct str bytes, struct zoneset **out, struct fault *f) mustuse;
 
-/* The index of the zone called `name`, an alias's being its zone's, or ZONE_NONE. Names are
- * compared exactly first, then without regard to case. An index means something in its own set
- * only: what outlives a set keeps the name, or moves over by zoneset_move(). */
+/* The index of the zone called `name`, an alias's being its zone's, or ZONE_NONE. The case of
+ * letters does not matter. An index means something in its own set only: what outlives a set keeps
+ * the name and asks again. */
 uint16_t zoneset_find(const struct zoneset *set, struct str name);
-
-/* The index in `to` of what `index` was in `from`; ZONE_NONE if `to` does not know its name. */
-uint16_t zoneset_move(const struct zoneset *from, uint16_t index, const struct zoneset *to);
 
 /* The zone with that index, good as long as the set. Requires index < zoneset_count(set). */
 const struct zone *zoneset_zone(const struct zoneset *set, uint16_t index);
@@ -130,9 +129,9 @@ int64_t zone_day(const struct zone *zone, int64_t at_ms);
 
 /* --- From the wall to UTC --------------------------------------------------------------------- */
 
-/* The first instant at which the wall shows `wall_ms` (milliseconds since 1970-01-01 00:00 on the
- * wall: day number * DAY_MS + time of day). In a gap: the first instant after it. Never decreases
- * as `wall_ms` grows. */
+/* The first instant at which the wall shows `wall_ms` or later (milliseconds since 1970-01-01 00:00
+ * on the wall: day number * DAY_MS + time of day). So in a fold it is the first occurrence, and in
+ * a gap the first instant after it. Never decreases as `wall_ms` grows. */
 int64_t zone_utc(const struct zone *zone, int64_t wall_ms);
 
 /* The last instant at which the wall shows `wall_ms`: the second occurrence in a fold, otherwise
@@ -162,7 +161,7 @@ int64_t zone_next_month_start(const struct zone *zone, int64_t at_ms);
 int64_t zone_add_days(const struct zone *zone, int64_t at_ms, int32_t days);
 int64_t zone_add_months(const struct zone *zone, int64_t at_ms, int32_t months);
 
-/* The first instant not before `at_ms` at which the wall shows time of day `clock_ms` on one of
- * `weekdays` (span.h); a day that skips the time of day offers the end of the gap. Requires 0 <=
- * clock_ms < DAY_MS and at least one weekday. */
+/* The first instant not before `at_ms` that some day of `weekdays` (span.h) offers for the time of
+ * day `clock_ms`. A day offers one instant: zone_utc() of that day and time. Requires 0 <= clock_ms
+ * < DAY_MS and at least one weekday. */
 int64_t zone_next_clock(const struct zone *zone, int64_t at_ms, int32_t clock_ms, uint8_t weekdays);
