@@ -43,14 +43,13 @@ void fault_prefix(struct fault *f, const char *format, ...)
 
 void fault_print(const struct fault *f, char *out, size_t out_bytes)
 {
-    if (f->file[0] && f->line && f->column)
-        snprintf(out, out_bytes, "%s:%u:%u: %s", f->file, f->line, f->column, f->text);
-    else if (f->file[0] && f->line)
-        snprintf(out, out_bytes, "%s:%u: %s", f->file, f->line, f->text);
-    else if (f->file[0])
-        snprintf(out, out_bytes, "%s: %s", f->file, f->text);
+    char place[FAULT_FILE_BYTES + 32] = "";
+    if (f->line && f->column)
+        snprintf(place, sizeof(place), "%s%s%u:%u: ", f->file, f->file[0] ? ":" : "", f->line,
+                 f->column);
     else if (f->line)
-        snprintf(out, out_bytes, "%u:%u: %s", f->line, f->column, f->text);
-    else
-        snprintf(out, out_bytes, "%s", f->text);
+        snprintf(place, sizeof(place), "%s%s%u: ", f->file, f->file[0] ? ":" : "", f->line);
+    else if (f->file[0])
+        snprintf(place, sizeof(place), "%s: ", f->file);
+    snprintf(out, out_bytes, "%s%s", place, f->text);
 }
