@@ -28,10 +28,17 @@ struct evlog;
 typedef void evlog_segment_closed(void *context, const char *path, uint64_t batch_first,
                                   uint64_t batch_last);
 
+/* Who prepares the segment to roll to. */
+enum evlog_spare {
+    EVLOG_SPARE_AT_ONCE = 0, /* the writer, when it begins a segment */
+    EVLOG_SPARE_BY_CALLER,   /* whoever calls evlog_prepare() when evlog_wants_prepare() */
+};
+
 struct evlog_options {
-    struct os_disk *disk;         /* required; outlives the log */
-    uint64_t segment_bytes;       /* 0 = EVLOG_SEGMENT_BYTES */
-    uint64_t log_id;              /* for a new log: its identity; 0 = a random one */
+    struct os_disk *disk;   /* required; outlives the log */
+    uint64_t segment_bytes; /* 0 = EVLOG_SEGMENT_BYTES */
+    uint64_t log_id;        /* for a new log: its identity; 0 = a random one */
+    enum evlog_spare spare;
     evlog_segment_closed *closed; /* may be NULL */
     void *closed_context;
 };
@@ -100,13 +107,13 @@ enum status evlog_commit(struct evlog *log, struct fault *f) mustuse;
 /* Forgets what is buffered: the log is as after the last commit. For when a commit met a full disk. */
 enum status evlog_abandon(struct evlog *log, struct fault *f) mustuse;
 
-/* Commits what is buffered, closes the segment and begins the next one; does nothing where the segment
- * holds no batch yet. */
+/* Commits what is buffered, closes the segment and begins the next one; closes nothing where the segment
+ * holds no batch yet. TRY_AGAIN: the disk is full; the next append tries again. */
 enum status evlog_roll(struct evlog *log, struct fault *f) mustuse;
 
-/* Prepares the segment to roll to, if there is none: it takes as long as writing a segment. May be
- * called from another thread while the writer works; without it the writer does it when it must.
- * TRY_AGAIN: the disk is full. */
+/* Prepares the segment to roll to, if there is none; it takes as long as writing a segment. The segment
+ * is also the reserve: while it cannot be made, only priority batches are admitted. May be called
+ * from another thread while the writer works. TRY_AGAIN: the disk is full. */
 enum status evlog_prepare(struct evlog *log, struct fault *f) mustuse;
 
 /* True when evlog_prepare() would have something to do. Any thread. */
@@ -134,7 +141,8 @@ struct evlog_item {
 };
 
 /* Opens the log in `dir` for reading from batch `from_batch` on (0 or 1: from the beginning). Takes no
- * lock. FIX_INPUT: no such log, or it begins after from_batch. On OK the caller owns *reader. */
+ * lock. Beside a writer it may see a batch that is written and not durable yet: see
+ * evlog_batch_durable(). FIX_INPUT: no such log, or it begins after from_batch. On OK the caller owns *reader. */
 enum status evlog_reader_open(struct os_disk *disk, const char *dir, uint64_t from_batch,
                               struct evlog_reader **reader, struct fault *f) mustuse;
 

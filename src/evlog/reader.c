@@ -1,0 +1,179 @@
+/* Reading a log: from segment to segment, and again from the tail when there may be more.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/mem.h"
+#include "evlog/evlog_int.h"
+
+struct evlog_reader {
+    struct os_disk *disk;
+    char dir[OS_PATH_BYTES];
+    struct walker walker;
+    struct log_state state;
+    struct arena arena;    /* for listing the folder */
+    uint64_t from_batch;   /* what comes before is read and not shown */
+    enum walk_place place; /* of the open segment when the folder was last looked at */
+};
+
+/* The segments of the folder, and the index of the first one behind `batch` (count if there is none). */
+static enum status look_around(struct evlog_reader *r, uint64_t batch, uint64_t **firsts,
+                               uint32_t *count, uint32_t *behind, struct fault *f)
+{
+    arena_reset(&r->arena);
+    enum status done = segment_list(r->disk, r->dir, &r->arena, firsts, count, f);
+    if (done != OK)
+        return done;
+    *behind = 0;
+    while (*behind < *count && (*firsts)[*behind] <= batch)
+        (*behind)++;
+    return OK;
+}
+
+static enum status open_segment(struct evlog_reader *r, const uint64_t *firsts, uint32_t count,
+                                uint32_t index, struct fault *f)
+{
+    r->place = index + 1 == count ? WALK_NEWEST : WALK_OLDER;
+    return walker_open(&r->walker, r->disk, r->dir, firsts[index], f);
+}
+
+/* Opens the segment in which from_batch is or will be; none where the log has no segment yet. */
+static enum status open_first(struct evlog_reader *r, struct fault *f)
+{
+    uint64_t *firsts;
+    uint32_t count, behind;
+    enum status done = look_around(r, r->from_batch, &firsts, &count, &behind, f);
+    if (done != OK || count == 0)
+        return done;
+    if (behind == 0) {
+        fault_set(f, "the log begins with batch %llu, not with %llu", (unsigned long long)firsts[0],
+                  (unsigned long long)r->from_batch);
+        fault_place(f, r->dir, 0, 0);
+        return FIX_INPUT;
+    }
+    return open_segment(r, firsts, count, behind - 1, f);
+}
+
+enum status evlog_reader_open(struct os_disk *disk, const char *dir, uint64_t from_batch,
+                              struct evlog_reader **reader, struct fault *f)
+{
+    if (strlen(dir) >= OS_PATH_BYTES) {
+        fault_set(f, "the path of the log is too long");
+        return FIX_INPUT;
+    }
+    struct evlog_reader *r = mem_new(sizeof(*r));
+    r->disk = disk;
+    r->from_batch = max_of(from_batch, 1);
+    memcpy(r->dir, dir, strlen(dir));
+    walker_init(&r->walker);
+    log_state_init(&r->state);
+    arena_init(&r->arena, 4096);
+    enum status done = open_first(r, f);
+    if (done != OK) {
+        evlog_reader_close(r);
+        return done;
+    }
+    *reader = r;
+    return OK;
+}
+
+void evlog_reader_close(struct evlog_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    walker_fini(&reader->walker);
+    log_state_fini(&reader->state);
+    arena_fini(&reader->arena);
+    mem_free(reader);
+}
+
+/* Behind the open segment: goes on to the next one, or finds that there is none (*is_end). */
+static enum status go_on(struct evlog_reader *r, enum walk what, bool *is_end, struct fault *f)
+{
+    uint64_t *firsts;
+    uint32_t count, behind;
+    *is_end = false;
+    enum status done = look_around(r, r->walker.segment, &firsts, &count, &behind, f);
+    if (done != OK)
+        return done;
+    if (behind == count) {
+        *is_end = true;
+        return OK;
+    }
+    if (what == WALK_FINISHED)
+        return open_segment(r, firsts, count, behind, f);
+    /* A newer segment has appeared, so this one was finished before: read its end again. */
+    r->place = WALK_OLDER;
+    walker_refresh(&r->walker);
+    return OK;
+}
+
+/* True if the block is something to show. */
+static bool is_item(const struct evlog_reader *r, const struct block *b)
+{
+    return (b->kind == BLOCK_BATCH || b->kind == BLOCK_RESULTS) && b->number >= r->from_batch;
+}
+
+static void fill_item(const struct evlog_reader *r, const struct block *b, uint64_t offset,
+                      struct evlog_item *item)
+{
+    *item = (struct evlog_item){
+        .number = b->number,
+        .segment = r->walker.segment,
+        .offset = offset,
+    };
+    if (b->kind == BLOCK_BATCH) {
+        item->kind = EVLOG_BATCH;
+        item->batch = (struct batch){b->number, b->now_ms, b->count, r->walker.records};
+    } else {
+        item->kind = EVLOG_RESULTS;
+        item->results = (struct str){(const char *)b->payload, b->length};
+        item->results_hash = b->hash;
+    }
+}
+
+enum status evlog_reader_next(struct evlog_reader *reader, struct evlog_item *item, struct fault *f)
+{
+    struct evlog_reader *r = reader;
+    *item = (struct evlog_item){.kind = EVLOG_END};
+    if (r->walker.file == NULL) {
+        enum status done = open_first(r, f);
+        if (done != OK || r->walker.file == NULL)
+            return done;
+    }
+    for (;;) {
+        enum walk what;
+        struct block b;
+        struct tail tail;
+        uint64_t offset = r->walker.offset;
+        enum status done = walker_next(&r->walker, r->place, &what, &b, &tail, f);
+        if (done != OK)
+            return done;
+        if (what != WALK_BLOCK) {
+            bool is_end;
+            done = go_on(r, what, &is_end, f);
+            if (done != OK || is_end)
+                return done;
+            continue;
+        }
+        const char *why;
+        if (!log_state_follow(&r->state, &b, r->walker.records, &why)) {
+            fault_set(f, "damaged block at byte %llu: %s", (unsigned long long)offset, why);
+            fault_place(f, r->walker.file->path, 0, 0);
+            return GIVE_UP;
+        }
+        if (is_item(r, &b)) {
+            fill_item(r, &b, offset, item);
+            return OK;
+        }
+    }
+}
+
+const struct names *evlog_reader_names(const struct evlog_reader *reader)
+{
+    return reader->state.names;
+}
+
+uint64_t evlog_reader_id(const struct evlog_reader *reader)
+{
+    return reader->walker.log_id;
+}
