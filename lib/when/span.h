@@ -50,15 +50,17 @@ static inline bool span_equal(struct span a, struct span b)
            (a.kind == SPAN_FIXED ? a.ms == b.ms : a.unit == b.unit && a.count == b.count);
 }
 
-/* Reads a span from the whole of `text` into *out. `0s` is fine, a calendar span counts at least 1.
- * FIX_INPUT (*out untouched) with a sentence that says what to write instead. */
+/* Reads a span from the whole of `text` into *out. One space may stand between the parts of a fixed
+ * one; `0` needs no unit; a calendar one counts at least 1. FIX_INPUT (*out untouched) with a
+ * sentence that says what to write instead. */
 enum status span_parse(struct str text, struct span *out, struct fault *f) mustuse;
 
 /* The same with a sign before it, for offsets: `-3d`, `+2h`, `-1 month`. */
 enum status span_parse_signed(struct str text, struct span *out, struct fault *f) mustuse;
 
-/* As short as it can be written (`36h` is `1d12h`), NUL-terminated into `out` (SPAN_BYTES or more);
- * returns the text in it. What it prints, span_parse_signed() reads back as an equal span. */
+/* With the largest units that fit (`36h` is `1d12h`; weeks only where they come out even),
+ * NUL-terminated into `out` (SPAN_BYTES or more); returns the text in it. Of a span within the
+ * limits above, span_parse_signed() reads it back as an equal one. */
 struct str span_print(struct span span, char *out);
 
 /* The instant `span` after `at_ms`: a fixed one by its length, a calendar one at the same time on

@@ -31,9 +31,9 @@ struct window {
 /* The answer, and how long it holds. */
 struct window_answer {
     bool is_inside;
-    int64_t until_ms; /* after the instant asked about: the answer is the same before this one. Here
-                       * it changes, or (rarely, and only after eight days or more of the same
-                       * answer) it has to be asked again. FOREVER_MS: never changes */
+    int64_t until_ms; /* later than the instant asked about; the answer is the same until then. At
+                       * it the answer changes, or, in rare cases, it has to be asked again.
+                       * FOREVER_MS: never changes */
 };
 
 /* Reads `from` and `to` (clock_parse) and `weekdays` (weekdays_parse; empty: daily) into *out.

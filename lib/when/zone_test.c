@@ -5,14 +5,12 @@
  */
 #include "when/zone.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <time.h>
 
-#include "base/hash.h"
-#include "base/mem.h"
 #include "test.h"
 #include "when/span.h"
+#include "when/zones_for_tests.h"
 
 #define FOLDER "/usr/share/zoneinfo/"
 
@@ -52,29 +50,6 @@ static struct zoneset *system_zones(struct buf *listing)
     if (zoneset_build_listed(buf_str(listing), read_path, folder, &set, &f) != OK)
         fail_msg("%s", f.text);
     return set;
-}
-
-/* A set of one zone, called "Test", by its POSIX text. */
-static struct zoneset *one_zone(const char *rule)
-{
-    struct zone_file file = {STR("Test"), str_of(rule)};
-    struct zoneset *set;
-    struct fault f = {0};
-
-    if (zoneset_build(STR("test"), &file, 1, &set, &f) != OK)
-        fail_msg("%s", f.text);
-    zoneset_check(set);
-    return set;
-}
-
-static int64_t ms_of(const char *text)
-{
-    struct timestamp t;
-    struct fault f = {0};
-
-    if (timestamp_parse(str_of(text), TIMESTAMP_LOOSE, &t, &f) != OK)
-        fail_msg("%s", f.text);
-    return t.at_ms;
 }
 
 static void same_instant(int64_t got_ms, const char *wanted)
@@ -637,17 +612,6 @@ static void joins_stretches(void **state)
 }
 
 /* --- From the wall ---------------------------------------------------------------------------- */
-
-/* Zones with one oddity each. The last puts its clock back over midnight. */
-static const char *const odd_rules[] = {
-    "UTC0",
-    "GMT0BST,M3.5.0/1,M10.5.0",
-    "AEST-10AEDT,M10.1.0,M4.1.0/3",
-    "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0", /* half an hour */
-    "CST5CDT,M3.2.0/0,M11.1.0/1",           /* Havana: no midnight in spring */
-    "<-03>3<-02>,M3.4.0/0,M10.4.0/0:30",    /* put back from 00:30 to 23:30 */
-    "XXX0YYY-3,M3.5.0/22,M10.5.0/2",        /* three hours over midnight either way */
-};
 
 /* The first minute from `from_ms` on at which the wall shows `wall_ms` or later. */
 static int64_t first_minute_showing(const struct zone *zone, int64_t from_ms, int64_t wall_ms)
