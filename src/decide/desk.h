@@ -1,0 +1,70 @@
+/* desk.h - who gets what, on which channel, and when: one desk above all journeys.
+ *
+ * Every message that a journey would like to send is an intent. The desk settles a person once per
+ * batch, after all their records and timers: it takes what is new, what is woken and what waits,
+ * orders it (lane, group, journey, category, deadline, age, id), and grants greedily.
+ *
+ *                       propose                          deadline: expired
+ *                          │                                 ▲
+ *                          ▼          not before T           │
+ *     SETTLING ──────────► desk ───────────────────────► DEFERRED ──┐
+ *                          │ ▲                               ▲      │ T, or something
+ *             allow until U│ └───────────────────────────────┼──────┘ it reads changed
+ *                          ▼          revoked, lapsed        │
+ *                        QUEUED ─────────────────────────────┤
+ *                          │ granted                         │ refused by the address gate,
+ *                          ▼                                 │ rejected: next channel
+ *                        GRANTED ────────────────────────────┘
+ *                          │ accepted, in doubt, failed
+ *                          ▼
+ *                        settled for good
+ *
+ * A rule (rules.def, one file each) answers allow until U, not before T (or unknown), never here
+ * (this channel) or never. T is the least instant at which every rule with a known T allows, asked
+ * again at each candidate until it is stable. At release everything is asked again. Counters change
+ * in the same step as the decision, so a cap is never exceeded, whatever arrives together.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "model/receipt.h"
+#include "profile/person.h"
+
+/* Takes up what the send step `step` of `from` would like to say. */
+void desk_propose(struct person *who, const struct instance *from, uint16_t step);
+
+/* Ends what is pending of the instance with `outcome`, as far as the lane lets an exit cancel it; what
+ * is at the pool is taken back first, what is under way stays. */
+void desk_cancel(struct person *who, uint64_t instance, enum outcome outcome);
+
+/* Asks the rules for all that waits, if anything that they read has changed or is due. Called once
+ * per person and batch, after everything else; again after answers of later stages. */
+void desk_settle(struct person *who);
+
+/* The earliest moment at which the desk has something to do; FOREVER_MS if none. */
+int64_t desk_deadline(const struct person *who);
+
+/* What is due at who->at_ms: deadlines of intents; T and settle times make the desk due. */
+void desk_timer(struct person *who);
+
+/* An answer of the pool or the address gate (BACK_...). */
+void desk_answer(struct person *who, const struct stage_message *answer);
+
+/* What became of an attempt. */
+void desk_receipt(struct person *who, const struct receipt *receipt);
+
+/* A person opened (1), clicked (2) or complained (3) about the message of the decision: event at hand.
+ * Machine opens and clicks are passed over. */
+enum engagement { ENGAGED_OPENED = 1, ENGAGED_CLICKED, ENGAGED_COMPLAINED };
+void desk_engaged(struct person *who, uint64_t decision, enum engagement how);
+
+/* Unites with the intents and ledger of `from`, as of a merge. */
+void desk_unite(struct person *who, struct person *from);
+
+/* Forgets lines of the ledger that no cap and no expression can read any more. */
+void desk_forget(struct person *who);
+
+/* How the desk stands to the intent at `place` now: every rule's answer with its facts, as lines to
+ * the witness. */
+void desk_explain(struct person *who, uint32_t place);

@@ -1,0 +1,75 @@
+/* rule.h - what a rule of the desk is asked and what it may answer. One file per rule: rule_NAME.c.
+ *
+ * A rule reads the person, never writes; it is asked about an instant, which may lie ahead (the desk
+ * looks for the first at which all allow). Its answer says until when it holds if nothing new
+ * happens.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "decide/desk.h"
+
+enum answer_kind {
+    ALLOW,      /* until at_ms */
+    NOT_BEFORE, /* at_ms, or FOREVER_MS = not known: something has to happen first */
+    NEVER_HERE, /* not on this channel: `outcome` says why */
+    NEVER,      /* the intent ends with `outcome` */
+};
+
+struct answer {
+    uint8_t kind;    /* enum answer_kind */
+    uint8_t outcome; /* enum outcome, for NEVER_HERE and NEVER */
+    int64_t at_ms;
+};
+
+struct question {
+    struct person *who;
+    const struct intent *intent;
+    const struct plan *plan;            /* the newest: desk rules are always the newest */
+    const struct plan_message *message; /* in the intent's own plan version */
+    uint16_t category;                  /* index in the newest plan, or PLAN_NO_INDEX */
+    uint16_t journey;                   /* index in the newest plan, or PLAN_NO_INDEX */
+    uint16_t group;                     /* index in the newest plan, or PLAN_NO_INDEX */
+    enum channel channel;
+    uint32_t lane_flags;
+    int64_t at_ms;         /* the instant asked about; not before the batch's time */
+    bool ignores_reserved; /* caps: as if lower intents had given their slots back */
+    struct buf *words;     /* where the rule says its facts, for `why`; NULL = nobody asks */
+};
+
+#define ANSWER_ALLOW ((struct answer){.kind = ALLOW, .at_ms = FOREVER_MS})
+
+/* rule_NAME.c: one function each. */
+#define RULE(number, symbol, name, doc) struct answer rule_##name##_ask(const struct question *q);
+#include "decide/rules.def"
+#undef RULE
+
+enum rule_number {
+    RULE_NONE = 0,
+#define RULE(number, symbol, name, doc) RULE_##symbol = number,
+#include "decide/rules.def"
+#undef RULE
+    RULE_HOLDOUT = 5,
+    RULE_COMPETITION = 12,
+    RULE_POOL = 13,
+    RULE_ADDRESS = 14,
+};
+
+/* "cap", "hold", ...; "" for 0. */
+const char *rule_name(uint32_t number);
+
+/* All rules for one channel at one instant: the gravest answer, and the number of the rule that gave
+ * it. Allow: until = the least. Not before: T = the greatest, FOREVER_MS if any is unknown, and then
+ * *known_ms is the greatest of the known ones (q->at_ms if there is none). */
+struct answer rules_ask(struct question *q, uint8_t *rule, int64_t *known_ms);
+
+/* Like printf into q->words, if somebody asks. */
+#define say(q, ...)                              \
+    do {                                         \
+        if ((q)->words != NULL)                  \
+            buf_printf((q)->words, __VA_ARGS__); \
+    } while (0)
+
+/* "2026-03-02 14:02 Europe/London"-like text of an instant on the person's wall, in scratch. */
+const char *moment(const struct question *q, int64_t at_ms);

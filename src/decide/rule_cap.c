@@ -1,0 +1,158 @@
+/* rule_cap.c - at most so many messages to one person in a stretch of time, over all journeys.
+ *
+ *          oldest               newest
+ *     ------x----------x---x------|------> time
+ *           ^                     now
+ *           with a cap of 3, this send must leave the window before a fourth message may go out
+ *
+ * What counts are the lines of the ledger that the cap matches: spent slots at the moment of their
+ * grant, reserved ones as of now. A sliding window is (t - window, t]; a calendar one is the day or
+ * week of the person's zone. Ghosts are checked against real and ghost lines, real intents against
+ * real lines only. The intent's own line does not count against it.
+ *
+ * A cap that is full because of reserved slots answers "not before, unknown": it is woken when they
+ * are spent or returned.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "decide/rule.h"
+
+static bool is_of_category(const struct question *q, uint64_t categories, uint32_t name)
+{
+    for (uint32_t i = 0; i < q->plan->category_count; i++)
+        if (q->plan->categories[i].name == name)
+            return categories >> i & 1;
+    return false;
+}
+
+static bool is_of_group(const struct question *q, uint64_t groups, uint32_t name)
+{
+    for (uint32_t i = 0; i < q->plan->group_count; i++)
+        if (q->plan->groups[i].name == name)
+            return groups >> i & 1;
+    return false;
+}
+
+/* Does the cap speak about this intent? */
+static bool is_meant(const struct question *q, const struct plan_cap *c)
+{
+    if (!(q->lane_flags & LANE_CAPS))
+        return false;
+    if (c->channels && !(c->channels >> q->channel & 1))
+        return false;
+    if (c->categories && (q->category == PLAN_NO_INDEX || !(c->categories >> q->category & 1)))
+        return false;
+    if (c->groups && (q->group == PLAN_NO_INDEX || !(c->groups >> q->group & 1)))
+        return false;
+    return c->journey == PLAN_NO_INDEX || c->journey == q->journey;
+}
+
+/* Does this line count in the cap? */
+static bool counts(const struct question *q, const struct plan_cap *c, const struct sent *s)
+{
+    if (s->decision == q->intent->decision)
+        return false;
+    if (s->state == SENT_GHOST && !q->intent->is_ghost)
+        return false;
+    if (c->after && is_of_category(q, c->after, s->category))
+        return true;
+    if (!(lane_term((enum lane)s->lane)->flags & LANE_CAPS))
+        return false;
+    if (c->channels && !(c->channels >> s->channel & 1))
+        return false;
+    if (c->categories && !is_of_category(q, c->categories, s->category))
+        return false;
+    if (c->groups && !is_of_group(q, c->groups, s->group))
+        return false;
+    return c->journey == PLAN_NO_INDEX || q->plan->journeys[c->journey].name == s->journey;
+}
+
+/* May an intent of lower rank be asked to give its slot back for this one? */
+static bool is_takable(const struct question *q, const struct sent *s)
+{
+    return q->ignores_reserved && s->state == SENT_RESERVED;
+}
+
+struct tally {
+    uint32_t spent;    /* lines inside the window, whose time is known */
+    uint32_t reserved; /* lines that count as of now */
+    int64_t times[PROFILE_LEDGER_MAX];
+};
+
+static void tally(const struct question *q, const struct plan_cap *c, int64_t from_ms,
+                  struct tally *t)
+{
+    t->spent = t->reserved = 0;
+    for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
+        const struct sent *s = person_sent(q->who, i);
+        if (!counts(q, c, s) || is_takable(q, s))
+            continue;
+        if (s->state == SENT_RESERVED)
+            t->reserved += q->who->now_ms > from_ms; /* counts as a send of now */
+        else if (s->at_ms > from_ms)
+            t->times[t->spent++] = s->at_ms;
+    }
+    /* Newest first; the ledger is almost in order already. */
+    for (uint32_t i = 1; i < t->spent; i++) {
+        int64_t x = t->times[i];
+        uint32_t k = i;
+        for (; k > 0 && t->times[k - 1] < x; k--)
+            t->times[k] = t->times[k - 1];
+        t->times[k] = x;
+    }
+}
+
+static struct answer ask_sliding(const struct question *q, const struct plan_cap *c)
+{
+    struct tally t;
+    uint32_t limit = c->kind == CAP_GAP ? 1 : c->limit;
+    tally(q, c, q->at_ms - c->window_ms, &t);
+    if (t.spent + t.reserved < limit)
+        return ANSWER_ALLOW;
+    if (t.spent < limit) {
+        say(q, "%.*s: a message that is on its way counts", STR_ARG(c->text));
+        return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
+    }
+    /* The send that has to leave the window before another fits in. */
+    int64_t free_ms = t.times[limit - 1] + c->window_ms;
+    say(q, "%.*s: %u in it, free again at %s", STR_ARG(c->text), t.spent, moment(q, free_ms));
+    return (struct answer){.kind = NOT_BEFORE, .at_ms = free_ms};
+}
+
+static struct answer ask_calendar(const struct question *q, const struct plan_cap *c)
+{
+    struct tally t;
+    const struct zone *zone = person_zone(q->who);
+    bool is_day = c->kind == CAP_DAY;
+    int64_t start_ms = is_day ? zone_day_start(zone, q->at_ms) : zone_week_start(zone, q->at_ms);
+    int64_t end_ms =
+        is_day ? zone_next_day_start(zone, q->at_ms) : zone_next_week_start(zone, q->at_ms);
+    tally(q, c, start_ms - 1, &t);
+    if (t.spent + t.reserved < c->limit)
+        return (struct answer){.kind = ALLOW, .at_ms = end_ms};
+    if (t.spent < c->limit && q->at_ms <= q->who->now_ms) {
+        say(q, "%.*s: a message that is on its way counts", STR_ARG(c->text));
+        return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
+    }
+    say(q, "%.*s: %u so far, the next begins at %s", STR_ARG(c->text), t.spent, moment(q, end_ms));
+    return (struct answer){.kind = NOT_BEFORE, .at_ms = end_ms};
+}
+
+struct answer rule_cap_ask(const struct question *q)
+{
+    struct answer answer = ANSWER_ALLOW;
+    for (uint32_t i = 0; i < q->plan->cap_count; i++) {
+        const struct plan_cap *c = &q->plan->caps[i];
+        if (!is_meant(q, c))
+            continue;
+        struct answer one =
+            c->kind == CAP_DAY || c->kind == CAP_WEEK ? ask_calendar(q, c) : ask_sliding(q, c);
+        if (one.kind == ALLOW && answer.kind == ALLOW)
+            answer.at_ms = min_of(answer.at_ms, one.at_ms);
+        else if (one.kind == NOT_BEFORE && answer.kind == ALLOW)
+            answer = one;
+        else if (one.kind == NOT_BEFORE)
+            answer.at_ms = max_of(answer.at_ms, one.at_ms);
+    }
+    return answer;
+}

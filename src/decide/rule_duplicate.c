@@ -1,0 +1,22 @@
+/* rule_duplicate.c - the same content (content_key) already went out, or is on its way, on another
+ * channel or in another message.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "decide/rule.h"
+
+struct answer rule_duplicate_ask(const struct question *q)
+{
+    if (q->message->content_key == q->message->name)
+        return ANSWER_ALLOW; /* no content key was given */
+    for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
+        const struct sent *s = person_sent(q->who, i);
+        if (s->content_key != q->message->content_key || s->decision == q->intent->decision)
+            continue;
+        if (s->state == SENT_GHOST && !q->intent->is_ghost)
+            continue;
+        say(q, "the same content went out as %.*s", STR_ARG(names_text(q->who->names, s->message)));
+        return (struct answer){.kind = NEVER, .outcome = OUTCOME_DUPLICATE};
+    }
+    return ANSWER_ALLOW;
+}

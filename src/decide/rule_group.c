@@ -1,0 +1,28 @@
+/* rule_group.c - a journey of one group pauses another group while the person is in it. Held-out
+ * instances pause nobody.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "decide/rule.h"
+
+struct answer rule_group_ask(const struct question *q)
+{
+    if (q->group == PLAN_NO_INDEX || !(q->lane_flags & LANE_CAPS))
+        return ANSWER_ALLOW;
+    for (uint32_t i = 0; i < q->who->profile->instances.count; i++) {
+        const struct instance *in = person_instance(q->who, i);
+        if (in->flags & INSTANCE_IS_GHOST || in->journey == q->intent->journey)
+            continue;
+        uint16_t other = plan_journey_find(q->plan, in->journey);
+        if (other == PLAN_NO_INDEX || q->plan->journeys[other].group == PLAN_NO_INDEX)
+            continue;
+        uint16_t group = q->plan->journeys[other].group;
+        if (!(q->plan->groups[group].pauses >> q->group & 1))
+            continue;
+        say(q, "group %.*s is paused while the person is in %.*s",
+            STR_ARG(names_text(q->who->names, q->plan->groups[q->group].name)),
+            STR_ARG(names_text(q->who->names, in->journey)));
+        return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
+    }
+    return ANSWER_ALLOW;
+}

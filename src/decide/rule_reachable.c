@@ -1,0 +1,33 @@
+/* rule_reachable.c - has the person an address on this channel, and does anything carry it?
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "decide/rule.h"
+#include "profile/consent.h"
+
+struct answer rule_reachable_ask(const struct question *q)
+{
+    struct answer never = {.kind = NEVER_HERE, .outcome = OUTCOME_UNREACHABLE};
+    if (!(q->message->channel_mask >> q->channel & 1) ||
+        q->message->providers[q->channel] == PLAN_NO_INDEX) {
+        say(q, "the message has no content or no provider for this channel");
+        return never;
+    }
+    if (channel_trait(q->channel) == NAME_NONE)
+        return ANSWER_ALLOW;
+    struct str address = person_address(q->who, q->channel);
+    if (address.len == 0) {
+        say(q, "no address is known");
+        return never;
+    }
+    if (q->channel == CHANNEL_EMAIL) {
+        size_t at = str_find(address, STR("@"), 0);
+        bool has_space = str_find(address, STR(" "), 0) != SIZE_MAX ||
+                         str_find(address, STR("\n"), 0) != SIZE_MAX;
+        if (at == SIZE_MAX || at == 0 || at + 1 == address.len || has_space) {
+            say(q, "what is known is not an e-mail address");
+            return never;
+        }
+    }
+    return ANSWER_ALLOW;
+}

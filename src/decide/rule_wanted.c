@@ -1,0 +1,20 @@
+/* rule_wanted.c - the message's own condition (`only_if`). Goals and exits end intents as they happen
+ * (desk_cancel), so there is nothing to ask about them here. A condition that fails to evaluate is
+ * false: in doubt the message is not relevant.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "decide/rule.h"
+#include "profile/ask.h"
+
+struct answer rule_wanted_ask(const struct question *q)
+{
+    if (q->message->only_if.code == NULL)
+        return ANSWER_ALLOW;
+    const struct plan *plan = person_plan(q->who, q->intent->plan);
+    struct asked asked = ask_at(q->who, plan, &q->message->only_if, q->intent->entry, q->at_ms);
+    if (asked.is_true)
+        return (struct answer){.kind = ALLOW, .at_ms = asked.until_ms};
+    say(q, "only_if does not hold: %.*s", STR_ARG(q->message->only_if.text));
+    return (struct answer){.kind = NEVER, .outcome = OUTCOME_NOT_RELEVANT};
+}

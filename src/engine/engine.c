@@ -1,0 +1,886 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/engine_int.h"
+
+#include "base/mem.h"
+#include "profile/consent.h"
+#include "profile/history.h"
+#include "profile/holds.h"
+#include "profile/traits.h"
+
+#define SETTLE_ROUNDS_MAX 32     /* journeys that go on at once propose again; bounded */
+#define MOMENTS_MAX       100000 /* timers and records of one person in one batch */
+#define MESSAGES_DEFAULT  (64u << 20)
+
+/* ---- profiles ---------------------------------------------------------------------------------- */
+
+uint64_t engine_add_profile(struct engine *e, uint32_t partition)
+{
+    struct partition *p = &e->partitions[partition];
+    if (p->count == p->room) {
+        p->room = p->room ? p->room * 2 : 16;
+        p->profiles = mem_resize(p->profiles, p->room * sizeof(p->profiles[0]));
+    }
+    must(p->count < TIMERS_NODE_MAX);
+    p->profiles[p->count] = space_alloc(&p->space, sizeof(struct profile));
+    return profile_number(partition, p->count++);
+}
+
+static uint64_t create_profile(void *self, uint32_t partition, int64_t at_ms)
+{
+    struct engine *e = self;
+    uint64_t number = engine_add_profile(e, partition);
+    struct profile *profile = engine_profile(e, number);
+    profile->first_seen_ms = profile->last_seen_ms = at_ms;
+    results_add(&e->results,
+                (struct result){.kind = RESULT_CREATED, .profile = number, .at_ms = e->now_ms});
+    return number;
+}
+
+static struct profile *find_profile(void *self, uint64_t number)
+{
+    return engine_profile(self, number);
+}
+
+static void note_shared(void *self, uint64_t profile, uint64_t other)
+{
+    struct engine *e = self;
+    results_add(&e->results,
+                (struct result){
+                    .kind = RESULT_SHARED, .profile = profile, .id = other, .at_ms = e->now_ms});
+}
+
+/* ---- where the rooms meet ---------------------------------------------------------------------- */
+
+static void on_settled(struct person *who, uint64_t instance, uint64_t decision, uint16_t step,
+                       enum outcome outcome)
+{
+    struct engine *e = who->engine;
+    if (e->settled_count == e->settled_room) {
+        e->settled_room = e->settled_room ? e->settled_room * 2 : 64;
+        e->settled = mem_resize(e->settled, e->settled_room * sizeof(e->settled[0]));
+    }
+    e->settled[e->settled_count++] =
+        (struct settled){who->id, instance, decision, step, (uint8_t)outcome};
+}
+
+struct person engine_person(struct engine *e, uint64_t number)
+{
+    return (struct person){
+        .space = &e->partitions[profile_partition(number)].space,
+        .profile = engine_profile(e, number),
+        .id = number,
+        .plans = &e->plans,
+        .plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL,
+        .names = e->names,
+        .secret = e->secret,
+        .scratch = &e->scratch,
+        .now_ms = e->now_ms,
+        .at_ms = e->before_ms,
+        .results = &e->results,
+        .messages = &e->messages,
+        .witness = e->watched == number ? e->witness : NULL,
+        .engine = e,
+        .propose = desk_propose,
+        .cancel = desk_cancel,
+        .settled = on_settled,
+        .engaged = journey_engaged,
+    };
+}
+
+static void add_item(struct engine *e, uint64_t profile, enum item_kind kind, uint32_t place)
+{
+    if (e->item_count == e->item_room) {
+        e->item_room = e->item_room ? e->item_room * 2 : 1024;
+        e->items = mem_resize(e->items, e->item_room * sizeof(e->items[0]));
+        e->keys = mem_resize(e->keys, e->item_room * sizeof(e->keys[0]));
+        e->spare_keys = mem_resize(e->spare_keys, e->item_room * sizeof(e->spare_keys[0]));
+    }
+    e->items[e->item_count++] = (struct item){profile, kind, place};
+}
+
+static void merge_profiles(void *self, uint64_t loser, uint64_t winner)
+{
+    struct engine *e = self;
+    struct person from = engine_person(e, loser);
+    struct person who = engine_person(e, winner);
+    struct profile *l = from.profile, *w = who.profile;
+    from.at_ms = who.at_ms = e->now_ms;
+    from.witness = who.witness = NULL;
+    traits_unite(&who, &from);
+    consent_unite(&who, &from);
+    history_unite(&who, &from);
+    holds_unite(&who, &from);
+    if (who.plan != NULL) {
+        journey_unite(&who, &from);
+        desk_unite(&who, &from);
+    }
+    w->first_seen_ms = min_of(w->first_seen_ms, l->first_seen_ms);
+    w->last_seen_ms = max_of(w->last_seen_ms, l->last_seen_ms);
+    w->known |= l->known;
+    w->identifier_count =
+        (uint16_t)min_of(w->identifier_count + l->identifier_count, PROFILE_IDENTIFIERS_MAX);
+    w->zone_plan = 0;
+    for (uint32_t i = 0; i < l->histories.count; i++) {
+        struct vec times = person_history(&from, i)->times;
+        vec_clear(from.space, &times, sizeof(int64_t));
+    }
+    for (uint32_t i = 0; i < l->pasts.count; i++) {
+        struct blob entry = person_past(&from, i)->entry;
+        blob_set(from.space, &entry, NULL, 0);
+    }
+    blob_set(from.space, &l->traits, NULL, 0);
+    vec_clear(from.space, &l->consents, sizeof(struct consent));
+    vec_clear(from.space, &l->histories, sizeof(struct history));
+    vec_clear(from.space, &l->instances, sizeof(struct instance));
+    vec_clear(from.space, &l->pasts, sizeof(struct past));
+    vec_clear(from.space, &l->intents, sizeof(struct intent));
+    vec_clear(from.space, &l->ledger, sizeof(struct sent));
+    vec_clear(from.space, &l->holds, sizeof(struct hold));
+    l->forward = winner;
+    timers_drop(&e->partitions[profile_partition(loser)].timers, profile_local(loser));
+    results_add(
+        &e->results,
+        (struct result){.kind = RESULT_MERGED, .profile = loser, .id = winner, .at_ms = e->now_ms});
+    e->counts.merges++;
+    for (uint32_t i = 0; i < e->settled_count; i++)
+        if (e->settled[i].profile == loser)
+            e->settled[i].profile = winner;
+    add_item(e, winner, ITEM_TOUCH, 0);
+}
+
+/* ---- life -------------------------------------------------------------------------------------- */
+
+struct engine *engine_new(const struct engine_options *options)
+{
+    struct engine *e = mem_new(sizeof(*e));
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        struct partition *p = &e->partitions[i];
+        space_init(&p->space);
+        timers_init(&p->timers);
+        p->count = 1;
+        p->room = 4;
+        p->profiles = mem_new(p->room * sizeof(p->profiles[0]));
+    }
+    identity_init(&e->identity,
+                  options->messages_remembered ? options->messages_remembered : MESSAGES_DEFAULT);
+    e->host = (struct identity_host){
+        .self = e,
+        .create = create_profile,
+        .profile = find_profile,
+        .merge = merge_profiles,
+        .shared = note_shared,
+    };
+    pools_init(&e->pools);
+    gate_init(&e->gate);
+    e->names = names_new();
+    e->plans.at = mem_new(sizeof(e->plans.at[0]));
+    e->plans.count = 1;
+    memcpy(e->secret, options->secret, sizeof(e->secret));
+    arena_init(&e->scratch, 256 * 1024);
+    return e;
+}
+
+void engine_free(struct engine *e)
+{
+    if (e == NULL)
+        return;
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        struct partition *p = &e->partitions[i];
+        space_fini(&p->space);
+        timers_fini(&p->timers);
+        mem_free(p->profiles);
+        mem_free(p->inbox.at);
+    }
+    identity_fini(&e->identity);
+    pools_fini(&e->pools);
+    gate_fini(&e->gate);
+    names_free(e->names);
+    mem_free(e->plans.at);
+    mem_free(e->prepared);
+    arena_fini(&e->scratch);
+    mem_free(e->results.rows);
+    mem_free(e->messages.at);
+    mem_free(e->inbox.at);
+    mem_free(e->items);
+    mem_free(e->keys);
+    mem_free(e->spare_keys);
+    mem_free(e->settled);
+    mem_free(e->actions);
+    mem_free(e);
+}
+
+void engine_prepare(struct engine *e, const struct plan *plan)
+{
+    e->prepared = mem_resize(e->prepared, (e->prepared_count + 1) * sizeof(e->prepared[0]));
+    e->prepared[e->prepared_count++] = plan;
+}
+
+static const struct plan *prepared_plan(const struct engine *e, struct str hash)
+{
+    for (uint32_t i = e->prepared_count; i-- > 0;)
+        if (str_is(hash, e->prepared[i]->hash))
+            return e->prepared[i];
+    return NULL;
+}
+
+bool engine_knows(const struct engine *e, struct str hash)
+{
+    return prepared_plan(e, hash) != NULL;
+}
+
+/* ---- records that every partition applies ------------------------------------------------------ */
+
+static void activate(struct engine *e, const struct record *r)
+{
+    struct value hash = record_get(r, NAME_PROGRAMME, NULL);
+    must(hash.type == VALUE_TEXT);
+    const struct plan *plan = prepared_plan(e, hash.text);
+    must(plan != NULL);
+    if (e->plans.newest && e->plans.at[e->plans.newest] == plan)
+        return;
+    must(e->plans.count < UINT16_MAX);
+    e->plans.at = mem_resize(e->plans.at, (e->plans.count + 1) * sizeof(e->plans.at[0]));
+    e->plans.at[e->plans.count] = plan;
+    e->plans.newest = e->plans.count++;
+    results_add(
+        &e->results,
+        (struct result){.kind = RESULT_ACTIVATED, .at_ms = e->now_ms, .number = e->plans.newest});
+}
+
+static void apply_names_and_programmes(struct engine *e, const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct record *r = &b->records[i];
+        if (r->type == RECORD_NAME) {
+            uint32_t name = names_add(e->names, body_get_text(r->clear, NAME_TEXT));
+            must(name == r->name);
+        } else if (r->type == RECORD_PROGRAMME && r->kind == PROGRAMME_ACTIVATE) {
+            activate(e, r);
+        }
+    }
+}
+
+/* ---- the identity stage ------------------------------------------------------------------------ */
+
+static void resolve_records(struct engine *e, const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->count; i++)
+        if (b->records[i].type == RECORD_EVENT)
+            identity_prefetch(&e->identity, &b->records[i]);
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct record *r = &b->records[i];
+        uint64_t profile = 0;
+        if (r->type == RECORD_EVENT) {
+            e->counts.events++;
+            if (identity_is_duplicate(&e->identity, r)) {
+                e->counts.duplicates++;
+                results_add(&e->results, (struct result){.kind = RESULT_DUPLICATE,
+                                                         .id = r->message_hash,
+                                                         .at_ms = r->at_ms});
+                continue;
+            }
+            profile = identity_resolve(&e->identity, &e->host, r);
+        } else if (r->type == RECORD_RECEIPT) {
+            struct receipt receipt;
+            if (receipt_read(r, &receipt)) {
+                profile = receipt.profile;
+                uint32_t local = profile_local(profile);
+                if (local == 0 || local >= e->partitions[profile_partition(profile)].count)
+                    profile = 0;
+            }
+        }
+        if (profile != 0)
+            add_item(e, profile, ITEM_RECORD, i);
+    }
+}
+
+/* ---- the profile stage ------------------------------------------------------------------------- */
+
+/* Traits that are not the customer's: message ids, what stood in the context. */
+static bool is_trait(const struct person *who, uint32_t name)
+{
+    struct str text = names_text(who->names, name);
+    return text.len > 0 && text.at[0] != '$' && !str_starts(text, STR("context."));
+}
+
+static void set_traits(struct person *who, struct body body, int64_t at_ms)
+{
+    struct body_field field;
+    while (body_next(&body, &field)) {
+        if (!is_trait(who, field.name))
+            continue;
+        struct value x = body_value(&field, who->scratch);
+        traits_set(who, field.name, &x, at_ms);
+    }
+}
+
+/* The texts of the ids, kept once so that people can be shown by them. */
+static void learn_ids(struct person *who, const struct record *r)
+{
+    struct profile *p = who->profile;
+    if (!(p->known & PROFILE_KNOWS_USER) && id128_is_set(r->user)) {
+        struct value id = record_get(r, NAME_USER_ID, NULL);
+        if (id.type == VALUE_TEXT && traits_set(who, NAME_USER_ID, &id, r->event_ms))
+            p->known |= PROFILE_KNOWS_USER;
+    }
+    if (!(p->known & PROFILE_KNOWS_ANONYMOUS) && id128_is_set(r->anonymous)) {
+        struct value id = record_get(r, NAME_ANONYMOUS_ID, NULL);
+        if (id.type == VALUE_TEXT && traits_set(who, NAME_ANONYMOUS_ID, &id, r->event_ms))
+            p->known |= PROFILE_KNOWS_ANONYMOUS;
+    }
+}
+
+static uint64_t decision_of(const struct record *r)
+{
+    uint64_t profile, decision;
+    uint32_t attempt;
+    if (r->cause != 0)
+        return r->cause;
+    struct value id = record_get(r, NAME_ATTEMPT_ID, NULL);
+    if (id.type == VALUE_TEXT && attempt_id_parse(id.text, &profile, &decision, &attempt))
+        return decision;
+    return 0;
+}
+
+static void apply_own_event(struct person *who, const struct record *r)
+{
+    uint64_t decision;
+    switch (r->name) {
+    case NAME_CONSENT_CHANGED: consent_event(who); return;
+    case NAME_UNSUBSCRIBED:
+        consent_event(who);
+        decision = decision_of(r);
+        for (uint32_t i = 0; decision != 0 && i < who->profile->ledger.count; i++) {
+            if (person_sent(who, i)->decision == decision) {
+                journey_opted_out(who, person_sent(who, i)->instance);
+                break;
+            }
+        }
+        return;
+    case NAME_MESSAGE_OPENED:
+    case NAME_MESSAGE_CLICKED:
+    case NAME_MESSAGE_COMPLAINED: {
+        struct value is_machine = record_get(r, NAME_IS_MACHINE, NULL);
+        decision = decision_of(r);
+        if (decision == 0 || (is_machine.type == VALUE_BOOL && is_machine.boolean))
+            return;
+        desk_engaged(who, decision,
+                     r->name == NAME_MESSAGE_OPENED    ? ENGAGED_OPENED
+                     : r->name == NAME_MESSAGE_CLICKED ? ENGAGED_CLICKED
+                                                       : ENGAGED_COMPLAINED);
+        return;
+    }
+    }
+}
+
+static void apply_event(struct person *who, const struct record *r)
+{
+    struct profile *p = who->profile;
+    who->event = r;
+    p->last_seen_ms = max_of(p->last_seen_ms, r->event_ms);
+    p->first_seen_ms = min_of(p->first_seen_ms, r->event_ms);
+    if (unlikely((p->known & (PROFILE_KNOWS_USER | PROFILE_KNOWS_ANONYMOUS)) !=
+                 (PROFILE_KNOWS_USER | PROFILE_KNOWS_ANONYMOUS)))
+        learn_ids(who, r);
+    if (r->kind == EVENT_IDENTIFY) {
+        set_traits(who, r->clear, r->event_ms);
+        set_traits(who, r->personal, r->event_ms);
+    }
+    if (r->kind <= EVENT_SCREEN && who->plan != NULL) {
+        const struct plan_event *means = plan_event_find(who->plan, r->name);
+        if (means != NULL && means->history)
+            history_note(who, r->name, r->event_ms, means->history);
+        if (means != NULL && (means->holds_from | means->holds_until)) {
+            holds_event(who, means);
+            journey_thaw(who);
+        }
+        if (r->name < NAME_FIXED_END)
+            apply_own_event(who, r);
+        if (p->instances.count || p->pasts.count || (means != NULL && means->entry_count))
+            journey_event(who);
+    }
+    if (who->changed && p->instances.count)
+        journey_changed(who);
+    who->event = NULL;
+}
+
+static void apply_record(struct person *who, const struct record *r)
+{
+    if (r->type == RECORD_EVENT) {
+        apply_event(who, r);
+        return;
+    }
+    struct receipt receipt;
+    if (r->type == RECORD_RECEIPT && who->plan != NULL && receipt_read(r, &receipt))
+        desk_receipt(who, &receipt);
+}
+
+/* The next moment before or at now at which something changes by time alone, the desk's own waiting
+ * aside: that is looked at once, when it settles. */
+static int64_t next_moment(const struct person *who)
+{
+    const struct profile *p = who->profile;
+    int64_t next_ms = FOREVER_MS;
+    if (p->instances.count)
+        next_ms = journey_deadline(who);
+    if (p->holds.count)
+        next_ms = min_of(next_ms, holds_deadline(who));
+    for (uint32_t i = 0; i < p->intents.count; i++) {
+        const struct intent *in = person_intent(who, i);
+        if (in->state <= INTENT_QUEUED && in->deadline_ms > who->at_ms)
+            next_ms = min_of(next_ms, in->deadline_ms);
+    }
+    return next_ms;
+}
+
+int64_t engine_deadline(const struct person *who)
+{
+    int64_t next_ms = FOREVER_MS;
+    if (who->profile->instances.count)
+        next_ms = journey_deadline(who);
+    if (who->profile->holds.count)
+        next_ms = min_of(next_ms, holds_deadline(who));
+    if (who->profile->intents.count)
+        next_ms = min_of(next_ms, desk_deadline(who));
+    return next_ms;
+}
+
+static void run_timers(struct person *who, int64_t at_ms)
+{
+    who->at_ms = max_of(at_ms, who->at_ms);
+    if (who->profile->holds.count) {
+        holds_timer(who);
+        journey_thaw(who);
+    }
+    journey_timer(who);
+    desk_timer(who);
+    if (who->changed && who->profile->instances.count)
+        journey_changed(who);
+}
+
+/* Instances whose messages have settled go on. True if there were any. */
+static bool go_on(struct engine *e, struct person *who)
+{
+    bool has_moved = false;
+    for (uint32_t i = 0; i < e->settled_count; i++) {
+        struct settled s = e->settled[i];
+        if (s.profile != who->id)
+            continue;
+        e->settled[i].profile = 0;
+        journey_settled(who, s.instance, s.decision, s.step, (enum outcome)s.outcome);
+        has_moved = true;
+    }
+    if (has_moved && who->changed && who->profile->instances.count)
+        journey_changed(who);
+    return has_moved;
+}
+
+/* Applies the items [first, last) of one person: inbox, then timers and records by time, then one
+ * settle of the desk. */
+static void work(struct engine *e, const struct batch *b, uint32_t first, uint32_t last)
+{
+    struct person who = engine_person(e, e->items[e->keys[first] & 0xffffff].profile);
+    uint32_t at = first;
+    bool had_timer = false;
+    if (who.profile->forward != 0)
+        return;
+    for (; at < last; at++) {
+        const struct item *item = &e->items[e->keys[at] & 0xffffff];
+        if (item->kind > ITEM_TIMER)
+            break;
+        if (item->kind == ITEM_TIMER) {
+            had_timer = true;
+            continue;
+        }
+        who.at_ms = e->now_ms;
+        desk_answer(&who, &e->inbox.at[item->place]);
+    }
+    who.at_ms = e->before_ms;
+    go_on(e, &who);
+    for (uint32_t moments = 0;; moments++) {
+        must(moments < MOMENTS_MAX);
+        const struct record *r = NULL;
+        while (at < last && r == NULL) {
+            const struct item *item = &e->items[e->keys[at] & 0xffffff];
+            if (item->kind == ITEM_RECORD)
+                r = &b->records[item->place];
+            else
+                at++;
+        }
+        int64_t timer_ms = who.plan != NULL ? next_moment(&who) : FOREVER_MS;
+        if (r != NULL && r->at_ms <= timer_ms) {
+            who.at_ms = max_of(r->at_ms, who.at_ms);
+            apply_record(&who, r);
+            at++;
+        } else if (timer_ms <= e->now_ms) {
+            e->counts.timers++;
+            run_timers(&who, timer_ms);
+        } else {
+            break;
+        }
+        go_on(e, &who);
+    }
+    who.at_ms = e->now_ms;
+    if (had_timer)
+        desk_timer(&who);
+    for (uint32_t round = 0; round < SETTLE_ROUNDS_MAX && who.profile->intents.count; round++) {
+        if (!who.is_desk_due && who.changed == 0)
+            break;
+        e->counts.settles++;
+        desk_settle(&who);
+        who.is_desk_due = false;
+        who.changed = 0;
+        if (!go_on(e, &who))
+            break;
+    }
+    if (who.profile->ledger.count && who.is_touched)
+        desk_forget(&who);
+    if (had_timer || who.is_touched || who.profile->intents.count || who.profile->instances.count) {
+        int64_t due_ms = engine_deadline(&who);
+        struct timers *timers = &e->partitions[profile_partition(who.id)].timers;
+        if (timers_due_ms(timers, profile_local(who.id)) != due_ms)
+            timers_set(timers, profile_local(who.id), max_of(due_ms, e->now_ms + 1));
+    }
+}
+
+/* Sorts keys by their upper 40 bits (partition, local number), keeping the order of equals: one pass
+ * for each byte in which they differ. */
+static void sort_keys(struct engine *e)
+{
+    uint64_t differs = 0;
+    for (uint32_t i = 1; i < e->item_count; i++)
+        differs |= e->keys[i] ^ e->keys[0];
+    for (uint32_t shift = 24; shift < 64; shift += 8) {
+        if (((differs >> shift) & 0xff) == 0)
+            continue;
+        uint32_t starts[256] = {0}, sum = 0;
+        for (uint32_t i = 0; i < e->item_count; i++)
+            starts[e->keys[i] >> shift & 0xff]++;
+        for (uint32_t i = 0; i < 256; i++) {
+            uint32_t count = starts[i];
+            starts[i] = sum;
+            sum += count;
+        }
+        for (uint32_t i = 0; i < e->item_count; i++)
+            e->spare_keys[starts[e->keys[i] >> shift & 0xff]++] = e->keys[i];
+        uint64_t *spare = e->keys;
+        e->keys = e->spare_keys;
+        e->spare_keys = spare;
+    }
+}
+
+static void profile_stage(struct engine *e, const struct batch *b)
+{
+    must(e->item_count < 1u << 24);
+    /* Inbox before timers before records: the order of the item's place in the list decides among
+     * equals, and that is how they were added. */
+    for (uint32_t i = 0; i < e->item_count; i++) {
+        uint64_t number = identity_follow(&e->host, e->items[i].profile);
+        e->items[i].profile = number;
+        e->keys[i] =
+            (uint64_t)profile_partition(number) << 56 | (uint64_t)profile_local(number) << 24 | i;
+    }
+    sort_keys(e);
+    for (uint32_t first = 0; first < e->item_count;) {
+        uint32_t last = first + 1;
+        while (last < e->item_count && e->keys[last] >> 24 == e->keys[first] >> 24)
+            last++;
+        if (last + 4 < e->item_count) {
+            uint64_t ahead = e->items[e->keys[last + 4] & 0xffffff].profile;
+            struct partition *p = &e->partitions[profile_partition(ahead)];
+            __builtin_prefetch(space_at(&p->space, p->profiles[profile_local(ahead)]));
+        }
+        work(e, b, first, last);
+        first = last;
+    }
+}
+
+/* ---- the pool and address stages --------------------------------------------------------------- */
+
+static void answer(struct engine *e, const struct stage_message *m)
+{
+    uint64_t number = identity_follow(&e->host, m->profile);
+    struct stage_message back = *m;
+    back.profile = number;
+    back.fields = (struct str){0};
+    messages_add(&e->partitions[profile_partition(number)].inbox, back);
+    e->inbox_count++;
+}
+
+static void act(struct engine *e, const struct stage_message *m)
+{
+    const struct plan *plan = e->plans.at[m->plan];
+    const struct plan_message *message = &plan->messages[m->message_index];
+    struct cursor c = cursor_of(m->fields.at, m->fields.len);
+    struct str address = cursor_take(&c, cursor_varint(&c));
+    struct body rest = {c.at, (uint32_t)cursor_left(&c)};
+    struct value *fields = arena_array(&e->scratch, struct value, message->field_count + 1);
+    struct body_field field;
+    while (body_next(&rest, &field)) {
+        must(field.name >= 1);
+        must(field.name <= message->field_count);
+        fields[field.name - 1] = body_value(&field, &e->scratch);
+    }
+    if (e->action_count == e->action_room) {
+        e->action_room = e->action_room ? e->action_room * 2 : 64;
+        e->actions = mem_resize(e->actions, e->action_room * sizeof(e->actions[0]));
+    }
+    e->actions[e->action_count++] = (struct action){
+        .type = ACTION_ATTEMPT,
+        .channel = m->channel,
+        .lane = m->lane,
+        .attempts = (uint8_t)lane_term((enum lane)m->lane)->attempts,
+        .attempt = m->attempt,
+        .profile = m->profile,
+        .decision = m->decision,
+        .plan = m->plan,
+        .message = m->message_index,
+        .provider = m->provider_index,
+        .message_name = m->message,
+        .journey_name = m->journey,
+        .granted_ms = e->now_ms,
+        .deadline_ms = m->deadline_ms,
+        .address = address,
+        .field_count = message->field_count,
+        .fields = fields,
+    };
+    e->counts.actions++;
+    results_add(&e->results, (struct result){.kind = RESULT_GRANTED,
+                                             .how = m->channel,
+                                             .step = m->attempt,
+                                             .journey = m->journey,
+                                             .message = m->message,
+                                             .profile = m->profile,
+                                             .id = m->decision,
+                                             .at_ms = e->now_ms,
+                                             .number = m->provider});
+}
+
+static void pool_stage(struct engine *e)
+{
+    for (uint32_t i = 0; i < e->messages.count; i++) {
+        const struct stage_message *m = &e->messages.at[i];
+        if (m->kind == TO_ADDRESS_SUPPRESS || m->kind == TO_ADDRESS_CLEAR)
+            gate_apply(&e->gate, m);
+    }
+    for (uint32_t i = 0; i < e->messages.count; i++) {
+        struct stage_message m = e->messages.at[i];
+        if (m.kind != TO_POOL_REVOKE)
+            continue;
+        /* If it is not there any more, its grant (or lapse) is in the inbox already. */
+        if (pool_revoke(pools_get(&e->pools, m.provider), &m)) {
+            m.kind = BACK_REVOKED;
+            answer(e, &m);
+        }
+    }
+    for (uint32_t i = 0; i < e->messages.count; i++) {
+        const struct stage_message *m = &e->messages.at[i];
+        if (m->kind == TO_POOL_DONE)
+            pool_done(pools_get(&e->pools, m->provider));
+        else if (m->kind == TO_POOL_QUEUE)
+            pool_queue(pools_get(&e->pools, m->provider), m);
+    }
+    const struct plan *plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
+    for (uint32_t i = 0; plan != NULL && i < e->pools.count; i++) {
+        struct pool *pool = &e->pools.at[i];
+        uint16_t index = plan_provider_find(plan, pool->provider);
+        uint32_t slots = index == PLAN_NO_INDEX ? 0 : plan->providers[index].slots;
+        struct stage_message m;
+        while (pool_next(pool, slots, e->now_ms, &e->scratch, &m)) {
+            if (m.kind == BACK_LAPSED) {
+                answer(e, &m);
+                continue;
+            }
+            m.how = gate_ask(&e->gate, &m, e->now_ms, &m.at_ms);
+            if (m.how != 0) {
+                m.kind = BACK_REFUSED;
+                answer(e, &m);
+                continue;
+            }
+            pool_granted(pool);
+            m.kind = BACK_GRANTED;
+            m.at_ms = e->now_ms;
+            act(e, &m);
+            answer(e, &m);
+        }
+    }
+}
+
+/* ---- a batch ----------------------------------------------------------------------------------- */
+
+static void empty_inboxes(struct engine *e)
+{
+    e->inbox.count = 0;
+    for (uint32_t i = 0; i < PARTITIONS && e->inbox_count > 0; i++) {
+        struct messages *inbox = &e->partitions[i].inbox;
+        for (uint32_t k = 0; k < inbox->count; k++) {
+            messages_add(&e->inbox, inbox->at[k]);
+            add_item(e, inbox->at[k].profile, ITEM_INBOX, e->inbox.count - 1);
+            e->inbox_count--;
+        }
+        inbox->count = 0;
+    }
+}
+
+static void wake_timers(struct engine *e)
+{
+    struct timer timer;
+    for (uint32_t i = 0; i < PARTITIONS; i++)
+        while (timers_pop(&e->partitions[i].timers, e->now_ms, &timer))
+            add_item(e, profile_number(i, timer.node), ITEM_TIMER, 0);
+}
+
+void engine_apply(struct engine *e, const struct batch *batch, struct engine_output *out)
+{
+    must(batch->number == e->batch + 1);
+    must(batch->now_ms >= e->now_ms);
+    arena_reset(&e->scratch);
+    e->before_ms = e->now_ms;
+    e->now_ms = batch->now_ms;
+    e->batch = batch->number;
+    e->results.count = e->messages.count = e->item_count = e->action_count = 0;
+    e->settled_count = 0;
+
+    apply_names_and_programmes(e, batch);
+    empty_inboxes(e);
+    if (e->plans.newest)
+        wake_timers(e);
+    resolve_records(e, batch);
+    profile_stage(e, batch);
+    pool_stage(e);
+
+    e->counts.batches++;
+    e->counts.records += batch->count;
+    *out = (struct engine_output){
+        .actions = e->actions,
+        .action_count = e->action_count,
+        .results = e->results.rows,
+        .result_count = e->results.count,
+        .next_ms = engine_next(e),
+        .has_inbox = e->inbox_count > 0,
+    };
+}
+
+/* ---- looking in -------------------------------------------------------------------------------- */
+
+uint64_t engine_batch(const struct engine *e)
+{
+    return e->batch;
+}
+
+int64_t engine_now(const struct engine *e)
+{
+    return e->now_ms;
+}
+
+int64_t engine_next(const struct engine *e)
+{
+    int64_t next_ms = FOREVER_MS;
+    for (uint32_t i = 0; i < PARTITIONS; i++)
+        next_ms = min_of(next_ms, timers_next(&e->partitions[i].timers));
+    return next_ms;
+}
+
+bool engine_has_inbox(const struct engine *e)
+{
+    return e->inbox_count > 0;
+}
+
+const struct names *engine_names(const struct engine *e)
+{
+    return e->names;
+}
+
+const struct plans *engine_plans(const struct engine *e)
+{
+    return &e->plans;
+}
+
+const struct engine_counts *engine_counts(const struct engine *e)
+{
+    return &e->counts;
+}
+
+uint64_t engine_profile_count(const struct engine *e)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < PARTITIONS; i++)
+        count += e->partitions[i].count - 1u;
+    return count - e->counts.merges;
+}
+
+uint64_t engine_bytes(const struct engine *e)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        const struct partition *p = &e->partitions[i];
+        bytes += space_bytes(&p->space) + p->room * sizeof(p->profiles[0]) +
+                 p->timers.heap_room * sizeof(struct timer) +
+                 p->timers.node_room * sizeof(uint32_t);
+        bytes += (uint64_t)e->identity.ids[i].slot_count * sizeof(struct index_entry);
+        bytes += (uint64_t)e->identity.messages[i].slot_count * sizeof(uint64_t);
+        bytes += space_bytes(&e->gate.spaces[i]) +
+                 (uint64_t)e->gate.addresses[i].slot_count * sizeof(struct index_entry);
+    }
+    return bytes;
+}
+
+uint64_t engine_find(const struct engine *e, struct id128 identifier)
+{
+    return identity_find(&e->identity, &e->host, identifier);
+}
+
+uint64_t engine_each(const struct engine *e, uint64_t profile)
+{
+    uint32_t partition = profile_partition(profile), local = profile_local(profile) + 1;
+    for (; partition < PARTITIONS; partition++, local = 1) {
+        const struct partition *p = &e->partitions[partition];
+        for (; local < p->count; local++) {
+            const struct profile *at = space_at(&p->space, p->profiles[local]);
+            if (at->forward == 0)
+                return profile_number(partition, local);
+        }
+    }
+    return 0;
+}
+
+void engine_look(struct engine *e, uint64_t profile, struct person *out)
+{
+    *out = engine_person(e, identity_follow(&e->host, profile));
+    out->at_ms = e->now_ms;
+    out->witness = NULL;
+}
+
+void engine_watch(struct engine *e, uint64_t profile, const struct witness *witness)
+{
+    e->watched = profile;
+    e->witness = witness;
+}
+
+void engine_explain(struct engine *e, uint64_t profile, const struct witness *witness)
+{
+    struct person who;
+    engine_look(e, profile, &who);
+    who.witness = witness;
+    for (uint32_t i = 0; who.plan != NULL && i < who.profile->intents.count; i++)
+        desk_explain(&who, i);
+}
+
+void engine_pending(struct engine *e, void *self, void (*note)(void *self, struct pending p))
+{
+    for (uint64_t number = engine_each(e, 0); number != 0; number = engine_each(e, number)) {
+        struct person who;
+        engine_look(e, number, &who);
+        for (uint32_t i = 0; i < who.profile->intents.count; i++) {
+            const struct intent *in = person_intent(&who, i);
+            if (in->state != INTENT_GRANTED)
+                continue;
+            const struct plan *plan = e->plans.at[in->plan];
+            uint16_t provider = plan->messages[in->message_index].providers[in->channel];
+            note(self, (struct pending){.profile = number,
+                                        .decision = in->decision,
+                                        .attempt = in->attempt,
+                                        .provider = plan->providers[provider].name});
+        }
+    }
+}

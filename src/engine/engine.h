@@ -1,0 +1,127 @@
+/* engine.h - the deterministic state machine: a batch of facts in, a list of things to do out.
+ *
+ *     batch ──► identity ──► profile ──► pool ──► address ──► actions, results
+ *               rounds of    inbox       revokes  the last
+ *               merges       timers and  grants   gate
+ *                            records              │
+ *                            one settle           │
+ *                              ▲                  │
+ *                              └── inbox of the next batch ◄┘
+ *
+ * Each stage runs once a batch, with a barrier between; within a partition in log order. A message to
+ * a later stage is applied in the same batch; a message backward goes to the target's inbox, which is
+ * state, and is applied first in the next batch (engine_output.has_inbox: the server writes an empty
+ * batch at once). The engine knows no clock, disk, network or chance: time is the records', chance a
+ * hash of stable ids. The same batches give the same actions, results and state hash, on any machine.
+ *
+ * A programme's activation takes effect at the beginning of the batch that holds its record.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "model/action.h"
+#include "model/names.h"
+#include "model/result.h"
+#include "profile/person.h"
+
+struct engine;
+
+struct engine_options {
+    const uint8_t *secret;        /* IDENTIFIER_SECRET_BYTES; copied */
+    uint32_t messages_remembered; /* message ids for dedupe; 0 = 64 M */
+};
+
+/* What a batch led to. Everything is borrowed until the next call of engine_apply(). */
+struct engine_output {
+    const struct action *actions;
+    uint32_t action_count;
+    const struct result *results;
+    uint32_t result_count;
+    int64_t next_ms; /* when a tick is needed; FOREVER_MS = nothing is due */
+    bool has_inbox;  /* an empty batch is needed at once */
+};
+
+/* Counters since the engine was made. */
+struct engine_counts {
+    uint64_t batches;
+    uint64_t records;
+    uint64_t events;
+    uint64_t duplicates;
+    uint64_t timers;
+    uint64_t settles;
+    uint64_t merges;
+    uint64_t actions;
+};
+
+/* An empty engine. Ends with engine_free(). */
+struct engine *engine_new(const struct engine_options *options) mustuse;
+void engine_free(struct engine *e);
+
+/* Hands in a compiled programme, which a later `activate` record names by its hash. The plan is kept
+ * (not owned) as long as the engine; names in it are of engine_names() or of a table that agrees. */
+void engine_prepare(struct engine *e, const struct plan *plan);
+
+/* Applies one batch: number = the last one's + 1, now_ms not before the last one's. An `activate` of
+ * a programme that was not prepared is a fault of the caller (must()): see engine_knows(). */
+void engine_apply(struct engine *e, const struct batch *batch, struct engine_output *out);
+
+/* Was a programme with that hash (hex) handed in? */
+bool engine_knows(const struct engine *e, struct str hash);
+
+/* ---- looking in, between batches --------------------------------------------------------------- */
+
+uint64_t engine_batch(const struct engine *e); /* number of the last batch applied; 0 = none */
+int64_t engine_now(const struct engine *e);
+int64_t engine_next(const struct engine *e);
+bool engine_has_inbox(const struct engine *e);
+const struct names *engine_names(const struct engine *e);
+const struct plans *engine_plans(const struct engine *e);
+const struct engine_counts *engine_counts(const struct engine *e);
+uint64_t engine_profile_count(const struct engine *e);
+uint64_t engine_bytes(const struct engine *e); /* memory of live state */
+
+/* A number that equal states have in common, whatever their layout in memory. Walks everything. */
+uint64_t engine_hash(const struct engine *e);
+
+/* The profile that the identifier means (forwards followed); 0 if unknown. */
+uint64_t engine_find(const struct engine *e, struct id128 identifier);
+
+/* Goes through the living profiles by number: 0 starts; 0 comes back at the end. */
+uint64_t engine_each(const struct engine *e, uint64_t profile);
+
+/* A view of the profile for reading (person_intent() and the like). Good until the next batch; only
+ * functions that do not change the person may be called on it. */
+void engine_look(struct engine *e, uint64_t profile, struct person *out);
+
+/* Whose story is told to `witness` from now on (0 = nobody's). Both are kept until changed. */
+void engine_watch(struct engine *e, uint64_t profile, const struct witness *witness);
+
+/* How every pending intent of the person stands at the desk now: lines to the witness. */
+void engine_explain(struct engine *e, uint64_t profile, const struct witness *witness);
+
+/* Attempts that were granted and of which nothing was heard since: after a restart the server reports
+ * them as in doubt. Calls `note` for each, by profile. */
+struct pending {
+    uint64_t profile;
+    uint64_t decision;
+    uint32_t attempt;
+    uint32_t provider; /* name */
+};
+void engine_pending(struct engine *e, void *self, void (*note)(void *self, struct pending p));
+
+/* Every mismatch between the state and what must hold of it (caps in every window, slots against
+ * intents, deadlines against timers), as lines; the number of them. Walks everything. */
+uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, struct str line));
+
+/* ---- snapshots --------------------------------------------------------------------------------- */
+
+/* Writes the whole state as named sections ("meta", "names", "ids", "profiles", "pools", "gate",
+ * "inbox"), by partition. docs/formats/state.md has the bytes. */
+void engine_save(const struct engine *e, void *self,
+                 void (*put)(void *self, struct str section, uint32_t partition, struct str bytes));
+
+/* Takes one section of a snapshot into a fresh engine; "meta" first, the rest in any order. Plans
+ * must be prepared. FIX_INPUT where the bytes are damaged or a programme is missing. */
+enum status engine_load(struct engine *e, struct str section, uint32_t partition, struct str bytes,
+                        struct fault *f) mustuse;

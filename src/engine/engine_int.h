@@ -1,0 +1,94 @@
+/* engine_int.h - the engine's own state.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "decide/desk.h"
+#include "decide/gate.h"
+#include "decide/pool.h"
+#include "engine/engine.h"
+#include "journey/journey.h"
+#include "model/identifier.h"
+#include "profile/identity.h"
+#include "when/timers.h"
+
+struct partition {
+    struct space space;
+    uint32_t *profiles; /* by local number, from 1: reference of a struct profile */
+    uint32_t count;     /* local numbers given out + 1 */
+    uint32_t room;
+    struct timers timers;  /* by local number: the earliest deadline */
+    struct messages inbox; /* applied first in the next batch */
+};
+
+/* An instance's message has settled; the instance goes on when its person is worked on. */
+struct settled {
+    uint64_t profile;
+    uint64_t instance;
+    uint64_t decision;
+    uint16_t step;
+    uint8_t outcome;
+};
+
+/* Something for a profile to work on in this batch. */
+enum item_kind { ITEM_INBOX, ITEM_TIMER, ITEM_RECORD, ITEM_TOUCH };
+
+struct item {
+    uint64_t profile;
+    uint32_t kind;
+    uint32_t place; /* of the record, or of the inbox message */
+};
+
+struct engine {
+    struct partition partitions[PARTITIONS];
+    struct identity identity;
+    struct identity_host host;
+    struct pools pools;
+    struct gate gate;
+    struct names *names;
+    struct plans plans;
+    const struct plan **prepared;
+    uint32_t prepared_count;
+    uint8_t secret[IDENTIFIER_SECRET_BYTES];
+
+    uint64_t batch;
+    int64_t now_ms;
+    int64_t before_ms; /* the batch before's time */
+    uint32_t inbox_count;
+
+    /* of the batch at hand */
+    struct arena scratch;
+    struct results results;
+    struct messages messages;
+    struct messages inbox; /* what the inboxes held when the batch began */
+    struct item *items;
+    uint64_t *keys, *spare_keys;
+    uint32_t item_count, item_room;
+    struct settled *settled;
+    uint32_t settled_count, settled_room;
+    struct action *actions;
+    uint32_t action_count, action_room;
+
+    uint64_t watched;
+    const struct witness *witness;
+    struct engine_counts counts;
+};
+
+static inline struct profile *engine_profile(struct engine *e, uint64_t number)
+{
+    struct partition *p = &e->partitions[profile_partition(number)];
+    uint32_t local = profile_local(number);
+    must(local >= 1);
+    must(local < p->count);
+    return space_touch(&p->space, p->profiles[local]);
+}
+
+/* A person ready to be worked on. */
+struct person engine_person(struct engine *e, uint64_t number);
+
+/* Number of a new profile's place; its object is zeroed. (persist.c makes them too.) */
+uint64_t engine_add_profile(struct engine *e, uint32_t partition);
+
+/* The earliest deadline of the person. */
+int64_t engine_deadline(const struct person *who);

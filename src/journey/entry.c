@@ -1,0 +1,229 @@
+/* entry.c - who may begin a journey, and when again. Whoever is refused is counted with a reason.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "journey/journey_int.h"
+#include "profile/ask.h"
+
+uint64_t entry_key(const struct plan_journey *j, const struct record *event)
+{
+    if (j->key == NAME_NONE)
+        return 0;
+    struct value x = record_get(event, j->key, NULL);
+    uint64_t key = 0;
+    if (x.type == VALUE_TEXT)
+        key = hash_str(x.text, 1);
+    else if (x.type == VALUE_INT)
+        key = hash_bytes(&x.integer, sizeof(x.integer), 2);
+    else if (x.type == VALUE_DOUBLE)
+        key = hash_bytes(&x.number, sizeof(x.number), 3);
+    else
+        return 0;
+    return key ? key : 1;
+}
+
+void entry_keep(struct person *who, const struct plan_journey *j, struct blob *entry)
+{
+    struct buf b;
+    buf_init(&b);
+    for (uint32_t i = 0; i < j->kept_count; i++) {
+        struct value x = record_get(who->event, j->kept[i], who->scratch);
+        body_put(&b, j->kept[i], &x);
+    }
+    if (b.len > SPACE_OBJECT_MAX) /* an event has 32 KB at most: cannot be, but is bounded */
+        b.len = 0;
+    blob_set(who->space, entry, b.at, (uint32_t)b.len);
+    buf_fini(&b);
+}
+
+static void refuse(struct person *who, const struct plan_journey *j, enum refusal why,
+                   int64_t number)
+{
+    person_result(who, (struct result){.kind = RESULT_REFUSED,
+                                       .how = (uint8_t)why,
+                                       .journey = j->name,
+                                       .number = number});
+    person_note(who, "entry into %.*s refused: %s", STR_ARG(names_text(who->names, j->name)),
+                refusal_name(why));
+}
+
+/* The moment from which the journey may be entered again; INT64_MIN = at once, FOREVER_MS = never. */
+static int64_t again_at(const struct person *who, const struct plan_journey *j, uint64_t key)
+{
+    int64_t at_ms = INT64_MIN;
+    if (j->again == AGAIN_ALWAYS)
+        return at_ms;
+    for (uint32_t i = 0; i < who->profile->pasts.count; i++) {
+        const struct past *p = person_past(who, i);
+        if (p->journey != j->name || (j->again_per_key && p->key != key))
+            continue;
+        if (j->again == AGAIN_NEVER)
+            return FOREVER_MS;
+        at_ms = max_of(at_ms, (j->again_of_end ? p->ended_ms : p->entered_ms) + j->again_ms);
+    }
+    for (uint32_t i = 0; i < who->profile->instances.count; i++) {
+        const struct instance *in = person_instance(who, i);
+        if (in->journey != j->name || (j->again_per_key && in->key != key))
+            continue;
+        if (j->again == AGAIN_NEVER)
+            return FOREVER_MS;
+        if (!j->again_of_end)
+            at_ms = max_of(at_ms, in->entered_ms + j->again_ms);
+    }
+    return at_ms;
+}
+
+static uint32_t count_live(const struct person *who, const struct plan_journey *j, uint64_t key,
+                           uint32_t *oldest)
+{
+    uint32_t live = 0;
+    *oldest = UINT32_MAX;
+    for (uint32_t i = 0; i < who->profile->instances.count; i++) {
+        const struct instance *in = person_instance(who, i);
+        if (in->journey != j->name || (j->at_once_per_key && in->key != key))
+            continue;
+        if (live++ == 0)
+            *oldest = i;
+    }
+    return live;
+}
+
+static uint32_t count_group(const struct person *who, uint16_t group)
+{
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < who->profile->instances.count; i++) {
+        uint16_t other = plan_journey_find(who->plan, person_instance(who, i)->journey);
+        if (other != PLAN_NO_INDEX && who->plan->journeys[other].group == group)
+            live++;
+    }
+    return live;
+}
+
+static bool is_held_out(const struct person *who, const struct plan_journey *j)
+{
+    return j->holdout != 0 && hash_chance(j->salt, who->id) < j->holdout;
+}
+
+static void enter(struct person *who, uint16_t journey_index, uint64_t key)
+{
+    const struct plan_journey *j = &who->plan->journeys[journey_index];
+    struct instance *in = person_push_instance(who);
+    must(in != NULL);
+    who->profile->instance_count++;
+    *in = (struct instance){
+        .id = hash_pair(hash_pair(who->id, j->name), who->profile->instance_count) | 1,
+        .journey = j->name,
+        .plan = who->plans->newest,
+        .journey_index = journey_index,
+        .state = INSTANCE_READY,
+        .flags = is_held_out(who, j) ? INSTANCE_IS_GHOST : 0,
+        .key = key,
+        .entered_ms = who->at_ms,
+        .step_ms = who->at_ms,
+        .due_ms = FOREVER_MS,
+        .ask_ms = FOREVER_MS,
+    };
+    uint32_t place = who->profile->instances.count - 1u;
+    struct blob entry = {0};
+    entry_keep(who, j, &entry);
+    person_touch_instance(who, place)->entry = entry;
+    person_result(who, (struct result){.kind = RESULT_ENTERED,
+                                       .journey = j->name,
+                                       .id = in->id,
+                                       .number = (in->flags & INSTANCE_IS_GHOST) != 0});
+    person_note(who, "enters %.*s%s", STR_ARG(names_text(who->names, j->name)),
+                in->flags & INSTANCE_IS_GHOST ? " (control group)" : "");
+    /* Group precedence and in_journey() may have changed for everything pending. */
+    who->changed |= plan_wake_bit(j->name);
+    who->is_desk_due |= who->profile->intents.count != 0;
+    instance_run(who, place);
+}
+
+void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
+{
+    const struct plan_journey *j = &who->plan->journeys[journey_index];
+    const struct record *event = who->event;
+    const struct plan_listen *listens = NULL;
+    struct asked asked = {.until_ms = FOREVER_MS};
+    bool is_error = false;
+    for (uint32_t i = 0; i < j->entry_count; i++) {
+        if (j->entries[i].event != event->name)
+            continue;
+        asked = ask(who, who->plan, &j->entries[i].when, (struct blob){0});
+        is_error |= asked.is_error;
+        if (asked.is_true) {
+            listens = &j->entries[i];
+            break;
+        }
+    }
+    if (listens == NULL) {
+        if (is_error)
+            refuse(who, j, REFUSAL_ERROR, 0);
+        if (who->witness != NULL)
+            person_note(who, "does not enter %.*s: %.*s", STR_ARG(names_text(who->names, j->name)),
+                        STR_ARG(journey_explain_entry(who, journey_index)));
+        return;
+    }
+    if (event->flags & RECORD_IS_HISTORY) {
+        refuse(who, j, REFUSAL_HISTORY, 0);
+        return;
+    }
+    int64_t late_ms = event->arrival_ms - event->event_ms;
+    int64_t lateness_ms = j->max_lateness_ms               ? j->max_lateness_ms
+                          : event->flags & RECORD_IS_BATCH ? BATCH_LATENESS_MS
+                                                           : MAX_LATENESS_MS;
+    if (late_ms > lateness_ms) {
+        refuse(who, j, REFUSAL_LATE, late_ms);
+        return;
+    }
+    if (is_consumed) {
+        refuse(who, j, REFUSAL_CONSUMED, 0);
+        return;
+    }
+    uint64_t key = entry_key(j, event);
+    uint32_t oldest;
+    uint32_t live = count_live(who, j, key, &oldest);
+    int64_t again_ms = again_at(who, j, key);
+    bool restarts = live >= j->at_once_max && j->at_once_then == AT_ONCE_RESTART;
+    if (live >= j->at_once_max && !restarts) {
+        refuse(who, j, REFUSAL_AT_ONCE, live);
+        return;
+    }
+    if (again_ms > who->at_ms) {
+        refuse(who, j, REFUSAL_AGAIN, again_ms);
+        return;
+    }
+    if (who->profile->instances.count == PROFILE_INSTANCES_MAX) {
+        refuse(who, j, REFUSAL_LIMIT, PROFILE_INSTANCES_MAX);
+        return;
+    }
+    if (j->group != PLAN_NO_INDEX) {
+        uint32_t at_most = who->plan->groups[j->group].at_most;
+        if (at_most && count_group(who, j->group) >= at_most && !restarts) {
+            refuse(who, j, REFUSAL_GROUP, at_most);
+            return;
+        }
+    }
+    if (j->require.code != NULL) {
+        struct blob entry = {0};
+        entry_keep(who, j, &entry);
+        struct asked required = ask(who, who->plan, &j->require, entry);
+        blob_set(who->space, &entry, NULL, 0);
+        if (!required.is_true) {
+            refuse(who, j, REFUSAL_REQUIRE, 0);
+            return;
+        }
+    }
+    if (restarts)
+        instance_end(who, oldest, JOURNEY_REPLACED);
+    enter(who, journey_index, key);
+}
+
+struct str journey_explain_entry(struct person *who, uint16_t journey_index)
+{
+    const struct plan_journey *j = &who->plan->journeys[journey_index];
+    for (uint32_t i = 0; i < j->entry_count; i++)
+        if (who->event && j->entries[i].event == who->event->name)
+            return ask_explain(who, who->plan, &j->entries[i].when, (struct blob){0});
+    return STR("the event is not one that enters it");
+}

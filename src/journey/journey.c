@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "journey/journey_int.h"
+
+#include "profile/ask.h"
+#include "profile/holds.h"
+
+static enum step_answer (*const runs[])(struct step *) = {
+    NULL,
+#define STEP(symbol, name, doc) step_##name##_run,
+#include "journey/steps.def"
+#undef STEP
+};
+
+struct str step_kind_name(enum step_kind kind)
+{
+    static const struct str names[] = {
+        {"", 0},
+#define STEP(symbol, name, doc) {#name, sizeof(#name) - 1},
+#include "journey/steps.def"
+#undef STEP
+    };
+    must((size_t)kind < array_count(names));
+    return names[kind];
+}
+
+#define STEP(symbol, name, doc) _Static_assert(STEP_##symbol >= 1, "steps.def and plan.h agree");
+#include "journey/steps.def"
+#undef STEP
+
+static const struct plan_journey *journey_of(const struct person *who, const struct instance *in)
+{
+    const struct plan *plan = person_plan(who, in->plan);
+    must(in->journey_index < plan->journey_count);
+    return &plan->journeys[in->journey_index];
+}
+
+void step_at(struct person *who, uint32_t place, struct step *s)
+{
+    struct instance *in = person_touch_instance(who, place);
+    *s = (struct step){
+        .who = who,
+        .plan = person_plan(who, in->plan),
+        .journey = journey_of(who, in),
+        .at = in,
+        .place = place,
+        .end = JOURNEY_COMPLETED,
+    };
+    if (in->step != PLAN_END) {
+        must(in->step < s->journey->step_count);
+        s->means = &s->journey->steps[in->step];
+        s->next = s->means->next;
+    }
+}
+
+static void remember(struct person *who, const struct instance *in, enum journey_end end)
+{
+    const struct plan_journey *j = journey_of(who, in);
+    int64_t goal_until_ms = 0;
+    if (j->goal.event != NAME_NONE && j->goal.within_ms && !(in->flags & INSTANCE_CONVERTED))
+        goal_until_ms = in->entered_ms + j->goal.within_ms;
+    if (goal_until_ms <= who->at_ms)
+        goal_until_ms = 0;
+    if (who->profile->pasts.count == PROFILE_PASTS_MAX) {
+        struct blob entry = person_past(who, 0)->entry;
+        blob_set(who->space, &entry, NULL, 0);
+        person_drop_past(who, 0);
+    }
+    struct past *past = person_push_past(who);
+    must(past != NULL);
+    *past = (struct past){
+        .id = in->id,
+        .journey = in->journey,
+        .plan = in->plan,
+        .journey_index = in->journey_index,
+        .end = (uint8_t)end,
+        .flags = in->flags,
+        .key = in->key,
+        .entered_ms = in->entered_ms,
+        .ended_ms = who->at_ms,
+        .goal_until_ms = goal_until_ms,
+        .entry = goal_until_ms ? in->entry : (struct blob){0},
+    };
+    if (goal_until_ms == 0) {
+        struct blob entry = in->entry;
+        blob_set(who->space, &entry, NULL, 0);
+    }
+}
+
+static enum outcome outcome_of(enum journey_end end)
+{
+    switch (end) {
+    case JOURNEY_GOAL_REACHED: return OUTCOME_GOAL_REACHED;
+    case JOURNEY_EXITED: return OUTCOME_EXITED;
+    case JOURNEY_NO_LONGER_ELIGIBLE: return OUTCOME_NOT_RELEVANT;
+    case JOURNEY_OPTED_OUT: return OUTCOME_OPTED_OUT;
+    case JOURNEY_REPLACED: return OUTCOME_SUPERSEDED;
+    case JOURNEY_PREEMPTED: return OUTCOME_PREEMPTED;
+    case JOURNEY_MERGED: return OUTCOME_MERGED;
+    case JOURNEY_WITHDRAWN: return OUTCOME_WITHDRAWN;
+    case JOURNEY_ERASED: return OUTCOME_ERASED;
+    case JOURNEY_COMPLETED: /* what it still has pending (go_on) may go out */
+    case JOURNEY_HANDED_OFF:
+    case JOURNEY_ERROR:
+    case JOURNEY_RUNNING:
+    case JOURNEY_END_END: break;
+    }
+    return OUTCOME_NONE;
+}
+
+void instance_end(struct person *who, uint32_t place, enum journey_end end)
+{
+    struct instance in = *person_instance(who, place);
+    person_result(who, (struct result){.kind = RESULT_ENDED,
+                                       .how = (uint8_t)end,
+                                       .step = in.step,
+                                       .journey = in.journey,
+                                       .id = in.id,
+                                       .number = who->at_ms - in.entered_ms});
+    person_note(who, "%.*s ends: %.*s", STR_ARG(names_text(who->names, in.journey)),
+                STR_ARG(end_term(end)->name));
+    person_drop_instance(who, place);
+    remember(who, &in, end);
+    enum outcome outcome = outcome_of(end);
+    if (outcome != OUTCOME_NONE)
+        who->cancel(who, in.id, outcome);
+    who->changed |= plan_wake_bit(in.journey);
+    who->is_desk_due |= who->profile->intents.count != 0;
+    who->is_touched = true;
+}
+
+/* `require` and bare exit conditions: what may end the instance without an event of its own. True if
+ * it ended. Sets ask_ms to the earliest moment at which to ask again. */
+static bool no_longer_eligible(struct step *s)
+{
+    const struct plan_journey *j = s->journey;
+    if (j->require.code != NULL) {
+        struct asked asked = ask(s->who, s->plan, &j->require, s->at->entry);
+        if (!asked.is_true) {
+            instance_end(s->who, s->place, JOURNEY_NO_LONGER_ELIGIBLE);
+            return true;
+        }
+        s->at->ask_ms = min_of(s->at->ask_ms, asked.until_ms);
+    }
+    for (uint32_t i = 0; i < j->exit_count; i++) {
+        if (j->exits[i].event != NAME_NONE)
+            continue;
+        struct asked asked = ask(s->who, s->plan, &j->exits[i].when, s->at->entry);
+        if (asked.is_true) {
+            instance_end(s->who, s->place, JOURNEY_EXITED);
+            return true;
+        }
+        s->at->ask_ms = min_of(s->at->ask_ms, asked.until_ms);
+    }
+    return false;
+}
+
+void instance_run(struct person *who, uint32_t place)
+{
+    who->is_touched = true;
+    for (uint32_t steps = 0; steps < INSTANCE_CASCADE_MAX; steps++) {
+        struct step s;
+        step_at(who, place, &s);
+        if (s.means == NULL) {
+            instance_end(who, place, JOURNEY_COMPLETED);
+            return;
+        }
+        person_result(who, (struct result){.kind = RESULT_STEP,
+                                           .step = s.at->step,
+                                           .journey = s.at->journey,
+                                           .id = s.at->id});
+        if (who->witness != NULL)
+            person_note(who, "%.*s: step %.*s (%.*s)",
+                        STR_ARG(names_text(who->names, s.at->journey)),
+                        STR_ARG(names_text(who->names, s.means->id)),
+                        STR_ARG(step_kind_name((enum step_kind)s.means->kind)));
+        s.at->step_ms = who->at_ms;
+        s.at->ask_ms = FOREVER_MS;
+        must(s.means->kind >= STEP_SEND);
+        must(s.means->kind < array_count(runs));
+        enum step_answer answer = runs[s.means->kind](&s);
+        if (answer == STEP_STAYS) {
+            s.at = person_touch_instance(who, place);
+            no_longer_eligible(&s);
+            return;
+        }
+        if (answer == STEP_ENDS) {
+            instance_end(who, place, s.end);
+            return;
+        }
+        s.at = person_touch_instance(who, place);
+        s.at->step = s.next;
+        s.at->state = INSTANCE_READY;
+    }
+    /* A loop without a wait in it: the instance ends here, so that it cannot run for ever. */
+    person_result(who, (struct result){.kind = RESULT_ERROR,
+                                       .step = person_instance(who, place)->step,
+                                       .journey = person_instance(who, place)->journey,
+                                       .id = person_instance(who, place)->id});
+    instance_end(who, place, JOURNEY_ERROR);
+}
+
+void instance_go(struct person *who, uint32_t place, uint16_t step)
+{
+    struct instance *in = person_touch_instance(who, place);
+    in->step = step;
+    in->state = INSTANCE_READY;
+    instance_run(who, place);
+}
+
+/* Does the event concern this instance? A keyed one sees only events of its key, or without one. */
+static bool sees(const struct plan_journey *j, const struct instance *in,
+                 const struct record *event)
+{
+    if (in->key == 0)
+        return true;
+    uint64_t key = entry_key(j, event);
+    return key == 0 || key == in->key;
+}
+
+static bool is_true(struct person *who, const struct instance *in, const struct plan *plan,
+                    const struct plan_expr *when)
+{
+    struct asked asked = ask(who, plan, when, in->entry);
+    if (asked.is_error)
+        person_result(
+            who, (struct result){
+                     .kind = RESULT_ERROR, .step = in->step, .journey = in->journey, .id = in->id});
+    return asked.is_true;
+}
+
+static void convert(struct person *who, uint32_t journey, uint64_t id, int64_t entered_ms)
+{
+    person_result(who, (struct result){.kind = RESULT_CONVERTED,
+                                       .journey = journey,
+                                       .id = id,
+                                       .number = who->event->event_ms - entered_ms});
+    person_note(who, "%.*s: goal reached", STR_ARG(names_text(who->names, journey)));
+}
+
+enum met { MET_NOTHING, MET_CONSUMED, MET_ENDED };
+
+/* What the event means to the instance at `place`. */
+static enum met meet(struct person *who, uint32_t place)
+{
+    struct step s;
+    step_at(who, place, &s);
+    const struct record *event = who->event;
+    const struct plan_journey *j = s.journey;
+    if (!(j->event_wake & plan_wake_bit(event->name)) || !sees(j, s.at, event))
+        return MET_NOTHING;
+    if (event->event_ms < s.at->entered_ms - MAX_LATENESS_MS)
+        return MET_NOTHING; /* it happened long before the instance began */
+    if (j->goal.event == event->name && !(s.at->flags & INSTANCE_CONVERTED) &&
+        is_true(who, s.at, s.plan, &j->goal.when)) {
+        convert(who, s.at->journey, s.at->id, s.at->entered_ms);
+        s.at->flags |= INSTANCE_CONVERTED;
+        if (!j->goal.stays) {
+            instance_end(who, place, JOURNEY_GOAL_REACHED);
+            return MET_ENDED;
+        }
+    }
+    for (uint32_t i = 0; i < j->exit_count; i++) {
+        if (j->exits[i].event != event->name || !is_true(who, s.at, s.plan, &j->exits[i].when))
+            continue;
+        instance_end(who, place, JOURNEY_EXITED);
+        return MET_ENDED;
+    }
+    if (s.at->state != INSTANCE_WAITING || s.means == NULL)
+        return MET_NOTHING;
+    const struct plan_wait *w = &s.means->wait;
+    for (uint32_t i = 0; i < w->until_count; i++) {
+        if (w->until[i].event != event->name || !is_true(who, s.at, s.plan, &w->until[i].when))
+            continue;
+        instance_go(who, place, s.means->next);
+        return MET_CONSUMED;
+    }
+    if (w->reset_by == event->name && w->reset_by != NAME_NONE) {
+        int64_t due_ms = wait_end(who, w, who->at_ms);
+        if (w->at_most_ms)
+            due_ms = min_of(due_ms, s.at->wait_ms + w->at_most_ms);
+        if (w->refreshes_entry) {
+            struct blob entry = s.at->entry;
+            entry_keep(who, j, &entry);
+            s.at = person_touch_instance(who, place);
+            s.at->entry = entry;
+        }
+        s.at->step_ms = who->at_ms;
+        s.at->due_ms = due_ms;
+        who->is_touched = true;
+        return MET_CONSUMED;
+    }
+    return MET_NOTHING;
+}
+
+static void convert_late(struct person *who)
+{
+    for (uint32_t i = 0; i < who->profile->pasts.count; i++) {
+        const struct past *p = person_past(who, i);
+        if (p->goal_until_ms == 0)
+            continue;
+        struct blob entry = p->entry;
+        bool is_over = p->goal_until_ms <= who->event->event_ms;
+        if (!is_over) {
+            const struct plan *plan = person_plan(who, p->plan);
+            const struct plan_goal *goal = &plan->journeys[p->journey_index].goal;
+            if (goal->event != who->event->name || !ask(who, plan, &goal->when, p->entry).is_true)
+                continue;
+            convert(who, p->journey, p->id, p->entered_ms);
+        }
+        blob_set(who->space, &entry, NULL, 0);
+        struct past *past = person_touch_past(who, i);
+        past->entry = entry;
+        past->goal_until_ms = 0;
+        past->flags |= is_over ? 0 : INSTANCE_CONVERTED;
+    }
+}
+
+void journey_event(struct person *who)
+{
+    const struct plan_event *means = plan_event_find(who->plan, who->event->name);
+    uint32_t consumed[PROFILE_INSTANCES_MAX];
+    uint64_t consumed_key[PROFILE_INSTANCES_MAX];
+    uint32_t consumed_count = 0;
+    if (who->profile->pasts.count)
+        convert_late(who);
+    for (uint32_t i = 0; i < who->profile->instances.count;) {
+        const struct instance *in = person_instance(who, i);
+        uint64_t id = in->id;
+        uint32_t journey = in->journey;
+        uint64_t key = in->key;
+        enum met met = meet(who, i);
+        if (met == MET_CONSUMED && consumed_count < PROFILE_INSTANCES_MAX) {
+            consumed[consumed_count] = journey;
+            consumed_key[consumed_count++] = key;
+        }
+        if (i < who->profile->instances.count && person_instance(who, i)->id == id)
+            i++;
+    }
+    if (means == NULL)
+        return;
+    for (uint32_t i = 0; i < means->entry_count; i++) {
+        const struct plan_journey *j = &who->plan->journeys[means->entries[i]];
+        bool is_consumed = false;
+        uint64_t key = consumed_count ? entry_key(j, who->event) : 0;
+        for (uint32_t k = 0; k < consumed_count; k++)
+            is_consumed |= consumed[k] == j->name && consumed_key[k] == key;
+        entry_try(who, means->entries[i], is_consumed);
+    }
+}
+
+/* Asks again what the instance at `place` waits for; true if it moved (or ended). */
+static bool ask_again(struct person *who, uint32_t place)
+{
+    struct step s;
+    step_at(who, place, &s);
+    bool holds = false;
+    s.at->ask_ms = FOREVER_MS;
+    if (s.at->state == INSTANCE_WAITING && s.means != NULL)
+        holds = wait_condition(&s);
+    if (no_longer_eligible(&s))
+        return true;
+    if (!holds)
+        return false;
+    instance_go(who, place, s.means->next);
+    return true;
+}
+
+static uint64_t wake_of(const struct plan_journey *j, const struct instance *in)
+{
+    uint64_t wake = j->require.wake;
+    for (uint32_t i = 0; i < j->exit_count; i++)
+        if (j->exits[i].event == NAME_NONE)
+            wake |= j->exits[i].when.wake;
+    if (in->state == INSTANCE_WAITING && in->step < j->step_count)
+        wake |= j->steps[in->step].wait.until_if.wake;
+    return wake;
+}
+
+void journey_changed(struct person *who)
+{
+    /* A cascade may change what another waits for: go on until nothing moves. */
+    for (uint32_t round = 0; round < INSTANCE_CASCADE_MAX; round++) {
+        uint64_t changed = who->changed;
+        bool has_moved = false;
+        for (uint32_t i = 0; i < who->profile->instances.count;) {
+            const struct instance *in = person_instance(who, i);
+            uint64_t id = in->id;
+            if (wake_of(journey_of(who, in), in) & changed && ask_again(who, i)) {
+                has_moved = true;
+                who->is_touched = true;
+            }
+            if (i < who->profile->instances.count && person_instance(who, i)->id == id)
+                i++;
+        }
+        if (!has_moved)
+            return;
+    }
+}
+
+int64_t journey_deadline(const struct person *who)
+{
+    int64_t next_ms = FOREVER_MS;
+    for (uint32_t i = 0; i < who->profile->instances.count; i++) {
+        const struct instance *in = person_instance(who, i);
+        next_ms = min_of(next_ms, min_of(in->due_ms, in->ask_ms));
+    }
+    return next_ms;
+}
+
+static void fire(struct person *who, uint32_t place)
+{
+    struct step s;
+    step_at(who, place, &s);
+    s.at->due_ms = FOREVER_MS;
+    if (s.at->state == INSTANCE_READY) {
+        instance_run(who, place);
+        return;
+    }
+    if (s.at->state != INSTANCE_WAITING || !wait_is_over(&s))
+        return;
+    const struct plan_wait *w = &s.means->wait;
+    instance_go(who, place, w->on_timeout != PLAN_NO_INDEX ? w->on_timeout : s.means->next);
+}
+
+void journey_timer(struct person *who)
+{
+    for (uint32_t i = 0; i < who->profile->instances.count;) {
+        const struct instance *in = person_instance(who, i);
+        uint64_t id = in->id;
+        if (in->due_ms <= who->at_ms) {
+            who->is_touched = true;
+            fire(who, i);
+        } else if (in->ask_ms <= who->at_ms) {
+            who->is_touched = true;
+            ask_again(who, i);
+        }
+        if (i < who->profile->instances.count && person_instance(who, i)->id == id)
+            i++;
+    }
+}
+
+static uint32_t find_instance(const struct person *who, uint64_t instance)
+{
+    for (uint32_t i = 0; i < who->profile->instances.count; i++)
+        if (person_instance(who, i)->id == instance)
+            return i;
+    return UINT32_MAX;
+}
+
+void journey_settled(struct person *who, uint64_t instance, uint64_t decision, uint16_t step,
+                     enum outcome outcome)
+{
+    uint32_t place = find_instance(who, instance);
+    if (place == UINT32_MAX)
+        return;
+    struct step s;
+    step_at(who, place, &s);
+    if (s.at->state != INSTANCE_SENDING || s.at->decision != decision || s.at->step != step)
+        return;
+    s.at->decision = 0;
+    enum outcome_class class = outcome_term(outcome)->class;
+    bool was_sent =
+        class == OUTCOME_OUT || outcome == OUTCOME_IN_DOUBT || outcome == OUTCOME_HELD_OUT;
+    if (outcome == OUTCOME_FAILED || outcome == OUTCOME_BOUNCED)
+        was_sent = false;
+    uint16_t next = s.means->next;
+    if (!was_sent && s.means->send.if_not_sent != PLAN_NO_INDEX)
+        next = s.means->send.if_not_sent;
+    instance_go(who, place, next);
+}
+
+void journey_engaged(struct person *who, uint64_t instance, uint32_t message)
+{
+    uint32_t place = find_instance(who, instance);
+    if (place == UINT32_MAX)
+        return;
+    struct step s;
+    step_at(who, place, &s);
+    if (s.at->last_message == message)
+        s.at->flags |= INSTANCE_IS_ENGAGED;
+    if (s.at->state != INSTANCE_WAITING || s.means == NULL)
+        return;
+    uint16_t waits_for = s.means->wait.engaged_message;
+    if (waits_for != PLAN_NO_INDEX && s.plan->messages[waits_for].name == message)
+        instance_go(who, place, s.means->next);
+}
+
+void journey_opted_out(struct person *who, uint64_t instance)
+{
+    uint32_t place = find_instance(who, instance);
+    if (place != UINT32_MAX)
+        instance_end(who, place, JOURNEY_OPTED_OUT);
+}
+
+void journey_thaw(struct person *who)
+{
+    for (uint32_t i = 0; i < who->profile->instances.count; i++) {
+        struct step s;
+        step_at(who, i, &s);
+        if (s.at->state != INSTANCE_WAITING || s.means == NULL || s.at->due_ms != FOREVER_MS)
+            continue;
+        int64_t end_ms = wait_end(who, &s.means->wait, s.at->step_ms);
+        if (end_ms == FOREVER_MS)
+            continue;
+        bool is_open;
+        int64_t frozen_ms = holds_frozen(who, s.at->step_ms, who->at_ms, &is_open);
+        if (is_open)
+            continue;
+        s.at->due_ms = max_of(end_ms + frozen_ms, who->at_ms);
+        who->is_touched = true;
+    }
+}
+
+void journey_unite(struct person *who, struct person *from)
+{
+    for (uint32_t i = 0; i < from->profile->pasts.count; i++) {
+        struct past theirs = *person_past(from, i);
+        if (who->profile->pasts.count == PROFILE_PASTS_MAX)
+            break;
+        struct blob entry = {0};
+        blob_set(who->space, &entry, blob_at(from->space, theirs.entry), theirs.entry.bytes);
+        struct past *past = person_push_past(who);
+        must(past != NULL);
+        *past = theirs;
+        past->entry = entry;
+    }
+    while (from->profile->instances.count > 0) {
+        struct instance theirs = *person_instance(from, 0);
+        uint32_t twin = UINT32_MAX;
+        for (uint32_t k = 0; k < who->profile->instances.count; k++) {
+            const struct instance *mine = person_instance(who, k);
+            if (mine->journey == theirs.journey && mine->key == theirs.key)
+                twin = k;
+        }
+        bool is_mine_further = false;
+        if (twin != UINT32_MAX) {
+            const struct instance *mine = person_instance(who, twin);
+            is_mine_further = mine->step > theirs.step ||
+                              (mine->step == theirs.step && mine->entered_ms <= theirs.entered_ms);
+        }
+        if (is_mine_further || who->profile->instances.count == PROFILE_INSTANCES_MAX) {
+            instance_end(from, 0, JOURNEY_MERGED);
+            continue;
+        }
+        if (twin != UINT32_MAX)
+            instance_end(who, twin, JOURNEY_MERGED);
+        struct blob entry = {0};
+        blob_set(who->space, &entry, blob_at(from->space, theirs.entry), theirs.entry.bytes);
+        struct instance *in = person_push_instance(who);
+        must(in != NULL);
+        *in = theirs;
+        in->entry = entry;
+        blob_set(from->space, &theirs.entry, NULL, 0);
+        person_drop_instance(from, 0);
+    }
+    who->is_touched = true;
+}

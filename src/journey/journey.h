@@ -1,0 +1,55 @@
+/* journey.h - where a person is in each journey, and what the next step would like to say.
+ *
+ * An instance is one person's way through one journey. It stands at a step: waiting for a time, an
+ * event or a condition, or for a message to settle. A record or a timer moves it; then it runs
+ * through steps that take no time until it stands again or ends (a cascade, bounded).
+ *
+ *     event ──► goal? ──► exit? ──► reset or end of a wait ──► entry
+ *                 │         │             │                      │
+ *                 └── end ◄─┘          cascade ◄─────────────────┘
+ *
+ * Goal is asked before exit; both act during waits, at the event's time. An event that a live
+ * instance with the same key consumes (a reset, the end of a wait) is not also an entry there.
+ *
+ * People in flight stay under the plan version with which they began.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "profile/person.h"
+
+/* The event at hand meets the person's instances, then the journeys that it enters. */
+void journey_event(struct person *who);
+
+/* Something that is not an event changed (traits, consent, engagement): asks again the conditions that
+ * read what changed (who->changed). */
+void journey_changed(struct person *who);
+
+/* Runs what is due at who->at_ms, in order of (instance, kind). */
+void journey_timer(struct person *who);
+
+/* The earliest moment at which journey_timer() has something to do; FOREVER_MS if none. */
+int64_t journey_deadline(const struct person *who);
+
+/* The message that an instance's send step waits for has settled: the instance goes on from here.
+ * Does nothing if the instance has ended or stands elsewhere. */
+void journey_settled(struct person *who, uint64_t instance, uint64_t decision, uint16_t step,
+                     enum outcome outcome);
+
+/* The person engaged with a message of the instance: waits `unless: engaged` end. */
+void journey_engaged(struct person *who, uint64_t instance, uint32_t message);
+
+/* Marketing in the instance is over: the person unsubscribed in answer to its message. */
+void journey_opted_out(struct person *who, uint64_t instance);
+
+/* Unites with the instances and pasts of `from`, as of a merge: of two with the same journey and key
+ * the further one stays, the other ends `merged`. Ended ones' intents are cancelled. */
+void journey_unite(struct person *who, struct person *from);
+
+/* A hold was lifted or started: frozen waits get a known end again. */
+void journey_thaw(struct person *who);
+
+/* Why the journey would not be entered by the event at hand, or whether it would: a sentence in
+ * scratch. For `why`. */
+struct str journey_explain_entry(struct person *who, uint16_t journey_index);

@@ -1,0 +1,226 @@
+/* state.h - what is remembered about one person: the nouns that move.
+ *
+ * All of it lives in the space of the person's partition and is named by references, so that one
+ * person is one small object and a few lists:
+ *
+ *     profile ─┬─ traits       bytes: what is known of them
+ *              ├─ consents     what they agreed to and refused
+ *              ├─ histories    when they did what the programme asks about
+ *              ├─ instances    where they are in each journey            (src/journey)
+ *              ├─ pasts        journeys that they have been through      (src/journey)
+ *              ├─ intents      what journeys would like to say to them   (src/decide)
+ *              ├─ ledger       what they were sent                       (src/decide)
+ *              └─ holds        stretches of time in which they are left alone
+ *
+ * Names are numbers of names.h and outlive programme versions; an index into a plan stands beside the
+ * number of its plan. Everything here is written to snapshots field by field (engine/persist.c), in
+ * an order that does not depend on the layout; the state hash is made of the same bytes.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "base/hash.h"
+#include "model/plan.h"
+#include "store/space.h"
+
+#define PROFILE_INSTANCES_MAX   64
+#define PROFILE_PASTS_MAX       128
+#define PROFILE_INTENTS_MAX     64
+#define PROFILE_LEDGER_MAX      256
+#define PROFILE_HOLDS_MAX       64
+#define PROFILE_CONSENTS_MAX    128
+#define PROFILE_HISTORIES_MAX   256
+#define PROFILE_IDENTIFIERS_MAX 64
+#define PROFILE_TRAITS_BYTES    16384 /* all traits of one person together */
+#define INSTANCE_CASCADE_MAX    64    /* steps that one instance may take at one moment */
+
+/* A profile's number: which partition it lives in, and its place there. Never 0; a smaller number is
+ * the older profile of the two where both are of one partition. */
+static inline uint32_t profile_partition(uint64_t profile)
+{
+    return (uint32_t)(profile & 255);
+}
+
+static inline uint32_t profile_local(uint64_t profile)
+{
+    return (uint32_t)(profile >> 8);
+}
+
+static inline uint64_t profile_number(uint32_t partition, uint32_t local)
+{
+    return (uint64_t)local << 8 | partition;
+}
+
+enum profile_known {
+    PROFILE_KNOWS_USER = 1 << 0,      /* the text of the user id is a trait */
+    PROFILE_KNOWS_ANONYMOUS = 1 << 1, /* the text of an anonymous id is a trait */
+};
+
+struct profile {
+    int64_t first_seen_ms;
+    int64_t last_seen_ms;
+    uint64_t forward;        /* the profile that it was merged into; 0 = it is alive */
+    struct id128 user;       /* keyed hash of the user id; not set = only anonymous so far */
+    uint8_t known;           /* enum profile_known */
+    uint32_t instance_count; /* instances ever begun: makes their ids */
+    uint16_t identifier_count;
+    uint16_t zone;        /* index in the zone set of plan `zone_plan`; derived, not hashed */
+    uint32_t zone_plan;   /* 0 = not derived yet */
+    struct blob traits;   /* (zigzag event time in ms, field) each: profile/traits.h */
+    struct vec consents;  /* struct consent */
+    struct vec histories; /* struct history */
+    struct vec instances; /* struct instance */
+    struct vec pasts;     /* struct past */
+    struct vec intents;   /* struct intent */
+    struct vec ledger;    /* struct sent */
+    struct vec holds;     /* struct hold */
+};
+
+/* "May we write to this address on this channel for this purpose, about this topic?" as last stated. */
+struct consent {
+    uint8_t channel; /* enum channel */
+    uint8_t is_given;
+    uint8_t is_suppression; /* not the person's word: the address is known to be bad */
+    uint32_t purpose;       /* name */
+    uint32_t topic;         /* name; NAME_NONE = all topics */
+    uint32_t source;        /* name of the source that said so */
+    struct id128 address; /* of the address it was said about; not set = whatever the address is */
+    int64_t at_ms;        /* event time */
+};
+
+struct history {
+    uint32_t event;   /* name */
+    uint32_t total;   /* ever; saturates */
+    int64_t last_ms;  /* event time of the latest */
+    struct vec times; /* int64_t event times, ascending: the last `plan_event.history` of them */
+};
+
+struct hold {
+    uint32_t name;
+    uint8_t is_open;
+    uint64_t key; /* hash of the pairing property; 0 = none */
+    int64_t from_ms;
+    int64_t until_ms; /* FOREVER_MS while it is open without a bound; includes linger once closed */
+};
+
+/* What an instance is doing. Numbers are written to disk. */
+enum instance_state {
+    INSTANCE_WAITING = 1, /* at a wait step */
+    INSTANCE_SENDING,     /* at a send step, until the intent settles for good */
+    INSTANCE_READY,       /* at the start of `step`: to be run at due_ms */
+};
+
+enum instance_flag {
+    INSTANCE_IS_GHOST = 1 << 0,   /* held out: what it would send ends held_out */
+    INSTANCE_OPTED_OUT = 1 << 1,  /* marketing of it is over */
+    INSTANCE_CONVERTED = 1 << 2,  /* the goal was reached and it stays */
+    INSTANCE_IS_ENGAGED = 1 << 3, /* engaged with the message of its last send */
+};
+
+struct instance {
+    uint64_t id;
+    uint32_t journey;       /* name */
+    uint32_t plan;          /* number of the plan version it runs under */
+    uint16_t journey_index; /* in that plan */
+    uint16_t step;
+    uint8_t state;   /* enum instance_state */
+    uint8_t flags;   /* enum instance_flag */
+    uint16_t visits; /* sends so far: makes decision ids */
+    uint64_t key;    /* hash of the key's value; 0 = none */
+    int64_t entered_ms;
+    int64_t step_ms;       /* when the step (or the wait after a reset) began */
+    int64_t wait_ms;       /* when the wait step began, resets aside */
+    int64_t due_ms;        /* when the step's time is over; FOREVER_MS = no such time */
+    int64_t ask_ms;        /* when a condition it waits for, or `require`, must be asked again */
+    uint64_t decision;     /* of the send that it waits for; 0 = none */
+    uint32_t last_message; /* name of the last message that it sent; for `unless: engaged` */
+    struct blob entry;     /* fields of the entering event: entry.* */
+};
+
+/* A journey that the person has been through: for re-entry and late conversions. */
+struct past {
+    uint64_t id;
+    uint32_t journey; /* name */
+    uint32_t plan;
+    uint16_t journey_index;
+    uint8_t end;   /* enum journey_end */
+    uint8_t flags; /* enum instance_flag */
+    uint64_t key;
+    int64_t entered_ms;
+    int64_t ended_ms;
+    int64_t goal_until_ms; /* a goal before this moment is still a conversion; 0 = no longer */
+    struct blob entry;     /* kept as long as goal_until_ms, for the goal's condition */
+};
+
+/* Where an intent is on its way. Numbers are written to disk. */
+enum intent_state {
+    INTENT_SETTLING = 1, /* waits a little so that rivals of the same moment compete */
+    INTENT_DEFERRED,     /* a rule said: not before */
+    INTENT_QUEUED,       /* allowed, slot reserved, handed to the provider's pool */
+    INTENT_REVOKING,     /* taken back from the pool; its answer is on the way */
+    INTENT_GRANTED,      /* an attempt is under way */
+    INTENT_IN_DOUBT,     /* the provider's answer was lost; never sent again (at-most-once) */
+};
+
+struct intent {
+    uint64_t decision;
+    uint64_t instance;
+    uint32_t message; /* name */
+    uint32_t journey; /* name */
+    uint32_t plan;    /* number of the plan version of the three indices below */
+    uint16_t message_index;
+    uint16_t journey_index;
+    uint16_t step;
+    uint8_t state; /* enum intent_state */
+    uint8_t lane;  /* enum lane */
+    uint8_t channel_count;
+    uint8_t channels[PLAN_CHANNELS_MAX];
+    uint8_t channel; /* enum channel it waits for or goes out on; 0 = none chosen yet */
+    uint8_t is_ghost;
+    uint8_t goes_on;  /* no instance waits for it */
+    uint8_t ending;   /* enum outcome that a revoke leads to; 0 = back to the desk */
+    uint8_t rule;     /* the rule that spoke last (number in rules.def); 0 = none */
+    uint8_t reason;   /* enum outcome for the channel refused first; 0 = none */
+    uint8_t has_slot; /* an entry of the ledger is its slot */
+    uint8_t refused;  /* channels refused for good: bit per place in channels[] */
+    uint16_t attempt; /* k of the attempt under way or the last one */
+    int32_t journey_priority;
+    int32_t priority;
+    int64_t created_ms;
+    int64_t settle_ms; /* until then it waits for rivals */
+    int64_t deadline_ms;
+    int64_t not_before_ms; /* T; FOREVER_MS = unknown */
+    int64_t until_ms;      /* QUEUED: the allow holds until then */
+    int64_t granted_ms;
+    struct blob entry; /* copy of the instance's entry fields: the instance may end first */
+};
+
+enum sent_state {
+    SENT_RESERVED = 1, /* counts as a send of now */
+    SENT_SPENT,        /* granted: counts at at_ms, whatever became of it, unless returned */
+    SENT_GHOST,        /* would have gone: counts against ghosts only */
+};
+
+enum sent_flag {
+    SENT_ACCEPTED = 1 << 0, /* accepted or in doubt: sent() */
+    SENT_OPENED = 1 << 1,   /* by a human */
+    SENT_CLICKED = 1 << 2,
+    SENT_DELIVERED = 1 << 3,
+};
+
+/* One line of the ledger: a cap slot and the memory of a message. */
+struct sent {
+    uint64_t decision;
+    uint64_t instance;
+    int64_t at_ms;
+    uint32_t message; /* names */
+    uint32_t content_key;
+    uint32_t category;
+    uint32_t group;
+    uint32_t journey;
+    uint8_t channel;
+    uint8_t lane;
+    uint8_t state; /* enum sent_state */
+    uint8_t flags; /* enum sent_flag */
+};

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "profile/ask.h"
+
+#include "profile/consent.h"
+#include "profile/history.h"
+#include "profile/traits.h"
+
+struct asker {
+    struct person *who;
+    const struct plan *plan;
+    struct blob entry;
+    int64_t at_ms;
+};
+
+static struct value meta_value(struct person *who, uint32_t meta)
+{
+    if (meta == META_EVENT_NAME)
+        return who->event ? value_text(names_text(who->names, who->event->name)) : value_none();
+    if (meta == META_PERSON_ID) {
+        struct value id = traits_get(who, NAME_USER_ID, NULL);
+        return id.type == VALUE_TEXT ? id : traits_get(who, NAME_ANONYMOUS_ID, NULL);
+    }
+    return value_none();
+}
+
+static void load(void *self, uint32_t slot, struct value *out, int64_t *until_ms)
+{
+    struct asker *a = self;
+    (void)until_ms;
+    switch (SLOT_SPACE(slot)) {
+    case SLOT_EVENT:
+        *out = a->who->event ? record_get(a->who->event, SLOT_NAME(slot), a->who->scratch)
+                             : value_none();
+        return;
+    case SLOT_ENTRY: {
+        struct body body = {blob_at(a->who->space, a->entry), a->entry.bytes};
+        *out = body_get(body, SLOT_NAME(slot), a->who->scratch);
+        return;
+    }
+    case SLOT_TRAIT: *out = traits_get(a->who, SLOT_NAME(slot), a->who->scratch); return;
+    case SLOT_META: *out = meta_value(a->who, SLOT_NAME(slot)); return;
+    }
+    *out = value_none();
+}
+
+/* Was the message sent (or, with `flags`, engaged with) within the window? */
+static bool was_sent(const struct asker *a, const struct plan_binding *b, uint8_t flags,
+                     int64_t *until_ms)
+{
+    bool is_found = false;
+    int64_t last_ms = INT64_MIN;
+    for (uint32_t i = 0; i < a->who->profile->ledger.count; i++) {
+        const struct sent *s = person_sent(a->who, i);
+        bool counts = s->state == SENT_GHOST ? flags == 0 : (s->flags & SENT_ACCEPTED) != 0;
+        if (s->message != b->name || !counts || (flags && !(s->flags & flags)))
+            continue;
+        if (b->window_ms && s->at_ms <= a->at_ms - b->window_ms)
+            continue;
+        is_found = true;
+        last_ms = max_of(last_ms, s->at_ms);
+    }
+    if (is_found && b->window_ms)
+        *until_ms = min_of(*until_ms, last_ms + b->window_ms);
+    return is_found;
+}
+
+static void call(void *self, uint32_t binding, const struct value *arguments, uint32_t count,
+                 struct arena *scratch, struct value *out, int64_t *until_ms)
+{
+    struct asker *a = self;
+    must(binding < a->plan->binding_count);
+    const struct plan_binding *b = &a->plan->bindings[binding];
+    bool is_at_least;
+    (void)arguments;
+    (void)count;
+    (void)scratch;
+    switch ((enum binding_kind)b->kind) {
+    case BINDING_DID:
+        *out = value_bool(
+            history_count(a->who, b->name, b->window_ms, a->at_ms, until_ms, &is_at_least) > 0);
+        if (b->window_ms && out->boolean) /* true until the last one leaves the window */
+            *until_ms = history_last(a->who, b->name) + b->window_ms;
+        return;
+    case BINDING_COUNT:
+        *out = value_int(
+            history_count(a->who, b->name, b->window_ms, a->at_ms, until_ms, &is_at_least));
+        return;
+    case BINDING_IDLE: {
+        int64_t since_ms =
+            max_of(history_last(a->who, b->name), a->who->profile->first_seen_ms) + b->window_ms;
+        *out = value_bool(a->at_ms >= since_ms);
+        if (a->at_ms < since_ms)
+            *until_ms = since_ms;
+        return;
+    }
+    case BINDING_SINCE: {
+        /* In steps of a minute, so that its `until` is not the next millisecond. */
+        int64_t from_ms = max_of(history_last(a->who, b->name), a->who->profile->first_seen_ms);
+        int64_t minutes = max_of(a->at_ms - from_ms, 0) / MINUTE_MS;
+        *out = value_duration(minutes * MINUTE_MS);
+        *until_ms = from_ms + (minutes + 1) * MINUTE_MS;
+        return;
+    }
+    case BINDING_SENT: *out = value_bool(was_sent(a, b, 0, until_ms)); return;
+    case BINDING_ENGAGED:
+        *out = value_bool(was_sent(a, b, SENT_OPENED | SENT_CLICKED, until_ms));
+        return;
+    case BINDING_CLICKED: *out = value_bool(was_sent(a, b, SENT_CLICKED, until_ms)); return;
+    case BINDING_IN_JOURNEY:
+        *out = value_bool(false);
+        for (uint32_t i = 0; i < a->who->profile->instances.count; i++)
+            if (person_instance(a->who, i)->journey == b->name)
+                *out = value_bool(true);
+        return;
+    case BINDING_CONSENT:
+        *out = value_bool(consent_ask(a->who, (enum channel)b->channel, NAME_MARKETING,
+                                      NAME_NONE) == CONSENT_GIVEN);
+        return;
+    case BINDING_BUCKET: *out = value_int(hash_chance(b->salt, a->who->id)); return;
+    }
+    *out = value_none();
+}
+
+static bool zone_of(void *self, struct str zone, int64_t at_ms, int64_t *offset_ms,
+                    int64_t *from_ms, int64_t *until_ms)
+{
+    struct asker *a = self;
+    uint16_t index = zoneset_find(a->plan->zones, zone);
+    if (index == ZONE_NONE)
+        return false;
+    struct zone_stretch s = zone_stretch(zoneset_zone(a->plan->zones, index), at_ms);
+    *offset_ms = s.offset_ms;
+    *from_ms = s.from_ms;
+    *until_ms = s.until_ms;
+    return true;
+}
+
+static struct expr_host host_of(struct asker *a)
+{
+    return (struct expr_host){
+        .self = a, .now_ms = a->at_ms, .load = load, .call = call, .zone = zone_of};
+}
+
+struct asked ask_at(struct person *who, const struct plan *plan, const struct plan_expr *expr,
+                    struct blob entry, int64_t at_ms)
+{
+    if (expr->code == NULL)
+        return (struct asked){.is_true = true, .until_ms = FOREVER_MS};
+    struct asker a = {who, plan, entry, at_ms};
+    struct expr_host host = host_of(&a);
+    struct expr_result result;
+    expr_run(expr->code, &host, who->scratch, &result);
+    return (struct asked){
+        .is_true = expr_is_true(&result),
+        .is_error = result.value.type != VALUE_BOOL,
+        .until_ms = max_of(result.until_ms, at_ms + 1),
+    };
+}
+
+struct asked ask(struct person *who, const struct plan *plan, const struct plan_expr *expr,
+                 struct blob entry)
+{
+    return ask_at(who, plan, expr, entry, who->at_ms);
+}
+
+struct value ask_value(struct person *who, const struct plan *plan, const struct plan_expr *expr,
+                       struct blob entry)
+{
+    struct asker a = {who, plan, entry, who->at_ms};
+    struct expr_host host = host_of(&a);
+    struct expr_result result;
+    must(expr->code != NULL);
+    expr_run(expr->code, &host, who->scratch, &result);
+    return result.value;
+}
+
+struct value ask_slot(struct person *who, uint32_t slot, struct blob entry, uint32_t journey,
+                      uint32_t message, uint64_t decision, uint32_t attempt)
+{
+    struct asker a = {who, who->plan, entry, who->at_ms};
+    if (SLOT_SPACE(slot) == SLOT_META) {
+        switch ((enum slot_meta)SLOT_NAME(slot)) {
+        case META_JOURNEY: return value_text(names_text(who->names, journey));
+        case META_MESSAGE: return value_text(names_text(who->names, message));
+        case META_ATTEMPT_ID: {
+            char *text = arena_alloc(who->scratch, ATTEMPT_ID_BYTES);
+            attempt_id_print(who->id, decision, attempt, text);
+            return value_text(str_of(text));
+        }
+        case META_PERSON_ID:
+        case META_EVENT_NAME: break;
+        }
+    }
+    struct value out;
+    int64_t until_ms = FOREVER_MS;
+    load(&a, slot, &out, &until_ms);
+    return out;
+}
+
+struct str ask_explain(struct person *who, const struct plan *plan, const struct plan_expr *expr,
+                       struct blob entry)
+{
+    struct asker a = {who, plan, entry, who->at_ms};
+    struct expr_host host = host_of(&a);
+    struct expr_explanation e;
+    if (expr->code == NULL)
+        return STR("always");
+    expr_explain(expr->code, &host, who->scratch, &e);
+    return expr_explanation_print(expr->code, &e, who->scratch);
+}

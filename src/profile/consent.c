@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "profile/consent.h"
+
+#include "model/identifier.h"
+#include "profile/traits.h"
+
+struct id128 address_hash(const uint8_t *secret, enum channel channel, struct str address,
+                          uint64_t profile)
+{
+    char text[2 + 320];
+    size_t len = 0;
+    struct str trimmed = str_trim(address);
+    text[len++] = '@';
+    text[len++] = (char)('0' + channel);
+    if (trimmed.len == 0) {
+        memcpy(text + len, &profile, sizeof(profile));
+        len += sizeof(profile);
+    }
+    for (size_t i = 0; i < trimmed.len && len < sizeof(text); i++) {
+        char c = trimmed.at[i];
+        text[len++] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    }
+    return hash_id((struct str){text, len}, secret, IDENTIFIER_SECRET_BYTES);
+}
+
+struct str person_address(const struct person *who, enum channel channel)
+{
+    uint32_t trait = channel_trait(channel);
+    if (trait == NAME_NONE)
+        return STR("");
+    struct value x = traits_get(who, trait, NULL);
+    return x.type == VALUE_TEXT ? str_trim(x.text) : STR("");
+}
+
+static bool is_about_the_same(const struct consent *a, const struct consent *b)
+{
+    return a->channel == b->channel && a->purpose == b->purpose && a->topic == b->topic &&
+           a->is_suppression == b->is_suppression && id128_equal(a->address, b->address);
+}
+
+/* Puts the statement into the list; true if it changed what holds. */
+static bool keep(struct person *who, const struct consent *statement)
+{
+    for (uint32_t i = 0; i < who->profile->consents.count; i++) {
+        const struct consent *old = person_consent(who, i);
+        if (!is_about_the_same(old, statement))
+            continue;
+        bool is_newer = statement->at_ms > old->at_ms ||
+                        (statement->at_ms == old->at_ms && !statement->is_given);
+        if (!is_newer)
+            return false;
+        *person_touch_consent(who, i) = *statement;
+        return true;
+    }
+    if (who->profile->consents.count == PROFILE_CONSENTS_MAX) {
+        /* The oldest agreement goes: forgetting one never sends a message too many. */
+        uint32_t oldest = UINT32_MAX;
+        for (uint32_t i = 0; i < who->profile->consents.count; i++) {
+            const struct consent *old = person_consent(who, i);
+            if (old->is_given && !old->is_suppression &&
+                (oldest == UINT32_MAX || old->at_ms < person_consent(who, oldest)->at_ms))
+                oldest = i;
+        }
+        person_drop_consent(who, oldest == UINT32_MAX ? 0 : oldest);
+    }
+    struct consent *slot = person_push_consent(who);
+    must(slot != NULL);
+    *slot = *statement;
+    return true;
+}
+
+bool consent_note(struct person *who, struct consent statement)
+{
+    must(statement.channel > CHANNEL_NONE);
+    must(statement.channel < CHANNEL_END);
+    if (!keep(who, &statement))
+        return false;
+    who->changed |= plan_wake_bit(NAME_CONSENT_CHANGED);
+    who->is_desk_due = true;
+    if (statement.is_suppression)
+        return true;
+    person_result(who, (struct result){.kind = RESULT_CONSENT,
+                                       .how = statement.is_given,
+                                       .step = statement.channel,
+                                       .number = statement.topic});
+    bool is_about_all = statement.purpose == NAME_MARKETING && statement.topic == NAME_NONE;
+    if (is_about_all && id128_is_set(statement.address))
+        person_send(who, (struct stage_message){
+                             .kind = statement.is_given ? TO_ADDRESS_CLEAR : TO_ADDRESS_SUPPRESS,
+                             .how = SUPPRESSED_UNSUBSCRIBED,
+                             .channel = statement.channel,
+                             .address = statement.address,
+                         });
+    return true;
+}
+
+void consent_event(struct person *who)
+{
+    const struct record *r = who->event;
+    struct value channel = record_get(r, NAME_CHANNEL, NULL);
+    struct value purpose = record_get(r, NAME_PURPOSE, NULL);
+    struct value topic = record_get(r, NAME_TOPIC, NULL);
+    struct value status = record_get(r, NAME_STATUS, NULL);
+    struct value address = record_get(r, NAME_ADDRESS, NULL);
+    bool is_given = r->name == NAME_CONSENT_CHANGED;
+    enum channel number = CHANNEL_EMAIL;
+    if (channel.type == VALUE_TEXT && !channel_find(channel.text, &number)) {
+        person_result(who, (struct result){.kind = RESULT_ERROR, .number = NAME_CHANNEL});
+        return;
+    }
+    /* What is not plainly a yes is a no. */
+    if (status.type == VALUE_BOOL)
+        is_given = is_given && status.boolean;
+    else
+        is_given = is_given && status.type == VALUE_TEXT &&
+                   (str_is(status.text, "granted") || str_is(status.text, "subscribed"));
+    /* Only a server key may say yes for somebody; anybody may say no. */
+    if (is_given && !(r->flags & RECORD_IS_SERVER)) {
+        person_result(who, (struct result){.kind = RESULT_ERROR, .number = NAME_CONSENT_CHANGED});
+        return;
+    }
+    uint32_t purpose_name =
+        purpose.type == VALUE_TEXT ? names_find(who->names, purpose.text) : NAME_MARKETING;
+    uint32_t topic_name = topic.type == VALUE_TEXT ? names_find(who->names, topic.text) : NAME_NONE;
+    if (topic.type == VALUE_TEXT && topic_name == NAME_NONE) {
+        /* A topic that no programme knows: a yes to it means nothing, a no is taken for all. */
+        if (is_given)
+            return;
+    }
+    struct str text = address.type == VALUE_TEXT ? address.text : person_address(who, number);
+    consent_note(who, (struct consent){
+                          .channel = (uint8_t)number,
+                          .is_given = is_given,
+                          .purpose = purpose_name ? purpose_name : NAME_MARKETING,
+                          .topic = topic_name,
+                          .source = r->source,
+                          .address = text.len || channel_trait(number) == NAME_NONE
+                                         ? address_hash(who->secret, number, text, who->id)
+                                         : (struct id128){0},
+                          .at_ms = r->event_ms,
+                      });
+}
+
+enum consent_answer consent_ask(const struct person *who, enum channel channel, uint32_t purpose,
+                                uint32_t topic)
+{
+    const struct consent *general = NULL, *specific = NULL;
+    struct str text = person_address(who, channel);
+    struct id128 address = address_hash(who->secret, channel, text, who->id);
+    for (uint32_t i = 0; i < who->profile->consents.count; i++) {
+        const struct consent *c = person_consent(who, i);
+        if (c->channel != channel)
+            continue;
+        if (id128_is_set(c->address) && !id128_equal(c->address, address))
+            continue;
+        if (c->is_suppression) {
+            if (!c->is_given)
+                return CONSENT_SUPPRESSED;
+            continue;
+        }
+        if (c->purpose != purpose)
+            continue;
+        const struct consent **best = c->topic == NAME_NONE ? &general : &specific;
+        if (c->topic != NAME_NONE && c->topic != topic)
+            continue;
+        if (*best == NULL || c->at_ms > (*best)->at_ms ||
+            (c->at_ms == (*best)->at_ms && !c->is_given))
+            *best = c;
+    }
+    if (specific == NULL && general == NULL)
+        return CONSENT_NONE;
+    if (specific == NULL)
+        return general->is_given ? CONSENT_GIVEN : CONSENT_REFUSED;
+    if (!specific->is_given)
+        return CONSENT_REFUSED;
+    if (general != NULL && !general->is_given && general->at_ms >= specific->at_ms)
+        return CONSENT_REFUSED;
+    return CONSENT_GIVEN;
+}
+
+void consent_unite(struct person *who, const struct person *from)
+{
+    for (uint32_t i = 0; i < from->profile->consents.count; i++)
+        keep(who, person_consent(from, i));
+    who->changed |= plan_wake_bit(NAME_CONSENT_CHANGED);
+}

@@ -1,0 +1,33 @@
+/* holds.h - stretches of time in which a person is left alone: an open ticket, a complaint.
+ *
+ * A hold is made by a pair of events, told apart by a key (two open tickets are two pairs); a close
+ * without an open is ignored. It goes on for `linger` after it closed, and lifts by itself after
+ * `at_most`. Holds act at the event's time. Intervals are kept, nothing is rewritten: a wait that a
+ * hold freezes adds up what it missed when it fires.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "profile/person.h"
+
+/* Opens and closes what the event at hand opens and closes. */
+void holds_event(struct person *who, const struct plan_event *means);
+
+/* Is an intent of the category held at at_ms? Then the hold's index in the plan, else PLAN_NO_INDEX.
+ * *until_ms: of a hold that is over at a known time, that time; else FOREVER_MS. Without a hold: the
+ * earliest moment at which that may change without a new event (FOREVER_MS). */
+uint16_t holds_ask(const struct person *who, uint16_t category, enum lane lane, int64_t at_ms,
+                   int64_t *until_ms);
+
+/* How long freezing holds covered (from_ms, to_ms], together. *is_open: one of them covers to_ms and
+ * has no known end. */
+int64_t holds_frozen(const struct person *who, int64_t from_ms, int64_t to_ms, bool *is_open);
+
+/* The next moment at which a hold lifts by itself; FOREVER_MS if there is none. */
+int64_t holds_deadline(const struct person *who);
+
+/* Notes the holds that lift at who->at_ms, and forgets those that nothing refers to any more. */
+void holds_timer(struct person *who);
+
+void holds_unite(struct person *who, const struct person *from);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "profile/identity.h"
+
+static uint32_t partition_of(struct id128 identifier)
+{
+    return (uint32_t)(identifier.high & (PARTITIONS - 1));
+}
+
+/* Which user an entry is bound to: 64 bits of the user id's hash, never 0. */
+static uint64_t fingerprint(struct id128 user)
+{
+    return id128_is_set(user) ? user.high | 1 : 0;
+}
+
+void identity_init(struct identity *id, uint32_t messages_max)
+{
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        index_init(&id->ids[i]);
+        seen_init(&id->messages[i], max_of(messages_max / PARTITIONS, 64u));
+    }
+}
+
+void identity_fini(struct identity *id)
+{
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        index_fini(&id->ids[i]);
+        seen_fini(&id->messages[i]);
+    }
+}
+
+bool identity_is_duplicate(struct identity *id, const struct record *r)
+{
+    if (r->message_hash == 0)
+        return false;
+    return seen_note(&id->messages[r->message_hash & (PARTITIONS - 1)], r->message_hash, r->at_ms);
+}
+
+void identity_prefetch(const struct identity *id, const struct record *r)
+{
+    struct id128 first = id128_is_set(r->user) ? r->user : r->anonymous;
+    index_prefetch(&id->ids[partition_of(first)], first);
+    if (id128_is_set(r->user) && id128_is_set(r->anonymous))
+        index_prefetch(&id->ids[partition_of(r->anonymous)], r->anonymous);
+    seen_prefetch(&id->messages[r->message_hash & (PARTITIONS - 1)], r->message_hash);
+}
+
+uint64_t identity_follow(const struct identity_host *host, uint64_t number)
+{
+    for (;;) {
+        const struct profile *p = host->profile(host->self, number);
+        if (p->forward == 0)
+            return number;
+        must(p->forward < number);
+        number = p->forward;
+    }
+}
+
+uint64_t identity_find(const struct identity *id, const struct identity_host *host,
+                       struct id128 identifier)
+{
+    const struct index_entry *e = index_find(&id->ids[partition_of(identifier)], identifier);
+    return e ? identity_follow(host, e->first) : 0;
+}
+
+static bool has_room(const struct identity_host *host, uint64_t profile)
+{
+    struct profile *p = host->profile(host->self, profile);
+    if (p->identifier_count >= PROFILE_IDENTIFIERS_MAX)
+        return false;
+    p->identifier_count++;
+    return true;
+}
+
+/* Makes p and q one if they may be; returns the profile that is alive afterwards and contains p. */
+static uint64_t unite(const struct identity_host *host, uint64_t p, uint64_t q, bool is_alias)
+{
+    must(p != q);
+    uint64_t winner = min_of(p, q), loser = max_of(p, q);
+    struct profile *w = host->profile(host->self, winner);
+    const struct profile *l = host->profile(host->self, loser);
+    bool is_stranger =
+        id128_is_set(w->user) && id128_is_set(l->user) && !id128_equal(w->user, l->user);
+    if (is_stranger && !is_alias)
+        return 0;
+    if (!id128_is_set(w->user))
+        w->user = l->user;
+    host->merge(host->self, loser, winner);
+    return winner;
+}
+
+/* s belongs to p (of `user`, if set) from here on; returns the profile that p is part of afterwards. */
+static uint64_t link(struct identity *id, const struct identity_host *host, struct id128 s,
+                     uint64_t p, struct id128 user, bool is_alias)
+{
+    struct index *ids = &id->ids[partition_of(s)];
+    struct index_entry *e = index_find(ids, s);
+    uint64_t mark = fingerprint(user);
+    if (e == NULL) {
+        if (!has_room(host, p))
+            return p;
+        e = index_add(ids, s);
+        e->first = p;
+        e->second = mark;
+        return p;
+    }
+    uint64_t q = identity_follow(host, e->first);
+    if (q == p) {
+        if (e->second == 0)
+            e->second = mark;
+        return p;
+    }
+    bool may_merge = is_alias || e->second == 0 || mark == 0 || e->second == mark;
+    uint64_t whole = may_merge ? unite(host, p, q, is_alias) : 0;
+    if (whole == 0) {
+        host->shared(host->self, p, q);
+        whole = p;
+    }
+    e->first = whole;
+    e->second = mark ? mark : e->second;
+    return whole;
+}
+
+uint64_t identity_resolve(struct identity *id, const struct identity_host *host,
+                          const struct record *r)
+{
+    bool has_user = id128_is_set(r->user);
+    struct id128 first = has_user ? r->user : r->anonymous;
+    if (!id128_is_set(first))
+        return 0;
+    uint32_t partition = partition_of(first);
+    struct index_entry *e = index_find(&id->ids[partition], first);
+    uint64_t p;
+    if (e == NULL) {
+        p = host->create(host->self, partition, r->event_ms);
+        host->profile(host->self, p)->identifier_count = 1;
+        e = index_add(&id->ids[partition], first);
+        e->first = p;
+        e->second = fingerprint(r->user);
+    } else {
+        p = identity_follow(host, e->first);
+        e->first = p;
+    }
+    if (has_user) {
+        struct profile *profile = host->profile(host->self, p);
+        if (!id128_is_set(profile->user))
+            profile->user = r->user;
+        if (id128_is_set(r->anonymous))
+            p = link(id, host, r->anonymous, p, r->user, false);
+    }
+    if (r->kind == EVENT_ALIAS && id128_is_set(r->previous))
+        p = link(id, host, r->previous, p, r->user, (r->flags & RECORD_IS_SERVER) != 0);
+    return p;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "profile/person.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "profile/traits.h"
+
+void results_add(struct results *r, struct result row)
+{
+    if (r->count == r->room) {
+        r->room = r->room ? r->room * 2 : 256;
+        r->rows = mem_resize(r->rows, r->room * sizeof(r->rows[0]));
+    }
+    r->rows[r->count++] = row;
+}
+
+void messages_add(struct messages *m, struct stage_message message)
+{
+    if (m->count == m->room) {
+        m->room = m->room ? m->room * 2 : 64;
+        m->at = mem_resize(m->at, m->room * sizeof(m->at[0]));
+    }
+    m->at[m->count++] = message;
+}
+
+void person_result(struct person *who, struct result row)
+{
+    row.profile = who->id;
+    row.at_ms = who->at_ms;
+    results_add(who->results, row);
+}
+
+void person_send(struct person *who, struct stage_message message)
+{
+    message.profile = who->id;
+    messages_add(who->messages, message);
+}
+
+void person_note(struct person *who, const char *format, ...)
+{
+    if (likely(who->witness == NULL))
+        return;
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    must(len >= 0);
+    who->witness->note(who->witness->self, who->at_ms,
+                       (struct str){line, min_of((size_t)len, sizeof(line) - 1)});
+}
+
+const struct zone *person_zone(struct person *who)
+{
+    struct profile *p = who->profile;
+    if (p->zone_plan != who->plans->newest) {
+        struct value zone = traits_get(who, NAME_TIMEZONE, NULL);
+        p->zone = who->plan->zone;
+        if (zone.type == VALUE_TEXT) {
+            uint16_t found = zoneset_find(who->plan->zones, zone.text);
+            if (found != ZONE_NONE)
+                p->zone = found;
+        }
+        p->zone_plan = who->plans->newest;
+    }
+    return zoneset_zone(who->plan->zones, p->zone);
+}

@@ -1,0 +1,170 @@
+/* person.h - a profile at hand: what the rooms above work on while one person's records and timers
+ * are applied. Made by the engine for one profile at a time; nothing in it outlives the batch.
+ *
+ * Everything that happens to a person goes through here: results are noted, messages to later
+ * stages are collected, and `changed` gathers the wake bits of what changed since the desk was asked.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "expr/expr.h"
+#include "model/action.h"
+#include "model/names.h"
+#include "model/result.h"
+#include "model/state.h"
+#include "when/zone.h"
+
+/* The versions of the programme that people run under, by number. Versions are kept as long as
+ * somebody may be in flight under them. */
+struct plans {
+    const struct plan **at; /* by number; index 0 is unused */
+    uint32_t count;         /* highest number + 1 */
+    uint32_t newest;        /* 0 = no programme yet */
+};
+
+/* Rows of the batch's result block, in order. */
+struct results {
+    struct result *rows;
+    uint32_t count;
+    uint32_t room;
+};
+
+/* From a profile to the later stages, in the order in which they were sent. */
+enum stage_message_kind {
+    TO_POOL_QUEUE = 1,   /* an intent that may go out until `until_ms` */
+    TO_POOL_REVOKE,      /* take it back; answered by BACK_REVOKED or BACK_GRANTED */
+    TO_POOL_DONE,        /* an attempt ended: its provider has a free connection again */
+    TO_ADDRESS_SUPPRESS, /* never again to this address: `how` = enum suppression */
+    TO_ADDRESS_CLEAR,    /* the person agreed again: lift an unsubscribe */
+    BACK_GRANTED,        /* to the profile: the attempt is under way */
+    BACK_REVOKED,        /* to the profile: it will not be granted */
+    BACK_LAPSED,         /* to the profile: its `until` passed in the queue */
+    BACK_REFUSED, /* to the profile: the address gate said no: `how`; at_ms = T or FOREVER_MS */
+};
+
+enum suppression {
+    SUPPRESSED_BAD_ADDRESS = 1, /* a provider says there is no such mailbox */
+    SUPPRESSED_UNSUBSCRIBED,    /* marketing only */
+    SUPPRESSED_COMPLAINT,       /* marketing only */
+    SUPPRESSED_CAP,             /* the address has had enough for now */
+};
+
+struct stage_message {
+    uint8_t kind; /* enum stage_message_kind */
+    uint8_t how;
+    uint8_t channel;
+    uint8_t lane;
+    uint16_t attempt;
+    uint16_t group_rank; /* competition: lower first */
+    uint32_t provider;   /* name */
+    uint32_t plan;
+    uint16_t message_index;
+    uint16_t provider_index;
+    uint32_t message; /* name */
+    uint32_t journey; /* name */
+    int32_t journey_priority;
+    int32_t priority;
+    uint64_t profile;
+    uint64_t decision;
+    int64_t created_ms;
+    int64_t deadline_ms;
+    int64_t until_ms;
+    int64_t at_ms;
+    struct id128 address; /* keyed hash of channel and address */
+    struct str
+        fields; /* QUEUE: the address and the frozen fields, encoded; in the batch's scratch */
+};
+
+struct messages {
+    struct stage_message *at;
+    uint32_t count;
+    uint32_t room;
+};
+
+/* A line of the answer to "why?", noted while a person that is watched is worked on. */
+struct witness {
+    void *self;
+    void (*note)(void *self, int64_t at_ms, struct str line);
+};
+
+struct person {
+    struct space *space;
+    struct profile *profile;
+    uint64_t id;
+    const struct plans *plans;
+    const struct plan *plan; /* the newest, or NULL */
+    const struct names *names;
+    const uint8_t *secret;
+    struct arena *scratch; /* reset after the batch */
+
+    int64_t now_ms; /* the batch's time */
+    int64_t at_ms;  /* the moment being worked on: a record's engine time or a timer's due_ms */
+    const struct record *event; /* being applied, or NULL */
+    uint64_t changed;           /* wake bits of what changed since the desk was last asked */
+    bool is_desk_due;           /* the desk must be asked at the end of the batch */
+    bool is_touched;            /* deadlines may have changed */
+
+    struct results *results;
+    struct messages *messages;
+    const struct witness *witness; /* NULL: nobody asks why */
+
+    /* Set by the engine so that rooms which do not know each other can meet. */
+    void *engine;
+    void (*propose)(struct person *who, const struct instance *from, uint16_t step);
+    void (*cancel)(struct person *who, uint64_t instance, enum outcome outcome);
+    void (*settled)(struct person *who, uint64_t instance, uint64_t decision, uint16_t step,
+                    enum outcome outcome);
+    void (*engaged)(struct person *who, uint64_t instance, uint32_t message);
+};
+
+/* Notes a row; `profile` and at_ms are filled in. */
+void person_result(struct person *who, struct result row);
+
+/* Puts a message on its way to a later stage; `profile` is filled in. */
+void person_send(struct person *who, struct stage_message message);
+
+/* Notes a line for whoever asked why; does nothing (and formats nothing) if nobody did. */
+void person_note(struct person *who, const char *format, ...) printf_like(2, 3);
+
+void results_add(struct results *r, struct result row);
+void messages_add(struct messages *m, struct stage_message message);
+
+static inline const struct plan *person_plan(const struct person *who, uint32_t number)
+{
+    must(number < who->plans->count);
+    const struct plan *plan = who->plans->at[number];
+    must(plan != NULL);
+    return plan;
+}
+
+/* The person's zone: of the trait `timezone` if it names one, else the programme's. */
+const struct zone *person_zone(struct person *who);
+
+/* ---- lists, with their types ------------------------------------------------------------------- */
+
+#define PERSON_LIST(noun, list)                                                          \
+    static inline const struct noun *person_##noun(const struct person *who, uint32_t i) \
+    {                                                                                    \
+        return vec_at(who->space, &who->profile->list, i, sizeof(struct noun));          \
+    }                                                                                    \
+    static inline struct noun *person_touch_##noun(struct person *who, uint32_t i)       \
+    {                                                                                    \
+        return vec_touch(who->space, &who->profile->list, i, sizeof(struct noun));       \
+    }                                                                                    \
+    static inline struct noun *person_push_##noun(struct person *who)                    \
+    {                                                                                    \
+        return vec_push(who->space, &who->profile->list, sizeof(struct noun));           \
+    }                                                                                    \
+    static inline void person_drop_##noun(struct person *who, uint32_t i)                \
+    {                                                                                    \
+        vec_drop(who->space, &who->profile->list, i, sizeof(struct noun));               \
+    }
+
+PERSON_LIST(consent, consents)
+PERSON_LIST(history, histories)
+PERSON_LIST(instance, instances)
+PERSON_LIST(past, pasts)
+PERSON_LIST(intent, intents)
+PERSON_LIST(sent, ledger)
+PERSON_LIST(hold, holds)
