@@ -67,8 +67,41 @@ class Rooms(unittest.TestCase):
         self.refuses("lib/base/base.c", "", "is pure and names os, which is not",
                      self.ROOMS + "src/decide pure : base os\n")
 
+    def test_a_header_with_tests_in_it_is_for_tests(self):
+        helper = {"lib/when/zones_for_tests.h": '\n#include "test.h"\n'}
+        code, said = self.say({**helper, "lib/when/zone_test.c": '#include "when/zones_for_tests.h"\n'})
+        self.assertEqual(code, 0, said)
+        code, said = self.say({**helper, "lib/when/zone.c": '#include "when/zones_for_tests.h"\n'})
+        self.assertIn("is for tests alone", said)
+
     def test_refuses_a_library_outside_its_room(self):
         self.refuses("src/server/main.c", "#include <microhttpd.h>\n", "belongs behind lib/http")
+
+
+class Globals(unittest.TestCase):
+    def say(self, text):
+        """What tools/globals says about one object made of this C text."""
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "a.c"), "w", encoding="utf-8") as file:
+                file.write(text)
+            subprocess.run(["gcc", "-O2", "-fPIE", "-c", "a.c", "-o", "a.o"], cwd=folder, check=True)
+            subprocess.run(["ar", "rcs", "src_decide.a", "a.o"], cwd=folder, check=True)
+            done = subprocess.run([os.path.join(ROOT, "tools/globals"), os.path.join(folder, "src_decide.a")],
+                                  capture_output=True, text=True, check=False)
+            return done.returncode, done.stdout
+
+    def test_allows_constants_and_tables_of_constants(self):
+        code, said = self.say("static const int a[] = {1, 2}; static const char *const b[] = {\"x\", \"y\"};"
+                              "int f(int i); int f(int i) { return a[i] + b[i][0]; }")
+        self.assertEqual(code, 0, said)
+
+    def test_refuses_counters_caches_and_thread_locals(self):
+        code, said = self.say("static int count; int zero = 1; static _Thread_local int mine;"
+                              "char *place = (char *)&zero;"
+                              "int f(void); int f(void) { static int calls; return count++ + ++mine + calls++; }")
+        self.assertEqual(code, 1, said)
+        for name in ("count", "zero", "mine", "calls", "place"):
+            self.assertRegex(said, rf"src/decide/a.o: {name}")
 
 
 class Counting(unittest.TestCase):
