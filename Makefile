@@ -146,10 +146,12 @@ tidy:                                    ## clang-tidy and gcc -fanalyzer: advic
 install:                                 ## VARIANT=release into $(PREFIX) (PREFIX=, DESTDIR=)
 	@$(MAKE) --no-print-directory VARIANT=release BUILD=$(BUILD) $(BUILD)/release/wend
 	install -D -m 755 $(BUILD)/release/wend $(DESTDIR)$(PREFIX)/bin/wend
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(BUILD)/release/wend help --completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/wend
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/wend/LICENSE
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/wend/README.md
 uninstall:
-	rm -rf $(DESTDIR)$(PREFIX)/bin/wend $(DESTDIR)$(PREFIX)/share/doc/wend
+	rm -rf $(DESTDIR)$(PREFIX)/bin/wend $(DESTDIR)$(PREFIX)/share/doc/wend $(DESTDIR)$(PREFIX)/share/bash-completion/completions/wend
 clean:                                   ## removes build/ and ./wend
 	rm -rf $(BUILD) wend
 help:                                    ## this list
