@@ -14,6 +14,12 @@ struct arena_block {
     char data[];
 };
 
+struct arena_end {
+    struct arena_end *older;
+    void (*end)(void *what);
+    void *what;
+};
+
 _Static_assert(sizeof(struct arena_block) % 16 == 0, "blocks hand out aligned memory");
 
 void arena_init(struct arena *a, size_t block_bytes)
@@ -36,13 +42,31 @@ static void drop_blocks(struct arena *a, struct arena_block *keep)
     a->block = keep;
 }
 
+static void run_ends(struct arena *a)
+{
+    while (a->ends != NULL) {
+        struct arena_end *last = a->ends;
+        a->ends = last->older;
+        last->end(last->what);
+    }
+}
+
+void arena_at_end(struct arena *a, void (*end)(void *what), void *what)
+{
+    struct arena_end *last = arena_new(a, struct arena_end);
+    *last = (struct arena_end){a->ends, end, what};
+    a->ends = last;
+}
+
 void arena_fini(struct arena *a)
 {
+    run_ends(a);
     drop_blocks(a, NULL);
 }
 
 void arena_reset(struct arena *a)
 {
+    run_ends(a);
     struct arena_block *largest = a->block;
     if (largest == NULL)
         return;

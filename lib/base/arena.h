@@ -9,11 +9,13 @@
 #include "base/str.h"
 
 struct arena_block;
+struct arena_end;
 
 struct arena {
     struct arena_block *block; /* newest block; blocks are chained */
     size_t block_bytes;        /* size of a normal block */
     size_t total_bytes;        /* held from the system, all blocks */
+    struct arena_end *ends;    /* what arena_at_end() asked for */
 };
 
 /* An empty arena that takes blocks of about `block_bytes` (at least 256) when it needs them. */
@@ -24,6 +26,10 @@ void arena_fini(struct arena *a);
 
 /* Forgets everything but keeps the largest block: what was allocated is no longer valid. */
 void arena_reset(struct arena *a);
+
+/* Calls end(what) when the arena is reset or finished, the latest first: for what a library gave us
+ * and wants back. Keeps both. */
+void arena_at_end(struct arena *a, void (*end)(void *what), void *what);
 
 /* `bytes` bytes aligned to 16, not zeroed; good until reset or fini. Never NULL. */
 void *arena_alloc(struct arena *a, size_t bytes) mustuse;
