@@ -18,6 +18,18 @@
  *   - no transmission starts at or after the attempt's deadline;
  *   - an attempt whose lane is at-most-once is never transmitted again after a transmission in doubt.
  *
+ * How it chooses. Back-off is "full jitter": after try k, a hash of (attempt, k) picks a point in
+ * 0 .. first * 2^(k-1), so that what failed together does not come back together; a provider's
+ * Retry-After is the least. Retries cost from a budget that first transmissions fill, so that a
+ * provider in trouble gets a fifth more work from us and not twice as much. A breaker per provider
+ * (a provider has one credential): five failures of the provider itself in a row open it, a refused
+ * credential at once, a webhook's 410 for good; while it is open messages are kept, then one probe at
+ * a time tries. Of what may start, the lowest priority number goes first, then the earliest deadline,
+ * then the oldest. Slots are taken from the lowest number up, so that few connections stay warm.
+ *
+ * Once a transmission was in doubt, the attempt can no longer end as "known not accepted": it ends
+ * accepted, rejected for its address, or in doubt.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #pragma once
@@ -31,21 +43,26 @@
 #define OUTBOX_SLOTS_MAX     256   /* of one provider */
 #define OUTBOX_HELD_MAX      65536 /* attempts held at once, all providers */
 
-/* When to try again, and when to stop trying a provider. outbox_retry_standard() fills it. */
+/* When to try again, and when to leave a provider alone. outbox_retry_standard() fills it. */
 struct outbox_retry {
     int64_t first_ms;         /* the first back-off is a random part of this ... */
-    int64_t most_ms;          /* ... doubling up to this */
-    const int64_t *delays_ms; /* or a fixed plan (each +- 10 %); NULL = exponential */
+    int64_t most_ms;          /* ... which doubles with each try up to this */
+    const int64_t *delays_ms; /* or a fixed plan, each +- 10 %; NULL = exponential */
     uint32_t delays_count;    /* after the last of them the attempt is given up */
-    uint32_t budget_percent;  /* retries at most this part of first transmissions ... */
-    uint32_t budget_reserve;  /* ... beyond this many saved up */
     uint32_t
-        breaker_failures; /* so many failures of the provider itself in a row open the breaker */
-    int64_t breaker_first_ms; /* how long it stays open at first ... */
-    int64_t breaker_most_ms;  /* ... doubling up to this, while probes fail */
-    int64_t policy_pause_ms;  /* a refusal by policy pauses the provider this long */
+        budget_percent; /* retries are at most this part of first transmissions, 1 .. 100 ... */
+    uint32_t budget_reserve;   /* ... and this many saved up, at least 1 */
+    int64_t budget_refill_ms;  /* one more is saved up each so often, traffic or not */
+    uint32_t breaker_failures; /* so many failures of the provider in a row open its breaker */
+    int64_t breaker_first_ms;  /* it stays open this long at first ... */
+    int64_t breaker_most_ms;   /* ... doubling up to this while probes fail */
+    int64_t
+        pause_first_ms;    /* "too fast" and "refused by policy" pause the provider this long ... */
+    int64_t pause_most_ms; /* ... doubling up to this until something is accepted */
 };
 
+/* 5 s doubling to 30 min; 20 % beyond 100, one more a second; 5 failures for 10 s doubling to 5 min;
+ * pauses of 1 s doubling to 5 min. */
 void outbox_retry_standard(struct outbox_retry *out);
 
 enum outbox_lane {
@@ -54,21 +71,22 @@ enum outbox_lane {
 };
 
 struct outbox_attempt {
-    uint64_t decision; /* decision and attempt together are unique among attempts held */
+    uint64_t profile; /* profile, decision and attempt together are its id */
+    uint64_t decision;
     uint32_t attempt;  /* k of the decision: 1, 2, ... */
     uint32_t provider; /* index from outbox_add_provider() */
-    uint64_t profile;  /* only carried through to the receipt */
     void *context;     /* only carried through to the orders */
     enum outbox_lane lane;
-    uint32_t priority; /* lower goes first */
-    int64_t deadline_ms;
+    uint32_t priority;   /* lower goes first */
+    int64_t deadline_ms; /* no transmission starts at it or after it */
 };
 
 enum outbox_order_kind {
     OUTBOX_IDLE = 0, /* nothing more to do now */
     OUTBOX_START,    /* transmit `attempt` on `slot`; answer with outbox_result(ticket) */
-    OUTBOX_REPORT, /* write a receipt; if is_final the attempt is forgotten and `context` released */
-    OUTBOX_ALARM,  /* the provider's breaker opened or closed: tell the operator */
+    OUTBOX_REPORT,   /* write a receipt; if it is final, the attempt is no longer held */
+    OUTBOX_RETURN,   /* after outbox_stop(): no longer held, not in flight, and its grant stands */
+    OUTBOX_ALARM, /* a provider's breaker opened or closed, or it was paused: tell the operator */
 };
 
 enum outbox_breaker {
@@ -80,16 +98,20 @@ enum outbox_breaker {
 struct outbox_order {
     enum outbox_order_kind kind;
     uint32_t provider;
-    uint32_t slot;                          /* START */
-    uint32_t tries;                         /* START: 1, 2, ...; REPORT: transmissions so far */
-    uint64_t ticket;                        /* START: for outbox_result() */
-    struct outbox_attempt attempt;          /* START, REPORT */
-    enum receipt_kind receipt;              /* REPORT */
-    bool is_final;                          /* REPORT */
-    int32_t code;                           /* REPORT: of the last transmission */
-    char detail[TRANSMISSION_DETAIL_BYTES]; /* REPORT, ALARM */
-    enum outbox_breaker breaker;            /* ALARM */
-    int64_t until_ms; /* REPORT temporary: the next try; ALARM open: the next probe */
+    struct outbox_attempt attempt; /* START, REPORT, RETURN */
+    uint32_t tries;                /* transmissions so far; START: with this one */
+    bool was_in_doubt;             /* some transmission of it was in doubt */
+
+    uint64_t ticket; /* START: for outbox_result() */
+    uint32_t slot;   /* START */
+
+    enum receipt_kind receipt;   /* REPORT */
+    bool is_final;               /* REPORT: every receipt but RECEIPT_TEMPORARY */
+    int32_t code;                /* REPORT: of the last transmission; 0 = none */
+    enum outbox_breaker breaker; /* ALARM: as it is now */
+    int64_t until_ms; /* REPORT temporary: its next try. ALARM: nothing starts before (FOREVER_MS:
+                       * until an operator acts) */
+    char detail[TRANSMISSION_DETAIL_BYTES]; /* REPORT, ALARM: the provider's words, or ours */
 };
 
 struct outbox;
@@ -116,12 +138,14 @@ void outbox_result(struct outbox *o, uint64_t ticket, const struct transmission 
 /* Nothing more is to be sent for this attempt (unsubscribe, erasure, kill switch). If it is not in
  * flight, it is reported GAVE_UP (or IN_DOUBT) by the next outbox_next(); if it is in flight, its
  * transmission is the last one. False if it is not held. */
-bool outbox_revoke(struct outbox *o, uint64_t decision, uint32_t attempt, int64_t now_ms);
+bool outbox_revoke(struct outbox *o, uint64_t profile, uint64_t decision, uint32_t attempt);
 
 /* An operator has mended a provider's credential, or wants to try: closes its breaker. */
 void outbox_reset_breaker(struct outbox *o, uint32_t provider, int64_t now_ms);
 
-/* Shutdown: after this no transmission starts; what is in flight still ends. */
+/* Shutdown: after this no transmission starts. What is not in flight is handed back by orders RETURN,
+ * the earliest deadline first; what is in flight still ends, and what would be tried again then
+ * is reported TEMPORARY and handed back. */
 void outbox_stop(struct outbox *o);
 
 /* The next order, or OUTBOX_IDLE. */
