@@ -130,6 +130,7 @@ struct ingest_batch {
                                         arrival_ms until the committer sets it */
     uint32_t record_count;
     uint32_t record_room;
+    uint32_t sealed_count;           /* records whose bodies are set */
     uint32_t event_count;            /* events in the request, good and bad */
     uint32_t rejected_count;         /* of them refused */
     uint32_t junk_id_count;          /* placeholders that were taken for no id */

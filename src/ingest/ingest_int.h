@@ -1,0 +1,154 @@
+/* ingest_int.h - for src/ingest alone.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "ingest/ingest.h"
+#include "os/thread.h"
+#include "json/json.h"
+
+struct key_slot {
+    struct id128 key; /* keyed hash of the write key; not set = free */
+    struct ingest_source source;
+};
+
+struct ingest {
+    struct vocabulary *vocabulary;
+    uint8_t secret[IDENTIFIER_SECRET_BYTES];
+    struct arena arena;
+    struct map_str publics; /* property paths whose texts are public */
+    struct os_mutex lock;   /* of the keys */
+    struct key_slot *keys;  /* open addressing, linear; at most half full */
+    uint32_t key_slot_count;
+};
+
+/* A place in an event: below which part, at which path, and what number that path has. The cache of
+ * places is a tree; each node also remembers which place came next last time, because the events of a
+ * source look alike: the guess is right nearly always and saves hashing the key. */
+struct place {
+    uint32_t parent;
+    uint32_t name;   /* NAME_NONE: not looked up yet, or not to be had */
+    uint32_t guess;  /* the place that followed */
+    bool is_public;  /* its texts are clear */
+    bool is_closed;  /* never gets a name: reserved or too long */
+    struct str key;  /* own part of the path */
+    struct str text; /* whole path */
+};
+
+/* The roots of the tree. */
+enum place_root {
+    PLACE_EVENTS,     /* event names */
+    PLACE_PROPERTIES, /* properties and traits */
+    PLACE_CONTEXT,    /* what stood under context */
+    PLACE_ROOT_END,
+};
+
+#define PLACES_MAX 32768 /* then the cache begins anew */
+
+struct ingest_worker {
+    struct ingest *in;
+    struct json_parser *parser;
+    struct arena arena; /* of places */
+    struct place *places;
+    uint32_t place_count;
+    uint32_t place_room;
+    uint32_t *slots; /* of places by (parent, key): index + 1 */
+    uint32_t slot_count;
+    uint32_t last_place;
+    uint32_t *stamps; /* by name: serial of the event that has it */
+    uint32_t stamp_count;
+    uint32_t serial;
+    struct buf clear;   /* of the current event */
+    struct buf list;    /* a list or map being encoded */
+    struct buf rest;    /* fields without a name, of the current event */
+    struct buf numbers; /* scratch for printing numbers */
+    uint32_t rest_count;
+};
+
+#define PLACE_NONE UINT32_MAX
+
+/* The place of `key` below `parent`, made if it is new; PLACE_NONE where the path would be longer than
+ * a name may be. */
+uint32_t place_find(struct ingest_worker *w, uint32_t parent, struct str key);
+
+/* The number of the place's path, asked of the vocabulary once; NAME_NONE if it cannot have one. */
+uint32_t place_name(struct ingest_worker *w, uint32_t place, uint32_t source);
+
+/* Forgets all places but the roots. */
+void places_reset(struct ingest_worker *w);
+
+/* An event that is not JSON any more: what both the HTTP routes and the importers fill in. */
+struct raw_event {
+    enum event_kind kind;
+    struct ingest_source source;
+    int64_t arrival_ms;
+    uint64_t ordinal; /* tells events without a message id apart */
+    struct str user;  /* empty = absent */
+    struct str anonymous;
+    struct str previous;
+    struct str group;
+    struct str name;       /* track: the event's */
+    struct str message_id; /* empty = make one */
+    bool has_time;
+    int64_t time_ms; /* by the client's clock */
+    bool has_sent_at;
+    int64_t sent_at_ms;
+};
+
+/* Which part of the event a field stands in. */
+enum part {
+    PART_PROPERTIES, /* numbers and booleans are clear */
+    PART_TRAITS,     /* all personal */
+    PART_CONTEXT,    /* all personal */
+};
+
+/* The event's bodies in the making: event_begin(), fields, event_end(). */
+struct event_draft {
+    struct ingest_worker *w;
+    struct ingest_batch *batch;
+    size_t personal_at; /* where its personal body begins in batch->bytes */
+    enum part part;     /* where the fields that come stand: set by the caller */
+    uint32_t field_count;
+    uint32_t source;
+    char *field; /* INGEST_FIELD_BYTES: place of what is wrong */
+};
+
+/* Checks ids, name and times, writes the ids, and fills all of the record but its bodies. */
+enum ingest_error event_begin(struct ingest_worker *w, const struct raw_event *raw,
+                              struct ingest_batch *batch, struct event_draft *draft,
+                              struct record *record, char *field);
+
+/* Writes the member `key` of what stands at place `parent`: a leaf under its name, an object's leaves
+ * under theirs, what can have no name into $rest. */
+enum ingest_error event_put_json(struct event_draft *d, uint32_t parent, struct str key,
+                                 struct json_node node);
+
+/* The same for one bool, int, double, text or time. */
+enum ingest_error event_put_value(struct event_draft *d, uint32_t parent, struct str key,
+                                  const struct value *x);
+
+/* Whether the event has a field under that name already. */
+bool event_has(const struct event_draft *d, uint32_t name);
+
+/* Completes the record and appends it to the batch. */
+enum ingest_error event_end(struct event_draft *d, const struct raw_event *raw,
+                            struct record *record);
+
+/* Takes back what the draft has written. */
+void event_drop(struct event_draft *d);
+
+/* A placeholder that counts as no id. */
+bool is_junk_id(struct str id);
+
+/* Notes `error` of event `index` (UINT32_MAX: the request) in the batch. */
+void batch_problem(struct ingest_batch *batch, uint32_t index, enum ingest_error error,
+                   const char *field);
+
+/* Sets `field` to printable ASCII of the texts joined by dots. */
+void field_set(char *field, struct str a, struct str b);
+
+/* Room for one more record. */
+struct record *batch_record(struct ingest_batch *batch);

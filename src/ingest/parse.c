@@ -1,0 +1,535 @@
+/* parse.c - from a request's body to events: what stands where in the tracking API.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "ingest/ingest_int.h"
+#include "when/civil.h"
+
+#include "json/json_write.h"
+#include <stdio.h>
+
+#define PARSE_DEPTH 64 /* of a body; an event that is too deep is refused by itself */
+
+/* The members of an event that mean something, where they stand. */
+struct members {
+    struct json_node type;
+    struct json_node event;
+    struct json_node name;
+    struct json_node category;
+    struct json_node user;
+    struct json_node anonymous;
+    struct json_node previous;
+    struct json_node group;
+    struct json_node message_id;
+    struct json_node timestamp;
+    struct json_node original_timestamp;
+    struct json_node sent_at;
+    struct json_node properties;
+    struct json_node traits;
+    struct json_node context;
+    struct json_node write_key;
+    struct json_node batch;
+};
+
+/* By length first: most keys differ in it, and a comparison of known length is one of words. */
+static void members_find(struct json_node node, struct members *m)
+{
+    *m = (struct members){0};
+    struct json_each each = json_each(node);
+    while (json_next(&each)) {
+#define IS(text) (memcmp(each.key.at, text, sizeof(text) - 1) == 0)
+        switch (each.key.len) {
+        case 4:
+            if (IS("type"))
+                m->type = each.node;
+            else if (IS("name"))
+                m->name = each.node;
+            break;
+        case 5:
+            if (IS("event"))
+                m->event = each.node;
+            else if (IS("batch"))
+                m->batch = each.node;
+            break;
+        case 6:
+            if (IS("userId"))
+                m->user = each.node;
+            else if (IS("traits"))
+                m->traits = each.node;
+            else if (IS("sentAt"))
+                m->sent_at = each.node;
+            break;
+        case 7:
+            if (IS("context"))
+                m->context = each.node;
+            else if (IS("groupId"))
+                m->group = each.node;
+            break;
+        case 8:
+            if (IS("writeKey"))
+                m->write_key = each.node;
+            else if (IS("category"))
+                m->category = each.node;
+            break;
+        case 9:
+            if (IS("messageId"))
+                m->message_id = each.node;
+            else if (IS("timestamp"))
+                m->timestamp = each.node;
+            break;
+        case 10:
+            if (IS("properties"))
+                m->properties = each.node;
+            else if (IS("previousId"))
+                m->previous = each.node;
+            break;
+        case 11:
+            if (IS("anonymousId"))
+                m->anonymous = each.node;
+            break;
+        case 17:
+            if (IS("originalTimestamp"))
+                m->original_timestamp = each.node;
+            break;
+        }
+#undef IS
+    }
+}
+
+/* --- Sizes ------------------------------------------------------------------------------------------ */
+
+/* Bytes of `text` as a JSON string. */
+static size_t text_size(struct str text)
+{
+    size_t bytes = text.len + 2;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = (uint8_t)text.at[i];
+        if (c == '"' || c == '\\' || c == '\b' || c == '\f' || c == '\n' || c == '\r' || c == '\t')
+            bytes += 1;
+        else if (c < 0x20)
+            bytes += 5;
+    }
+    return bytes;
+}
+
+static size_t scalar_size(struct ingest_worker *w, struct json_node node)
+{
+    int64_t whole = 0;
+    double number = 0;
+    switch (json_type(node)) {
+    case JSON_TEXT: return text_size(json_text(node));
+    case JSON_BOOL: return json_is_true(node) ? 4 : 5;
+    case JSON_INT:
+        must(json_int(node, &whole));
+        w->numbers.len = 0;
+        buf_printf(&w->numbers, "%lld", (long long)whole);
+        return w->numbers.len;
+    case JSON_DOUBLE:
+        must(json_double(node, &number));
+        w->numbers.len = 0;
+        json_add_double(&w->numbers, number);
+        return w->numbers.len;
+    case JSON_NONE:
+    case JSON_NULL:
+    case JSON_LIST:
+    case JSON_MAP: break;
+    }
+    return 4;
+}
+
+/* Bytes that the node takes as JSON without white space. */
+static size_t node_size(struct ingest_worker *w, struct json_node node)
+{
+    struct json_each stack[PARSE_DEPTH];
+    uint32_t open = 0;
+    size_t bytes = 0;
+    for (;;) {
+        if (json_is(node, JSON_MAP) || json_is(node, JSON_LIST)) {
+            must(open < PARSE_DEPTH);
+            stack[open++] = json_each(node);
+            bytes += 2;
+            /* one comma fewer than members */
+            bytes -= json_after(node) - node.at > 2 ? 1 : 0;
+        } else {
+            bytes += scalar_size(w, node);
+        }
+        while (open > 0 && !json_next(&stack[open - 1]))
+            open--;
+        if (open == 0)
+            return bytes;
+        bytes += 1; /* comma */
+        if (stack[open - 1].is_map)
+            bytes += text_size(stack[open - 1].key) + 1;
+        node = stack[open - 1].node;
+    }
+}
+
+/* Whether the event has more than EVENT_JSON_MAX bytes. Measured as compact JSON, so that white space
+ * does not count; but first guessed from the tape, which is exact enough for nearly every event: the
+ * texts lie side by side, so the distance between two of them bounds all in between. */
+static bool is_too_large(struct ingest_worker *w, size_t body_bytes, struct json_node event,
+                         struct json_node next)
+{
+    if (body_bytes <= EVENT_JSON_MAX)
+        return false;
+    uint32_t after = json_after(event);
+    size_t words = after - event.at;
+    if (words <= 2)
+        return false;
+    uint64_t first = event.doc->tape[event.at + 1];
+    if (json_is(next, JSON_MAP) && json_after(next) - next.at > 2) {
+        uint64_t last = next.doc->tape[next.at + 1];
+        size_t texts = (size_t)((last & JSON_TAPE_PAYLOAD) - (first & JSON_TAPE_PAYLOAD));
+        /* a byte is at most \u00xx, a word at most a long double and a comma */
+        if (texts * 6 + words * 26 <= EVENT_JSON_MAX)
+            return false;
+    }
+    return node_size(w, event) > EVENT_JSON_MAX;
+}
+
+/* --- Members ---------------------------------------------------------------------------------------- */
+
+/* An id: text, or a whole number that a double holds exactly, as digits in `digits`. */
+static bool read_id(struct json_node node, char digits[24], struct str *out)
+{
+    int64_t whole = 0;
+    double number = 0;
+    *out = STR("");
+    switch (json_type(node)) {
+    case JSON_NONE:
+    case JSON_NULL: return true;
+    case JSON_TEXT: *out = json_text(node); return true;
+    case JSON_INT: must(json_int(node, &whole)); break;
+    case JSON_DOUBLE:
+        must(json_double(node, &number));
+        if (!(number >= -9007199254740992.0 && number <= 9007199254740992.0))
+            return false;
+        whole = (int64_t)number;
+        if ((double)whole != number)
+            return false;
+        break;
+    case JSON_BOOL:
+    case JSON_LIST:
+    case JSON_MAP: return false;
+    }
+    int len = snprintf(digits, 24, "%lld", (long long)whole);
+    *out = (struct str){digits, (size_t)len};
+    return true;
+}
+
+/* A time. False where there is something that is none. */
+static bool read_time(struct json_node node, bool *has_time, int64_t *at_ms)
+{
+    double number = 0;
+    struct timestamp time;
+    *has_time = false;
+    switch (json_type(node)) {
+    case JSON_NONE:
+    case JSON_NULL: return true;
+    case JSON_TEXT:
+        if (timestamp_parse(json_text(node), TIMESTAMP_LOOSE, &time, NULL) != OK)
+            return false;
+        *at_ms = time.at_ms;
+        *has_time = true;
+        return true;
+    case JSON_INT:
+    case JSON_DOUBLE:
+        *has_time = json_double(node, &number) && timestamp_from_number(number, at_ms);
+        return *has_time;
+    case JSON_BOOL:
+    case JSON_LIST:
+    case JSON_MAP: break;
+    }
+    return false;
+}
+
+static bool read_kind(struct json_node type, enum event_kind *out)
+{
+    struct str text = json_text(type);
+    switch (text.len) {
+    case 4: *out = EVENT_PAGE; return str_is(text, "page");
+    case 5:
+        *out = str_is(text, "track")   ? EVENT_TRACK
+               : str_is(text, "group") ? EVENT_GROUP
+                                       : EVENT_ALIAS;
+        return *out != EVENT_ALIAS || str_is(text, "alias");
+    case 6: *out = EVENT_SCREEN; return str_is(text, "screen");
+    case 8: *out = EVENT_IDENTIFY; return str_is(text, "identify");
+    }
+    return false;
+}
+
+/* What all events of a request share. */
+struct shared {
+    bool has_source;
+    struct ingest_source source;
+    bool has_sent_at;
+    int64_t sent_at_ms;
+    struct json_node context;
+    int64_t arrival_ms;
+    size_t body_bytes;
+};
+
+static enum ingest_error fail(char *field, const char *name, enum ingest_error error)
+{
+    field_set(field, str_of(name), STR(""));
+    return error;
+}
+
+/* PHP writes an empty object as []. */
+static bool is_map_or_none(struct json_node node)
+{
+    return !json_has_value(node) || json_is(node, JSON_MAP) ||
+           (json_is(node, JSON_LIST) && json_count(node) == 0);
+}
+
+static enum ingest_error put_part(struct event_draft *d, enum part part, struct json_node node,
+                                  struct str without)
+{
+    uint32_t root = part == PART_CONTEXT ? PLACE_CONTEXT : PLACE_PROPERTIES;
+    struct json_each each = json_each(node);
+    d->part = part;
+    while (json_next(&each)) {
+        if (without.len != 0 && str_equal(each.key, without))
+            continue;
+        enum ingest_error error = event_put_json(d, root, each.key, each.node);
+        if (error != INGEST_FINE)
+            return error;
+    }
+    return INGEST_FINE;
+}
+
+/* `name` and `category` of a page or screen are properties, unless the properties have them. */
+static enum ingest_error put_own_property(struct event_draft *d, struct str key,
+                                          struct json_node node)
+{
+    if (!json_is(node, JSON_TEXT))
+        return INGEST_FINE;
+    uint32_t place = place_find(d->w, PLACE_PROPERTIES, key);
+    if (event_has(d, place_name(d->w, place, d->source)))
+        return INGEST_FINE;
+    return event_put_json(d, PLACE_PROPERTIES, key, node);
+}
+
+static enum ingest_error put_parts(struct event_draft *d, enum event_kind kind,
+                                   const struct members *m, struct json_node shared_context)
+{
+    enum ingest_error error = INGEST_FINE;
+    struct json_node traits = m->traits;
+    struct str without = STR("");
+    switch (kind) {
+    case EVENT_TRACK:
+    case EVENT_PAGE:
+    case EVENT_SCREEN:
+        error = put_part(d, PART_PROPERTIES, m->properties, STR(""));
+        if (error == INGEST_FINE && kind != EVENT_TRACK)
+            error = put_own_property(d, STR("name"), m->name);
+        if (error == INGEST_FINE && kind != EVENT_TRACK)
+            error = put_own_property(d, STR("category"), m->category);
+        break;
+    case EVENT_IDENTIFY:
+        /* RudderStack repeats the traits in the context, its newer clients have them only there */
+        without = STR("traits");
+        if (!json_has_value(traits))
+            traits = json_find(m->context, STR("traits"));
+        error = put_part(d, PART_TRAITS, traits, STR(""));
+        break;
+    case EVENT_GROUP: error = put_part(d, PART_TRAITS, traits, STR("")); break;
+    case EVENT_ALIAS: break;
+    }
+    /* what the batch says about all its events goes first: the event's own word is the last */
+    if (error == INGEST_FINE)
+        error = put_part(d, PART_CONTEXT, shared_context, without);
+    if (error == INGEST_FINE)
+        error = put_part(d, PART_CONTEXT, m->context, without);
+    return error;
+}
+
+/* One event, from its members to its record. */
+static enum ingest_error read_event(struct ingest_worker *w, const struct members *m,
+                                    const struct shared *shared, struct raw_event *raw,
+                                    struct ingest_batch *batch, char *field)
+{
+    char digits[5][24];
+    raw->arrival_ms = shared->arrival_ms;
+    raw->source = shared->source;
+    if (!shared->has_source) {
+        struct str key = json_text(m->write_key);
+        if (key.len == 0)
+            return fail(field, "writeKey", INGEST_NO_KEY);
+        if (!ingest_find_key(w->in, key, &raw->source))
+            return fail(field, "writeKey", INGEST_UNKNOWN_KEY);
+    }
+    if (!read_id(m->user, digits[0], &raw->user))
+        return fail(field, "userId", INGEST_BAD_ID);
+    if (!read_id(m->anonymous, digits[1], &raw->anonymous))
+        return fail(field, "anonymousId", INGEST_BAD_ID);
+    if (raw->kind == EVENT_ALIAS && !read_id(m->previous, digits[2], &raw->previous))
+        return fail(field, "previousId", INGEST_BAD_ID);
+    if (raw->kind == EVENT_GROUP && !read_id(m->group, digits[3], &raw->group))
+        return fail(field, "groupId", INGEST_BAD_ID);
+    if (!read_id(m->message_id, digits[4], &raw->message_id))
+        raw->message_id = STR(""); /* of no use as an id: one is made */
+    if (raw->kind == EVENT_TRACK) {
+        if (json_has_value(m->event) && !json_is(m->event, JSON_TEXT))
+            return fail(field, "event", INGEST_BAD_EVENT);
+        raw->name = json_text(m->event);
+    }
+    struct json_node time = json_has_value(m->timestamp) ? m->timestamp : m->original_timestamp;
+    if (!read_time(time, &raw->has_time, &raw->time_ms))
+        return fail(field, json_has_value(m->timestamp) ? "timestamp" : "originalTimestamp",
+                    INGEST_BAD_TIME);
+    raw->has_sent_at = shared->has_sent_at;
+    raw->sent_at_ms = shared->sent_at_ms;
+    if (json_has_value(m->sent_at)) /* a malformed one corrects nothing, and refuses nothing */
+        (void)!read_time(m->sent_at, &raw->has_sent_at, &raw->sent_at_ms);
+    if (!is_map_or_none(m->properties))
+        return fail(field, "properties", INGEST_BAD_FIELD);
+    if (!is_map_or_none(m->traits))
+        return fail(field, "traits", INGEST_BAD_FIELD);
+    if (!is_map_or_none(m->context))
+        return fail(field, "context", INGEST_BAD_FIELD);
+
+    struct event_draft draft;
+    struct record record;
+    enum ingest_error error = event_begin(w, raw, batch, &draft, &record, field);
+    if (error == INGEST_FINE)
+        error = put_parts(&draft, raw->kind, m, shared->context);
+    if (error == INGEST_FINE)
+        error = event_end(&draft, raw, &record);
+    if (error != INGEST_FINE)
+        event_drop(&draft);
+    return error;
+}
+
+static const enum event_kind route_kinds[] = {
+    [INGEST_TRACK] = EVENT_TRACK, [INGEST_IDENTIFY] = EVENT_IDENTIFY,
+    [INGEST_PAGE] = EVENT_PAGE,   [INGEST_SCREEN] = EVENT_SCREEN,
+    [INGEST_GROUP] = EVENT_GROUP, [INGEST_ALIAS] = EVENT_ALIAS,
+};
+
+static void take_event(struct ingest_worker *w, struct json_node event, struct json_node next,
+                       enum ingest_route route, const struct shared *shared,
+                       struct ingest_batch *batch)
+{
+    char field[INGEST_FIELD_BYTES] = "";
+    struct members m;
+    struct raw_event raw = {.ordinal = batch->event_count};
+    enum ingest_error error;
+    if (!json_is(event, JSON_MAP)) {
+        error = INGEST_EVENT_NOT_OBJECT;
+    } else if (is_too_large(w, shared->body_bytes, event, next)) {
+        error = INGEST_EVENT_TOO_LARGE;
+    } else {
+        members_find(event, &m);
+        bool is_known = true;
+        if (route == INGEST_BATCH)
+            is_known = read_kind(m.type, &raw.kind);
+        else
+            raw.kind = route_kinds[route];
+        error = is_known ? read_event(w, &m, shared, &raw, batch, field)
+                         : fail(field, "type", INGEST_BAD_TYPE);
+    }
+    if (error != INGEST_FINE) {
+        batch->rejected_count++;
+        batch_problem(batch, batch->event_count, error, field);
+    }
+    batch->event_count++;
+}
+
+static enum ingest_error refuse(struct ingest_batch *batch, enum ingest_error error,
+                                const char *field)
+{
+    batch_problem(batch, UINT32_MAX, error, field);
+    return error;
+}
+
+/* Whose events these are: the Authorization header's word, else the body's, else each event's. */
+static enum ingest_error find_source(struct ingest_worker *w, const struct ingest_request *request,
+                                     const struct members *outer, struct shared *shared)
+{
+    struct str key = request->has_auth_key ? request->auth_key : json_text(outer->write_key);
+    if (!request->has_auth_key && key.len == 0)
+        return INGEST_FINE;
+    shared->has_source = ingest_find_key(w->in, key, &shared->source);
+    return shared->has_source ? INGEST_FINE : INGEST_UNKNOWN_KEY;
+}
+
+enum ingest_error ingest_parse(struct ingest_worker *w, const struct ingest_request *request,
+                               struct ingest_batch *batch)
+{
+    must(request->arrival_ms > 0);
+    struct json_node root;
+    struct fault f = {0};
+    ingest_batch_reset(batch);
+    if (request->body.len > INGEST_BODY_MAX)
+        return refuse(batch, INGEST_TOO_LARGE, "");
+    if (request->body.len == 0)
+        return refuse(batch, INGEST_EMPTY_BODY, "");
+    if (json_parse(w->parser, request->body, PARSE_DEPTH, &root, &f) != OK) {
+        snprintf(batch->detail, sizeof(batch->detail), "line %u, column %u: %.120s", f.line,
+                 f.column, f.text);
+        return refuse(batch, INGEST_BAD_JSON, "");
+    }
+    if (!json_is(root, JSON_MAP))
+        return refuse(batch, INGEST_NOT_OBJECT, "");
+
+    struct members outer;
+    struct shared shared = {.arrival_ms = request->arrival_ms, .body_bytes = request->body.len};
+    members_find(root, &outer);
+    enum ingest_error error = find_source(w, request, &outer, &shared);
+    if (error != INGEST_FINE)
+        return refuse(batch, error, request->has_auth_key ? "" : "writeKey");
+
+    if (request->route != INGEST_BATCH) {
+        take_event(w, root, (struct json_node){0}, request->route, &shared, batch);
+    } else {
+        if (!json_is(outer.batch, JSON_LIST))
+            return refuse(batch, INGEST_NO_BATCH, "batch");
+        (void)!read_time(outer.sent_at, &shared.has_sent_at, &shared.sent_at_ms);
+        shared.context = outer.context;
+        struct json_each each = json_each(outer.batch);
+        bool has_more = json_next(&each);
+        while (has_more) {
+            if (batch->event_count == INGEST_EVENTS_MAX) {
+                ingest_batch_reset(batch);
+                return refuse(batch, INGEST_TOO_MANY, "batch");
+            }
+            struct json_node event = each.node;
+            has_more = json_next(&each);
+            struct json_node next = has_more ? each.node : (struct json_node){0};
+            take_event(w, event, next, INGEST_BATCH, &shared, batch);
+        }
+    }
+    ingest_batch_seal(batch);
+    if (batch->record_count == 0 && batch->rejected_count != 0)
+        return batch->problems[0].error;
+    return INGEST_FINE;
+}
+
+enum ingest_error ingest_parse_event(struct ingest_worker *w, struct str text,
+                                     struct ingest_source source, int64_t arrival_ms,
+                                     uint64_t ordinal, struct ingest_batch *batch, char *field)
+{
+    struct json_node root;
+    struct fault f = {0};
+    struct members m;
+    struct shared shared = {.has_source = true, .source = source, .arrival_ms = arrival_ms};
+    struct raw_event raw = {.ordinal = ordinal};
+    field[0] = 0;
+    must(batch->sealed_count == 0);
+    if (text.len == 0 || text.len > INGEST_BODY_MAX)
+        return INGEST_EVENT_TOO_LARGE;
+    if (json_parse(w->parser, text, PARSE_DEPTH, &root, &f) != OK) {
+        snprintf(batch->detail, sizeof(batch->detail), "column %u: %.150s", f.column, f.text);
+        return INGEST_BAD_JSON;
+    }
+    if (!json_is(root, JSON_MAP))
+        return INGEST_EVENT_NOT_OBJECT;
+    if (is_too_large(w, text.len, root, (struct json_node){0}))
+        return INGEST_EVENT_TOO_LARGE;
+    members_find(root, &m);
+    if (!read_kind(m.type, &raw.kind))
+        return fail(field, "type", INGEST_BAD_TYPE);
+    return read_event(w, &m, &shared, &raw, batch, field);
+}
