@@ -64,7 +64,7 @@ enum expr_kind {
 struct expr_type {
     uint8_t kind;                         /* enum expr_kind */
     uint8_t count;                        /* arguments in use */
-    uint16_t number;                      /* EXPR_VARIABLE: which */
+    uint32_t number;                      /* EXPR_VARIABLE: which */
     struct str name;                      /* EXPR_OPAQUE: its name */
     const struct expr_type *arguments[3]; /* missing ones count as dyn */
 };

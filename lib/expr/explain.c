@@ -1,0 +1,206 @@
+/* explain.c - which clause made an expression come out as it did.
+ *
+ * The tree is kept beside the code. A clause is found by running parts of it: where "&&" came out
+ * false, its first false part; where "||" came out true, its first true part; and so on inwards,
+ * until there is no part that alone made the difference.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "expr/expr_int.h"
+
+#define BINDS_MAX 16 /* names around a clause; one further in is not looked into */
+
+struct explainer {
+    const struct expr *expr;
+    const struct expr_host *host;
+    struct arena *scratch;
+    const struct node *binds[BINDS_MAX];
+    uint32_t bind_count;
+    struct expr_explanation *out;
+};
+
+/* The value of a part, under the names around it. */
+static struct value value_of(struct explainer *x, const struct node *part)
+{
+    struct node wraps[BINDS_MAX];
+    struct node *arguments[BINDS_MAX][2];
+    union {
+        const struct node *read;
+        struct node *write; /* for a list of arguments; nothing is written */
+    } inner = {part};
+    for (uint32_t i = x->bind_count; i > 0; i--) {
+        wraps[i - 1] = *x->binds[i - 1];
+        arguments[i - 1][0] = x->binds[i - 1]->arguments[0];
+        arguments[i - 1][1] = inner.write;
+        wraps[i - 1].arguments = arguments[i - 1];
+        inner.read = &wraps[i - 1];
+    }
+    struct build build = {
+        .plan = x->scratch,
+        .text = x->expr->text,
+        .slots = x->expr->slots,
+        .slot_count = x->expr->slot_count,
+        .bindings = x->expr->bindings,
+        .binding_count = x->expr->binding_count,
+        .is_once = x->expr->is_once,
+    };
+    struct expr *expr = NULL;
+    if (expr_emit(&build, inner.read, &expr, NULL) != OK)
+        return ERROR("this part is too large to be explained");
+    struct expr_result result;
+    expr_run(expr, x->host, x->scratch, &result);
+    return result.value;
+}
+
+/* Does it come out the same? Errors are alike. */
+static bool is_alike(const struct value *a, const struct value *b)
+{
+    if (a->type != VALUE_BOOL || b->type != VALUE_BOOL)
+        return is_failed(a) && is_failed(b);
+    return a->boolean == b->boolean;
+}
+
+static void see(struct explainer *x, const struct node *node)
+{
+    struct expr_explanation *out = x->out;
+    if (node->kind == NODE_CONST || out->seen_count == EXPR_SEEN_MAX)
+        return;
+    for (uint32_t i = 0; i < out->seen_count; i++)
+        if (out->seen[i].from == node->from && out->seen[i].to == node->to)
+            return;
+    out->seen[out->seen_count++] = (struct expr_seen){node->from, node->to, value_of(x, node)};
+}
+
+/* What a clause looks at. */
+static void see_operands(struct explainer *x, const struct node *node)
+{
+    switch ((enum node_kind)node->kind) {
+    case NODE_AND:
+    case NODE_OR:
+    case NODE_NOT:
+        for (uint32_t i = 0; i < node->count; i++)
+            see_operands(x, node->arguments[i]);
+        return;
+    case NODE_COMPARE:
+    case NODE_IN:
+    case NODE_FUNCTION:
+        for (uint32_t i = 0; i < node->count; i++)
+            see(x, node->arguments[i]);
+        return;
+    case NODE_LOOP: see(x, node->arguments[0]); return;
+    case NODE_CONST:
+    case NODE_NAME:
+    case NODE_SELECT:
+    case NODE_INDEX:
+    case NODE_CALL:
+    case NODE_STRUCT:
+    case NODE_LIST:
+    case NODE_MAP:
+    case NODE_MAYBE:
+    case NODE_NEGATE:
+    case NODE_CHOOSE:
+    case NODE_SUM:
+    case NODE_BIND:
+    case NODE_BLOCK:
+    case NODE_OPT_MAP:
+    case NODE_SLOT:
+    case NODE_LOCAL:
+    case NODE_NOW:
+    case NODE_HOST:
+    case NODE_OPT_OR:
+    case NODE_ERROR: see(x, node); return;
+    }
+}
+
+/* The part of `node` that alone decides, or NULL; *value is the node's, then the part's. */
+static const struct node *decisive(struct explainer *x, const struct node *node,
+                                   struct value *value)
+{
+    struct value part;
+    switch ((enum node_kind)node->kind) {
+    case NODE_NOT: *value = value_of(x, node->arguments[0]); return node->arguments[0];
+    case NODE_AND:
+    case NODE_OR:
+        /* All parts of a true "&&" and of a false "||" are needed. */
+        if (value->type == VALUE_BOOL && value->boolean == (node->kind == NODE_AND))
+            return NULL;
+        for (uint32_t i = 0; i < node->count; i++) {
+            part = value_of(x, node->arguments[i]);
+            if (is_alike(&part, value)) {
+                *value = part;
+                return node->arguments[i];
+            }
+        }
+        return NULL;
+    case NODE_CHOOSE:
+        part = value_of(x, node->arguments[0]);
+        if (part.type != VALUE_BOOL) {
+            *value = part;
+            return node->arguments[0];
+        }
+        see(x, node->arguments[0]);
+        return node->arguments[part.boolean ? 1 : 2];
+    case NODE_BIND:
+        if (x->bind_count == BINDS_MAX)
+            return NULL;
+        x->binds[x->bind_count++] = node;
+        return node->arguments[1];
+    case NODE_CONST:
+    case NODE_NAME:
+    case NODE_SELECT:
+    case NODE_INDEX:
+    case NODE_CALL:
+    case NODE_STRUCT:
+    case NODE_LIST:
+    case NODE_MAP:
+    case NODE_MAYBE:
+    case NODE_NEGATE:
+    case NODE_COMPARE:
+    case NODE_IN:
+    case NODE_SUM:
+    case NODE_LOOP:
+    case NODE_BLOCK:
+    case NODE_OPT_MAP:
+    case NODE_SLOT:
+    case NODE_LOCAL:
+    case NODE_NOW:
+    case NODE_HOST:
+    case NODE_FUNCTION:
+    case NODE_OPT_OR:
+    case NODE_ERROR: return NULL;
+    }
+    return NULL;
+}
+
+void expr_explain(const struct expr *expr, const struct expr_host *host, struct arena *scratch,
+                  struct expr_explanation *out)
+{
+    *out = (struct expr_explanation){0};
+    struct explainer x = {.expr = expr, .host = host, .scratch = scratch, .out = out};
+    const struct node *node = expr->root;
+    out->value = value_of(&x, node);
+    struct value value = out->value;
+    for (const struct node *part; (part = decisive(&x, node, &value)) != NULL;)
+        node = part;
+    out->from = node->from;
+    out->to = node->to;
+    out->clause = value;
+    see_operands(&x, node);
+}
+
+struct str expr_explanation_print(const struct expr *expr, const struct expr_explanation *e,
+                                  struct arena *scratch)
+{
+    struct str clause = str_part(expr->text, e->from, e->to - e->from);
+    struct str said = expr_value_print(scratch, &e->clause, 120);
+    struct str all = arena_printf(scratch, "%.*s is %.*s", STR_ARG(clause), STR_ARG(said));
+    for (uint32_t i = 0; i < e->seen_count; i++) {
+        struct str operand = str_part(expr->text, e->seen[i].from, e->seen[i].to - e->seen[i].from);
+        if (str_equal(operand, clause))
+            continue;
+        struct str value = expr_value_print(scratch, &e->seen[i].value, 80);
+        all = arena_printf(scratch, "%.*s; %.*s was %.*s", STR_ARG(all), STR_ARG(operand),
+                           STR_ARG(value));
+    }
+    return all;
+}

@@ -1,0 +1,741 @@
+/* run.c - the machine: runs flat code over registers of values.
+ *
+ * Nothing is taken from the system: registers are on the stack, what is built goes to scratch. Work
+ * that grows with data (loops, texts, lists) is paid for; straight code is bounded by its text.
+ * Every operand that changes by time lowers until_ms as it is read, so what a jump skips does not
+ * count.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "expr/expr_int.h"
+
+/* The error that a failed operand stands for: a missing value says which it is. */
+static struct value failure(const struct value *v)
+{
+    must(is_failed(v));
+    if (v->type == VALUE_ERROR)
+        return *v;
+    return value_error(v->text.len ? v->text : STR("no such value"));
+}
+
+/* What a host says that is not after now is answered by the next millisecond, so that asking again
+ * makes progress. */
+static void note_until(struct machine *m, int64_t until_ms)
+{
+    must_slow(until_ms > m->host->now_ms);
+    m->until_ms = min_of(m->until_ms, max_of(until_ms, m->host->now_ms + 1));
+}
+
+static __attribute__((noinline)) const struct value *load(struct machine *m, uint32_t index,
+                                                          struct value *room)
+{
+    const struct expr_slot_use *use = &m->expr->slots[index];
+    const struct expr_host *host = m->host;
+    const struct value *v = room;
+    if (use->slot < host->slot_count && host->slots[use->slot].type != EXPR_ASK) {
+        v = &host->slots[use->slot];
+    } else {
+        int64_t until_ms = FOREVER_MS;
+        *room = value_none();
+        host->load(host->self, use->slot, room, &until_ms);
+        note_until(m, until_ms);
+    }
+    if (v->type == VALUE_NONE) {
+        *room = value_none();
+        room->text = use->absent.text;
+        return room;
+    }
+    return v;
+}
+
+/* A comparison off the fast path: 0, 1, or -1 with the error in *error. */
+static __attribute__((noinline)) int compare(struct machine *m, const struct value *a,
+                                             const struct value *b, int mask, struct value *error)
+{
+    if (is_failed(a) || is_failed(b)) {
+        *error = failure(is_failed(a) ? a : b);
+        return -1;
+    }
+    /* An equality does not care for less and greater: bits 0 and 2 are the same. */
+    if ((mask & 1) == (mask >> 2 & 1)) {
+        int is_equal = value_equal(m, a, b);
+        if (is_equal >= 0)
+            return mask >> is_equal & 1;
+        *error = m->is_over ? over_budget() : ERROR("values are nested too deeply");
+        return -1;
+    }
+    int order = value_order(a, b);
+    if (order < 0) {
+        *error = no_such_overload();
+        return -1;
+    }
+    return mask >> order & 1;
+}
+
+/* Lists and maps being built --------------------------------------------------------------------- */
+
+static void list_start(struct machine *m, struct value *builder, uint32_t room)
+{
+    room = max_of(room, 4u);
+    struct value_list *list =
+        machine_alloc(m, sizeof(*list) + (uint64_t)room * sizeof(struct value));
+    if (list == NULL) {
+        *builder = over_budget();
+        return;
+    }
+    list->count = 0;
+    *builder = (struct value){.type = VALUE_BUILDER, .sub_ns = room, .list = list};
+}
+
+static void list_add(struct machine *m, struct value *builder, const struct value *item)
+{
+    if (builder->type != VALUE_BUILDER)
+        return;
+    if (is_failed(item)) {
+        *builder = failure(item);
+        return;
+    }
+    union {
+        const struct value_list *read;
+        struct value_list *write;
+    } list = {builder->list};
+    if (list.read->count == builder->sub_ns) {
+        uint64_t room = (uint64_t)builder->sub_ns * 2;
+        struct value_list *grown =
+            room > UINT32_MAX ? NULL
+                              : machine_alloc(m, sizeof(*grown) + room * sizeof(struct value));
+        if (grown == NULL) {
+            *builder = over_budget();
+            return;
+        }
+        memcpy(grown, list.read, sizeof(*grown) + list.read->count * sizeof(struct value));
+        builder->sub_ns = (uint32_t)room;
+        builder->list = list.write = grown;
+    }
+    list.write->items[list.write->count++] = *item;
+}
+
+static void map_start(struct machine *m, struct value *builder, uint32_t room)
+{
+    room = max_of(room, 4u);
+    struct value_map *map =
+        machine_alloc(m, sizeof(*map) + (uint64_t)room * sizeof(struct value_pair));
+    if (map == NULL) {
+        *builder = over_budget();
+        return;
+    }
+    map->count = 0;
+    *builder = (struct value){.type = VALUE_BUILDER, .sub_ns = room, .map = map};
+}
+
+static void map_add(struct machine *m, struct value *builder, const struct value *key,
+                    const struct value *value)
+{
+    if (builder->type != VALUE_BUILDER)
+        return;
+    if (is_failed(key) || is_failed(value)) {
+        *builder = failure(is_failed(key) ? key : value);
+        return;
+    }
+    if (key->type != VALUE_TEXT && key->type != VALUE_INT && key->type != VALUE_UINT &&
+        key->type != VALUE_BOOL) {
+        *builder = ERROR("unsupported key type");
+        return;
+    }
+    if (map_find(m, builder->map, key) != NULL) {
+        *builder = ERROR("Failed with repeated key");
+        return;
+    }
+    union {
+        const struct value_map *read;
+        struct value_map *write;
+    } map = {builder->map};
+    if (map.read->count == builder->sub_ns) {
+        uint64_t room = (uint64_t)builder->sub_ns * 2;
+        struct value_map *grown =
+            room > UINT32_MAX ? NULL
+                              : machine_alloc(m, sizeof(*grown) + room * sizeof(struct value_pair));
+        if (grown == NULL) {
+            *builder = over_budget();
+            return;
+        }
+        memcpy(grown, map.read, sizeof(*grown) + map.read->count * sizeof(struct value_pair));
+        builder->sub_ns = (uint32_t)room;
+        builder->map = map.write = grown;
+    }
+    map.write->pairs[map.write->count++] = (struct value_pair){*key, *value};
+}
+
+static void map_merge(struct machine *m, struct value *builder, const struct value *map)
+{
+    if (is_failed(map)) {
+        if (builder->type == VALUE_BUILDER)
+            *builder = failure(map);
+        return;
+    }
+    if (map->type != VALUE_MAP) {
+        if (builder->type == VALUE_BUILDER)
+            *builder = no_such_overload();
+        return;
+    }
+    for (uint32_t i = 0; i < map->map->count; i++)
+        map_add(m, builder, &map->map->pairs[i].key, &map->map->pairs[i].value);
+}
+
+/* What ?x adds: whether there is anything, then *item is it. */
+static bool maybe_item(struct value *builder, const struct value **item)
+{
+    if (is_failed(*item))
+        return true;
+    if ((*item)->type != VALUE_OPTIONAL) {
+        if (builder->type == VALUE_BUILDER)
+            *builder = no_such_overload();
+        return false;
+    }
+    if (!optional_holds(*item))
+        return false;
+    *item = &(*item)->list->items[0];
+    return true;
+}
+
+/* Loops ----------------------------------------------------------------------------------------- */
+
+static bool iterate(const struct value *range, struct value *iterator, struct value *error)
+{
+    if (is_failed(range)) {
+        *error = failure(range);
+        return false;
+    }
+    if (range->type != VALUE_LIST && range->type != VALUE_MAP) {
+        *error = no_such_overload();
+        return false;
+    }
+    *iterator = (struct value){.type = VALUE_ITERATOR, .list = range->list};
+    iterator->pad[1] = range->type == VALUE_MAP;
+    return true;
+}
+
+/* The next item into the loop's variables, or false. */
+static bool next_item(struct value *iterator, uint32_t variables, struct value *a, struct value *b)
+{
+    uint32_t at = iterator->sub_ns;
+    if (iterator->pad[1]) {
+        if (at >= iterator->map->count)
+            return false;
+        *a = iterator->map->pairs[at].key;
+        if (variables == 2)
+            *b = iterator->map->pairs[at].value;
+    } else {
+        if (at >= iterator->list->count)
+            return false;
+        if (variables == 2) {
+            *a = value_int(at);
+            *b = iterator->list->items[at];
+        } else {
+            *a = iterator->list->items[at];
+        }
+    }
+    a->pad[0] = 0;
+    b->pad[0] = 0;
+    iterator->sub_ns++;
+    return true;
+}
+
+/* Merges two sorted runs of indices. */
+static bool merge(const struct value *keys, const uint32_t *from, uint32_t *to, uint32_t left,
+                  uint32_t middle, uint32_t right)
+{
+    uint32_t i = left, k = middle;
+    for (uint32_t n = left; n < right; n++) {
+        bool is_left = k >= right;
+        if (i < middle && k < right) {
+            int order = value_order(&keys[from[i]], &keys[from[k]]);
+            if (order < 0)
+                return false;
+            is_left = order != 2;
+        }
+        to[n] = from[is_left ? i++ : k++];
+    }
+    return true;
+}
+
+/* The list in the order of its keys, stable. */
+struct value value_sort(struct machine *m, const struct value *list, const struct value *keys)
+{
+    if (is_failed(keys))
+        return failure(keys);
+    if (list->type != VALUE_LIST || keys->type != VALUE_LIST)
+        return no_such_overload();
+    uint32_t count = list->list->count;
+    must(keys->list->count == count);
+    if (count < 2)
+        return *list;
+    uint32_t *from = machine_alloc(m, (uint64_t)count * sizeof(uint32_t));
+    uint32_t *to = machine_alloc(m, (uint64_t)count * sizeof(uint32_t));
+    struct value_list *sorted =
+        machine_alloc(m, sizeof(*sorted) + (uint64_t)count * sizeof(struct value));
+    if (sorted == NULL || from == NULL || to == NULL || !machine_pay(m, (uint64_t)count * 32))
+        return over_budget();
+    for (uint32_t i = 0; i < count; i++)
+        from[i] = i;
+    for (uint64_t run = 1; run < count; run *= 2) {
+        for (uint64_t left = 0; left < count; left += run * 2)
+            if (!merge(keys->list->items, from, to, (uint32_t)left,
+                       (uint32_t)min_of(left + run, (uint64_t)count),
+                       (uint32_t)min_of(left + run * 2, (uint64_t)count)))
+                return no_such_overload();
+        uint32_t *spare = from;
+        from = to;
+        to = spare;
+    }
+    sorted->count = count;
+    for (uint32_t i = 0; i < count; i++)
+        sorted->items[i] = list->list->items[from[i]];
+    return value_list_of(sorted);
+}
+
+/* Calls ----------------------------------------------------------------------------------------- */
+
+static struct value call(struct machine *m, const struct op *op, const struct value *arguments,
+                         bool is_affine)
+{
+    for (uint32_t i = 0; i < op->b; i++)
+        if (is_failed(&arguments[i]))
+            return failure(&arguments[i]);
+    if (!machine_pay(m, 4))
+        return over_budget();
+    const struct function *f = &function_table[op->extra];
+    m->is_affine = is_affine;
+    struct value v = f->code(m, arguments, op->b);
+    m->is_affine = false;
+    return v;
+}
+
+static void call_host(struct machine *m, const struct op *op, const struct value *arguments,
+                      struct value *out)
+{
+    for (uint32_t i = 0; i < op->b; i++) {
+        if (is_failed(&arguments[i])) {
+            *out = failure(&arguments[i]);
+            return;
+        }
+    }
+    if (!machine_pay(m, 16)) {
+        *out = over_budget();
+        return;
+    }
+    int64_t until_ms = FOREVER_MS;
+    struct value v = value_none();
+    m->host->call(m->host->self, m->expr->bindings[op->extra], arguments, op->b, m->scratch, &v,
+                  &until_ms);
+    note_until(m, until_ms);
+    v.pad[0] = 0;
+    if (v.type == VALUE_NONE)
+        v.text = STR("no such value");
+    *out = v;
+}
+
+static struct value has(const struct value *v)
+{
+    return v->type == VALUE_ERROR ? *v : value_bool(v->type != VALUE_NONE);
+}
+
+/* The machine ----------------------------------------------------------------------------------- */
+
+#define FETCH(o, which)                                    \
+    ((o) < OPERAND_SLOT    ? &r[o]                         \
+     : ((o)&OPERAND_CONST) ? &constants[(o)&OPERAND_INDEX] \
+                           : load(m, (o)&OPERAND_INDEX, &m->loaded[which]))
+
+#define NEXT()                  \
+    do {                        \
+        op++;                   \
+        goto *labels[op->code]; \
+    } while (0)
+
+#define GO(target)              \
+    do {                        \
+        op = ops + (target);    \
+        goto *labels[op->code]; \
+    } while (0)
+
+/* The strict operators: an error of an operand is the error of the result. */
+#define STRICT(expression)                                             \
+    do {                                                               \
+        const struct value *a = FETCH(op->a, 0), *b = FETCH(op->b, 1); \
+        if (unlikely(is_failed(a) || is_failed(b)))                    \
+            r[op->to] = failure(is_failed(a) ? a : b);                 \
+        else                                                           \
+            r[op->to] = (expression);                                  \
+        NEXT();                                                        \
+    } while (0)
+
+void machine_run(struct machine *m, const struct expr *expr, struct value *out)
+{
+    static const void *const labels[] = {
+#define X(name, doc) [OP_##name] = &&do_##name,
+        OPS(X)
+#undef X
+    };
+    struct value r[REGISTERS_MAX];
+    const struct op *const ops = expr->ops;
+    const struct value *const constants = expr->constants;
+    const struct op *op = ops;
+    struct value error;
+    int is_true;
+    goto *labels[op->code];
+
+do_END:
+    *out = *FETCH(op->a, 0);
+    if (unlikely(m->is_over))
+        *out = over_budget();
+    return;
+
+do_MOVE : {
+    const struct value *a = FETCH(op->a, 0);
+    uint16_t from = op->a;
+    r[op->to] = *a;
+    if (from >= OPERAND_SLOT)
+        r[op->to].pad[0] = 0;
+    NEXT();
+}
+
+do_NOW:
+    r[op->to] = value_time(m->host->now_ms);
+    r[op->to].pad[0] = !expr->is_once;
+    NEXT();
+
+do_COMPARE : {
+    const struct value *a = FETCH(op->a, 0), *b = FETCH(op->b, 1);
+    int order;
+    if (likely(a->type == b->type)) {
+        if (a->type == VALUE_INT) {
+            order = 1 + (a->integer > b->integer) - (a->integer < b->integer);
+            is_true = op->how >> order & 1;
+            goto outcome;
+        }
+        if (a->type == VALUE_TEXT) {
+            if ((op->how & 1) == (op->how >> 2 & 1)) {
+                order =
+                    a->text.len == b->text.len && memcmp(a->text.at, b->text.at, a->text.len) == 0;
+            } else {
+                order = str_order(a->text, b->text);
+                order = 1 + (order > 0) - (order < 0);
+            }
+            is_true = op->how >> order & 1;
+            goto outcome;
+        }
+        if (a->type == VALUE_DOUBLE) {
+            double x = a->number, y = b->number;
+            order = x < y ? 0 : x == y ? 1 : x > y ? 2 : 3;
+            is_true = op->how >> order & 1;
+            goto outcome;
+        }
+    }
+    is_true = compare(m, a, b, op->how & OUTCOME_MASK, &error);
+    goto outcome;
+}
+
+do_COMPARE_AFFINE : {
+    struct value a = *FETCH(op->a, 0), b = *FETCH(op->b, 1);
+    if (op->a >= OPERAND_SLOT)
+        a.pad[0] = 0;
+    if (op->b >= OPERAND_SLOT)
+        b.pad[0] = 0;
+    if (is_failed(&a) || is_failed(&b)) {
+        error = failure(is_failed(&a) ? &a : &b);
+        is_true = -1;
+        goto outcome;
+    }
+    int64_t wait_ms;
+    is_true = affine_compare(&a, &b, op->how & OUTCOME_MASK, &wait_ms);
+    if (is_true < 0)
+        error = no_such_overload();
+    else if (wait_ms != FOREVER_MS)
+        machine_wait(m, wait_ms);
+    goto outcome;
+}
+
+do_IN : {
+    const struct value *a = FETCH(op->a, 0), *b = FETCH(op->b, 1);
+    if (unlikely(is_failed(a) || is_failed(b)))
+        error = failure(is_failed(a) ? a : b);
+    else
+        error = value_in(m, a, b);
+    is_true = error.type == VALUE_BOOL ? op->how >> error.boolean & 1 : -1;
+    goto outcome;
+}
+
+do_TEST : {
+    const struct value *a = FETCH(op->a, 0);
+    if (likely(a->type == VALUE_BOOL)) {
+        is_true = a->boolean ^ (op->how >> 7);
+    } else {
+        is_true = -1;
+        error = is_failed(a) ? failure(a) : ERROR("no such overload: a bool is needed");
+    }
+    goto outcome;
+}
+
+outcome:
+    if (unlikely(is_true < 0)) {
+        if ((op->how & OUTCOME_WRITE) || !is_failed(&r[op->to]))
+            r[op->to] = error;
+        NEXT();
+    }
+    if ((op->how & OUTCOME_JUMP) && is_true == ((op->how & OUTCOME_OR) != 0)) {
+        r[op->to] = value_bool(is_true);
+        GO(op->jump);
+    }
+    if (op->how & OUTCOME_WRITE)
+        r[op->to] = value_bool(is_true);
+    NEXT();
+
+do_HAS : {
+    struct value v = has(FETCH(op->a, 0));
+    r[op->to] = v;
+    NEXT();
+}
+
+do_NOT : {
+    const struct value *a = FETCH(op->a, 0);
+    r[op->to] = is_failed(a)            ? failure(a)
+                : a->type == VALUE_BOOL ? value_bool(!a->boolean)
+                                        : no_such_overload();
+    NEXT();
+}
+
+do_NEGATE : {
+    const struct value *a = FETCH(op->a, 0);
+    r[op->to] = is_failed(a) ? failure(a) : value_negate(a);
+    NEXT();
+}
+
+do_ADD : {
+    const struct value *a = FETCH(op->a, 0), *b = FETCH(op->b, 1);
+    if (unlikely(is_failed(a) || is_failed(b)))
+        r[op->to] = failure(is_failed(a) ? a : b);
+    else
+        r[op->to] = value_add(m, a, b);
+    r[op->to].pad[0] = 0;
+    NEXT();
+}
+
+do_SUBTRACT:
+    STRICT(value_subtract(m, a, b));
+do_MULTIPLY:
+    STRICT(value_multiply(a, b));
+do_DIVIDE:
+    STRICT(value_divide(a, b));
+do_MODULO:
+    STRICT(value_modulo(a, b));
+
+do_ADD_AFFINE:
+do_SUBTRACT_AFFINE : {
+    struct value a = *FETCH(op->a, 0), b = *FETCH(op->b, 1);
+    if (op->a >= OPERAND_SLOT)
+        a.pad[0] = 0;
+    if (op->b >= OPERAND_SLOT)
+        b.pad[0] = 0;
+    if (is_failed(&a) || is_failed(&b))
+        r[op->to] = failure(is_failed(&a) ? &a : &b);
+    else
+        r[op->to] = affine_add(&a, &b, op->code == OP_ADD_AFFINE ? 1 : -1);
+    NEXT();
+}
+
+do_SELECT : {
+    const struct value *a = FETCH(op->a, 0);
+    struct value v = is_failed(a) ? failure(a) : value_select(m, a, FETCH(op->b, 1), op->how);
+    v.pad[0] = 0;
+    r[op->to] = v;
+    NEXT();
+}
+
+do_INDEX : {
+    const struct value *a = FETCH(op->a, 0), *b = FETCH(op->b, 1);
+    struct value v = is_failed(a)   ? failure(a)
+                     : is_failed(b) ? failure(b)
+                                    : value_index(m, a, b, op->how & 2);
+    v.pad[0] = 0;
+    r[op->to] = v;
+    NEXT();
+}
+
+do_JUMP:
+    GO(op->jump);
+
+do_CHOOSE : {
+    const struct value *a = FETCH(op->a, 0);
+    if (likely(a->type == VALUE_BOOL)) {
+        if (a->boolean)
+            NEXT();
+        GO(op->jump);
+    }
+    r[op->to] = is_failed(a) ? failure(a) : no_such_overload();
+    GO(op->extra);
+}
+
+do_ITERATE:
+    if (iterate(FETCH(op->a, 0), &r[op->to], &r[op->b]))
+        NEXT();
+    GO(op->jump);
+
+do_NEXT:
+    if (unlikely(!machine_pay(m, op->extra))) {
+        *out = over_budget();
+        return;
+    }
+    if (next_item(&r[op->to], op->how, &r[op->a], &r[op->b ? op->b : op->a]))
+        NEXT();
+    GO(op->jump);
+
+do_LOOP_TEST : {
+    const struct value *a = FETCH(op->a, 0);
+    if (likely(a->type == VALUE_BOOL)) {
+        if (a->boolean)
+            NEXT();
+        GO(op->jump);
+    }
+    r[op->to] = is_failed(a) ? failure(a) : no_such_overload();
+    GO(op->extra);
+}
+
+do_COUNT_ONE : {
+    const struct value *a = FETCH(op->a, 0);
+    if (likely(a->type == VALUE_BOOL)) {
+        r[op->to].integer += a->boolean;
+        NEXT();
+    }
+    r[op->to] = is_failed(a) ? failure(a) : no_such_overload();
+    GO(op->jump);
+}
+
+do_IS_ONE:
+    if (r[op->to].type == VALUE_INT)
+        r[op->to] = value_bool(r[op->to].integer == 1);
+    NEXT();
+
+do_LIST_START:
+    list_start(m, &r[op->to], op->extra);
+    NEXT();
+
+do_LIST_ADD : {
+    const struct value *a = FETCH(op->a, 0);
+    if (!op->how || maybe_item(&r[op->to], &a))
+        list_add(m, &r[op->to], a);
+    NEXT();
+}
+
+do_LIST_END:
+    if (r[op->to].type == VALUE_BUILDER)
+        r[op->to] = value_list_of(r[op->to].list);
+    NEXT();
+
+do_MAP_START:
+    map_start(m, &r[op->to], op->extra);
+    NEXT();
+
+do_MAP_ADD : {
+    const struct value *a = FETCH(op->a, 0), *b = FETCH(op->b, 1);
+    if (!op->how || maybe_item(&r[op->to], &b))
+        map_add(m, &r[op->to], a, b);
+    NEXT();
+}
+
+do_MAP_MERGE:
+    map_merge(m, &r[op->to], FETCH(op->a, 0));
+    NEXT();
+
+do_MAP_END:
+    if (r[op->to].type == VALUE_BUILDER)
+        r[op->to] = value_map_of(r[op->to].map);
+    NEXT();
+
+do_OPT_START : {
+    const struct value *a = FETCH(op->a, 0);
+    if (a->type == VALUE_OPTIONAL && optional_holds(a)) {
+        r[op->b] = a->list->items[0];
+        NEXT();
+    }
+    r[op->to] = is_failed(a) ? failure(a) : a->type == VALUE_OPTIONAL ? *a : no_such_overload();
+    GO(op->jump);
+}
+
+do_OPT_WRAP : {
+    const struct value *a = FETCH(op->a, 0);
+    r[op->to] = is_failed(a) ? failure(a) : optional_of(m, a);
+    NEXT();
+}
+
+do_OPT_OR : {
+    struct value *v = &r[op->to];
+    if (v->type == VALUE_OPTIONAL && !optional_holds(v))
+        NEXT();
+    if (is_failed(v))
+        *v = failure(v);
+    else if (v->type != VALUE_OPTIONAL)
+        *v = no_such_overload();
+    else if (op->how)
+        *v = v->list->items[0];
+    GO(op->jump);
+}
+
+do_CALL : {
+    struct value v = call(m, op, &r[op->a], false);
+    v.pad[0] = 0;
+    r[op->to] = v;
+    NEXT();
+}
+
+do_CALL_AFFINE : {
+    struct value v = call(m, op, &r[op->a], true);
+    v.pad[0] = 0;
+    r[op->to] = v;
+    NEXT();
+}
+
+do_CALL_HOST : {
+    struct value v;
+    call_host(m, op, &r[op->a], &v);
+    r[op->to] = v;
+    NEXT();
+}
+
+do_MATCHES : {
+    const struct value *a = FETCH(op->a, 0);
+    if (unlikely(a->type != VALUE_TEXT))
+        r[op->to] = is_failed(a) ? failure(a) : no_such_overload();
+    else if (!machine_pay(m, a->text.len / 16 + 4))
+        r[op->to] = over_budget();
+    else
+        r[op->to] = value_bool(regex_finds(expr->patterns[op->extra], a->text.at, a->text.len));
+    NEXT();
+}
+
+do_SORT : {
+    struct value v = value_sort(m, FETCH(op->a, 0), FETCH(op->b, 1));
+    r[op->to] = v;
+    NEXT();
+}
+}
+
+void expr_run(const struct expr *expr, const struct expr_host *host, struct arena *scratch,
+              struct expr_result *out)
+{
+    uint64_t cost_max = host->cost_max ? host->cost_max : EXPR_COST_DEFAULT;
+    struct machine m = {
+        .expr = expr,
+        .host = host,
+        .scratch = scratch,
+        .until_ms = FOREVER_MS,
+        .cost_left = (int64_t)min_of(cost_max, (uint64_t)INT64_MAX),
+    };
+    machine_run(&m, expr, &out->value);
+    if (unlikely(out->value.type == VALUE_OPTIONAL))
+        out->value = optional_holds(&out->value) ? out->value.list->items[0] : value_none();
+    must(out->value.type <= VALUE_ERROR);
+    out->value.pad[0] = 0;
+    out->until_ms = m.until_ms;
+    out->cost = cost_max - (uint64_t)m.cost_left;
+}
