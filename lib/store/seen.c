@@ -115,3 +115,13 @@ bool seen_note(struct seen *s, uint64_t hash, int64_t now_ms)
     s->count++;
     return false;
 }
+
+void seen_restore(struct seen *s, uint64_t slot)
+{
+    must(slot > 0xffff);
+    if (s->slot_count == 0 || (s->count + 1) * 4ull > s->slot_count * 3ull)
+        grow(s);
+    uint32_t at = find(s, slot & ~UINT64_C(0xffff));
+    s->count += s->slots[at] == 0;
+    s->slots[at] = slot;
+}

@@ -5,8 +5,10 @@
 #include "profile/consent.h"
 #include "profile/traits.h"
 
-#define LOOK_AHEADS_MAX   64             /* candidates for T before we call it unknown */
-#define IN_DOUBT_LASTS_MS (72 * HOUR_MS) /* then nobody will tell us any more: unknown */
+#define LOOK_AHEADS_MAX   64               /* candidates for T before we call it unknown */
+#define IN_DOUBT_LASTS_MS (72 * HOUR_MS)   /* then nobody will tell us any more: unknown */
+#define AGAIN_MS          (30 * SECOND_MS) /* before an attempt in doubt is made again */
+#define AGAIN_DOUBLINGS   7u
 
 /* ---- the ledger -------------------------------------------------------------------------------- */
 
@@ -333,11 +335,12 @@ static struct verdict ask_intent(struct person *who, const struct intent *in)
     if (q.category == PLAN_NO_INDEX || q.journey == PLAN_NO_INDEX)
         return (struct verdict){
             .kind = VERDICT_END, .outcome = OUTCOME_WITHDRAWN, .rule = RULE_WANTED};
-    if (in->rule == RULE_ADDRESS && in->not_before_ms > who->now_ms &&
-        in->not_before_ms != FOREVER_MS)
+    /* What a later stage said stands until its time. */
+    bool is_put_off = in->rule == RULE_ADDRESS || in->rule == RULE_POOL;
+    if (is_put_off && in->not_before_ms > who->now_ms && in->not_before_ms != FOREVER_MS)
         return (struct verdict){.kind = VERDICT_WAIT,
                                 .channel = in->channel,
-                                .rule = RULE_ADDRESS,
+                                .rule = in->rule,
                                 .at_ms = in->not_before_ms};
     for (uint32_t i = 0; i < in->channel_count; i++) {
         if (in->refused >> i & 1)
@@ -810,8 +813,10 @@ void desk_receipt(struct person *who, const struct receipt *r)
         if (was_in_doubt)
             return;
         if (lane_term((enum lane)in->lane)->attempts == AT_LEAST_ONCE) {
-            in->state = INTENT_DEFERRED; /* the same slot, the next attempt */
-            in->not_before_ms = FOREVER_MS;
+            /* The same slot, the next attempt, after a pause that doubles. */
+            in->state = INTENT_DEFERRED;
+            in->not_before_ms =
+                who->now_ms + (AGAIN_MS << min_of(in->attempt - 1u, AGAIN_DOUBLINGS));
             in->rule = RULE_POOL;
             who->is_desk_due = true;
             return;

@@ -1,0 +1,142 @@
+/* audit.c - what must hold of the state, recounted from scratch: for tests, the simulator, and
+ * `wend replay --verify`. Decisions.md calls them invariants; each has its line here.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "engine/engine_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+struct audit {
+    struct engine *engine;
+    void *self;
+    void (*note)(void *self, struct str line);
+    uint64_t faults;
+};
+
+static void fault(struct audit *a, uint64_t profile, const char *format, ...) printf_like(3, 4);
+
+static void fault(struct audit *a, uint64_t profile, const char *format, ...)
+{
+    char text[400];
+    int used = snprintf(text, sizeof(text), "profile %lx: ", profile);
+    va_list args;
+    va_start(args, format);
+    int more = vsnprintf(text + used, sizeof(text) - (size_t)used, format, args);
+    va_end(args);
+    must(used > 0 && more > 0);
+    a->faults++;
+    if (a->note)
+        a->note(a->self, (struct str){text, min_of(strlen(text), sizeof(text) - 1)});
+}
+
+/* Does the line count in the cap, as the cap rule sees it for an intent that the cap means? */
+static bool counts(const struct plan *plan, const struct plan_cap *c, const struct sent *s)
+{
+    if (!(lane_term((enum lane)s->lane)->flags & LANE_CAPS))
+        return false;
+    if (c->channels && !(c->channels >> s->channel & 1))
+        return false;
+    bool is_of_category = c->categories == 0, is_of_group = c->groups == 0;
+    for (uint32_t i = 0; i < plan->category_count && !is_of_category; i++)
+        is_of_category = plan->categories[i].name == s->category && c->categories >> i & 1;
+    for (uint32_t i = 0; i < plan->group_count && !is_of_group; i++)
+        is_of_group = plan->groups[i].name == s->group && c->groups >> i & 1;
+    return is_of_category && is_of_group &&
+           (c->journey == PLAN_NO_INDEX || plan->journeys[c->journey].name == s->journey);
+}
+
+/* No window anywhere in the ledger holds more than the cap allows. The ledger of a merged person may:
+ * a cap over-full by a merge only blocks. */
+static void check_caps(struct audit *a, struct person *who)
+{
+    const struct zone *zone = person_zone(who);
+    for (uint32_t i = 0; i < who->plan->cap_count; i++) {
+        const struct plan_cap *c = &who->plan->caps[i];
+        uint32_t limit = c->kind == CAP_GAP ? 1 : c->limit;
+        for (uint32_t k = 0; k < who->profile->ledger.count; k++) {
+            const struct sent *end = person_sent(who, k);
+            if (end->state != SENT_SPENT || !counts(who->plan, c, end))
+                continue;
+            int64_t from_ms = end->at_ms - c->window_ms;
+            if (c->kind == CAP_DAY)
+                from_ms = zone_day_start(zone, end->at_ms) - 1;
+            if (c->kind == CAP_WEEK)
+                from_ms = zone_week_start(zone, end->at_ms) - 1;
+            uint32_t inside = 0;
+            for (uint32_t m = 0; m < who->profile->ledger.count; m++) {
+                const struct sent *s = person_sent(who, m);
+                if (s->state == SENT_SPENT && counts(who->plan, c, s) && s->at_ms > from_ms &&
+                    s->at_ms <= end->at_ms)
+                    inside++;
+            }
+            if (inside > limit)
+                fault(a, who->id, "cap \"%.*s\" holds %u of %u at %ld", STR_ARG(c->text), inside,
+                      limit, end->at_ms);
+        }
+    }
+}
+
+/* Every reserved line belongs to an intent at the pool, every intent there has its line. */
+static void check_slots(struct audit *a, struct person *who)
+{
+    for (uint32_t i = 0; i < who->profile->ledger.count; i++) {
+        const struct sent *s = person_sent(who, i);
+        uint32_t owners = 0;
+        for (uint32_t k = 0; k < who->profile->intents.count; k++) {
+            const struct intent *in = person_intent(who, k);
+            owners += in->decision == s->decision && in->has_slot;
+        }
+        if (s->state == SENT_RESERVED && owners != 1)
+            fault(a, who->id, "a reserved slot has %u owners", owners);
+        for (uint32_t k = i + 1; k < who->profile->ledger.count; k++)
+            if (person_sent(who, k)->decision == s->decision)
+                fault(a, who->id, "decision %lx has two lines", s->decision);
+    }
+    for (uint32_t k = 0; k < who->profile->intents.count; k++) {
+        const struct intent *in = person_intent(who, k);
+        bool is_at_pool = in->state == INTENT_QUEUED || in->state == INTENT_GRANTED;
+        if (is_at_pool && !in->has_slot)
+            fault(a, who->id, "intent %lx is under way without a slot", in->decision);
+        if (in->deadline_ms < in->created_ms)
+            fault(a, who->id, "intent %lx ends before it begins", in->decision);
+    }
+}
+
+/* The timer is set to the earliest deadline. */
+static void check_timer(struct audit *a, struct person *who)
+{
+    const struct timers *timers = &a->engine->partitions[profile_partition(who->id)].timers;
+    int64_t due_ms = engine_deadline(who);
+    int64_t set_ms = timers_due_ms(timers, profile_local(who->id));
+    if (max_of(due_ms, who->now_ms + 1) != set_ms && due_ms != set_ms)
+        fault(a, who->id, "timer at %ld, earliest deadline at %ld", set_ms, due_ms);
+}
+
+uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, struct str line))
+{
+    struct audit a = {.engine = e, .self = self, .note = note};
+    uint64_t in_flight = 0;
+    for (uint64_t number = engine_each(e, 0); number != 0; number = engine_each(e, number)) {
+        struct person who;
+        engine_look(e, number, &who);
+        if (who.plan == NULL)
+            continue;
+        check_caps(&a, &who);
+        check_slots(&a, &who);
+        check_timer(&a, &who);
+        for (uint32_t i = 0; i < who.profile->intents.count; i++)
+            in_flight += person_intent(&who, i)->state == INTENT_GRANTED;
+    }
+    uint64_t at_providers = 0, waiting = 0;
+    for (uint32_t i = 0; i < e->pools.count; i++)
+        at_providers += e->pools.at[i].in_flight;
+    for (uint32_t i = 0; i < PARTITIONS; i++)
+        for (uint32_t k = 0; k < e->partitions[i].inbox.count; k++)
+            waiting += e->partitions[i].inbox.at[k].kind == BACK_GRANTED;
+    if (at_providers != in_flight + waiting)
+        fault(&a, 0, "%lu attempts at providers, %lu known to people", at_providers,
+              in_flight + waiting);
+    return a.faults;
+}

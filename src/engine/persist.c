@@ -1,0 +1,609 @@
+/* persist.c - the state as bytes, in an order that does not depend on the layout.
+ *
+ * The same bytes serve twice: snapshots are made of them, and the state hash is a sum over them, one
+ * term per profile (and per identifier, address, queued intent, remembered message id), so that equal
+ * states have equal hashes whatever the memory looks like, and a person's term can leave the sum.
+ *
+ * Every field of model/state.h is written by hand below, in the order of its struct; what is derived
+ * (a profile's zone, timers, places in heaps) is not written but made anew. docs/formats/state.md.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/mem.h"
+#include "engine/engine_int.h"
+
+#define STATE_VERSION 1
+
+/* ---- one codec for both directions ------------------------------------------------------------- */
+
+/* Writes to `out`, or reads from `in` (then out is NULL). */
+struct codec {
+    struct buf *out;
+    struct cursor *in;
+    struct space *space; /* of the objects that are written or made */
+};
+
+static void code_u64(struct codec *c, uint64_t *x)
+{
+    if (c->out)
+        buf_add_varint(c->out, *x);
+    else
+        *x = cursor_varint(c->in);
+}
+
+static void code_time(struct codec *c, int64_t *x)
+{
+    if (c->out)
+        buf_add_zigzag(c->out, *x);
+    else
+        *x = cursor_zigzag(c->in);
+}
+
+static void code_u32(struct codec *c, uint32_t *x)
+{
+    uint64_t wide = *x;
+    code_u64(c, &wide);
+    *x = (uint32_t)wide;
+}
+
+static void code_u16(struct codec *c, uint16_t *x)
+{
+    uint64_t wide = *x;
+    code_u64(c, &wide);
+    *x = (uint16_t)wide;
+}
+
+static void code_u8(struct codec *c, uint8_t *x)
+{
+    if (c->out)
+        buf_add_byte(c->out, *x);
+    else
+        *x = cursor_byte(c->in);
+}
+
+static void code_i32(struct codec *c, int32_t *x)
+{
+    int64_t wide = *x;
+    code_time(c, &wide);
+    *x = (int32_t)wide;
+}
+
+static void code_word(struct codec *c, uint64_t *x)
+{
+    if (c->out)
+        buf_add_u64(c->out, *x);
+    else
+        *x = cursor_u64(c->in);
+}
+
+static void code_id(struct codec *c, struct id128 *x)
+{
+    code_word(c, &x->high);
+    code_word(c, &x->low);
+}
+
+static void code_blob(struct codec *c, struct blob *b)
+{
+    if (c->out) {
+        buf_add_varint(c->out, b->bytes);
+        buf_add(c->out, blob_at(c->space, *b), b->bytes);
+        return;
+    }
+    struct str bytes = cursor_take(c->in, cursor_varint(c->in));
+    *b = (struct blob){0};
+    if (bytes.len <= SPACE_OBJECT_MAX)
+        blob_set(c->space, b, bytes.at, (uint32_t)bytes.len);
+    else
+        c->in->is_bad = true;
+}
+
+/* ---- the nouns --------------------------------------------------------------------------------- */
+
+static void code_consent(struct codec *c, struct consent *x)
+{
+    code_u8(c, &x->channel);
+    code_u8(c, &x->is_given);
+    code_u8(c, &x->is_suppression);
+    code_u32(c, &x->purpose);
+    code_u32(c, &x->topic);
+    code_u32(c, &x->source);
+    code_id(c, &x->address);
+    code_time(c, &x->at_ms);
+}
+
+static void code_time_element(struct codec *c, int64_t *x)
+{
+    code_time(c, x);
+}
+
+static void code_instance(struct codec *c, struct instance *x)
+{
+    code_word(c, &x->id);
+    code_u32(c, &x->journey);
+    code_u32(c, &x->plan);
+    code_u16(c, &x->journey_index);
+    code_u16(c, &x->step);
+    code_u8(c, &x->state);
+    code_u8(c, &x->flags);
+    code_u16(c, &x->visits);
+    code_word(c, &x->key);
+    code_time(c, &x->entered_ms);
+    code_time(c, &x->step_ms);
+    code_time(c, &x->wait_ms);
+    code_time(c, &x->due_ms);
+    code_time(c, &x->ask_ms);
+    code_word(c, &x->decision);
+    code_u32(c, &x->last_message);
+    code_blob(c, &x->entry);
+}
+
+static void code_past(struct codec *c, struct past *x)
+{
+    code_word(c, &x->id);
+    code_u32(c, &x->journey);
+    code_u32(c, &x->plan);
+    code_u16(c, &x->journey_index);
+    code_u8(c, &x->end);
+    code_u8(c, &x->flags);
+    code_word(c, &x->key);
+    code_time(c, &x->entered_ms);
+    code_time(c, &x->ended_ms);
+    code_time(c, &x->goal_until_ms);
+    code_blob(c, &x->entry);
+}
+
+static void code_intent(struct codec *c, struct intent *x)
+{
+    code_word(c, &x->decision);
+    code_word(c, &x->instance);
+    code_u32(c, &x->message);
+    code_u32(c, &x->journey);
+    code_u32(c, &x->plan);
+    code_u16(c, &x->message_index);
+    code_u16(c, &x->journey_index);
+    code_u16(c, &x->step);
+    code_u8(c, &x->state);
+    code_u8(c, &x->lane);
+    code_u8(c, &x->channel_count);
+    for (uint32_t i = 0; i < PLAN_CHANNELS_MAX; i++)
+        code_u8(c, &x->channels[i]);
+    code_u8(c, &x->channel);
+    code_u8(c, &x->is_ghost);
+    code_u8(c, &x->goes_on);
+    code_u8(c, &x->ending);
+    code_u8(c, &x->rule);
+    code_u8(c, &x->reason);
+    code_u8(c, &x->has_slot);
+    code_u8(c, &x->refused);
+    code_u16(c, &x->attempt);
+    code_i32(c, &x->journey_priority);
+    code_i32(c, &x->priority);
+    code_time(c, &x->created_ms);
+    code_time(c, &x->settle_ms);
+    code_time(c, &x->deadline_ms);
+    code_time(c, &x->not_before_ms);
+    code_time(c, &x->until_ms);
+    code_time(c, &x->granted_ms);
+    code_blob(c, &x->entry);
+}
+
+static void code_sent(struct codec *c, struct sent *x)
+{
+    code_word(c, &x->decision);
+    code_word(c, &x->instance);
+    code_time(c, &x->at_ms);
+    code_u32(c, &x->message);
+    code_u32(c, &x->content_key);
+    code_u32(c, &x->category);
+    code_u32(c, &x->group);
+    code_u32(c, &x->journey);
+    code_u8(c, &x->channel);
+    code_u8(c, &x->lane);
+    code_u8(c, &x->state);
+    code_u8(c, &x->flags);
+}
+
+static void code_hold(struct codec *c, struct hold *x)
+{
+    code_u32(c, &x->name);
+    code_u8(c, &x->is_open);
+    code_word(c, &x->key);
+    code_time(c, &x->from_ms);
+    code_time(c, &x->until_ms);
+}
+
+/* A list: its count, then its elements. */
+#define CODE_LIST(name, type, code_one)                                                        \
+    static void name(struct codec *c, struct vec *v)                                           \
+    {                                                                                          \
+        uint32_t count = v->count;                                                             \
+        code_u32(c, &count);                                                                   \
+        for (uint32_t i = 0; i < count; i++) {                                                 \
+            if (c->in != NULL && (c->in->is_bad || count > SPACE_OBJECT_MAX / sizeof(type))) { \
+                c->in->is_bad = true;                                                          \
+                return;                                                                        \
+            }                                                                                  \
+            type *at = c->out ? vec_touch(c->space, v, i, sizeof(type))                        \
+                              : vec_push(c->space, v, sizeof(type));                           \
+            must(at != NULL);                                                                  \
+            code_one(c, at);                                                                   \
+        }                                                                                      \
+    }
+
+CODE_LIST(code_times, int64_t, code_time_element)
+
+static void code_history(struct codec *c, struct history *x)
+{
+    code_u32(c, &x->event);
+    code_u32(c, &x->total);
+    code_time(c, &x->last_ms);
+    code_times(c, &x->times);
+}
+
+CODE_LIST(code_consents, struct consent, code_consent)
+CODE_LIST(code_histories, struct history, code_history)
+CODE_LIST(code_instances, struct instance, code_instance)
+CODE_LIST(code_pasts, struct past, code_past)
+CODE_LIST(code_intents, struct intent, code_intent)
+CODE_LIST(code_ledger, struct sent, code_sent)
+CODE_LIST(code_holds, struct hold, code_hold)
+
+static void code_profile(struct codec *c, struct profile *x)
+{
+    code_time(c, &x->first_seen_ms);
+    code_time(c, &x->last_seen_ms);
+    code_u64(c, &x->forward);
+    code_id(c, &x->user);
+    code_u8(c, &x->known);
+    code_u32(c, &x->instance_count);
+    code_u16(c, &x->identifier_count);
+    code_blob(c, &x->traits);
+    code_consents(c, &x->consents);
+    code_histories(c, &x->histories);
+    code_instances(c, &x->instances);
+    code_pasts(c, &x->pasts);
+    code_intents(c, &x->intents);
+    code_ledger(c, &x->ledger);
+    code_holds(c, &x->holds);
+}
+
+static void code_message(struct codec *c, struct stage_message *x)
+{
+    code_u8(c, &x->kind);
+    code_u8(c, &x->how);
+    code_u8(c, &x->channel);
+    code_u8(c, &x->lane);
+    code_u16(c, &x->attempt);
+    code_u16(c, &x->group_rank);
+    code_u32(c, &x->provider);
+    code_u32(c, &x->plan);
+    code_u16(c, &x->message_index);
+    code_u16(c, &x->provider_index);
+    code_u32(c, &x->message);
+    code_u32(c, &x->journey);
+    code_i32(c, &x->journey_priority);
+    code_i32(c, &x->priority);
+    code_u64(c, &x->profile);
+    code_word(c, &x->decision);
+    code_time(c, &x->created_ms);
+    code_time(c, &x->deadline_ms);
+    code_time(c, &x->until_ms);
+    code_time(c, &x->at_ms);
+    code_id(c, &x->address);
+}
+
+static void code_address(struct codec *c, struct address *a)
+{
+    code_u8(c, &a->is_bad);
+    code_u8(c, &a->is_unsubscribed);
+    code_u8(c, &a->attempt_count);
+    for (uint32_t i = 0; i < ADDRESS_CAP; i++)
+        code_time(c, &a->attempts_ms[i]);
+}
+
+/* ---- the hash ---------------------------------------------------------------------------------- */
+
+static bool is_remembered(uint64_t slot, int64_t now_ms)
+{
+    uint16_t age = (uint16_t)((uint16_t)(now_ms / MINUTE_MS) - (uint16_t)slot);
+    return slot != 0 && age <= SEEN_WINDOW_MS / MINUTE_MS;
+}
+
+uint64_t engine_hash(const struct engine *e)
+{
+    uint64_t sum = hash_pair(e->batch, (uint64_t)e->now_ms);
+    struct buf b;
+    buf_init(&b);
+    sum += hash_pair(names_count(e->names), e->plans.newest);
+    for (uint32_t i = 1; i < e->plans.count; i++)
+        sum += hash_str(str_of(e->plans.at[i]->hash), i);
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        const struct partition *p = &e->partitions[i];
+        struct space *space = (struct space *)(uintptr_t)&p->space; /* only read: c.out is set */
+        struct codec c = {.out = &b, .space = space};
+        for (uint32_t local = 1; local < p->count; local++) {
+            b.len = 0;
+            struct profile copy = *(const struct profile *)space_at(&p->space, p->profiles[local]);
+            code_profile(&c, &copy);
+            sum += hash_bytes(b.at, b.len, profile_number(i, local));
+        }
+        for (uint32_t k = 0; k < p->inbox.count; k++) {
+            b.len = 0;
+            struct stage_message m = p->inbox.at[k];
+            code_message(&c, &m);
+            sum += hash_bytes(b.at, b.len, hash_pair(i, k));
+        }
+        const struct index *ids = &e->identity.ids[i];
+        for (uint32_t k = 0; k < ids->slot_count; k++)
+            if (id128_is_set(ids->slots[k].key)) {
+                /* An entry may mean a profile directly or by its forward: the same thing. */
+                struct index_entry x = ids->slots[k];
+                x.first = identity_follow(&e->host, x.first);
+                sum += hash_bytes(&x, sizeof(x), 1);
+            }
+        const struct seen *seen = &e->identity.messages[i];
+        for (uint32_t k = 0; k < seen->slot_count; k++)
+            if (is_remembered(seen->slots[k], e->now_ms))
+                sum += hash_pair(seen->slots[k], i);
+        const struct index *addresses = &e->gate.addresses[i];
+        for (uint32_t k = 0; k < addresses->slot_count; k++) {
+            if (!id128_is_set(addresses->slots[k].key))
+                continue;
+            struct id128 key = addresses->slots[k].key;
+            struct address a = gate_look(&e->gate, key);
+            b.len = 0;
+            code_id(&c, &key);
+            code_address(&c, &a);
+            sum += hash_bytes(b.at, b.len, 2);
+        }
+    }
+    for (uint32_t i = 0; i < e->pools.count; i++) {
+        struct pool *pool = &e->pools.at[i];
+        struct codec c = {.out = &b, .space = &pool->space};
+        sum += hash_pair(hash_pair(pool->provider, pool->in_flight), 3);
+        for (uint32_t k = 0; k < pool->count; k++) {
+            struct pool_entry entry = pool->heap[k];
+            b.len = 0;
+            code_message(&c, &entry.message);
+            code_blob(&c, &entry.fields);
+            sum += hash_bytes(b.at, b.len, 4);
+        }
+    }
+    buf_fini(&b);
+    return sum;
+}
+
+/* ---- saving ------------------------------------------------------------------------------------ */
+
+void engine_save(const struct engine *e, void *self,
+                 void (*put)(void *self, struct str section, uint32_t partition, struct str bytes))
+{
+    struct buf b;
+    buf_init(&b);
+    buf_add_varint(&b, STATE_VERSION);
+    buf_add_varint(&b, e->batch);
+    buf_add_zigzag(&b, e->now_ms);
+    buf_add_varint(&b, e->counts.merges);
+    buf_add_varint(&b, e->plans.count);
+    buf_add_varint(&b, e->plans.newest);
+    for (uint32_t i = 1; i < e->plans.count; i++)
+        buf_add(&b, e->plans.at[i]->hash, 64);
+    buf_add_varint(&b, names_count(e->names));
+    for (uint32_t i = NAME_FIXED_END; i < names_count(e->names); i++) {
+        struct str text = names_text(e->names, i);
+        buf_add_varint(&b, text.len);
+        buf_add_str(&b, text);
+    }
+    put(self, STR("meta"), 0, buf_str(&b));
+
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        const struct partition *p = &e->partitions[i];
+        struct space *space = (struct space *)(uintptr_t)&p->space; /* only read: c.out is set */
+        struct codec c = {.out = &b, .space = space};
+        b.len = 0;
+        buf_add_varint(&b, p->count);
+        for (uint32_t local = 1; local < p->count; local++) {
+            struct profile copy = *(const struct profile *)space_at(&p->space, p->profiles[local]);
+            code_profile(&c, &copy);
+        }
+        buf_add_varint(&b, p->inbox.count);
+        for (uint32_t k = 0; k < p->inbox.count; k++)
+            code_message(&c, &p->inbox.at[k]);
+        put(self, STR("profiles"), i, buf_str(&b));
+
+        const struct index *ids = &e->identity.ids[i];
+        b.len = 0;
+        buf_add_varint(&b, ids->count);
+        for (uint32_t k = 0; k < ids->slot_count; k++) {
+            if (!id128_is_set(ids->slots[k].key))
+                continue;
+            code_id(&c, &ids->slots[k].key);
+            code_u64(&c, &ids->slots[k].first);
+            code_word(&c, &ids->slots[k].second);
+        }
+        const struct seen *seen = &e->identity.messages[i];
+        buf_add_varint(&b, seen->count);
+        for (uint32_t k = 0; k < seen->slot_count; k++)
+            if (seen->slots[k] != 0)
+                buf_add_u64(&b, seen->slots[k]);
+        put(self, STR("ids"), i, buf_str(&b));
+
+        const struct index *addresses = &e->gate.addresses[i];
+        b.len = 0;
+        buf_add_varint(&b, addresses->count);
+        for (uint32_t k = 0; k < addresses->slot_count; k++) {
+            if (!id128_is_set(addresses->slots[k].key))
+                continue;
+            struct address a = gate_look(&e->gate, addresses->slots[k].key);
+            code_id(&c, &addresses->slots[k].key);
+            code_address(&c, &a);
+        }
+        put(self, STR("gate"), i, buf_str(&b));
+    }
+
+    b.len = 0;
+    buf_add_varint(&b, e->pools.count);
+    for (uint32_t i = 0; i < e->pools.count; i++) {
+        struct pool *pool = &e->pools.at[i];
+        struct codec c = {.out = &b, .space = &pool->space};
+        buf_add_varint(&b, pool->provider);
+        buf_add_varint(&b, pool->in_flight);
+        buf_add_varint(&b, pool->count);
+        for (uint32_t k = 0; k < pool->count; k++) {
+            code_message(&c, &pool->heap[k].message);
+            code_blob(&c, &pool->heap[k].fields);
+        }
+    }
+    put(self, STR("pools"), 0, buf_str(&b));
+    buf_fini(&b);
+}
+
+/* ---- loading ----------------------------------------------------------------------------------- */
+
+static enum status load_meta(struct engine *e, struct cursor *in, struct fault *f)
+{
+    uint64_t version = cursor_varint(in);
+    if (version != STATE_VERSION) {
+        fault_set(f, "snapshot has state version %lu; this release reads %u", version,
+                  STATE_VERSION);
+        return FIX_INPUT;
+    }
+    e->batch = cursor_varint(in);
+    e->now_ms = e->before_ms = cursor_zigzag(in);
+    e->counts.merges = cursor_varint(in);
+    uint64_t plans = cursor_varint(in);
+    uint64_t newest = cursor_varint(in);
+    if (plans == 0 || plans > UINT16_MAX || newest >= plans)
+        return FIX_INPUT;
+    e->plans.at = mem_resize(e->plans.at, plans * sizeof(e->plans.at[0]));
+    for (uint64_t i = 1; i < plans; i++) {
+        struct str hash = cursor_take(in, 64);
+        if (in->is_bad)
+            return FIX_INPUT;
+        const struct plan *plan = NULL;
+        for (uint32_t k = 0; k < e->prepared_count; k++)
+            if (str_is(hash, e->prepared[k]->hash))
+                plan = e->prepared[k];
+        if (plan == NULL) {
+            fault_set(f, "snapshot needs programme %.*s, which is not in the data directory",
+                      STR_ARG(hash));
+            return FIX_INPUT;
+        }
+        e->plans.at[i] = plan;
+    }
+    e->plans.count = (uint32_t)plans;
+    e->plans.newest = (uint32_t)newest;
+    uint64_t names = cursor_varint(in);
+    for (uint64_t i = NAME_FIXED_END; i < names && !in->is_bad; i++)
+        if (names_add(e->names, cursor_take(in, cursor_varint(in))) != i)
+            return FIX_INPUT;
+    return OK;
+}
+
+static enum status load_profiles(struct engine *e, uint32_t partition, struct cursor *in)
+{
+    struct partition *p = &e->partitions[partition];
+    struct codec c = {.in = in, .space = &p->space};
+    uint64_t count = cursor_varint(in);
+    for (uint64_t local = 1; local < count && !in->is_bad; local++) {
+        uint64_t number = engine_add_profile(e, partition);
+        code_profile(&c, engine_profile(e, number));
+    }
+    uint64_t messages = cursor_varint(in);
+    for (uint64_t k = 0; k < messages && !in->is_bad; k++) {
+        struct stage_message m = {0};
+        code_message(&c, &m);
+        messages_add(&p->inbox, m);
+        e->inbox_count++;
+    }
+    for (uint32_t local = 1; local < p->count && !in->is_bad; local++) {
+        struct person who = engine_person(e, profile_number(partition, local));
+        who.at_ms = e->now_ms;
+        if (who.profile->forward == 0)
+            timers_set(&p->timers, local, engine_deadline(&who));
+    }
+    return OK;
+}
+
+static enum status load_ids(struct engine *e, uint32_t partition, struct cursor *in)
+{
+    struct codec c = {.in = in};
+    uint64_t count = cursor_varint(in);
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        struct index_entry x = {0};
+        code_id(&c, &x.key);
+        code_u64(&c, &x.first);
+        code_word(&c, &x.second);
+        if (!id128_is_set(x.key))
+            return FIX_INPUT;
+        struct index_entry *slot = index_add(&e->identity.ids[partition], x.key);
+        slot->first = x.first;
+        slot->second = x.second;
+    }
+    uint64_t messages = cursor_varint(in);
+    for (uint64_t i = 0; i < messages && !in->is_bad; i++) {
+        uint64_t slot = cursor_u64(in);
+        if (slot > 0xffff && is_remembered(slot, e->now_ms))
+            seen_restore(&e->identity.messages[partition], slot);
+    }
+    return OK;
+}
+
+static enum status load_gate(struct engine *e, struct cursor *in)
+{
+    struct codec c = {.in = in};
+    uint64_t count = cursor_varint(in);
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        struct id128 key = {0};
+        struct address a = {0};
+        code_id(&c, &key);
+        code_address(&c, &a);
+        if (!id128_is_set(key) || a.attempt_count > ADDRESS_CAP)
+            return FIX_INPUT;
+        gate_put(&e->gate, key, &a);
+    }
+    return OK;
+}
+
+static enum status load_pools(struct engine *e, struct cursor *in)
+{
+    uint64_t count = cursor_varint(in);
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        struct pool *pool = pools_get(&e->pools, (uint32_t)cursor_varint(in));
+        pool->in_flight = (uint32_t)cursor_varint(in);
+        uint64_t queued = cursor_varint(in);
+        for (uint64_t k = 0; k < queued && !in->is_bad; k++) {
+            struct codec c = {.in = in, .space = &pool->space};
+            struct stage_message m = {0};
+            code_message(&c, &m);
+            m.fields = cursor_take(in, cursor_varint(in));
+            if (!in->is_bad)
+                pool_queue(pool, &m);
+        }
+    }
+    return OK;
+}
+
+enum status engine_load(struct engine *e, struct str section, uint32_t partition, struct str bytes,
+                        struct fault *f)
+{
+    struct cursor in = cursor_of(bytes.at, bytes.len);
+    enum status status = FIX_INPUT;
+    if (partition >= PARTITIONS)
+        status = FIX_INPUT;
+    else if (str_is(section, "meta"))
+        status = load_meta(e, &in, f);
+    else if (str_is(section, "profiles"))
+        status = load_profiles(e, partition, &in);
+    else if (str_is(section, "ids"))
+        status = load_ids(e, partition, &in);
+    else if (str_is(section, "gate"))
+        status = load_gate(e, &in);
+    else if (str_is(section, "pools"))
+        status = load_pools(e, &in);
+    if (status == OK && (in.is_bad || cursor_left(&in) != 0))
+        status = FIX_INPUT;
+    if (status != OK)
+        fault_set(f, "section \"%.*s\" of partition %u is damaged", STR_ARG(section), partition);
+    return status;
+}
