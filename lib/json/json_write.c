@@ -8,6 +8,7 @@
 
 #define BIT(depth) (UINT64_C(1) << ((depth)-1))
 
+_Static_assert(JSON_DOUBLE_BYTES == JSON_SHIM_DOUBLE_BYTES, "one size for both");
 _Static_assert(JSON_WRITE_DEPTH_MAX <= 64, "a bit for each open container");
 
 void json_write_init(struct json_writer *w, struct buf *out, enum json_layout layout)
@@ -126,6 +127,12 @@ void json_write_int(struct json_writer *w, int64_t x)
     char digits[24];
     int len = snprintf(digits, sizeof(digits), "%" PRId64, x);
     json_write_raw(w, (struct str){digits, (size_t)len});
+}
+
+size_t json_print_double(double x, char out[JSON_DOUBLE_BYTES])
+{
+    must(isfinite(x));
+    return json_shim_double(x, out);
 }
 
 void json_add_double(struct buf *out, double x)
