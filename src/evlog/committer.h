@@ -41,7 +41,8 @@ struct committer_part {
     uint32_t count;
 };
 
-/* A durable batch in the host's hands, until committer_release(). */
+/* A durable batch in the host's hands, until committer_release(). Records that belong to no part are
+ * names of entries that were refused. */
 struct committed {
     struct batch batch;
     const struct committer_part *parts; /* in the order of the records */
@@ -63,24 +64,25 @@ struct committer_host {
     void (*failed)(void *context, const struct fault *f);
 };
 
-/* Starts the threads (the committer's, and one that prepares segments). The log is the committer's
- * until committer_stop(). `host` is copied. The caller owns *c. */
+/* Starts the threads (the committer's, and one that prepares segments: the log is best opened with
+ * EVLOG_SPARE_BY_CALLER). The log is the committer's until committer_stop(). `host` is copied. The
+ * caller owns *c. */
 enum status committer_start(struct evlog *log, const struct committer_host *host,
                             struct committer **c, struct fault *f) mustuse;
 
-/* Hands in an entry (copied; its records are not). TRY_AGAIN: the queue is full; priority entries have
+/* Hands in an entry (copied; its records are not). Name records get into the log, in the order of their
+ * numbers, even if their entry is refused later; but where push itself does not say OK, they are to be
+ * pushed again before any later name. TRY_AGAIN: the queue is full; priority entries have
  * an eighth of it to themselves. GIVE_UP: stopping or dead. On both the records stay the caller's. */
 enum status committer_push(struct committer *c, const struct committer_entry *entry) mustuse;
 
 /* Hands in the result block of a batch (copied); written with the next commit, or soon if none comes.
- * In the order of the batches. */
+ * In the order of the batches, each before its batch is released. */
 void committer_results(struct committer *c, uint64_t batch_number, struct str bytes);
 
 /* Gives a batch back: its tokens are free, its memory is used again. Any order, any thread. */
 void committer_release(struct committer *c, struct committed *batch);
 
-/* Commits what is queued, and every result block handed in; then ends the threads and frees `c`.
- * Batches that are still in the host's hands must be released first, but for those it is yet to hand
- * over: the host keeps releasing from another thread, or from within committed(). The log is the
- * caller's again. */
+/* Commits what is queued, waits until the host has released every batch, commits the result blocks,
+ * ends the threads and frees `c`. Nobody may push meanwhile. The log is the caller's again. */
 void committer_stop(struct committer *c);

@@ -115,10 +115,11 @@ struct evlog {
     struct place appended; /* with what is buffered */
     struct names *names;   /* as appended */
 
-    struct buf out;     /* blocks to be written */
-    size_t last_header; /* of the newest block in `out` */
-    struct block last;  /* its fields */
-    struct buf records; /* a batch on its way into `out` */
+    struct buf out;          /* blocks to be written */
+    size_t last_header;      /* of the newest block in `out` */
+    struct block last;       /* its fields */
+    struct buf records;      /* a batch on its way into `out` */
+    uint32_t refused_record; /* index, for evlog_refused_record() */
 
     struct os_mutex spare_mutex; /* held while the spare is made or taken */
     _Atomic int spare;           /* enum spare_state */
@@ -443,14 +444,21 @@ static enum status make_room(struct evlog *log, size_t payload_bytes, struct fau
 
 /* ------------------------------------------------------------------------------------------ append */
 
-static enum status refuse_record(struct fault *f, uint64_t batch, uint32_t index, const char *why)
+static enum status refuse_record(struct evlog *log, uint64_t batch, uint32_t index, const char *why,
+                                 struct fault *f)
 {
     fault_set(f, "record %u of batch %llu %s", index, (unsigned long long)batch, why);
+    log->refused_record = index;
     return FIX_INPUT;
 }
 
+uint32_t evlog_refused_record(const struct evlog *log)
+{
+    return log->refused_record;
+}
+
 /* Are the batch's name records the next ones? Does not change the table. */
-static enum status check_names(const struct evlog *log, const struct batch *batch, struct fault *f)
+static enum status check_names(struct evlog *log, const struct batch *batch, struct fault *f)
 {
     struct names *fresh = NULL; /* those of this batch */
     uint32_t fresh_count = 0;
@@ -466,7 +474,7 @@ static enum status check_names(const struct evlog *log, const struct batch *batc
         bool is_new =
             names_find(log->names, text) == NAME_NONE && names_find(fresh, text) == NAME_NONE;
         if (r->name != next || next >= NAMES_MAX || !is_new || names_add(fresh, text) == NAME_NONE)
-            done = refuse_record(f, batch->number, i, "does not define the next name");
+            done = refuse_record(log, batch->number, i, "does not define the next name", f);
         fresh_count++;
     }
     names_free(fresh);
@@ -495,9 +503,9 @@ static enum status encode(struct evlog *log, const struct batch *batch, uint32_t
         must(r->at_ms <= batch->now_ms);
         at_ms = r->at_ms;
         if (!record_write(&log->records, r, batch->now_ms, sum))
-            return refuse_record(f, batch->number, i, "is longer than a record may be");
+            return refuse_record(log, batch->number, i, "is longer than a record may be", f);
         if (log->records.len > EVLOG_BLOCK_BYTES_MAX)
-            return refuse_record(f, batch->number, i, "makes it longer than a batch may be");
+            return refuse_record(log, batch->number, i, "makes it longer than a batch may be", f);
     }
     return OK;
 }

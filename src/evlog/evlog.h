@@ -91,6 +91,9 @@ enum status evlog_append(struct evlog *log, const struct batch *batch, struct fa
 enum status evlog_append_priority(struct evlog *log, const struct batch *batch,
                                   struct fault *f) mustuse;
 
+/* After FIX_INPUT: the index of the record that the batch was refused for. */
+uint32_t evlog_refused_record(const struct evlog *log);
+
 /* False while the disk is too full for ordinary records. Tries again to make room when asked. */
 bool evlog_admits_all(struct evlog *log);
 
