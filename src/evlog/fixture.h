@@ -77,7 +77,8 @@ static inline struct record random_record(struct dice *d, struct arena *a, int64
         .name = (uint32_t)(happens(d, 4) ? roll(d, UINT32_MAX) : roll(d, 300)),
         .sent_skew_ms = happens(d, 2) ? (int32_t)roll(d, UINT32_MAX) : 0,
         .at_ms = at_ms,
-        .arrival_ms = happens(d, 8) ? (int64_t)roll(d, UINT64_MAX) : at_ms - (int64_t)roll(d, 9),
+        .arrival_ms =
+            happens(d, 8) ? (int64_t)roll(d, UINT64_MAX) : (int64_t)((uint64_t)at_ms - roll(d, 9)),
         .message_hash = happens(d, 3) ? 0 : roll(d, UINT64_MAX),
         .routing_hash = happens(d, 3) ? 0 : roll(d, UINT64_MAX),
         .cause = happens(d, 3) ? roll(d, UINT64_MAX) : 0,

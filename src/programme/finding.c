@@ -45,8 +45,10 @@ void findings_fini(struct findings *f)
 
 /* printf into the arena, cut at FINDING_TEXT_BYTES, with control characters made harmless: what is
  * quoted comes from files of unknown origin and goes to a terminal. */
-static printf_like(2, 0) struct str
-    sentence(struct findings *f, const char *format, va_list arguments)
+static struct str sentence(struct findings *f, const char *format, va_list arguments)
+    printf_like(2, 0);
+
+static struct str sentence(struct findings *f, const char *format, va_list arguments)
 {
     char text[FINDING_TEXT_BYTES];
     int len = vsnprintf(text, sizeof(text), format, arguments);
