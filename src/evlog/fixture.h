@@ -85,7 +85,8 @@ static inline struct record random_record(struct dice *d, struct arena *a, int64
         .clear = random_body(d, a, 60),
         .personal = random_body(d, a, happens(d, 10) ? 600 : 40),
     };
-    r.event_ms = happens(d, 8) ? (int64_t)roll(d, UINT64_MAX) : r.arrival_ms - 1000;
+    r.event_ms =
+        happens(d, 8) ? (int64_t)roll(d, UINT64_MAX) : (int64_t)((uint64_t)r.arrival_ms - 1000);
     if (happens(d, 2))
         r.user = random_id(d);
     if (happens(d, 2))
