@@ -197,8 +197,13 @@ bool evlog_admits_all(struct evlog *log)
     int spare = atomic_load(&log->spare);
     if (spare == SPARE_READY)
         return true;
-    if (log->spare_policy == EVLOG_SPARE_BY_CALLER)
-        return spare != SPARE_NO_ROOM;
+    if (log->spare_policy == EVLOG_SPARE_BY_CALLER) {
+        if (spare == SPARE_NO_ROOM)
+            return false;
+        /* Somebody is about to make it. But half a segment at least stays in reserve. */
+        if (log->file == NULL || log->offset + log->out.len < log->segment_bytes / 2)
+            return true;
+    }
     enum status done = evlog_prepare(log, NULL);
     return die(log, done) == OK;
 }
