@@ -1,0 +1,189 @@
+/* compile.h - inside the room: one programme on its way from files to a plan.
+ *
+ *     files ── yaml_read, shape_check ──► nodes without faults of shape
+ *           ── declare: every journey and message gets its index, so that all may name all
+ *           ── settings.c, message.c, journey.c: nodes to plan, expressions through scope.c
+ *           ── gather: events, history, wake bits, ledger
+ *           ── check.c: what works, but hardly as meant
+ *
+ * Everything goes on after a finding, with something harmless in the place of what is wrong, so that
+ * all findings show at once. A plan with errors is never given out.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "base/map.h"
+#include "expr/expr.h"
+#include "model/names.h"
+#include "model/plan.h"
+#include "programme/finding.h"
+#include "programme/programme.h"
+#include "programme/shape.h"
+
+#define COMPILE_EVENTS_MAX   4096
+#define COMPILE_BINDINGS_MAX 16384
+
+/* sent(), engaged() and clicked() without a window look back so far. */
+#define LEDGER_EVER_MS (90 * DAY_MS)
+#define LEDGER_LEAST_MS (7 * DAY_MS)
+
+enum file_kind {
+    FILE_PROGRAMME,
+    FILE_JOURNEY,
+    FILE_MESSAGE,
+    FILE_PROVIDER,
+};
+
+struct compile_file {
+    enum file_kind kind;
+    struct yaml_file yaml;
+    struct str name;   /* journeys: as declared; messages: the folder's; providers: the file's */
+    uint32_t name_id;  /* its number; NAME_NONE = it has none that can be used */
+    uint16_t index;    /* in the plan's journeys, messages or providers */
+};
+
+/* What is known about an event name before plan_event is made of it. */
+struct compile_event {
+    uint32_t name;
+    uint16_t history;
+    bool is_heard; /* a live instance or an expression listens to it */
+    uint64_t holds_from;
+    uint64_t holds_until;
+    uint32_t entry_count;
+    uint32_t entry_room;
+    uint16_t *entries;
+    struct place place; /* where it is named first */
+};
+
+/* A set of names, in the order of adding; in scratch. */
+struct name_set {
+    uint32_t count;
+    uint32_t room;
+    uint32_t *names;
+};
+
+struct compile_group {
+    uint32_t *journeys; /* names listed in groups[].journeys */
+    const struct yaml_node **nodes;
+    uint32_t journey_count;
+};
+
+/* What check.c wants to know of a message or journey beyond the plan. */
+struct compile_message {
+    struct compile_file *file;
+    struct name_set entry_reads; /* entry.* paths of templates and only_if */
+    bool is_sent;
+    bool has_bad; /* content did not compile: say nothing that follows from it */
+};
+
+struct compile_journey {
+    struct compile_file *file;
+    struct name_set kept;
+    bool *is_reachable; /* by step */
+    struct place *places; /* by step */
+};
+
+struct compile {
+    const struct programme_folder *folder;
+    struct names *names;
+    struct findings *findings;
+    struct arena scratch;
+    struct plan *plan;
+    struct arena *arena; /* the plan's */
+    struct shape_check check;
+
+    struct compile_file *files;
+    uint32_t file_count;
+    struct compile_file *settings; /* programme.yaml */
+
+    struct plan_journey *journeys;
+    struct plan_message *messages;
+    struct plan_provider *providers;
+    struct compile_journey *journey_infos;
+    struct compile_message *message_infos;
+    struct compile_group *groups;
+
+    struct plan_binding *bindings;
+    uint32_t binding_count;
+    uint32_t binding_room;
+    struct compile_event *events;
+    uint32_t event_count;
+    uint32_t event_room;
+    struct map_u64 event_map; /* name to index in events */
+    uint16_t history_max;     /* limits.history */
+    int64_t ledger_ms;
+    bool has_caps;            /* written, or the defaults */
+};
+
+/* ---- small things ---------------------------------------------------------------------------- */
+
+/* The number of `text`; a finding and NAME_NONE where the table of names is full. */
+uint32_t compile_name(struct compile *c, struct str text);
+
+struct str compile_text(struct compile *c, const struct yaml_node *node);
+bool name_set_has(const struct name_set *set, uint32_t name);
+void name_set_add(struct compile *c, struct name_set *set, uint32_t name);
+
+/* The event's entry, made if it is new. Never NULL. */
+struct compile_event *compile_event(struct compile *c, uint32_t name, struct place place);
+
+/* The same, heard by an instance or expression; returns its wake bit. */
+uint64_t compile_event_hear(struct compile *c, uint32_t name, struct place place);
+
+/* `"x" is no category; did you mean "y"?` at the node. */
+void compile_unknown(struct compile *c, const struct yaml_file *file, const struct yaml_node *node,
+                     const char *what, const struct str *known, size_t count);
+
+/* Index of the category, group, journey, message with that name; PLAN_NO_INDEX and a finding if there
+ * is none. The node is checked; NULL gives PLAN_NO_INDEX without a finding. */
+uint16_t compile_category(struct compile *c, const struct yaml_file *file,
+                          const struct yaml_node *node);
+uint16_t compile_group_index(struct compile *c, const struct yaml_file *file,
+                             const struct yaml_node *node);
+uint16_t compile_journey_index(struct compile *c, const struct yaml_file *file,
+                               const struct yaml_node *node);
+uint16_t compile_message_index(struct compile *c, const struct yaml_file *file,
+                               const struct yaml_node *node);
+
+/* ---- the parts ------------------------------------------------------------------------------- */
+
+void settings_compile(struct compile *c);       /* traits, categories, groups: others name them */
+void settings_compile_rules(struct compile *c); /* caps, quiet hours, holds, holdout */
+void providers_compile(struct compile *c);
+void messages_compile(struct compile *c);
+void journeys_compile(struct compile *c);
+void compile_check(struct compile *c);
+
+/* percent and salt of a `holdout`; `kind` and `salt` make its own chance. Returns of 10,000. */
+uint32_t compile_holdout(struct compile *c, const struct yaml_node *node, const char *kind,
+                         struct str salt, uint64_t *out_salt, struct str *out_text);
+
+/* ---- expressions (scope.c) ------------------------------------------------------------------- */
+
+enum scope_flag {
+    SCOPE_EVENT = 1 << 0, /* event.*: an event is being applied */
+    SCOPE_ENTRY = 1 << 1, /* entry.*: an instance lives */
+    SCOPE_ONCE = 1 << 2,  /* evaluated at one moment: `now` is a plain value */
+    SCOPE_NOT = 1 << 3,   /* `unless`: true where the text is false */
+};
+
+struct scope_target {
+    uint32_t flags;             /* enum scope_flag */
+    enum expr_wanted wanted;
+    struct name_set *kept;      /* receives entry.* paths; NULL where there is no entry */
+    struct name_set *waits_for; /* receives events that bindings read; may be NULL */
+};
+
+/* Compiles the expression of `node` into *out (code NULL, wake 0 where node is NULL). False: a finding
+ * was added. */
+bool scope_compile(struct compile *c, const struct yaml_file *file, const struct yaml_node *node,
+                   struct scope_target target, struct plan_expr *out);
+
+/* `when` and its twin `unless` of a map: both, one or none. */
+bool scope_compile_when(struct compile *c, const struct yaml_file *file,
+                        const struct yaml_node *map, struct scope_target target,
+                        struct plan_expr *out);
+
+/* The slot of what a template calls `path`, or 0 with the sentence in *f. */
+uint32_t scope_template_slot(struct compile *c, struct str path, struct fault *f);

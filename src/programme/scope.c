@@ -1,0 +1,686 @@
+/* scope.c - what names in expressions and templates mean.
+ *
+ *     event.PATH      a property of the event that is being applied   SLOT_EVENT
+ *     entry.PATH      a property of the event that began the instance SLOT_ENTRY
+ *     traits.PATH     a declared trait (person.PATH is the same)      SLOT_TRAIT
+ *     person.id, event_name, journey.name, message.name, message.id   SLOT_META
+ *     did(...) ...    what is remembered about the person             a plan_binding
+ *
+ * since("Login") is a time that grows while nothing happens. A binding's answer, however, stands
+ * until something happens. So the text is rewritten before it is compiled: since(X) becomes
+ * (now - since(X)), where the binding answers the moment from which is counted, and the language
+ * solves the comparison by itself. scope_text keeps where each byte came from, so that messages point
+ * into what was written.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "programme/compile.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+#include "when/span.h"
+#include "when/zone.h"
+
+/* ---- functions ------------------------------------------------------------------------------- */
+
+enum subject { SUBJECT_EVENT, SUBJECT_MESSAGE, SUBJECT_JOURNEY, SUBJECT_CHANNEL, SUBJECT_SALT };
+
+static const struct function {
+    const char *name;
+    enum binding_kind kind;
+    enum subject subject;
+    bool takes_window;
+    bool needs_window;
+    const struct expr_type *type;
+    const char *usage;
+} functions[] = {
+    {"did", BINDING_DID, SUBJECT_EVENT, true, false, &expr_bool, "did(\"Event\", \"3d\")"},
+    {"count", BINDING_COUNT, SUBJECT_EVENT, true, false, &expr_int, "count(\"Event\", \"3d\")"},
+    {"idle", BINDING_IDLE, SUBJECT_EVENT, true, true, &expr_bool, "idle(\"Event\", \"3d\")"},
+    {"since", BINDING_SINCE, SUBJECT_EVENT, false, false, &expr_time, "since(\"Event\")"},
+    {"sent", BINDING_SENT, SUBJECT_MESSAGE, true, false, &expr_bool, "sent(\"message\", \"7d\")"},
+    {"engaged", BINDING_ENGAGED, SUBJECT_MESSAGE, true, false, &expr_bool,
+     "engaged(\"message\", \"7d\")"},
+    {"clicked", BINDING_CLICKED, SUBJECT_MESSAGE, true, false, &expr_bool,
+     "clicked(\"message\", \"7d\")"},
+    {"in_journey", BINDING_IN_JOURNEY, SUBJECT_JOURNEY, false, false, &expr_bool,
+     "in_journey(\"journey\")"},
+    {"consent", BINDING_CONSENT, SUBJECT_CHANNEL, false, false, &expr_bool, "consent(\"email\")"},
+    {"bucket", BINDING_BUCKET, SUBJECT_SALT, false, false, &expr_int, "bucket(\"salt\")"},
+};
+
+/* Functions of the design that this release refuses. */
+static const char *const later_functions[] = {"in_segment", "catalog", "sum", "last", "distinct",
+                                              "visited"};
+
+static const struct {
+    const char *name;
+    uint32_t slot;
+    const struct expr_type *type;
+} metas[] = {
+    {"person.id", SLOT(SLOT_META, META_PERSON_ID), &expr_text},
+    {"event_name", SLOT(SLOT_META, META_EVENT_NAME), &expr_text},
+    {"journey.name", SLOT(SLOT_META, META_JOURNEY), &expr_text},
+    {"message.name", SLOT(SLOT_META, META_MESSAGE), &expr_text},
+    {"message.id", SLOT(SLOT_META, META_ATTEMPT_ID), &expr_text},
+};
+
+/* ---- the text -------------------------------------------------------------------------------- */
+
+struct scope_text {
+    struct str text;
+    const uint32_t *from; /* for each byte of text and its end: the byte of the original */
+};
+
+struct scope {
+    struct compile *c;
+    const struct yaml_file *file;
+    const struct yaml_node *node;
+    struct scope_target target;
+};
+
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* The byte behind the string literal that begins at `at`. */
+static size_t literal_end(struct str s, size_t at)
+{
+    bool is_raw = at > 0 && (s.at[at - 1] == 'r' || s.at[at - 1] == 'R');
+    char quote = s.at[at];
+    bool is_triple = at + 2 < s.len && s.at[at + 1] == quote && s.at[at + 2] == quote;
+    size_t i = at + (is_triple ? 3 : 1);
+    for (; i < s.len; i++) {
+        if (s.at[i] == '\\' && !is_raw)
+            i++;
+        else if (is_triple && i + 2 < s.len && s.at[i] == quote && s.at[i + 1] == quote &&
+                 s.at[i + 2] == quote)
+            return i + 3;
+        else if (!is_triple && s.at[i] == quote)
+            return i + 1;
+    }
+    return s.len;
+}
+
+/* The byte behind the parenthesis that closes the one at `at`; 0 if there is none. */
+static size_t call_end(struct str s, size_t at)
+{
+    int depth = 0;
+    for (size_t i = at; i < s.len; i++) {
+        if (s.at[i] == '"' || s.at[i] == '\'') {
+            i = literal_end(s, i) - 1;
+        } else if (s.at[i] == '(') {
+            depth++;
+        } else if (s.at[i] == ')' && --depth == 0) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+struct rewriter {
+    struct str in;
+    char *out;
+    uint32_t *from;
+    size_t len;
+};
+
+static void put(struct rewriter *w, struct str text, size_t from, bool is_original)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        w->out[w->len] = text.at[i];
+        w->from[w->len++] = (uint32_t)(from + (is_original ? i : 0));
+    }
+}
+
+/* The text as it is compiled: since(X) as (now - since(X)), and the whole turned round for `unless`. */
+static struct scope_text text_rewrite(struct compile *c, struct str in, bool is_not)
+{
+    size_t room = in.len * 3 + 16; /* "since(" grows by "(now - " and ")", eight bytes for six */
+    struct rewriter w = {
+        .in = in,
+        .out = arena_alloc(&c->scratch, room),
+        .from = arena_array(&c->scratch, uint32_t, room + 1),
+    };
+    if (is_not)
+        put(&w, STR("!("), 0, false);
+    size_t close_at[64];
+    size_t closes = 0;
+    for (size_t i = 0; i < in.len;) {
+        while (closes && close_at[closes - 1] == i) {
+            put(&w, STR(")"), i, false);
+            closes--;
+        }
+        char before = i ? in.at[i - 1] : ' ';
+        if (in.at[i] == '"' || in.at[i] == '\'') {
+            size_t end = literal_end(in, i);
+            put(&w, str_part(in, i, end - i), i, true);
+            i = end;
+            continue;
+        }
+        size_t end = 0;
+        if (str_starts(str_part(in, i, in.len), STR("since(")) && !is_word(before) &&
+            before != '.' && closes < array_count(close_at))
+            end = call_end(in, i + 5);
+        if (end) {
+            put(&w, STR("(now - "), i, false);
+            close_at[closes++] = end;
+            put(&w, STR("since"), i, true);
+            i += 5;
+            continue;
+        }
+        put(&w, str_part(in, i, 1), i, true);
+        i++;
+    }
+    while (closes--)
+        put(&w, STR(")"), in.len, false);
+    if (is_not)
+        put(&w, STR("\n)"), in.len, false); /* a comment at the end must not swallow it */
+    w.from[w.len] = (uint32_t)in.len;
+    must(w.len <= room);
+    return (struct scope_text){{w.out, w.len}, w.from};
+}
+
+/* ---- paths ----------------------------------------------------------------------------------- */
+
+static struct str path_join(struct compile *c, const struct str *parts, uint32_t from,
+                            uint32_t count)
+{
+    struct str path = STR("");
+    for (uint32_t i = from; i < count; i++)
+        path = arena_printf(&c->scratch, "%.*s%s%.*s", STR_ARG(path), i > from ? "." : "",
+                            STR_ARG(parts[i]));
+    return path;
+}
+
+static const struct expr_type *trait_type(const struct plan_trait *trait)
+{
+    switch (trait->type) {
+    case VALUE_TEXT: return &expr_text;
+    case VALUE_INT: return &expr_int;
+    case VALUE_DOUBLE: return &expr_double;
+    case VALUE_BOOL: return &expr_bool;
+    case VALUE_TIME: return &expr_time;
+    default: must(!"a type of traits"); return NULL;
+    }
+}
+
+/* The declared trait that the longest beginning of `path` (parts from 1) names. */
+static const struct plan_trait *trait_find(struct compile *c, const struct str *parts,
+                                           uint32_t count, uint32_t *used)
+{
+    for (uint32_t n = count; n > 1; n--) {
+        uint32_t name = names_find(c->names, path_join(c, parts, 1, n));
+        const struct plan_trait *trait = name ? plan_trait_find(c->plan, name) : NULL;
+        if (trait) {
+            *used = n;
+            return trait;
+        }
+    }
+    return NULL;
+}
+
+static void trait_unknown(struct compile *c, struct str path, struct fault *f)
+{
+    struct str *known = arena_array(&c->scratch, struct str, c->plan->trait_count);
+    for (uint32_t i = 0; i < c->plan->trait_count; i++)
+        known[i] = names_text(c->names, c->plan->traits[i].name);
+    struct str near = str_nearest(path, known, c->plan->trait_count);
+    if (near.len)
+        fault_set(f, "unknown trait \"%.*s\"; did you mean \"%.*s\"?", STR_ARG(path), STR_ARG(near));
+    else
+        fault_set(f, "unknown trait \"%.*s\"; declare it under traits in programme.yaml",
+                  STR_ARG(path));
+}
+
+static enum expr_found property_path(struct scope *s, const struct expr_path *path,
+                                     enum slot_space space, struct expr_slot *out, struct fault *f)
+{
+    struct compile *c = s->c;
+    if (path->count == 1) {
+        fault_set(f, "%.*s alone is no value; write %.*s.PROPERTY", STR_ARG(path->parts[0]),
+                  STR_ARG(path->parts[0]));
+        return EXPR_REFUSED;
+    }
+    uint32_t flag = space == SLOT_EVENT ? SCOPE_EVENT : SCOPE_ENTRY;
+    if (!(s->target.flags & flag)) {
+        if (space == SLOT_EVENT)
+            fault_set(f, "there is no event here; entry.%.*s is of the event that began the journey",
+                      STR_ARG(path_join(c, path->parts, 1, path->count)));
+        else
+            fault_set(f, "there is no entry here%s",
+                      s->target.flags & SCOPE_EVENT ? "; write event. for the event itself" : "");
+        return EXPR_REFUSED;
+    }
+    struct str text = path_join(c, path->parts, 1, path->count);
+    uint32_t name = names_add(c->names, text);
+    if (name == NAME_NONE) {
+        fault_set(f, "the property's name \"%.*s\" is too long", STR_ARG(text));
+        return EXPR_REFUSED;
+    }
+    if (space == SLOT_ENTRY && s->target.kept)
+        name_set_add(c, s->target.kept, name);
+    *out = (struct expr_slot){SLOT(space, name), path->count, &expr_dyn};
+    return EXPR_FOUND;
+}
+
+static enum expr_found scope_path(void *self, const struct expr_path *path, struct expr_slot *out,
+                                  struct fault *f)
+{
+    struct scope *s = self;
+    struct str root = path->parts[0];
+    if (str_is(root, "event"))
+        return property_path(s, path, SLOT_EVENT, out, f);
+    if (str_is(root, "entry"))
+        return property_path(s, path, SLOT_ENTRY, out, f);
+    for (size_t i = 0; i < array_count(metas); i++) {
+        uint32_t parts = strchr(metas[i].name, '.') ? 2 : 1;
+        if (path->count < parts || !str_is(path_join(s->c, path->parts, 0, parts), metas[i].name))
+            continue;
+        bool is_event = metas[i].slot == SLOT(SLOT_META, META_EVENT_NAME);
+        bool is_message = str_is(root, "message");
+        if ((is_event && !(s->target.flags & SCOPE_EVENT)) || is_message)
+            break;
+        *out = (struct expr_slot){metas[i].slot, parts, metas[i].type};
+        return EXPR_FOUND;
+    }
+    if (!str_is(root, "traits") && !str_is(root, "person"))
+        return EXPR_UNKNOWN;
+    if (path->count == 1) {
+        fault_set(f, "%.*s alone is no value; write traits.NAME", STR_ARG(root));
+        return EXPR_REFUSED;
+    }
+    uint32_t used = 0;
+    const struct plan_trait *trait = trait_find(s->c, path->parts, path->count, &used);
+    if (!trait) {
+        trait_unknown(s->c, path_join(s->c, path->parts, 1, path->count), f);
+        return EXPR_REFUSED;
+    }
+    *out = (struct expr_slot){SLOT(SLOT_TRAIT, trait->name), used, trait_type(trait)};
+    return EXPR_FOUND;
+}
+
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+static const struct function *function_find(struct str name)
+{
+    for (size_t i = 0; i < array_count(functions); i++)
+        if (str_is(name, functions[i].name))
+            return &functions[i];
+    return NULL;
+}
+
+static bool later_find(struct str name)
+{
+    for (size_t i = 0; i < array_count(later_functions); i++)
+        if (str_is(name, later_functions[i]))
+            return true;
+    return false;
+}
+
+/* The window of did("E", "3d"): milliseconds in *out; false with the sentence. */
+static bool window_read(const struct expr_argument *argument, int64_t *out, struct fault *f)
+{
+    if (argument->is_constant && argument->value.type == VALUE_DURATION &&
+        argument->value.integer > 0) {
+        *out = argument->value.integer;
+        return true;
+    }
+    if (!argument->is_constant || argument->value.type != VALUE_TEXT) {
+        fault_set(f, "the window must be written out: \"3d\"");
+        return false;
+    }
+    struct span span;
+    struct fault why = {0};
+    if (span_parse(argument->value.text, &span, &why) != OK) {
+        fault_set(f, "the window \"%.*s\": %s", STR_ARG(argument->value.text), why.text);
+        return false;
+    }
+    if (span.kind == SPAN_CALENDAR) {
+        fault_set(f,
+                  "calendar windows (\"%.*s\") are not supported yet by this release; write \"%s\"",
+                  STR_ARG(argument->value.text),
+                  span.unit == SPAN_DAY    ? "24h"
+                  : span.unit == SPAN_WEEK ? "7d"
+                                           : "30d");
+        return false;
+    }
+    if (span.ms <= 0) {
+        fault_set(f, "the window \"%.*s\" is empty", STR_ARG(argument->value.text));
+        return false;
+    }
+    *out = span.ms;
+    return true;
+}
+
+static void name_unknown(const char *what, struct str text, const struct str *known, size_t count,
+                         struct fault *f)
+{
+    struct str near = str_nearest(text, known, count);
+    if (near.len)
+        fault_set(f, "there is no %s \"%.*s\"; did you mean \"%.*s\"?", what, STR_ARG(text),
+                  STR_ARG(near));
+    else
+        fault_set(f, "there is no %s \"%.*s\"", what, STR_ARG(text));
+}
+
+/* The files of `kind` by name. */
+static struct str *known_files(struct compile *c, enum file_kind kind, size_t *count)
+{
+    struct str *known = arena_array(&c->scratch, struct str, c->file_count + 1);
+    *count = 0;
+    for (uint32_t i = 0; i < c->file_count; i++)
+        if (c->files[i].kind == kind && c->files[i].name_id)
+            known[(*count)++] = c->files[i].name;
+    return known;
+}
+
+static bool file_named(struct scope *s, enum file_kind kind, const char *what, struct str text,
+                       uint32_t *name, struct fault *f)
+{
+    size_t count;
+    struct str *known = known_files(s->c, kind, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (str_equal(known[i], text)) {
+            *name = names_find(s->c->names, text);
+            return true;
+        }
+    }
+    name_unknown(what, text, known, count, f);
+    return false;
+}
+
+/* Fills the binding from the function and its first argument. */
+static bool subject_read(struct scope *s, const struct function *function, struct str text,
+                         struct plan_binding *out, struct fault *f)
+{
+    struct compile *c = s->c;
+    enum channel channel = CHANNEL_NONE;
+    switch (function->subject) {
+    case SUBJECT_EVENT:
+        out->name = text.len ? names_add(c->names, text) : NAME_NONE;
+        if (out->name)
+            return true;
+        fault_set(f, "the name of the event is empty or too long");
+        return false;
+    case SUBJECT_MESSAGE: return file_named(s, FILE_MESSAGE, "message", text, &out->name, f);
+    case SUBJECT_JOURNEY: return file_named(s, FILE_JOURNEY, "journey", text, &out->name, f);
+    case SUBJECT_CHANNEL:
+        if (channel_find(text, &channel)) {
+            out->channel = (uint8_t)channel;
+            return true;
+        }
+        fault_set(f, "there is no channel \"%.*s\"", STR_ARG(text));
+        return false;
+    case SUBJECT_SALT:
+        out->salt = hash_str(arena_printf(&c->scratch, "bucket:%.*s", STR_ARG(text)), 0);
+        return true;
+    }
+    must(!"a subject");
+    return false;
+}
+
+/* What the binding needs the engine to remember, and what wakes expressions that read it. */
+static void binding_remember(struct scope *s, const struct function *function,
+                             const struct plan_binding *binding)
+{
+    struct compile *c = s->c;
+    if (function->subject == SUBJECT_EVENT) {
+        struct place place = yaml_place(s->file, s->node);
+        compile_event_hear(c, binding->name, place);
+        struct compile_event *event = compile_event(c, binding->name, place);
+        uint16_t wanted = function->kind == BINDING_COUNT ? c->history_max : 1;
+        event->history = max_of(event->history, wanted);
+    } else if (function->subject == SUBJECT_MESSAGE) {
+        c->ledger_ms = max_of(c->ledger_ms, binding->window_ms);
+    }
+}
+
+static uint32_t binding_add(struct compile *c, const struct plan_binding *binding)
+{
+    for (uint32_t i = 0; i < c->binding_count; i++) {
+        const struct plan_binding *old = &c->bindings[i];
+        if (old->kind == binding->kind && old->channel == binding->channel &&
+            old->name == binding->name && old->window_ms == binding->window_ms &&
+            old->salt == binding->salt)
+            return i;
+    }
+    if (c->binding_count == c->binding_room) {
+        c->binding_room = c->binding_room ? c->binding_room * 2 : 32;
+        c->bindings = mem_resize(c->bindings, c->binding_room * sizeof(*c->bindings));
+    }
+    c->bindings[c->binding_count] = *binding;
+    return c->binding_count++;
+}
+
+static enum expr_found scope_function(void *self, const struct expr_call *call,
+                                      struct expr_binding *out, struct fault *f)
+{
+    struct scope *s = self;
+    if (call->is_method)
+        return EXPR_UNKNOWN;
+    if (later_find(call->name)) {
+        fault_set(f, "%.*s() is not supported yet by this release", STR_ARG(call->name));
+        return EXPR_REFUSED;
+    }
+    const struct function *function = function_find(call->name);
+    if (!function)
+        return EXPR_UNKNOWN;
+    uint32_t most = function->takes_window ? 2 : 1;
+    uint32_t least = function->needs_window ? 2 : 1;
+    if (call->count < least || call->count > most || !call->arguments[0].is_constant ||
+        call->arguments[0].value.type != VALUE_TEXT) {
+        fault_set(f, "write %s", function->usage);
+        return EXPR_REFUSED;
+    }
+    struct plan_binding binding = {.kind = (uint8_t)function->kind};
+    if (function->subject == SUBJECT_MESSAGE)
+        binding.window_ms = LEDGER_EVER_MS;
+    if (call->count > 1 && !window_read(&call->arguments[1], &binding.window_ms, f))
+        return EXPR_REFUSED;
+    if (!subject_read(s, function, call->arguments[0].value.text, &binding, f))
+        return EXPR_REFUSED;
+    if (s->c->binding_count >= COMPILE_BINDINGS_MAX) {
+        fault_set(f, "the programme asks for more than %d different facts", COMPILE_BINDINGS_MAX);
+        return EXPR_REFUSED;
+    }
+    binding_remember(s, function, &binding);
+    *out = (struct expr_binding){binding_add(s->c, &binding), 0, function->type};
+    return EXPR_FOUND;
+}
+
+/* did("E", "14d", e, e.sku == ...): a condition on the events themselves. */
+static enum expr_found scope_binder(void *self, const struct expr_call *call,
+                                    struct expr_binder *out, struct fault *f)
+{
+    (void)self;
+    (void)out;
+    if (call->is_method)
+        return EXPR_UNKNOWN;
+    if (later_find(call->name)) {
+        fault_set(f, "%.*s() is not supported yet by this release", STR_ARG(call->name));
+        return EXPR_REFUSED;
+    }
+    const struct function *function = function_find(call->name);
+    if (!function || call->count < 3)
+        return EXPR_UNKNOWN;
+    fault_set(f, "conditions inside %s() are not supported yet by this release; write %s",
+              function->name, function->usage);
+    return EXPR_REFUSED;
+}
+
+static bool scope_name(void *self, enum expr_name_kind kind, uint32_t index, struct str *name,
+                       const struct expr_type **type)
+{
+    struct scope *s = self;
+    if (kind == EXPR_NAME_FUNCTION) {
+        if (index >= array_count(functions))
+            return false;
+        *name = str_of(functions[index].name);
+        *type = functions[index].type;
+        return true;
+    }
+    static const char *const roots[] = {"event", "entry", "traits", "person", "event_name"};
+    *type = &expr_dyn;
+    if (index < array_count(roots)) {
+        *name = str_of(roots[index]);
+        return true;
+    }
+    index -= array_count(roots);
+    if (index >= s->c->plan->trait_count)
+        return false;
+    const struct plan_trait *trait = &s->c->plan->traits[index];
+    *name = arena_printf(&s->c->scratch, "traits.%.*s",
+                         STR_ARG(names_text(s->c->names, trait->name)));
+    *type = trait_type(trait);
+    return true;
+}
+
+static bool scope_zone(void *self, struct str zone)
+{
+    struct scope *s = self;
+    return zoneset_find(s->c->plan->zones, zone) != ZONE_NONE;
+}
+
+/* ---- compiling ------------------------------------------------------------------------------- */
+
+static uint64_t wake_of(struct compile *c, const struct expr *code)
+{
+    struct expr_reads reads = expr_reads(code);
+    uint64_t wake = 0;
+    for (uint32_t i = 0; i < reads.slot_count; i++)
+        if (SLOT_SPACE(reads.slots[i]) == SLOT_TRAIT)
+            wake |= plan_wake_bit(SLOT_NAME(reads.slots[i]));
+    for (uint32_t i = 0; i < reads.binding_count; i++) {
+        const struct plan_binding *binding = &c->bindings[reads.bindings[i]];
+        if (binding->kind == BINDING_CONSENT)
+            wake |= plan_wake_bit(NAME_CONSENT_CHANGED);
+        else if (binding->kind != BINDING_BUCKET)
+            wake |= plan_wake_bit(binding->name);
+    }
+    return wake;
+}
+
+/* Byte of the text that the fault's line and column mean. */
+static size_t fault_offset(struct str text, const struct fault *f)
+{
+    size_t at = 0;
+    for (uint32_t line = 1; line < f->line && at < text.len; at++)
+        line += text.at[at] == '\n';
+    return min_of(at + (f->column ? f->column - 1 : 0), text.len);
+}
+
+static void expression_say(struct scope *s, struct str text, const struct scope_text *rewritten,
+                           const struct fault *f)
+{
+    size_t offset = rewritten->from[fault_offset(rewritten->text, f)];
+    struct place place = yaml_place_in(s->file, s->node, min_of(offset, text.len));
+    bool is_later = strstr(f->text, "not supported yet by this release") != NULL;
+    findings_add(s->c->findings, is_later ? FINDING_NOT_YET : FINDING_EXPRESSION, place, "%s",
+                 f->text);
+}
+
+bool scope_compile(struct compile *c, const struct yaml_file *file, const struct yaml_node *node,
+                   struct scope_target target, struct plan_expr *out)
+{
+    *out = (struct plan_expr){.text = STR("")};
+    if (!node || node->is_bad)
+        return node == NULL;
+    struct scope self = {c, file, node, target};
+    const struct expr_scope scope = {
+        .self = &self,
+        .path = scope_path,
+        .function = scope_function,
+        .binder = scope_binder,
+        .name = scope_name,
+        .zone_is_known = scope_zone,
+    };
+    bool is_not = (target.flags & SCOPE_NOT) != 0;
+    struct scope_text text = text_rewrite(c, node->text, is_not);
+    struct expr_options options = {
+        .wanted = target.wanted,
+        .mode = target.flags & SCOPE_ONCE ? EXPR_ONCE : EXPR_RULE,
+    };
+    struct fault f = {0};
+    if (expr_compile(c->arena, text.text, &scope, options, &out->code, &f) != OK) {
+        expression_say(&self, node->text, &text, &f);
+        out->code = NULL;
+        return false;
+    }
+    out->wake = wake_of(c, out->code);
+    struct str written = str_trim(node->text);
+    out->text = is_not ? arena_printf(c->arena, "not (%.*s)", STR_ARG(written))
+                       : arena_copy(c->arena, written);
+    return true;
+}
+
+bool scope_compile_when(struct compile *c, const struct yaml_file *file,
+                        const struct yaml_node *map, struct scope_target target,
+                        struct plan_expr *out)
+{
+    const struct yaml_node *when = shape_value(map, "", "when");
+    const struct yaml_node *unless = shape_value(map, "", "unless");
+    if (when && unless) {
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(file, unless),
+                     "\"when\" and \"unless\" stand together");
+        finding_advise(c->findings, "join them: when: '(...) && !(...)'");
+        *out = (struct plan_expr){.text = STR("")};
+        return false;
+    }
+    if (unless)
+        target.flags |= SCOPE_NOT;
+    return scope_compile(c, file, unless ? unless : when, target, out);
+}
+
+/* ---- templates ------------------------------------------------------------------------------- */
+
+uint32_t scope_template_slot(struct compile *c, struct str path, struct fault *f)
+{
+    struct str parts[16];
+    uint32_t count = 0;
+    for (size_t from = 0; from <= path.len && count < array_count(parts);) {
+        size_t dot = min_of(str_find(path, STR("."), from), path.len);
+        parts[count++] = str_part(path, from, dot - from);
+        from = dot + 1;
+    }
+    if (str_is(parts[0], "person") || str_is(parts[0], "traits")) {
+        if (str_is(path, "person.id"))
+            return SLOT(SLOT_META, META_PERSON_ID);
+        uint32_t used = 0;
+        const struct plan_trait *trait = trait_find(c, parts, count, &used);
+        if (trait)
+            return SLOT(SLOT_TRAIT, trait->name);
+        if (count == 1)
+            fault_set(f, "%.*s alone is no value; write person.NAME", STR_ARG(parts[0]));
+        else
+            trait_unknown(c, path_join(c, parts, 1, count), f);
+        return 0;
+    }
+    if (str_is(parts[0], "entry") || str_is(parts[0], "event")) {
+        uint32_t name = count > 1 ? names_add(c->names, path_join(c, parts, 1, count)) : NAME_NONE;
+        if (name)
+            return SLOT(SLOT_ENTRY, name);
+        fault_set(f, "%.*s alone is no value; write entry.PROPERTY", STR_ARG(parts[0]));
+        return 0;
+    }
+    static const struct str known[] = {
+        {"person", 6},       {"traits", 6},     {"entry", 5},        {"event", 5},
+        {"journey.name", 12}, {"message.id", 10}, {"message.name", 12},
+    };
+    if (str_is(path, "journey.name"))
+        return SLOT(SLOT_META, META_JOURNEY);
+    if (str_is(path, "message.name"))
+        return SLOT(SLOT_META, META_MESSAGE);
+    if (str_is(path, "message.id"))
+        return SLOT(SLOT_META, META_ATTEMPT_ID);
+    struct str near = str_nearest(parts[0], known, array_count(known));
+    if (near.len)
+        fault_set(f, "a template knows no \"%.*s\"; did you mean \"%.*s\"?", STR_ARG(path),
+                  STR_ARG(near));
+    else
+        fault_set(f, "a template knows no \"%.*s\"; it can read person.*, entry.*, message.id, "
+                     "message.name, journey.name and unsubscribe_url",
+                  STR_ARG(path));
+    return 0;
+}
