@@ -176,6 +176,8 @@ struct engine *engine_new(const struct engine_options *options)
     e->plans.at = mem_new(sizeof(e->plans.at[0]));
     e->plans.count = 1;
     memcpy(e->secret, options->secret, sizeof(e->secret));
+    e->shelf = options->shelf;
+    e->plan_of = options->plan_of;
     arena_init(&e->scratch, 256 * 1024);
     return e;
 }

@@ -30,6 +30,11 @@ struct engine;
 struct engine_options {
     const uint8_t *secret;        /* IDENTIFIER_SECRET_BYTES; copied */
     uint32_t messages_remembered; /* message ids for dedupe; 0 = 64 M */
+    /* Asked by engine_load() for the programmes that a snapshot's people run under: the plan with
+     * that hash, compiled with names that agree with `names`; NULL if it cannot be had. May be NULL:
+     * then only what engine_prepare() handed in is known. */
+    void *shelf;
+    const struct plan *(*plan_of)(void *shelf, struct str hash, const struct names *names);
 };
 
 /* What a batch led to. Everything is borrowed until the next call of engine_apply(). */

@@ -51,6 +51,8 @@ struct engine {
     const struct plan **prepared;
     uint32_t prepared_count;
     uint8_t secret[IDENTIFIER_SECRET_BYTES];
+    void *shelf;
+    const struct plan *(*plan_of)(void *shelf, struct str hash, const struct names *names);
 
     uint64_t batch;
     int64_t now_ms;

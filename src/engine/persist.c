@@ -384,16 +384,16 @@ void engine_save(const struct engine *e, void *self,
     buf_add_varint(&b, e->batch);
     buf_add_zigzag(&b, e->now_ms);
     buf_add_varint(&b, e->counts.merges);
-    buf_add_varint(&b, e->plans.count);
-    buf_add_varint(&b, e->plans.newest);
-    for (uint32_t i = 1; i < e->plans.count; i++)
-        buf_add(&b, e->plans.at[i]->hash, 64);
     buf_add_varint(&b, names_count(e->names));
     for (uint32_t i = NAME_FIXED_END; i < names_count(e->names); i++) {
         struct str text = names_text(e->names, i);
         buf_add_varint(&b, text.len);
         buf_add_str(&b, text);
     }
+    buf_add_varint(&b, e->plans.count);
+    buf_add_varint(&b, e->plans.newest);
+    for (uint32_t i = 1; i < e->plans.count; i++)
+        buf_add(&b, e->plans.at[i]->hash, 64);
     put(self, STR("meta"), 0, buf_str(&b));
 
     for (uint32_t i = 0; i < PARTITIONS; i++) {
@@ -471,6 +471,10 @@ static enum status load_meta(struct engine *e, struct cursor *in, struct fault *
     e->batch = cursor_varint(in);
     e->now_ms = e->before_ms = cursor_zigzag(in);
     e->counts.merges = cursor_varint(in);
+    uint64_t names = cursor_varint(in);
+    for (uint64_t i = NAME_FIXED_END; i < names && !in->is_bad; i++)
+        if (names_add(e->names, cursor_take(in, cursor_varint(in))) != i)
+            return FIX_INPUT;
     uint64_t plans = cursor_varint(in);
     uint64_t newest = cursor_varint(in);
     if (plans == 0 || plans > UINT16_MAX || newest >= plans)
@@ -484,6 +488,8 @@ static enum status load_meta(struct engine *e, struct cursor *in, struct fault *
         for (uint32_t k = 0; k < e->prepared_count; k++)
             if (str_is(hash, e->prepared[k]->hash))
                 plan = e->prepared[k];
+        if (plan == NULL && e->plan_of != NULL)
+            plan = e->plan_of(e->shelf, hash, e->names);
         if (plan == NULL) {
             fault_set(f, "snapshot needs programme %.*s, which is not in the data directory",
                       STR_ARG(hash));
@@ -493,10 +499,6 @@ static enum status load_meta(struct engine *e, struct cursor *in, struct fault *
     }
     e->plans.count = (uint32_t)plans;
     e->plans.newest = (uint32_t)newest;
-    uint64_t names = cursor_varint(in);
-    for (uint64_t i = NAME_FIXED_END; i < names && !in->is_bad; i++)
-        if (names_add(e->names, cursor_take(in, cursor_varint(in))) != i)
-            return FIX_INPUT;
     return OK;
 }
 

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replay/directory.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "os/file.h"
+#include "os/random.h"
+
+void directory_secret(uint64_t seed, uint8_t secret[IDENTIFIER_SECRET_BYTES])
+{
+    for (uint32_t i = 0; i < IDENTIFIER_SECRET_BYTES; i++)
+        secret[i] = (uint8_t)(hash_pair(seed, i) >> 13);
+}
+
+static enum status name_parts(struct os_disk *disk, const char *path, struct directory *d,
+                              struct fault *f)
+{
+    *d = (struct directory){.disk = disk};
+    if (!str_to_z(str_of(path), d->path, sizeof(d->path)) ||
+        !os_path_join(d->log, sizeof(d->log), path, "log") ||
+        !os_path_join(d->snapshots, sizeof(d->snapshots), path, "snapshots") ||
+        !os_path_join(d->programmes, sizeof(d->programmes), path, "programmes")) {
+        fault_set(f, "the path of the data directory is too long: %s", path);
+        return FIX_INPUT;
+    }
+    return OK;
+}
+
+static enum status read_secret(struct directory *d, struct fault *f)
+{
+    char path[OS_PATH_BYTES];
+    struct buf b;
+    buf_init(&b);
+    if (!os_path_join(path, sizeof(path), d->path, "secret"))
+        return FIX_INPUT;
+    enum status status = os_read_whole(d->disk, path, 4096, &b, f);
+    if (status == OK && b.len != sizeof(d->secret)) {
+        fault_set(f, "%s has %zu bytes instead of %zu: is this a data directory?", path, b.len,
+                  sizeof(d->secret));
+        status = FIX_INPUT;
+    }
+    if (status == OK)
+        memcpy(d->secret, b.at, sizeof(d->secret));
+    buf_fini(&b);
+    return status;
+}
+
+enum status directory_open(struct os_disk *disk, const char *path, struct directory *out,
+                           struct fault *f)
+{
+    enum status status = name_parts(disk, path, out, f);
+    if (status != OK)
+        return status;
+    char secret[OS_PATH_BYTES];
+    if (!os_path_join(secret, sizeof(secret), path, "secret") || !os_exists(disk, secret)) {
+        fault_set(f,
+                  "%s is not a data directory (it has no file \"secret\"); `wend serve` and "
+                  "`wend run --data` make one",
+                  path);
+        return FIX_INPUT;
+    }
+    return read_secret(out, f);
+}
+
+enum status directory_make(struct os_disk *disk, const char *path, const uint8_t *secret,
+                           struct directory *out, struct fault *f)
+{
+    char file[OS_PATH_BYTES];
+    enum status status = name_parts(disk, path, out, f);
+    if (status != OK)
+        return status;
+    if (!os_path_join(file, sizeof(file), path, "secret"))
+        return FIX_INPUT;
+    if (os_exists(disk, file))
+        return read_secret(out, f);
+    if (os_exists(disk, out->log)) {
+        fault_set(f,
+                  "%s has a log but no file \"secret\": restore that file, or choose another "
+                  "directory",
+                  path);
+        return FIX_INPUT;
+    }
+    if (secret != NULL)
+        memcpy(out->secret, secret, sizeof(out->secret));
+    else
+        os_random(out->secret, sizeof(out->secret));
+    const char *const folders[] = {path, out->snapshots, out->programmes};
+    for (uint32_t i = 0; i < array_count(folders); i++) {
+        status = os_make_dirs(disk, folders[i], f);
+        if (status != OK)
+            return status;
+    }
+    return os_write_whole(disk, file, (struct str){(const char *)out->secret, sizeof(out->secret)},
+                          f);
+}

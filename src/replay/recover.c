@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replay/recover.h"
+
+#include "base/arena.h"
+#include "base/mem.h"
+#include "disk/snapshot.h"
+#include "os/file.h"
+
+#define RESULTS_LAG_MAX 4096 /* batches whose result block may still be on its way */
+#define SNAPSHOTS_KEPT  2
+
+/* ---- snapshots --------------------------------------------------------------------------------- */
+
+struct saving {
+    struct snapshot_writer *writer;
+    enum status status;
+    struct fault *f;
+};
+
+static void put_section(void *self, struct str section, uint32_t partition, struct str bytes)
+{
+    struct saving *s = self;
+    if (s->status == OK)
+        s->status = snapshot_put(s->writer, section, partition, bytes.at, bytes.len, s->f);
+}
+
+enum status snapshot_engine(const struct directory *d, const struct engine *engine, struct fault *f)
+{
+    struct snapshot_about about = {
+        .batch = engine_batch(engine),
+        .now_ms = engine_now(engine),
+        .state_hash = engine_hash(engine),
+        .partition_count = 256,
+    };
+    struct saving saving = {.f = f};
+    enum status status = os_make_dirs(d->disk, d->snapshots, f);
+    if (status == OK)
+        status = snapshot_begin(d->disk, d->snapshots, &about, &saving.writer, f);
+    if (status != OK)
+        return status;
+    engine_save(engine, &saving, put_section);
+    if (saving.status != OK) {
+        snapshot_abandon(saving.writer);
+        return saving.status;
+    }
+    status = snapshot_commit(saving.writer, f);
+    return status == OK ? snapshot_drop_old(d->disk, d->snapshots, SNAPSHOTS_KEPT, f) : status;
+}
+
+static enum status load_snapshot(struct snapshot_reader *reader, struct recovered *r,
+                                 struct fault *f)
+{
+    enum status status = OK;
+    struct buf b;
+    buf_init(&b);
+    for (uint32_t i = 0; i < snapshot_section_count(reader) && status == OK; i++) {
+        struct snapshot_section section = snapshot_section_get(reader, i);
+        b.len = 0;
+        status = snapshot_get(reader, i, &b, f);
+        if (status == OK)
+            status = engine_load(r->engine, section.name, section.partition, buf_str(&b), f);
+    }
+    buf_fini(&b);
+    const struct snapshot_about *about = snapshot_get_about(reader);
+    if (status == OK && about->state_hash && engine_hash(r->engine) != about->state_hash) {
+        fault_set(f, "the snapshot of batch %lu does not have the state that it says it has",
+                  about->batch);
+        status = GIVE_UP;
+    }
+    if (status == OK) {
+        r->snapshot_batch = about->batch;
+        shelf_learn(&r->shelf, engine_names(r->engine));
+    }
+    return status;
+}
+
+static void count_refused(void *context, const char *path, const struct fault *why)
+{
+    struct recovered *r = context;
+    (void)path;
+    (void)why;
+    r->snapshots_refused++;
+}
+
+static struct engine *fresh_engine(const struct directory *d, struct recovered *r)
+{
+    struct engine_options options = {
+        .secret = d->secret, .shelf = &r->shelf, .plan_of = shelf_find};
+    return engine_new(&options);
+}
+
+static enum status start(const struct directory *d, const struct recover_options *options,
+                         struct recovered *r, struct fault *f)
+{
+    struct snapshot_reader *reader = NULL;
+    r->engine = fresh_engine(d, r);
+    if (options->from_beginning || !os_exists(d->disk, d->snapshots))
+        return OK;
+    uint64_t batch_max = options->batch_last ? options->batch_last : UINT64_MAX;
+    enum status status =
+        snapshot_latest(d->disk, d->snapshots, batch_max, count_refused, r, &reader, f);
+    if (status == GIVE_UP) { /* only damaged ones: the log has everything */
+        *f = (struct fault){0};
+        return OK;
+    }
+    if (status != OK || reader == NULL)
+        return status;
+    status = load_snapshot(reader, r, f);
+    snapshot_close(reader);
+    return status;
+}
+
+/* ---- the log's tail ---------------------------------------------------------------------------- */
+
+/* Hashes of results made here whose durable block has not come by yet: a ring by batch. */
+struct ring {
+    uint64_t number[RESULTS_LAG_MAX];
+    uint64_t hash[RESULTS_LAG_MAX];
+};
+
+static enum status prepare_programmes(struct recovered *r, const struct batch *b, struct fault *f)
+{
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct record *record = &b->records[i];
+        if (record->type == RECORD_NAME) {
+            uint32_t name = names_add(r->shelf.names, body_get_text(record->clear, NAME_TEXT));
+            if (name != record->name) {
+                fault_set(f, "batch %lu defines name %u out of order", b->number, record->name);
+                return GIVE_UP;
+            }
+        }
+        if (record->type != RECORD_PROGRAMME || record->kind != PROGRAMME_ACTIVATE)
+            continue;
+        struct value hash = record_get(record, NAME_PROGRAMME, NULL);
+        if (hash.type == VALUE_TEXT && engine_knows(r->engine, hash.text))
+            continue;
+        const struct plan *plan =
+            hash.type == VALUE_TEXT ? shelf_find(&r->shelf, hash.text, r->shelf.names) : NULL;
+        if (plan == NULL) {
+            fault_set(f, "batch %lu activates a programme that cannot be had: %s", b->number,
+                      r->shelf.fault.text);
+            return GIVE_UP;
+        }
+        engine_prepare(r->engine, plan);
+    }
+    return OK;
+}
+
+static enum status compare(struct recovered *r, const struct ring *ring,
+                           const struct evlog_item *item, struct fault *f)
+{
+    uint64_t place = item->number % RESULTS_LAG_MAX;
+    if (item->number <= r->snapshot_batch || ring->number[place] != item->number)
+        return OK;
+    r->results_compared++;
+    if (ring->hash[place] == item->results_hash)
+        return OK;
+    fault_set(f,
+              "batch %lu gives other results than when it was first applied (segment %lu, "
+              "offset %lu); `wend replay --verify` says more, nothing was changed",
+              item->number, item->segment, item->offset);
+    return GIVE_UP;
+}
+
+static enum status compare_hash(const struct directory *d, struct recovered *r, struct fault *f)
+{
+    char path[OS_PATH_BYTES];
+    struct snapshot_reader *reader;
+    uint64_t batch = engine_batch(r->engine);
+    if (!snapshot_path(path, sizeof(path), d->snapshots, batch) || !os_exists(d->disk, path))
+        return OK;
+    if (snapshot_open(d->disk, path, &reader, f) != OK) {
+        r->snapshots_refused++;
+        *f = (struct fault){0};
+        return OK;
+    }
+    uint64_t hash = snapshot_get_about(reader)->state_hash;
+    snapshot_close(reader);
+    r->hashes_compared++;
+    if (hash == engine_hash(r->engine))
+        return OK;
+    fault_set(f, "the state after batch %lu is not that of its snapshot", batch);
+    return GIVE_UP;
+}
+
+static enum status run_tail(const struct directory *d, const struct recover_options *options,
+                            struct recovered *r, struct evlog_reader *reader, struct fault *f)
+{
+    struct ring *ring = mem_new(sizeof(*ring));
+    struct buf results;
+    enum status status = OK;
+    buf_init(&results);
+    for (;;) {
+        struct evlog_item item;
+        status = evlog_reader_next(reader, &item, f);
+        if (status != OK || item.kind == EVLOG_END)
+            break;
+        if (item.kind == EVLOG_RESULTS) {
+            status = compare(r, ring, &item, f);
+            if (status != OK)
+                break;
+            continue;
+        }
+        if (item.batch.number <= engine_batch(r->engine))
+            continue;
+        if (item.batch.number != engine_batch(r->engine) + 1) {
+            fault_set(f, "the log goes on with batch %lu, the state ends with %lu",
+                      item.batch.number, engine_batch(r->engine));
+            status = GIVE_UP;
+            break;
+        }
+        if ((options->batch_last && item.batch.number > options->batch_last) ||
+            (options->until_ms && item.batch.now_ms > options->until_ms))
+            break;
+        status = prepare_programmes(r, &item.batch, f);
+        if (status != OK)
+            break;
+        struct engine_output out;
+        if (options->before)
+            options->before(options->self, r->engine, &item.batch);
+        engine_apply(r->engine, &item.batch, &out);
+        results.len = 0;
+        results_write(out.results, out.result_count, item.batch.now_ms, &results);
+        ring->number[item.number % RESULTS_LAG_MAX] = item.number;
+        ring->hash[item.number % RESULTS_LAG_MAX] = hash_bytes(results.at, results.len, 0);
+        r->batches++;
+        r->records += item.batch.count;
+        if (options->after)
+            options->after(options->self, r->engine, &item.batch, &out);
+        if (options->checks_hashes)
+            status = compare_hash(d, r, f);
+        if (status != OK)
+            break;
+    }
+    r->results_missing = r->batches - min_of(r->results_compared, r->batches);
+    buf_fini(&results);
+    mem_free(ring);
+    return status;
+}
+
+enum status recover(const struct directory *d, const struct recover_options *options,
+                    struct recovered *out, struct fault *f)
+{
+    struct evlog_reader *reader;
+    *out = (struct recovered){0};
+    shelf_init(&out->shelf, d);
+    enum status status = start(d, options, out, f);
+    if (status != OK || !os_exists(d->disk, d->log))
+        return status;
+    status = evlog_reader_open(d->disk, d->log, out->snapshot_batch + 1, &reader, f);
+    if (status != OK)
+        return status;
+    status = run_tail(d, options, out, reader, f);
+    evlog_reader_close(reader);
+    return status;
+}
+
+void recovered_fini(struct recovered *r)
+{
+    engine_free(r->engine);
+    shelf_fini(&r->shelf);
+    *r = (struct recovered){0};
+}

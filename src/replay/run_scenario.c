@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replay/run_scenario.h"
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "decide/rule.h"
+#include "replay/world.h"
+#include "when/zone.h"
+
+#define TRIES_MAX 4096 /* identifiers tried until a person is in the holdouts that are wanted */
+
+/* What is remembered of one person's fate. */
+struct fate {
+    struct id128 user;
+    uint64_t profile;
+    struct result *rows;
+    uint32_t count, room;
+    struct buf story;
+};
+
+struct stage {
+    struct shelf *shelf;
+    const struct plan *plan;
+    const struct scenario *scenario;
+    struct arena *arena;
+    struct world *world;
+    struct fate *fates;
+    uint32_t *answers_used; /* by answer: attempts that it has answered */
+    uint32_t locals[256];   /* profiles made so far, by partition */
+    struct fault *f;
+};
+
+/* ---- what happened ----------------------------------------------------------------------------- */
+
+static void keep_results(void *self, uint64_t batch, int64_t now_ms, const struct result *rows,
+                         uint32_t count)
+{
+    struct stage *s = self;
+    (void)batch;
+    (void)now_ms;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t p = 0; p < s->scenario->person_count; p++) {
+            struct fate *fate = &s->fates[p];
+            if (rows[i].profile == 0 || rows[i].profile != fate->profile)
+                continue;
+            if (fate->count == fate->room) {
+                fate->room = fate->room ? fate->room * 2 : 64;
+                fate->rows = mem_resize(fate->rows, fate->room * sizeof(fate->rows[0]));
+            }
+            fate->rows[fate->count++] = rows[i];
+        }
+    }
+}
+
+static void answer_attempt(void *self, const struct action *a, int64_t now_ms)
+{
+    struct stage *s = self;
+    struct receipt receipt = {
+        .kind = RECEIPT_ACCEPTED,
+        .profile = a->profile,
+        .decision = a->decision,
+        .attempt = a->attempt,
+        .provider = s->plan->providers[a->provider].name,
+    };
+    (void)now_ms;
+    for (uint32_t i = 0; i < s->scenario->answer_count; i++) {
+        const struct scenario_answer *x = &s->scenario->answers[i];
+        bool is_meant = (x->message == NAME_NONE || x->message == a->message_name) &&
+                        (x->person == UINT16_MAX || s->fates[x->person].profile == a->profile);
+        if (!is_meant || s->answers_used[i] >= x->times)
+            continue;
+        s->answers_used[i]++;
+        receipt.kind = (enum receipt_kind)x->receipt;
+        receipt.code = x->code;
+        break;
+    }
+    world_receipt(s->world, &receipt);
+}
+
+static struct str moment_text(struct stage *s, int64_t at_ms)
+{
+    const struct zone *zone = zoneset_zone(s->plan->zones, s->plan->zone);
+    struct local l = zone_local(zone, at_ms);
+    return arena_printf(s->arena, "%04d-%02d-%02d %02d:%02d:%02d", (int)l.year, l.month, l.day,
+                        l.hour, l.minute, l.second);
+}
+
+struct teller {
+    struct stage *stage;
+    struct fate *fate;
+};
+
+static void tell(void *self, int64_t at_ms, struct str line)
+{
+    struct teller *t = self;
+    struct str when = moment_text(t->stage, at_ms);
+    buf_printf(&t->fate->story, "%.*s  %.*s\n", STR_ARG(when), STR_ARG(line));
+}
+
+/* ---- people ------------------------------------------------------------------------------------ */
+
+static bool is_in_any_holdout(const struct plan *plan, uint64_t profile)
+{
+    bool is_in = plan->holdout && hash_chance(plan->holdout_salt, profile) < plan->holdout;
+    for (uint32_t i = 0; i < plan->journey_count; i++) {
+        const struct plan_journey *j = &plan->journeys[i];
+        is_in |= j->holdout && hash_chance(j->salt, profile) < j->holdout;
+    }
+    return is_in;
+}
+
+/* An identifier in a partition whose next profile has the luck that the scenario wants. */
+static bool choose_user(struct stage *s, uint32_t person)
+{
+    const struct scenario_person *p = &s->scenario->people[person];
+    struct fate *fate = &s->fates[person];
+    uint64_t hash = hash_str(p->id, 77);
+    for (uint32_t i = 0; i < TRIES_MAX; i++) {
+        uint32_t partition = (uint32_t)(hash + i) & 255;
+        uint64_t number = profile_number(partition, s->locals[partition] + 1);
+        /* Under a holdout of everybody there is no luck to choose. */
+        bool has_luck = is_in_any_holdout(s->plan, number) == p->is_held_out;
+        if (!has_luck && i < 256)
+            continue;
+        s->locals[partition]++;
+        fate->user = (struct id128){(hash & ~UINT64_C(255)) | partition, hash_str(p->id, 78) | 1};
+        fate->profile = number;
+        return has_luck;
+    }
+    return false;
+}
+
+static struct body body_in(struct arena *arena, struct buf *b)
+{
+    struct str kept = arena_copy(arena, buf_str(b));
+    buf_fini(b);
+    return (struct body){(const uint8_t *)kept.at, (uint32_t)kept.len};
+}
+
+static struct body fields_body(struct stage *s, const struct scenario_field *fields, uint32_t count,
+                               uint32_t person)
+{
+    struct buf b;
+    buf_init(&b);
+    for (uint32_t i = 0; i < count; i++)
+        body_put(&b, fields[i].name, &fields[i].value);
+    body_put_text(&b, NAME_USER_ID, s->scenario->people[person].id);
+    return body_in(s->arena, &b);
+}
+
+static struct record record_of(struct stage *s, uint32_t person, enum event_kind kind,
+                               uint32_t event, int64_t at_ms)
+{
+    return (struct record){
+        .type = RECORD_EVENT,
+        .kind = (uint8_t)kind,
+        .flags = RECORD_IS_SERVER,
+        .schema = RECORD_SCHEMA,
+        .name = event,
+        .at_ms = at_ms,
+        .event_ms = at_ms,
+        .arrival_ms = at_ms,
+        .user = s->fates[person].user,
+    };
+}
+
+static struct body consent_body(struct stage *s, const struct scenario_consent *c)
+{
+    struct buf b;
+    buf_init(&b);
+    body_put_text(&b, NAME_CHANNEL, channel_name((enum channel)c->channel));
+    body_put_text(&b, NAME_STATUS, c->has_agreed ? STR("granted") : STR("denied"));
+    if (c->purpose)
+        body_put_text(&b, NAME_PURPOSE, names_text(s->shelf->names, c->purpose));
+    if (c->topic)
+        body_put_text(&b, NAME_TOPIC, names_text(s->shelf->names, c->topic));
+    return body_in(s->arena, &b);
+}
+
+/* The newest decision of the message for the person that was granted; 0 if there is none. */
+static const struct result *newest_grant(const struct fate *fate, uint32_t message)
+{
+    for (uint32_t i = fate->count; i-- > 0;)
+        if (fate->rows[i].kind == RESULT_GRANTED && fate->rows[i].message == message)
+            return &fate->rows[i];
+    return NULL;
+}
+
+static enum status apply_fact(struct stage *s, const struct scenario_fact *fact, bool is_history)
+{
+    const struct fate *fate = &s->fates[fact->person];
+    struct record r = record_of(s, fact->person, EVENT_TRACK, fact->event, fact->at_ms);
+    const struct result *grant = NULL;
+    if (fact->message != NAME_NONE) {
+        grant = newest_grant(fate, fact->message);
+        if (grant == NULL && fact->kind != SCENARIO_UNSUBSCRIBE) {
+            fault_set(s->f, "%.*s was not sent %.*s at this moment",
+                      STR_ARG(s->scenario->people[fact->person].id),
+                      STR_ARG(names_text(s->shelf->names, fact->message)));
+            fault_place(s->f, NULL, fact->place.line, fact->place.column);
+            return FIX_INPUT;
+        }
+        r.cause = grant ? grant->id : 0;
+    }
+    switch (fact->kind) {
+    case SCENARIO_EVENT:
+        r.personal = fields_body(s, fact->fields, fact->field_count, fact->person);
+        break;
+    case SCENARIO_IDENTIFY:
+        r.kind = EVENT_IDENTIFY;
+        r.personal = fields_body(s, fact->fields, fact->field_count, fact->person);
+        break;
+    case SCENARIO_CONSENT:
+        r.name = NAME_CONSENT_CHANGED;
+        r.clear = consent_body(s, &fact->consent);
+        break;
+    case SCENARIO_UNSUBSCRIBE:
+        r.name = NAME_UNSUBSCRIBED;
+        r.clear = consent_body(s, &fact->consent);
+        break;
+    case SCENARIO_OPEN:
+    case SCENARIO_CLICK:
+    case SCENARIO_COMPLAIN: {
+        struct buf b;
+        buf_init(&b);
+        body_put_bool(&b, NAME_IS_MACHINE, fact->is_machine);
+        r.clear = body_in(s->arena, &b);
+        r.name = fact->kind == SCENARIO_OPEN    ? NAME_MESSAGE_OPENED
+                 : fact->kind == SCENARIO_CLICK ? NAME_MESSAGE_CLICKED
+                                                : NAME_MESSAGE_COMPLAINED;
+        break;
+    }
+    case SCENARIO_RECEIPT: {
+        enum status status = world_wait(s->world, fact->at_ms, s->f);
+        if (status != OK)
+            return status;
+        world_receipt(s->world, &(struct receipt){
+                                    .kind = (enum receipt_kind)fact->receipt,
+                                    .profile = grant->profile,
+                                    .decision = grant->id,
+                                    .attempt = grant->step,
+                                    .provider = (uint32_t)grant->number,
+                                    .code = fact->code,
+                                });
+        return OK;
+    }
+    }
+    if (is_history) {
+        r.flags |= RECORD_IS_HISTORY;
+        r.at_ms = r.arrival_ms = world_now(s->world);
+    }
+    return world_apply(s->world, &r, s->f);
+}
+
+static enum status introduce(struct stage *s, uint32_t person)
+{
+    const struct scenario_person *p = &s->scenario->people[person];
+    int64_t at_ms = world_now(s->world);
+    if (!choose_user(s, person)) {
+        fault_set(s->f, "%.*s can be %s no holdout: the programme holds out %s", STR_ARG(p->id),
+                  p->is_held_out ? "in" : "in", p->is_held_out ? "nobody" : "everybody");
+        return FIX_INPUT;
+    }
+    struct record r = record_of(s, person, EVENT_IDENTIFY, 0, at_ms);
+    r.personal = fields_body(s, p->traits, p->trait_count, person);
+    enum status status = world_apply(s->world, &r, s->f);
+    for (uint32_t i = 0; i < p->consent_count && status == OK; i++) {
+        r = record_of(s, person, EVENT_TRACK, NAME_CONSENT_CHANGED, at_ms);
+        r.clear = consent_body(s, &p->consents[i]);
+        status = world_apply(s->world, &r, s->f);
+    }
+    for (uint32_t i = 0; i < p->history_count && status == OK; i++)
+        status = apply_fact(s, &p->history[i], true);
+    return status;
+}
+
+/* ---- expectations ------------------------------------------------------------------------------ */
+
+/* How the decision ended: the last outcome that was noted. */
+static enum outcome outcome_of(const struct fate *fate, uint64_t decision)
+{
+    enum outcome outcome = OUTCOME_NONE;
+    for (uint32_t i = 0; i < fate->count; i++)
+        if (fate->rows[i].kind == RESULT_DECIDED && fate->rows[i].id == decision)
+            outcome = (enum outcome)fate->rows[i].how;
+    return outcome;
+}
+
+static bool went_out(const struct fate *fate, uint64_t decision)
+{
+    enum outcome outcome = outcome_of(fate, decision);
+    return outcome == OUTCOME_SENT || outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_IN_DOUBT;
+}
+
+static struct str say_outcomes(struct stage *s, const struct fate *fate, uint32_t message)
+{
+    struct buf b;
+    uint32_t shown = 0;
+    buf_init(&b);
+    for (uint32_t i = 0; i < fate->count; i++) {
+        const struct result *row = &fate->rows[i];
+        if (row->kind != RESULT_DECIDED || row->message != message)
+            continue;
+        bool is_last = true;
+        for (uint32_t k = i + 1; k < fate->count; k++)
+            is_last &= fate->rows[k].kind != RESULT_DECIDED || fate->rows[k].id != row->id;
+        if (!is_last)
+            continue;
+        struct str when = moment_text(s, row->at_ms);
+        buf_printf(&b, "%s%.*s at %.*s%s%s", shown++ ? "; " : "",
+                   STR_ARG(outcome_term((enum outcome)row->how)->name), STR_ARG(when),
+                   row->step ? ", rule " : "", rule_name(row->step));
+    }
+    if (shown == 0)
+        buf_printf(&b, "no journey proposed it");
+    struct str text = arena_copy(s->arena, buf_str(&b));
+    buf_fini(&b);
+    return text;
+}
+
+/* How many attempts of the message meet the time and channel that are expected. */
+static int32_t count_sent(const struct fate *fate, const struct scenario_expect *x,
+                          uint32_t message)
+{
+    int32_t count = 0;
+    for (uint32_t i = 0; i < fate->count; i++) {
+        const struct result *row = &fate->rows[i];
+        if (row->kind != RESULT_GRANTED || row->message != message || !went_out(fate, row->id))
+            continue;
+        bool is_retried = false; /* a later attempt of the same message counts instead */
+        for (uint32_t k = i + 1; k < fate->count; k++)
+            is_retried |= fate->rows[k].kind == RESULT_GRANTED && fate->rows[k].id == row->id;
+        bool fits = !is_retried && (x->channel == 0 || x->channel == row->how) &&
+                    (x->at_ms == SCENARIO_NO_TIME || x->at_ms / 1000 == row->at_ms / 1000) &&
+                    (x->before_ms == SCENARIO_NO_TIME || row->at_ms < x->before_ms) &&
+                    (x->after_ms == SCENARIO_NO_TIME || row->at_ms >= x->after_ms);
+        count += fits;
+    }
+    return count;
+}
+
+static bool has_times(int32_t wanted, int32_t count)
+{
+    return wanted < 0 ? count > 0 : count == wanted;
+}
+
+static struct str say_times(struct stage *s, const struct scenario_expect *x)
+{
+    struct buf b;
+    buf_init(&b);
+    if (x->times >= 0)
+        buf_printf(&b, " %d times", (int)x->times);
+    if (x->channel)
+        buf_printf(&b, " on %.*s", STR_ARG(channel_name((enum channel)x->channel)));
+    if (x->at_ms != SCENARIO_NO_TIME)
+        buf_printf(&b, " at %.*s", STR_ARG(moment_text(s, x->at_ms)));
+    if (x->after_ms != SCENARIO_NO_TIME)
+        buf_printf(&b, " not before %.*s", STR_ARG(moment_text(s, x->after_ms)));
+    if (x->before_ms != SCENARIO_NO_TIME)
+        buf_printf(&b, " before %.*s", STR_ARG(moment_text(s, x->before_ms)));
+    struct str text = arena_copy(s->arena, buf_str(&b));
+    buf_fini(&b);
+    return text;
+}
+
+static struct str say_journey(struct stage *s, const struct fate *fate, uint32_t journey)
+{
+    const struct result *last = NULL;
+    for (uint32_t i = 0; i < fate->count; i++) {
+        const struct result *row = &fate->rows[i];
+        bool is_about =
+            row->journey == journey && (row->kind == RESULT_ENTERED || row->kind == RESULT_ENDED ||
+                                        row->kind == RESULT_REFUSED);
+        if (is_about)
+            last = row;
+    }
+    if (last == NULL)
+        return STR("was never entered");
+    if (last->kind == RESULT_REFUSED)
+        return arena_printf(s->arena, "entry was refused: %s",
+                            refusal_name((enum refusal)last->how));
+    if (last->kind == RESULT_ENDED)
+        return arena_printf(s->arena, "ended %.*s at %.*s",
+                            STR_ARG(end_term((enum journey_end)last->how)->name),
+                            STR_ARG(moment_text(s, last->at_ms)));
+    struct person who;
+    engine_look(world_engine(s->world), fate->profile, &who);
+    for (uint32_t i = 0; i < who.profile->instances.count; i++) {
+        const struct instance *in = person_instance(&who, i);
+        if (in->journey != journey || in->step == PLAN_END)
+            continue;
+        const struct plan_journey *j = &s->plan->journeys[in->journey_index];
+        return arena_printf(s->arena, "is live, in step %.*s",
+                            STR_ARG(names_text(s->shelf->names, j->steps[in->step].id)));
+    }
+    return STR("was entered");
+}
+
+static uint32_t count_rows(const struct fate *fate, enum result_kind kind, uint32_t journey)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < fate->count; i++)
+        count += fate->rows[i].kind == kind && fate->rows[i].journey == journey;
+    return count;
+}
+
+/* Does it hold? Else *failure says what was expected and what came. */
+static bool meets(struct stage *s, const struct scenario_expect *x,
+                  struct scenario_failure *failure)
+{
+    const struct fate *fate = &s->fates[x->person];
+    struct str person = s->scenario->people[x->person].id;
+    bool is_about_message = x->kind >= EXPECT_SENT;
+    uint32_t journey = is_about_message ? 0 : s->plan->journeys[x->journey].name;
+    uint32_t message = is_about_message ? s->plan->messages[x->message].name : 0;
+    struct str name = names_text(s->shelf->names, is_about_message ? message : journey);
+    struct str times = is_about_message ? say_times(s, x) : STR("");
+    struct str reason = x->outcome ? outcome_term((enum outcome)x->outcome)->name : (struct str){0};
+    bool holds = false;
+    struct str words = {0};
+    switch (x->kind) {
+    case EXPECT_ENTERED:
+        holds = has_times(x->times, (int32_t)count_rows(fate, RESULT_ENTERED, journey));
+        words = STR("is entered");
+        break;
+    case EXPECT_NOT_ENTERED:
+        holds = count_rows(fate, RESULT_ENTERED, journey) == 0;
+        words = STR("is not entered");
+        break;
+    case EXPECT_ENDS:
+        for (uint32_t i = 0; i < fate->count; i++)
+            if (fate->rows[i].journey == journey && fate->rows[i].kind == RESULT_ENDED)
+                holds = fate->rows[i].how == x->end;
+            else if (fate->rows[i].journey == journey && fate->rows[i].kind == RESULT_ENTERED)
+                holds = false;
+        words =
+            arena_printf(s->arena, "ends %.*s", STR_ARG(end_term((enum journey_end)x->end)->name));
+        break;
+    case EXPECT_IN_STEP: {
+        struct person who;
+        engine_look(world_engine(s->world), fate->profile, &who);
+        for (uint32_t i = 0; i < who.profile->instances.count; i++) {
+            const struct instance *in = person_instance(&who, i);
+            if (in->journey == journey && in->step != PLAN_END)
+                holds = s->plan->journeys[in->journey_index].steps[in->step].id == x->step;
+        }
+        words = arena_printf(s->arena, "is in step %.*s",
+                             STR_ARG(names_text(s->shelf->names, x->step)));
+        break;
+    }
+    case EXPECT_SENT:
+        holds = has_times(x->times, count_sent(fate, x, message));
+        words = arena_printf(s->arena, "is sent%.*s", STR_ARG(times));
+        break;
+    case EXPECT_NOT_SENT:
+        holds = count_sent(fate, x, message) == 0;
+        if (x->outcome) {
+            bool has_reason = false;
+            for (uint32_t i = 0; i < fate->count; i++)
+                has_reason |= fate->rows[i].kind == RESULT_DECIDED &&
+                              fate->rows[i].message == message && fate->rows[i].how == x->outcome;
+            holds = holds && has_reason;
+        }
+        words = arena_printf(s->arena, "is not sent%.*s%s%.*s", STR_ARG(times),
+                             x->outcome ? ", reason " : "", STR_ARG(reason));
+        break;
+    case EXPECT_OUTCOME:
+        for (uint32_t i = 0; i < fate->count; i++)
+            holds |= fate->rows[i].kind == RESULT_DECIDED && fate->rows[i].message == message &&
+                     outcome_of(fate, fate->rows[i].id) == (enum outcome)x->outcome;
+        words = arena_printf(s->arena, "comes out as %.*s", STR_ARG(reason));
+        break;
+    }
+    if (holds)
+        return true;
+    failure->expect = x;
+    failure->expected =
+        arena_printf(s->arena, "%.*s: %.*s %.*s", STR_ARG(person), STR_ARG(name), STR_ARG(words));
+    failure->got =
+        is_about_message ? say_outcomes(s, fate, message) : say_journey(s, fate, journey);
+    return false;
+}
+
+/* ---- the run ----------------------------------------------------------------------------------- */
+
+/* Plays everything; `watched` is the person whose story is told, or UINT32_MAX. */
+static enum status play(struct stage *s, uint32_t watched)
+{
+    const struct scenario *scenario = s->scenario;
+    uint8_t secret[IDENTIFIER_SECRET_BYTES];
+    int64_t start_ms = scenario->until_ms;
+    directory_secret(1, secret);
+    if (scenario->fact_count)
+        start_ms = scenario->facts[0].at_ms;
+    /* People are introduced a second before anything happens to them. */
+    struct world_options options = {
+        .secret = secret,
+        .host = {.self = s, .act = answer_attempt, .results = keep_results},
+    };
+    s->world = world_new(s->shelf, &options, start_ms - SECOND_MS);
+    memset(s->locals, 0, sizeof(s->locals));
+    enum status status = world_activate(s->world, s->plan, s->f);
+    for (uint32_t i = 0; i < scenario->person_count && status == OK; i++)
+        status = introduce(s, i);
+    struct teller teller = {s, watched == UINT32_MAX ? NULL : &s->fates[watched]};
+    struct witness witness = {&teller, tell};
+    if (watched != UINT32_MAX)
+        engine_watch(world_engine(s->world), s->fates[watched].profile, &witness);
+    for (uint32_t i = 0; i < scenario->fact_count && status == OK; i++) {
+        if (scenario->facts[i].message != NAME_NONE)
+            status = world_wait(s->world, scenario->facts[i].at_ms, s->f);
+        if (status == OK)
+            status = apply_fact(s, &scenario->facts[i], false);
+    }
+    if (status == OK)
+        status = world_wait(s->world, scenario->until_ms, s->f);
+    return status;
+}
+
+static void forget(struct stage *s)
+{
+    for (uint32_t i = 0; i < s->scenario->person_count; i++) {
+        mem_free(s->fates[i].rows);
+        buf_fini(&s->fates[i].story);
+        s->fates[i] = (struct fate){0};
+    }
+    world_free(s->world);
+    s->world = NULL;
+    memset(s->answers_used, 0, s->scenario->answer_count * sizeof(s->answers_used[0]));
+}
+
+bool scenario_run(struct shelf *shelf, const struct plan *plan, const struct scenario *scenario,
+                  struct arena *arena, struct scenario_result *out)
+{
+    *out = (struct scenario_result){0};
+    struct stage s = {
+        .shelf = shelf,
+        .plan = plan,
+        .scenario = scenario,
+        .arena = arena,
+        .fates = arena_array(arena, struct fate, scenario->person_count + 1),
+        .answers_used = arena_array(arena, uint32_t, scenario->answer_count + 1),
+        .f = &out->fault,
+    };
+    struct scenario_failure *failures =
+        arena_array(arena, struct scenario_failure, scenario->expect_count + 1);
+    bool is_fine = play(&s, UINT32_MAX) == OK;
+    for (uint32_t i = 0; is_fine && i < scenario->expect_count; i++)
+        if (!meets(&s, &scenario->expects[i], &failures[out->failure_count]))
+            out->failure_count++;
+    out->batches = engine_batch(world_engine(s.world));
+    out->failures = failures;
+    forget(&s);
+    /* The stories of those whose expectations failed, by playing it again. */
+    for (uint32_t i = 0; i < out->failure_count; i++) {
+        uint32_t person = failures[i].expect->person;
+        if (play(&s, person) == OK)
+            failures[i].story = arena_copy(arena, buf_str(&s.fates[person].story));
+        forget(&s);
+    }
+    return is_fine && out->failure_count == 0;
+}

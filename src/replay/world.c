@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replay/world.h"
+
+#include "base/mem.h"
+
+#define COMMIT_BYTES (4u << 20) /* buffered for the log before it is written */
+
+struct world {
+    struct shelf *shelf;
+    struct engine *engine;
+    struct world_options options;
+    int64_t now_ms;
+    uint32_t names_told; /* numbers below this are known to the engine */
+    struct record *records;
+    uint32_t record_count, record_room;
+    struct arena bodies;      /* of the batch being put together */
+    struct receipt *receipts; /* waiting for the next batch; details are dropped */
+    uint32_t receipt_count, receipt_room;
+    struct buf results;
+};
+
+static struct record *add_record(struct world *w)
+{
+    if (w->record_count == w->record_room) {
+        w->record_room = w->record_room ? w->record_room * 2 : 64;
+        w->records = mem_resize(w->records, w->record_room * sizeof(w->records[0]));
+    }
+    struct record *r = &w->records[w->record_count++];
+    *r = (struct record){.schema = RECORD_SCHEMA};
+    return r;
+}
+
+static struct body keep_body(struct world *w, struct buf *b)
+{
+    struct str kept = arena_copy(&w->bodies, buf_str(b));
+    return (struct body){(const uint8_t *)kept.at, (uint32_t)kept.len};
+}
+
+static void tell_names(struct world *w)
+{
+    struct buf b;
+    buf_init(&b);
+    for (; w->names_told < names_count(w->shelf->names); w->names_told++) {
+        b.len = 0;
+        body_put_text(&b, NAME_TEXT, names_text(w->shelf->names, w->names_told));
+        struct record *r = add_record(w);
+        r->type = RECORD_NAME;
+        r->name = w->names_told;
+        r->clear = keep_body(w, &b);
+    }
+    buf_fini(&b);
+}
+
+static void tell_receipts(struct world *w)
+{
+    for (uint32_t i = 0; i < w->receipt_count; i++) {
+        struct buf clear, personal;
+        buf_init(&clear);
+        buf_init(&personal);
+        struct record *r = add_record(w);
+        receipt_write(&w->receipts[i], w->now_ms, &clear, &personal, r);
+        r->clear = keep_body(w, &clear);
+        r->personal = keep_body(w, &personal);
+        buf_fini(&clear);
+        buf_fini(&personal);
+    }
+    w->receipt_count = 0;
+}
+
+static void accept_all(struct world *w, const struct engine_output *out)
+{
+    for (uint32_t i = 0; i < out->action_count; i++) {
+        const struct action *a = &out->actions[i];
+        const struct plan *plan = engine_plans(w->engine)->at[a->plan];
+        world_receipt(w, &(struct receipt){.kind = RECEIPT_ACCEPTED,
+                                           .profile = a->profile,
+                                           .decision = a->decision,
+                                           .attempt = a->attempt,
+                                           .provider = plan->providers[a->provider].name});
+    }
+}
+
+/* Applies what has been put together as one batch at `now_ms`. */
+static enum status step(struct world *w, int64_t now_ms, struct fault *f)
+{
+    struct engine_output out;
+    must(now_ms >= w->now_ms);
+    w->now_ms = now_ms;
+    for (uint32_t i = 0; i < w->record_count; i++)
+        w->records[i].at_ms = now_ms;
+    struct batch batch = {engine_batch(w->engine) + 1, now_ms, w->record_count, w->records};
+    if (w->options.log != NULL) {
+        enum status status = evlog_append(w->options.log, &batch, f);
+        if (status != OK)
+            return status;
+    }
+    engine_apply(w->engine, &batch, &out);
+    w->record_count = 0;
+    if (w->options.log != NULL) {
+        w->results.len = 0;
+        results_write(out.results, out.result_count, now_ms, &w->results);
+        enum status status =
+            evlog_append_results(w->options.log, batch.number, buf_str(&w->results), f);
+        if (status == OK && evlog_buffered_bytes(w->options.log) > COMMIT_BYTES)
+            status = evlog_commit(w->options.log, f);
+        if (status != OK)
+            return status;
+    }
+    if (w->options.host.results != NULL)
+        w->options.host.results(w->options.host.self, batch.number, now_ms, out.results,
+                                out.result_count);
+    if (w->options.host.act == NULL)
+        accept_all(w, &out);
+    else
+        for (uint32_t i = 0; i < out.action_count; i++)
+            w->options.host.act(w->options.host.self, &out.actions[i], now_ms);
+    arena_reset(&w->bodies);
+    return OK;
+}
+
+/* Receipts and inboxes of this moment, then everything due up to until_ms. */
+enum status world_wait(struct world *w, int64_t until_ms, struct fault *f)
+{
+    for (;;) {
+        int64_t next_ms = engine_next(w->engine);
+        if (w->receipt_count > 0 || engine_has_inbox(w->engine))
+            next_ms = w->now_ms;
+        if (next_ms > until_ms)
+            break;
+        tell_receipts(w);
+        enum status status = step(w, max_of(next_ms, w->now_ms), f);
+        if (status != OK)
+            return status;
+    }
+    w->now_ms = max_of(w->now_ms, until_ms);
+    return OK;
+}
+
+enum status world_apply_all(struct world *w, const struct record *records, uint32_t count,
+                            struct fault *f)
+{
+    must(count > 0);
+    /* What is due at the same instant comes after the records: records before timers. */
+    enum status status = world_wait(w, max_of(records[0].at_ms - 1, w->now_ms), f);
+    if (status != OK)
+        return status;
+    tell_names(w);
+    for (uint32_t i = 0; i < count; i++)
+        *add_record(w) = records[i];
+    return step(w, max_of(records[0].at_ms, w->now_ms), f);
+}
+
+enum status world_apply(struct world *w, const struct record *record, struct fault *f)
+{
+    return world_apply_all(w, record, 1, f);
+}
+
+enum status world_activate(struct world *w, const struct plan *plan, struct fault *f)
+{
+    struct buf b;
+    if (!engine_knows(w->engine, str_of(plan->hash)))
+        engine_prepare(w->engine, plan);
+    tell_names(w);
+    buf_init(&b);
+    body_put_text(&b, NAME_PROGRAMME, str_of(plan->hash));
+    struct record *r = add_record(w);
+    r->type = RECORD_PROGRAMME;
+    r->kind = PROGRAMME_ACTIVATE;
+    r->clear = keep_body(w, &b);
+    buf_fini(&b);
+    return step(w, w->now_ms, f);
+}
+
+void world_receipt(struct world *w, const struct receipt *receipt)
+{
+    if (w->receipt_count == w->receipt_room) {
+        w->receipt_room = w->receipt_room ? w->receipt_room * 2 : 64;
+        w->receipts = mem_resize(w->receipts, w->receipt_room * sizeof(w->receipts[0]));
+    }
+    w->receipts[w->receipt_count] = *receipt;
+    w->receipts[w->receipt_count++].detail = (struct str){0};
+}
+
+struct world *world_of(struct shelf *shelf, struct engine *engine,
+                       const struct world_options *options)
+{
+    struct world *w = mem_new(sizeof(*w));
+    w->shelf = shelf;
+    w->engine = engine;
+    w->options = *options;
+    w->now_ms = engine_now(engine);
+    w->names_told = names_count(engine_names(engine));
+    arena_init(&w->bodies, 65536);
+    return w;
+}
+
+struct world *world_new(struct shelf *shelf, const struct world_options *options, int64_t start_ms)
+{
+    struct engine_options engine = {
+        .secret = options->secret, .shelf = shelf, .plan_of = shelf_find};
+    struct world *w = world_of(shelf, engine_new(&engine), options);
+    w->now_ms = start_ms;
+    return w;
+}
+
+enum status world_commit(struct world *w, struct fault *f)
+{
+    return w->options.log != NULL ? evlog_commit(w->options.log, f) : OK;
+}
+
+void world_free(struct world *w)
+{
+    if (w == NULL)
+        return;
+    engine_free(w->engine);
+    arena_fini(&w->bodies);
+    mem_free(w->records);
+    mem_free(w->receipts);
+    buf_fini(&w->results);
+    mem_free(w);
+}
+
+int64_t world_now(const struct world *w)
+{
+    return w->now_ms;
+}
+
+struct engine *world_engine(struct world *w)
+{
+    return w->engine;
+}
