@@ -56,7 +56,7 @@ enum slot_meta {
     META_JOURNEY,       /* the journey's name */
     META_MESSAGE,       /* the message's name */
     META_ATTEMPT_ID,    /* the idempotency key of the attempt, as text */
-    META_EVENT_NAME,    /* event.name: the event's own name */
+    META_EVENT_NAME,    /* event_name: the event's own name (event.name is its property "name") */
 };
 
 #define SLOT(space, name) (((uint32_t)(space) << 28) | (name))
@@ -68,7 +68,8 @@ enum binding_kind {
     BINDING_DID,   /* did("E", "3d"): bool. Window 0 = ever */
     BINDING_COUNT, /* count("E", "3d"): int, "at least" when saturated */
     BINDING_IDLE, /* idle("E", "3d"): bool, no such event since the later of 3d ago and first seen */
-    BINDING_SINCE,      /* since("E"): duration since the last one, or since first seen */
+    BINDING_SINCE, /* since("E"), which is compiled as now minus this: time of the last one, or of
+                    * first seen, whichever is later */
     BINDING_SENT,       /* sent("message", "7d"): bool: accepted, in doubt or ghost */
     BINDING_ENGAGED,    /* engaged("message"): bool: human open, click or conversion */
     BINDING_CLICKED,    /* clicked("message"): bool */
@@ -216,7 +217,7 @@ struct plan_journey {
     uint32_t at_once_max; /* live instances (per person, or per key) */
     bool at_once_per_key;
     uint8_t at_once_then; /* enum at_once_then */
-    int64_t max_lateness_ms;
+    int64_t max_lateness_ms; /* 0 = the default of the event's source */
 
     uint32_t kept_count;
     const uint32_t *kept; /* property paths of the entering event that entry.* or templates read */

@@ -93,14 +93,9 @@ static void call(void *self, uint32_t binding, const struct value *arguments, ui
             *until_ms = since_ms;
         return;
     }
-    case BINDING_SINCE: {
-        /* In steps of a minute, so that its `until` is not the next millisecond. */
-        int64_t from_ms = max_of(history_last(a->who, b->name), a->who->profile->first_seen_ms);
-        int64_t minutes = max_of(a->at_ms - from_ms, 0) / MINUTE_MS;
-        *out = value_duration(minutes * MINUTE_MS);
-        *until_ms = from_ms + (minutes + 1) * MINUTE_MS;
+    case BINDING_SINCE: /* the moment; the expression itself takes it from now */
+        *out = value_time(max_of(history_last(a->who, b->name), a->who->profile->first_seen_ms));
         return;
-    }
     case BINDING_SENT: *out = value_bool(was_sent(a, b, 0, until_ms)); return;
     case BINDING_ENGAGED:
         *out = value_bool(was_sent(a, b, SENT_OPENED | SENT_CLICKED, until_ms));

@@ -102,8 +102,9 @@ static void chain_look(struct walk *w, const struct plan_cap *cap)
                  "\"%.*s\" may have to wait %s for the cap \"%.*s\", but is only valid for %s",
                  STR_ARG(name_of(c, message->name)), span_words(wait_ms, text[0]).at,
                  STR_ARG(cap->text), span_words(message_valid_ms(step, message), text[1]).at);
-    finding_advise(c->findings, "it comes %s after the message that fills the cap: wait longer, send "
-                                "less, or let it wait (valid_for)",
+    finding_advise(c->findings,
+                   "it comes %s after the message that fills the cap: wait longer, send "
+                   "less, or let it wait (valid_for)",
                    span_words(newest->at_ms - first_ms, text[2]).at);
 }
 
@@ -136,8 +137,8 @@ static void walk_from(struct walk *w, uint16_t at, int64_t now_ms, uint32_t dept
             break;
         case STEP_WAIT:
             if (step->wait.on_timeout != PLAN_NO_INDEX)
-                walk_from(w, step->wait.on_timeout,
-                          now_ms + max_of(step->wait.for_ms, INT64_C(0)), depth + 1);
+                walk_from(w, step->wait.on_timeout, now_ms + max_of(step->wait.for_ms, INT64_C(0)),
+                          depth + 1);
             if (step->wait.until_count || step->wait.until_if.code)
                 break; /* may end at once */
             now_ms += step->wait.for_days ? (int64_t)step->wait.for_days * DAY_MS
@@ -277,14 +278,12 @@ static void triggers_look(struct compile *c)
                 const struct plan_journey *b = &plan->journeys[event->entries[k]];
                 if (!is_same_precedence(a, b))
                     continue;
-                findings_add(c->findings, FINDING_SAME_TRIGGER,
-                             journey_place(c, event->entries[k]),
+                findings_add(c->findings, FINDING_SAME_TRIGGER, journey_place(c, event->entries[k]),
                              "\"%.*s\" and \"%.*s\" both begin with \"%.*s\", and neither takes "
                              "precedence",
                              STR_ARG(name_of(c, b->name)), STR_ARG(name_of(c, a->name)),
                              STR_ARG(name_of(c, event->name)));
-                finding_advise(c->findings,
-                               "give one a higher priority, or put them into groups");
+                finding_advise(c->findings, "give one a higher priority, or put them into groups");
                 i = k;
             }
         }
@@ -316,8 +315,7 @@ static void ties_look(struct compile *c)
             if (journey_of[i] == PLAN_NO_INDEX || journey_of[k] == PLAN_NO_INDEX ||
                 journey_of[i] == journey_of[k] || !obeys_caps(c, a) || !obeys_caps(c, b) ||
                 a->priority != b->priority ||
-                !is_same_precedence(&plan->journeys[journey_of[i]],
-                                    &plan->journeys[journey_of[k]]))
+                !is_same_precedence(&plan->journeys[journey_of[i]], &plan->journeys[journey_of[k]]))
                 continue;
             findings_add(c->findings, FINDING_PRIORITY_TIE, message_place(c, k),
                          "\"%.*s\" and \"%.*s\" have equal priorities, so the one that expires "
@@ -486,8 +484,8 @@ static uint32_t ledger_count(const struct plan *plan)
     uint64_t most = 0;
     for (uint32_t i = 0; i < plan->cap_count; i++) {
         const struct plan_cap *cap = &plan->caps[i];
-        bool is_whole = !cap->channels && !cap->categories && !cap->groups &&
-                        cap->journey == PLAN_NO_INDEX;
+        bool is_whole =
+            !cap->channels && !cap->categories && !cap->groups && cap->journey == PLAN_NO_INDEX;
         if (cap->kind == CAP_GAP || !is_whole || cap->window_ms <= 0)
             continue;
         uint64_t windows = (uint64_t)(plan->ledger_ms / cap->window_ms) + 1;
@@ -521,13 +519,14 @@ const struct programme_cost *programme_cost(const struct plan *plan, const struc
         costs[n++] = (struct programme_cost){
             arena_printf(arena, "%u live in the journey \"%.*s\"", journey->at_once_max,
                          STR_ARG(names_text(names, journey->name))),
-            journey->at_once_max * (COST_INSTANCE_BYTES +
-                                    journey->kept_count * (COST_TRAIT_BYTES + COST_TEXT_BYTES)),
+            journey->at_once_max *
+                (COST_INSTANCE_BYTES + journey->kept_count * (COST_TRAIT_BYTES + COST_TEXT_BYTES)),
         };
     }
     uint32_t trait_bytes = 0;
     for (uint32_t i = 0; i < plan->trait_count; i++)
-        trait_bytes += COST_TRAIT_BYTES + (plan->traits[i].type == VALUE_TEXT ? COST_TEXT_BYTES : 0);
+        trait_bytes +=
+            COST_TRAIT_BYTES + (plan->traits[i].type == VALUE_TEXT ? COST_TEXT_BYTES : 0);
     costs[n++] = (struct programme_cost){
         arena_printf(arena, "%u declared traits", plan->trait_count), trait_bytes};
     uint32_t sent = ledger_count(plan);

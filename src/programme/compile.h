@@ -25,7 +25,7 @@
 #define COMPILE_BINDINGS_MAX 16384
 
 /* sent(), engaged() and clicked() without a window look back so far. */
-#define LEDGER_EVER_MS (90 * DAY_MS)
+#define LEDGER_EVER_MS  (90 * DAY_MS)
 #define LEDGER_LEAST_MS (7 * DAY_MS)
 
 enum file_kind {
@@ -38,9 +38,9 @@ enum file_kind {
 struct compile_file {
     enum file_kind kind;
     struct yaml_file yaml;
-    struct str name;   /* journeys: as declared; messages: the folder's; providers: the file's */
-    uint32_t name_id;  /* its number; NAME_NONE = it has none that can be used */
-    uint16_t index;    /* in the plan's journeys, messages or providers */
+    struct str name;  /* journeys: as declared; messages: the folder's; providers: the file's */
+    uint32_t name_id; /* its number; NAME_NONE = it has none that can be used */
+    uint16_t index;   /* in the plan's journeys, messages or providers */
 };
 
 /* What is known about an event name before plan_event is made of it. */
@@ -80,7 +80,7 @@ struct compile_message {
 struct compile_journey {
     struct compile_file *file;
     struct name_set kept;
-    bool *is_reachable; /* by step */
+    bool *is_reachable;   /* by step */
     struct place *places; /* by step */
 };
 
@@ -113,7 +113,7 @@ struct compile {
     struct map_u64 event_map; /* name to index in events */
     uint16_t history_max;     /* limits.history */
     int64_t ledger_ms;
-    bool has_caps;            /* written, or the defaults */
+    bool has_caps; /* written, or the defaults */
 };
 
 /* ---- small things ---------------------------------------------------------------------------- */
@@ -169,7 +169,7 @@ enum scope_flag {
 };
 
 struct scope_target {
-    uint32_t flags;             /* enum scope_flag */
+    uint32_t flags; /* enum scope_flag */
     enum expr_wanted wanted;
     struct name_set *kept;      /* receives entry.* paths; NULL where there is no entry */
     struct name_set *waits_for; /* receives events that bindings read; may be NULL */

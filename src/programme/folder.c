@@ -85,8 +85,7 @@ static enum status file_read(struct collector *c, const char *on_disk, struct st
 {
     struct buf text;
     buf_init(&text);
-    enum status status =
-        os_read_whole(c->disk, on_disk, PROGRAMME_FILE_BYTES_MAX, &text, c->f);
+    enum status status = os_read_whole(c->disk, on_disk, PROGRAMME_FILE_BYTES_MAX, &text, c->f);
     if (status == OK)
         status = file_add(c, path, buf_str(&text));
     buf_fini(&text);
@@ -119,9 +118,9 @@ static enum status folder_walk(struct collector *c, const char *on_disk, struct 
             status = FIX_INPUT;
             break;
         }
-        struct str name = path.len ? arena_printf(&scratch, "%.*s/%.*s", STR_ARG(path),
-                                                  STR_ARG(entries[i].name))
-                                   : entries[i].name;
+        struct str name =
+            path.len ? arena_printf(&scratch, "%.*s/%.*s", STR_ARG(path), STR_ARG(entries[i].name))
+                     : entries[i].name;
         struct os_stat stat = {.kind = entries[i].kind};
         if (stat.kind == OS_OTHER) /* a link: what it leads to counts */
             status = os_stat(c->disk, child, &stat, c->f);

@@ -19,8 +19,8 @@
 #include "base/mem.h"
 #include "when/span.h"
 
-#define LAST_NONE PLAN_NO_INDEX        /* nothing was sent on the way here */
-#define LAST_MANY (PLAN_NO_INDEX - 1)  /* which message was sent depends on the way */
+#define LAST_NONE PLAN_NO_INDEX       /* nothing was sent on the way here */
+#define LAST_MANY (PLAN_NO_INDEX - 1) /* which message was sent depends on the way */
 
 struct open_ends {
     uint16_t **at;
@@ -113,9 +113,8 @@ static uint32_t id_make(struct builder *b, const struct plan_step *step, struct 
         nth += b->steps[i].kind == step->kind && &b->steps[i] != step;
     struct str stem = own.len ? own : str_of(step_kind_name((enum step_kind)step->kind));
     for (;; nth++) {
-        struct str text = own.len && nth == 1
-                              ? own
-                              : arena_printf(&c->scratch, "%.*s-%u", STR_ARG(stem), nth);
+        struct str text =
+            own.len && nth == 1 ? own : arena_printf(&c->scratch, "%.*s-%u", STR_ARG(stem), nth);
         uint32_t name = compile_name(c, text);
         if (name == NAME_NONE || !id_is_taken(b, name))
             return name;
@@ -238,8 +237,8 @@ static void send_channels(struct builder *b, const struct yaml_node *node, struc
     struct compile *c = b->c;
     const struct plan_message *message = &c->messages[send->message];
     bool is_known = !c->message_infos[send->message].has_bad;
-    const struct yaml_node *list = shape_value(shape_value(node, "", "channels"), "first_of",
-                                               "first_of");
+    const struct yaml_node *list =
+        shape_value(shape_value(node, "", "channels"), "first_of", "first_of");
     if (!list) {
         for (int channel = CHANNEL_NONE + 1; channel < CHANNEL_END; channel++)
             if (message->channel_mask >> channel & 1 && send->channel_count < PLAN_CHANNELS_MAX)
@@ -374,8 +373,7 @@ static void wait_compile(struct builder *b, const struct yaml_node *step_node,
     const struct yaml_node *reset = shape_value(node, "for", "reset_by");
     if (reset) {
         wait->reset_by = compile_name(c, reset->text);
-        b->journey->event_wake |=
-            compile_event_hear(c, wait->reset_by, yaml_place(b->yaml, reset));
+        b->journey->event_wake |= compile_event_hear(c, wait->reset_by, yaml_place(b->yaml, reset));
     }
     wait->refreshes_entry = shape_bool(shape_value(node, "for", "refresh_entry"), false);
     wait->at_most_ms = shape_span_ms(shape_value(node, "for", "at_most"), 0);
@@ -464,11 +462,11 @@ static void split_compile(struct builder *b, const struct yaml_node *node, struc
     bool is_first = true;
     uint64_t total = 0;
     step->split.name = name ? compile_name(c, name->text) : NAME_NONE;
-    step->split.salt = hash_str(
-        salt ? arena_printf(&c->scratch, "split:%.*s", STR_ARG(salt->text))
-             : arena_printf(&c->scratch, "split:%.*s:%.*s", STR_ARG(b->file->name),
-                            STR_ARG(shape_text(name, STR("")))),
-        0);
+    step->split.salt =
+        hash_str(salt ? arena_printf(&c->scratch, "split:%.*s", STR_ARG(salt->text))
+                      : arena_printf(&c->scratch, "split:%.*s:%.*s", STR_ARG(b->file->name),
+                                     STR_ARG(shape_text(name, STR("")))),
+                 0);
     step->split.arms = arms;
     for (uint32_t i = 0; i < count; i++) {
         const struct yaml_node *item = shape_item(list, i);
@@ -523,8 +521,8 @@ static void set_compile(struct builder *b, const struct yaml_pair *pair, struct 
         return;
     }
     step->set.trait = name;
-    scope_compile(c, b->yaml, pair->value,
-                  target_of(b, SCOPE_ENTRY | SCOPE_ONCE, wanted_of(trait)), &step->set.to);
+    scope_compile(c, b->yaml, pair->value, target_of(b, SCOPE_ENTRY | SCOPE_ONCE, wanted_of(trait)),
+                  &step->set.to);
 }
 
 /* A new step behind all open ends; NULL (and a finding, once) where the journey has too many. */
@@ -568,9 +566,8 @@ static void step_compile(struct builder *b, const struct yaml_node *node, const 
         const char *key;
         enum step_kind kind;
     } kinds[] = {
-        {"send", STEP_SEND},   {"wait", STEP_WAIT}, {"branch", STEP_BRANCH},
-        {"split", STEP_SPLIT}, {"set", STEP_SET},   {"exit", STEP_EXIT},
-        {"goal", STEP_GOAL},
+        {"send", STEP_SEND}, {"wait", STEP_WAIT}, {"branch", STEP_BRANCH}, {"split", STEP_SPLIT},
+        {"set", STEP_SET},   {"exit", STEP_EXIT}, {"goal", STEP_GOAL},
     };
     enum step_kind kind = STEP_EXIT;
     for (size_t i = 0; i < array_count(kinds); i++)
@@ -690,7 +687,6 @@ static void enter_compile(struct builder *b, const struct yaml_node *enter)
     journey->again = AGAIN_ALWAYS;
     journey->again_of_end = true;
     journey->at_once_max = 1;
-    journey->max_lateness_ms = MAX_LATENESS_MS;
     if (!enter)
         return;
     entries_compile(b, enter);
@@ -722,8 +718,7 @@ static void enter_compile(struct builder *b, const struct yaml_node *enter)
     const struct yaml_node *at_once = shape_value(enter, "event", "at_once");
     const struct yaml_node *once_per = shape_value(at_once, "max", "per");
     journey->at_once_max = (uint32_t)shape_int(shape_value(at_once, "max", "max"), 1);
-    journey->at_once_per_key =
-        once_per ? str_is(once_per->text, "key") : journey->key != NAME_NONE;
+    journey->at_once_per_key = once_per ? str_is(once_per->text, "key") : journey->key != NAME_NONE;
     const struct yaml_node *then = shape_value(at_once, "max", "then");
     if (str_is(shape_text(then, STR("ignore")), "restart"))
         journey->at_once_then = AT_ONCE_RESTART;
@@ -736,8 +731,7 @@ static void enter_compile(struct builder *b, const struct yaml_node *enter)
         if (needs_key[i] && journey->key == NAME_NONE && !key)
             findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, needs_key[i]),
                          "\"per: key\" needs a \"key\" in enter");
-    journey->max_lateness_ms =
-        shape_span_ms(shape_value(enter, "event", "max_lateness"), MAX_LATENESS_MS);
+    journey->max_lateness_ms = shape_span_ms(shape_value(enter, "event", "max_lateness"), 0);
 }
 
 /* The group it names itself, or that lists it. */

@@ -84,9 +84,9 @@ static void provider_compile(struct compile *c, struct compile_file *file)
     for (uint32_t i = 0; map && i < map->count; i++) {
         const struct yaml_node *value = map->pairs[i].value;
         if (!value->is_bad)
-            count = option_add(options, settings, count,
-                               arena_copy(c->arena, map->pairs[i].key->text),
-                               arena_copy(c->arena, value->text), value->line);
+            count =
+                option_add(options, settings, count, arena_copy(c->arena, map->pairs[i].key->text),
+                           arena_copy(c->arena, value->text), value->line);
     }
     if (!yaml_find(map, "slots"))
         count = option_add(options, settings, count, STR("slots"),
@@ -270,28 +270,15 @@ static struct place part_place(const struct parts *parts, const struct yaml_file
     return (struct place){file->path, str_is(file->path, f->file) ? f->line : 0, 0};
 }
 
-/* Where a template first reads `path`, for the finding about it. */
-static struct place read_place(const struct parts *parts, const struct yaml_file *file,
-                               struct str path)
+/* Where a template first reads the field. */
+static struct place field_place(const struct parts *parts, const struct yaml_file *file,
+                                const struct channel_field *field)
 {
-    for (size_t i = 0; i < parts->count; i++) {
-        const struct channel_source *source = &parts->sources[i];
-        size_t at = str_find(source->text, path, 0);
-        if (at == SIZE_MAX)
-            continue;
-        if (parts->nodes[i])
-            return yaml_place_in(file, parts->nodes[i], at);
-        struct place place = {source->file, 1, 1};
-        for (size_t k = 0; k < at; k++) {
-            place.column++;
-            if (source->text.at[k] == '\n') {
-                place.line++;
-                place.column = 1;
-            }
-        }
-        return place;
-    }
-    return (struct place){file->path, 0, 0};
+    for (size_t i = 0; i < parts->count; i++)
+        if (parts->nodes[i] && str_equal(field->file, file->path) &&
+            field->line == parts->sources[i].line)
+            return yaml_place_in(file, parts->nodes[i], field->column ? field->column - 1 : 0);
+    return (struct place){field->file, field->line, field->column};
 }
 
 struct fields {
@@ -300,22 +287,24 @@ struct fields {
     bool is_full;
 };
 
-static void field_add(struct fields *fields, uint32_t slot)
+/* The field's place among the message's, which it is given if it is new. */
+static uint32_t field_add(struct fields *fields, uint32_t slot)
 {
     for (uint32_t i = 0; i < fields->count; i++)
         if (fields->slots[i] == slot)
-            return;
-    if (fields->count == PLAN_FIELDS_MAX)
+            return i;
+    if (fields->count == PLAN_FIELDS_MAX) {
         fields->is_full = true;
-    else
-        fields->slots[fields->count++] = slot;
+        return CHANNEL_FIELD_ABSENT;
+    }
+    fields->slots[fields->count] = slot;
+    return fields->count++;
 }
 
 /* What the channel itself gives to templates. */
 static bool is_given(struct str path)
 {
-    return str_is(path, "unsubscribe_url") || str_is(path, "unsubscribe_mailto") ||
-           str_is(path, "now") || str_is(path, "to") || str_is(path, "to_name");
+    return str_is(path, "unsubscribe_url");
 }
 
 /* Does a template of the design read it that this release cannot answer? */
@@ -325,44 +314,53 @@ static bool is_later(struct str path)
            str_starts(path, STR("voucher")) || str_starts(path, STR("call."));
 }
 
+/* `entry.items.size` asks for a property "items.size". Who means the length of a list asks the list. */
+static void tail_look(struct compile *c, const struct parts *parts, const struct yaml_file *file,
+                      const struct channel_field *field)
+{
+    static const char *const tails[] = {"size", "first", "last"};
+    for (size_t i = 0; i < array_count(tails); i++) {
+        if (field->part_count < 3 || !str_is(field->parts[field->part_count - 1], tails[i]))
+            continue;
+        int len = (int)(field->path.len - strlen(tails[i]) - 1);
+        findings_add(c->findings, FINDING_TEMPLATE_TAIL, field_place(parts, file, field),
+                     "\"%.*s\" is read as a property of that name, not as the %s of a list",
+                     STR_ARG(field->path), tails[i]);
+        finding_advise(c->findings, "for a list write {{ %.*s | %s }}", len, field->path.at,
+                       tails[i]);
+    }
+}
+
+static uint32_t field_slot(struct compile *c, const struct yaml_file *file,
+                           const struct parts *parts, const struct channel_field *field)
+{
+    struct fault f = {0};
+    if (is_given(field->path))
+        return 0;
+    if (is_later(field->path) && !field->is_maybe_local) {
+        findings_add(c->findings, FINDING_NOT_YET, field_place(parts, file, field),
+                     "\"%.*s\" is not supported yet by this release", STR_ARG(field->path));
+        return 0;
+    }
+    uint32_t slot = scope_template_slot(c, field->path, &f);
+    if (!slot && !field->is_maybe_local)
+        findings_add(c->findings, FINDING_TEMPLATE, field_place(parts, file, field), "%s", f.text);
+    return slot;
+}
+
 static void fields_of(struct compile *c, const struct yaml_file *file, const struct parts *parts,
-                      const struct channel_template *template, struct compile_message *info,
+                      struct channel_template *template, struct compile_message *info,
                       struct fields *fields)
 {
     size_t count;
-    const struct str *paths = channel_template_fields(template, &count);
+    const struct channel_field *list = channel_template_fields(template, &count);
     for (size_t i = 0; i < count; i++) {
-        if (is_given(paths[i]))
-            continue;
-        struct fault f = {0};
-        if (is_later(paths[i])) {
-            findings_add(c->findings, FINDING_NOT_YET, read_place(parts, file, paths[i]),
-                         "\"%.*s\" is not supported yet by this release", STR_ARG(paths[i]));
-            continue;
-        }
-        uint32_t slot = scope_template_slot(c, paths[i], &f);
-        if (!slot) {
-            findings_add(c->findings, FINDING_TEMPLATE, read_place(parts, file, paths[i]), "%s",
-                         f.text);
-            continue;
-        }
-        field_add(fields, slot);
-        if (SLOT_SPACE(slot) != SLOT_ENTRY)
+        uint32_t slot = field_slot(c, file, parts, &list[i]);
+        channel_template_bind(template, i, slot ? field_add(fields, slot) : CHANNEL_FIELD_ABSENT);
+        if (!slot || SLOT_SPACE(slot) != SLOT_ENTRY)
             continue;
         name_set_add(c, &info->entry_reads, SLOT_NAME(slot));
-        /* entry.items.size may mean the property "items.size", or the size of the list "items". */
-        struct str name = names_text(c->names, SLOT_NAME(slot));
-        static const struct str tails[] = {{".size", 5}, {".first", 6}, {".last", 5}};
-        for (size_t k = 0; k < array_count(tails); k++) {
-            if (!str_ends(name, tails[k]) || name.len == tails[k].len)
-                continue;
-            uint32_t list = compile_name(c, str_part(name, 0, name.len - tails[k].len));
-            if (list == NAME_NONE)
-                continue;
-            field_add(fields, SLOT(SLOT_ENTRY, list));
-            name_set_add(c, &info->entry_reads, list);
-            name = names_text(c->names, SLOT_NAME(slot));
-        }
+        tail_look(c, parts, file, &list[i]);
     }
 }
 
@@ -385,8 +383,9 @@ static void channel_content(struct compile *c, struct compile_file *file, enum c
         return;
     }
     struct fault f = {0};
-    const struct channel_template *template = NULL;
-    if (channel_compile(channel, parts.sources, parts.count, c->arena, &template, &f) != OK) {
+    struct channel_template *template = NULL;
+    if (channel_compile(channel, parts.sources, parts.count, NULL, 0, c->arena, &template, &f) !=
+        OK) {
         findings_add(c->findings, FINDING_TEMPLATE, part_place(&parts, &file->yaml, &f), "%s",
                      f.text);
         info->has_bad = true;
@@ -403,8 +402,9 @@ static uint16_t provider_for(struct compile *c, const struct yaml_file *file, en
     const struct yaml_node *named = shape_value(file->root, "", "provider");
     for (uint32_t i = 0; i < shape_count(named); i++) {
         const struct yaml_node *node = shape_item(named, i);
-        uint16_t index = node->is_bad ? PLAN_NO_INDEX
-                                      : plan_provider_find(c->plan, names_find(c->names, node->text));
+        uint16_t index = node->is_bad
+                             ? PLAN_NO_INDEX
+                             : plan_provider_find(c->plan, names_find(c->names, node->text));
         if (index != PLAN_NO_INDEX && c->providers[index].channel == channel)
             return index;
     }
@@ -470,9 +470,8 @@ static void message_compile(struct compile *c, struct compile_file *file)
     message->settle_ms = shape_span_ms(shape_value(root, "", "settle"), category->settle_ms);
     message->priority = (int32_t)shape_int(shape_value(root, "", "priority"), category->priority);
     scope_compile(c, yaml, shape_value(root, "", "only_if"),
-                  (struct scope_target){.flags = SCOPE_ENTRY,
-                                        .wanted = EXPR_WANT_BOOL,
-                                        .kept = &info->entry_reads},
+                  (struct scope_target){
+                      .flags = SCOPE_ENTRY, .wanted = EXPR_WANT_BOOL, .kept = &info->entry_reads},
                   &message->only_if);
     if (index != PLAN_NO_INDEX)
         message_deadline(c, file, category);

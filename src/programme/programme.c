@@ -85,8 +85,8 @@ void compile_unknown(struct compile *c, const struct yaml_file *file, const stru
     }
     struct str all = STR("");
     for (size_t i = 0; i < count && i < 12; i++)
-        all = arena_printf(&c->scratch, "%.*s%s%.*s", STR_ARG(all), i ? ", " : "",
-                           STR_ARG(known[i]));
+        all =
+            arena_printf(&c->scratch, "%.*s%s%.*s", STR_ARG(all), i ? ", " : "", STR_ARG(known[i]));
     if (count)
         finding_advise(c->findings, "there are: %.*s%s", STR_ARG(all), count > 12 ? ", ..." : "");
 }
@@ -226,8 +226,8 @@ static void stray_say(struct compile *c, struct str path)
         finding_advise(c->findings, "files here are called NAME.yaml");
 }
 
-static void file_take(struct compile *c, const struct programme_file *source,
-                      enum file_kind kind, struct str name)
+static void file_take(struct compile *c, const struct programme_file *source, enum file_kind kind,
+                      struct str name)
 {
     static const char *const shapes_of[] = {
         [FILE_PROGRAMME] = "PROGRAMME",

@@ -95,14 +95,3 @@ enum status programme_load(struct os_disk *disk, const char *path, struct names 
 
 /* Ends the plan, its zones and its templates; NULL is fine. */
 void programme_plan_free(struct plan *plan);
-
-/* ---- what templates read --------------------------------------------------------------------- */
-
-struct value;
-
-/* The map that a message's templates see, built in `scratch` from values parallel to
- * plan->messages[message].fields: person.* and traits.*, entry.* and event.*, message.*, journey.*.
- * Fields that are VALUE_NONE are left out. Texts are borrowed from `values`. */
-struct value programme_template_map(const struct plan *plan, const struct names *names,
-                                    uint16_t message, const struct value *values,
-                                    struct arena *scratch) mustuse;

@@ -50,8 +50,8 @@ static const struct function {
 };
 
 /* Functions of the design that this release refuses. */
-static const char *const later_functions[] = {"in_segment", "catalog", "sum", "last", "distinct",
-                                              "visited"};
+static const char *const later_functions[] = {"in_segment", "catalog",  "sum",
+                                              "last",       "distinct", "visited"};
 
 static const struct {
     const char *name;
@@ -228,7 +228,8 @@ static void trait_unknown(struct compile *c, struct str path, struct fault *f)
         known[i] = names_text(c->names, c->plan->traits[i].name);
     struct str near = str_nearest(path, known, c->plan->trait_count);
     if (near.len)
-        fault_set(f, "unknown trait \"%.*s\"; did you mean \"%.*s\"?", STR_ARG(path), STR_ARG(near));
+        fault_set(f, "unknown trait \"%.*s\"; did you mean \"%.*s\"?", STR_ARG(path),
+                  STR_ARG(near));
     else
         fault_set(f, "unknown trait \"%.*s\"; declare it under traits in programme.yaml",
                   STR_ARG(path));
@@ -246,7 +247,8 @@ static enum expr_found property_path(struct scope *s, const struct expr_path *pa
     uint32_t flag = space == SLOT_EVENT ? SCOPE_EVENT : SCOPE_ENTRY;
     if (!(s->target.flags & flag)) {
         if (space == SLOT_EVENT)
-            fault_set(f, "there is no event here; entry.%.*s is of the event that began the journey",
+            fault_set(f,
+                      "there is no event here; entry.%.*s is of the event that began the journey",
                       STR_ARG(path_join(c, path->parts, 1, path->count)));
         else
             fault_set(f, "there is no entry here%s",
@@ -531,8 +533,8 @@ static bool scope_name(void *self, enum expr_name_kind kind, uint32_t index, str
     if (index >= s->c->plan->trait_count)
         return false;
     const struct plan_trait *trait = &s->c->plan->traits[index];
-    *name = arena_printf(&s->c->scratch, "traits.%.*s",
-                         STR_ARG(names_text(s->c->names, trait->name)));
+    *name =
+        arena_printf(&s->c->scratch, "traits.%.*s", STR_ARG(names_text(s->c->names, trait->name)));
     *type = trait_type(trait);
     return true;
 }
@@ -665,7 +667,7 @@ uint32_t scope_template_slot(struct compile *c, struct str path, struct fault *f
         return 0;
     }
     static const struct str known[] = {
-        {"person", 6},       {"traits", 6},     {"entry", 5},        {"event", 5},
+        {"person", 6},        {"traits", 6},      {"entry", 5},         {"event", 5},
         {"journey.name", 12}, {"message.id", 10}, {"message.name", 12},
     };
     if (str_is(path, "journey.name"))
@@ -679,8 +681,9 @@ uint32_t scope_template_slot(struct compile *c, struct str path, struct fault *f
         fault_set(f, "a template knows no \"%.*s\"; did you mean \"%.*s\"?", STR_ARG(path),
                   STR_ARG(near));
     else
-        fault_set(f, "a template knows no \"%.*s\"; it can read person.*, entry.*, message.id, "
-                     "message.name, journey.name and unsubscribe_url",
+        fault_set(f,
+                  "a template knows no \"%.*s\"; it can read person.*, entry.*, message.id, "
+                  "message.name, journey.name and unsubscribe_url",
                   STR_ARG(path));
     return 0;
 }

@@ -195,8 +195,8 @@ static void categories_compile(struct compile *c)
         c->plan->category_count = 3;
         return;
     }
-    uint32_t count = bounded(c, map->type == YAML_MAP ? map : NULL, PLAN_CATEGORIES_MAX,
-                             "categories");
+    uint32_t count =
+        bounded(c, map->type == YAML_MAP ? map : NULL, PLAN_CATEGORIES_MAX, "categories");
     struct plan_category *categories = arena_array(c->arena, struct plan_category, count);
     for (uint32_t i = 0; i < count; i++)
         categories[i] = category_of(c, map->pairs[i].key->text, map->pairs[i].value);
@@ -222,8 +222,8 @@ static void group_journeys(struct compile *c, const struct yaml_node *list,
 static void groups_compile(struct compile *c)
 {
     const struct yaml_node *list = root_value(c, "groups");
-    uint32_t count = bounded(c, list && list->type == YAML_LIST ? list : NULL, PLAN_GROUPS_MAX,
-                             "groups");
+    uint32_t count =
+        bounded(c, list && list->type == YAML_LIST ? list : NULL, PLAN_GROUPS_MAX, "groups");
     struct plan_group *groups = arena_array(c->arena, struct plan_group, count);
     c->groups = arena_array(&c->scratch, struct compile_group, count);
     for (uint32_t i = 0; i < count; i++) {
@@ -234,8 +234,7 @@ static void groups_compile(struct compile *c)
         group_journeys(c, shape_value(node, "", "journeys"), &c->groups[i]);
         for (uint32_t k = 0; k < i && name; k++)
             if (groups[k].name == groups[i].name)
-                findings_add(c->findings, FINDING_NAME_TWICE,
-                             yaml_place(&c->settings->yaml, name),
+                findings_add(c->findings, FINDING_NAME_TWICE, yaml_place(&c->settings->yaml, name),
                              "there are two groups \"%.*s\"", STR_ARG(name->text));
     }
     c->plan->groups = groups;
@@ -297,8 +296,8 @@ static uint64_t categories_of(struct compile *c, const struct yaml_node *node, u
             continue;
         }
         findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(&c->settings->yaml, item),
-                     "%s do not apply to \"%.*s\": messages of the lane %.*s do not obey them", rule,
-                     STR_ARG(item->text), STR_ARG(lane_term(lane)->name));
+                     "%s do not apply to \"%.*s\": messages of the lane %.*s do not obey them",
+                     rule, STR_ARG(item->text), STR_ARG(lane_term(lane)->name));
     }
     return categories;
 }
@@ -434,11 +433,20 @@ static void caps_compile(struct compile *c)
     const struct yaml_node *list = root_value(c, "caps");
     if (!key) {
         static const struct plan_cap standard[] = {
-            {.kind = CAP_DAY, .limit = 2, .window_ms = DAY_MS, .journey = PLAN_NO_INDEX,
+            {.kind = CAP_DAY,
+             .limit = 2,
+             .window_ms = DAY_MS,
+             .journey = PLAN_NO_INDEX,
              .text = {"2 per day", 9}},
-            {.kind = CAP_SLIDING, .limit = 3, .window_ms = 7 * DAY_MS, .journey = PLAN_NO_INDEX,
+            {.kind = CAP_SLIDING,
+             .limit = 3,
+             .window_ms = 7 * DAY_MS,
+             .journey = PLAN_NO_INDEX,
              .text = {"3 per 7d", 8}},
-            {.kind = CAP_GAP, .limit = 1, .window_ms = 2 * HOUR_MS, .journey = PLAN_NO_INDEX,
+            {.kind = CAP_GAP,
+             .limit = 1,
+             .window_ms = 2 * HOUR_MS,
+             .journey = PLAN_NO_INDEX,
              .text = {"2h between two", 14}},
         };
         c->plan->caps = standard;
@@ -518,8 +526,8 @@ static void quiet_hours_compile(struct compile *c)
         c->plan->window_count = 1;
         return;
     }
-    uint32_t count = bounded(c, list && list->type == YAML_LIST ? list : NULL, PLAN_WINDOWS_MAX,
-                             "quiet hours");
+    uint32_t count =
+        bounded(c, list && list->type == YAML_LIST ? list : NULL, PLAN_WINDOWS_MAX, "quiet hours");
     struct plan_window *windows = arena_array(c->arena, struct plan_window, count);
     for (uint32_t i = 0; i < count; i++)
         windows[i] = window_of(c, list->items[i]);
@@ -578,10 +586,9 @@ static void holds_compile(struct compile *c)
         holds[i] = hold_of(c, list->items[i], i);
         for (uint32_t k = 0; k < i; k++)
             if (holds[k].name == holds[i].name && holds[i].name != NAME_NONE)
-                findings_add(c->findings, FINDING_NAME_TWICE,
-                             yaml_place(&c->settings->yaml, list->items[i]),
-                             "there are two holds \"%.*s\"",
-                             STR_ARG(names_text(c->names, holds[i].name)));
+                findings_add(
+                    c->findings, FINDING_NAME_TWICE, yaml_place(&c->settings->yaml, list->items[i]),
+                    "there are two holds \"%.*s\"", STR_ARG(names_text(c->names, holds[i].name)));
     }
     c->plan->holds = holds;
     c->plan->hold_count = count;

@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "programme/scenario.h"
+
+#include "model/names.h"
+#include "model/plan.h"
+#include "programme/programme.h"
+#include "programme/shape.h"
+#include "when/span.h"
+#include "when/zone.h"
+
+#include <stdlib.h>
+
+#define SCENARIOS_MAX   100000
+#define VALUE_DEPTH_MAX YAML_DEPTH_MAX
+
+struct reader {
+    const struct programme_folder *folder;
+    const struct plan *plan;
+    struct names *names;
+    struct arena *arena; /* what is given out */
+    struct arena scratch;
+    struct findings *findings;
+    const struct yaml_file *file;
+    struct shape_check check;
+    const struct scenario *current; /* its people, while facts and expectations are read */
+    struct scenario *list;
+    uint32_t count;
+    uint32_t room;
+};
+
+static struct place place_of(const struct reader *r, const struct yaml_node *node)
+{
+    struct place place = yaml_place(r->file, node);
+    place.file = arena_copy(r->arena, place.file);
+    return place;
+}
+
+/* ---- times ----------------------------------------------------------------------------------- */
+
+/* A moment as written, on the wall of the programme's zone unless it has an offset. */
+static int64_t moment_of(struct reader *r, const struct yaml_node *node)
+{
+    struct timestamp when;
+    struct fault f = {0};
+    if (!node)
+        return SCENARIO_NO_TIME;
+    if (timestamp_parse(node->text, TIMESTAMP_LOOSE, &when, &f) != OK) {
+        findings_add(r->findings, FINDING_WRONG_VALUE, yaml_place(r->file, node), "%s", f.text);
+        return SCENARIO_NO_TIME;
+    }
+    if (when.has_offset)
+        return when.at_ms;
+    return zone_utc(zoneset_zone(r->plan->zones, r->plan->zone), when.at_ms);
+}
+
+/* `at` or `after` of a line; `before_ms` is the line before (SCENARIO_NO_TIME: this is the first). */
+static int64_t fact_moment(struct reader *r, const struct yaml_node *node, int64_t before_ms)
+{
+    const struct yaml_node *at = shape_value(node, "", "at");
+    const struct yaml_node *after = shape_value(node, "", "after");
+    if (at && after) {
+        findings_add(r->findings, FINDING_CONFLICT, yaml_place(r->file, after),
+                     "\"at\" and \"after\" stand together");
+    } else if (after && before_ms == SCENARIO_NO_TIME) {
+        findings_add(r->findings, FINDING_CONFLICT, yaml_place(r->file, after),
+                     "there is no line before this one; write \"at\"");
+    } else if (after) {
+        return before_ms + shape_span_ms(after, 0);
+    } else if (at) {
+        return moment_of(r, at);
+    } else if (node->type == YAML_MAP && !yaml_find_key(node, "at") &&
+               !yaml_find_key(node, "after")) {
+        findings_add(r->findings, FINDING_MISSING_KEY, yaml_place(r->file, node),
+                     "the line does not say when");
+        finding_advise(r->findings, "at: 2026-03-02T12:00, or after: 30m");
+    }
+    return SCENARIO_NO_TIME;
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+static struct value value_of(struct reader *r, const struct yaml_node *node);
+
+static struct value list_of(struct reader *r, const struct yaml_node *node)
+{
+    struct value_list *list =
+        arena_zalloc(r->arena, sizeof(*list) + node->count * sizeof(struct value));
+    for (uint32_t i = 0; i < node->count; i++)
+        list->items[list->count++] = value_of(r, node->items[i]);
+    return (struct value){.type = VALUE_LIST, .list = list};
+}
+
+static struct value map_of(struct reader *r, const struct yaml_node *node)
+{
+    struct value_map *map =
+        arena_zalloc(r->arena, sizeof(*map) + node->count * sizeof(struct value_pair));
+    for (uint32_t i = 0; i < node->count; i++)
+        map->pairs[map->count++] =
+            (struct value_pair){value_text(arena_copy(r->arena, node->pairs[i].key->text)),
+                                value_of(r, node->pairs[i].value)};
+    return (struct value){.type = VALUE_MAP, .map = map};
+}
+
+/* Recursion is bounded by YAML_DEPTH_MAX. */
+static struct value value_of(struct reader *r, const struct yaml_node *node)
+{
+    switch ((enum yaml_type)node->type) {
+    case YAML_NULL: return (struct value){.type = VALUE_NULL};
+    case YAML_BOOL: return value_bool(node->boolean);
+    case YAML_INT: return value_int(node->integer);
+    case YAML_DOUBLE: return value_double(node->number);
+    case YAML_TEXT: return value_text(arena_copy(r->arena, node->text));
+    case YAML_LIST: return list_of(r, node);
+    case YAML_MAP: return map_of(r, node);
+    }
+    return value_none();
+}
+
+struct fields {
+    struct scenario_field *list;
+    uint32_t count;
+    uint32_t room;
+};
+
+static void field_add(struct reader *r, struct fields *fields, uint32_t name, struct value value)
+{
+    if (fields->count == fields->room) {
+        uint32_t room = fields->room ? fields->room * 2 : 8;
+        struct scenario_field *grown = arena_array(r->arena, struct scenario_field, room);
+        if (fields->count)
+            memcpy(grown, fields->list, fields->count * sizeof(*grown));
+        fields->list = grown;
+        fields->room = room;
+    }
+    fields->list[fields->count++] = (struct scenario_field){name, value};
+}
+
+/* Maps are flattened to dotted names, as ingest does. Recursion is bounded by YAML_DEPTH_MAX. */
+static void fields_add(struct reader *r, const struct yaml_node *map, struct str prefix,
+                       struct fields *fields)
+{
+    for (uint32_t i = 0; map && map->type == YAML_MAP && i < map->count; i++) {
+        const struct yaml_node *key = map->pairs[i].key;
+        const struct yaml_node *node = map->pairs[i].value;
+        struct str path =
+            prefix.len ? arena_printf(&r->scratch, "%.*s.%.*s", STR_ARG(prefix), STR_ARG(key->text))
+                       : key->text;
+        if (node->type == YAML_MAP) {
+            fields_add(r, node, path, fields);
+            continue;
+        }
+        uint32_t name = names_add(r->names, path);
+        if (name == NAME_NONE)
+            findings_add(r->findings, FINDING_BAD_NAME, yaml_place(r->file, key),
+                         "a property cannot be called \"%.*s\"", STR_ARG(str_part(path, 0, 100)));
+        else
+            field_add(r, fields, name, value_of(r, node));
+    }
+}
+
+static enum value_type type_of_yaml(const struct value *value)
+{
+    return (enum value_type)value->type;
+}
+
+/* Traits are what the programme declares them to be: a text that is a time becomes one. */
+static struct fields traits_of(struct reader *r, const struct yaml_node *map)
+{
+    struct fields fields = {0};
+    fields_add(r, map, STR(""), &fields);
+    for (uint32_t i = 0; i < fields.count; i++) {
+        struct scenario_field *field = &fields.list[i];
+        const struct plan_trait *trait = plan_trait_find(r->plan, field->name);
+        struct timestamp when;
+        if (!trait)
+            continue;
+        if (trait->type == VALUE_DOUBLE && type_of_yaml(&field->value) == VALUE_INT)
+            field->value = value_double((double)field->value.integer);
+        else if (trait->type == VALUE_TIME && type_of_yaml(&field->value) == VALUE_TEXT &&
+                 timestamp_parse(field->value.text, TIMESTAMP_LOOSE, &when, NULL) == OK)
+            field->value =
+                value_time(when.has_offset
+                               ? when.at_ms
+                               : zone_utc(zoneset_zone(r->plan->zones, r->plan->zone), when.at_ms));
+        if (type_of_yaml(&field->value) != trait->type && field->value.type != VALUE_NULL)
+            findings_add(r->findings, FINDING_WRONG_TYPE, yaml_place(r->file, map),
+                         "the trait \"%.*s\" is of type %s, not %s",
+                         STR_ARG(names_text(r->names, field->name)),
+                         value_type_name((enum value_type)trait->type),
+                         value_type_name(type_of_yaml(&field->value)));
+    }
+    return fields;
+}
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+static void unknown_say(struct reader *r, const struct yaml_node *node, const char *what,
+                        const struct str *known, uint32_t count)
+{
+    findings_add(r->findings, FINDING_UNKNOWN_NAME, yaml_place(r->file, node),
+                 "there is no %s \"%.*s\"", what, STR_ARG(str_part(node->text, 0, 100)));
+    struct str near = str_nearest(node->text, known, count);
+    if (near.len)
+        finding_advise(r->findings, "did you mean \"%.*s\"?", STR_ARG(near));
+}
+
+static uint16_t journey_of(struct reader *r, const struct yaml_node *node)
+{
+    if (!node)
+        return PLAN_NO_INDEX;
+    uint16_t index = plan_journey_find(r->plan, names_find(r->names, node->text));
+    if (index != PLAN_NO_INDEX)
+        return index;
+    struct str *known = arena_array(&r->scratch, struct str, r->plan->journey_count);
+    for (uint32_t i = 0; i < r->plan->journey_count; i++)
+        known[i] = names_text(r->names, r->plan->journeys[i].name);
+    unknown_say(r, node, "journey", known, r->plan->journey_count);
+    return PLAN_NO_INDEX;
+}
+
+static uint16_t message_of(struct reader *r, const struct yaml_node *node)
+{
+    if (!node)
+        return PLAN_NO_INDEX;
+    uint16_t index = plan_message_find(r->plan, names_find(r->names, node->text));
+    if (index != PLAN_NO_INDEX)
+        return index;
+    struct str *known = arena_array(&r->scratch, struct str, r->plan->message_count);
+    for (uint32_t i = 0; i < r->plan->message_count; i++)
+        known[i] = names_text(r->names, r->plan->messages[i].name);
+    unknown_say(r, node, "message", known, r->plan->message_count);
+    return PLAN_NO_INDEX;
+}
+
+static uint32_t message_name(struct reader *r, const struct yaml_node *node)
+{
+    uint16_t index = message_of(r, node);
+    return index == PLAN_NO_INDEX ? NAME_NONE : r->plan->messages[index].name;
+}
+
+static uint16_t person_of(struct reader *r, const struct yaml_node *node)
+{
+    if (!node)
+        return UINT16_MAX;
+    struct str *known = arena_array(&r->scratch, struct str, r->current->person_count);
+    for (uint32_t i = 0; i < r->current->person_count; i++) {
+        known[i] = r->current->people[i].id;
+        if (str_equal(known[i], node->text))
+            return (uint16_t)i;
+    }
+    unknown_say(r, node, "person", known, r->current->person_count);
+    return UINT16_MAX;
+}
+
+static uint32_t step_of(struct reader *r, uint16_t journey, const struct yaml_node *node)
+{
+    if (!node || journey == PLAN_NO_INDEX)
+        return NAME_NONE;
+    const struct plan_journey *of = &r->plan->journeys[journey];
+    struct str *known = arena_array(&r->scratch, struct str, of->step_count);
+    for (uint32_t i = 0; i < of->step_count; i++) {
+        known[i] = names_text(r->names, of->steps[i].id);
+        if (str_equal(known[i], node->text))
+            return of->steps[i].id;
+    }
+    unknown_say(r, node, "step", known, of->step_count);
+    if (of->step_count && !str_nearest(node->text, known, of->step_count).len) {
+        struct str all = STR("");
+        for (uint32_t i = 0; i < of->step_count && i < 16; i++)
+            all = arena_printf(&r->scratch, "%.*s%s%.*s", STR_ARG(all), i ? ", " : "",
+                               STR_ARG(known[i]));
+        finding_advise(r->findings, "the steps are: %.*s", STR_ARG(all));
+    }
+    return NAME_NONE;
+}
+
+static uint8_t channel_of(const struct yaml_node *node)
+{
+    enum channel channel = CHANNEL_NONE;
+    if (node && !channel_find(node->text, &channel))
+        return CHANNEL_NONE;
+    return (uint8_t)channel;
+}
+
+static uint8_t receipt_of(const struct yaml_node *node)
+{
+    for (int i = 1; node && i < RECEIPT_KIND_END; i++)
+        if (str_is(node->text, receipt_name((enum receipt_kind)i)))
+            return (uint8_t)i;
+    return 0;
+}
+
+/* ---- people ---------------------------------------------------------------------------------- */
+
+static uint32_t consents_of(struct reader *r, const struct yaml_node *node, uint32_t topic,
+                            const struct scenario_consent **out)
+{
+    uint32_t count = !node ? 0 : node->type == YAML_MAP ? node->count : shape_count(node);
+    struct scenario_consent *consents = arena_array(r->arena, struct scenario_consent, count);
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_map = node->type == YAML_MAP;
+        consents[i] = (struct scenario_consent){
+            .channel = channel_of(is_map ? node->pairs[i].key : shape_item(node, i)),
+            .has_agreed = !is_map || shape_bool(node->pairs[i].value, true),
+            .purpose = NAME_MARKETING,
+            .topic = topic,
+        };
+    }
+    *out = consents;
+    return count;
+}
+
+static int fact_order(const void *a_, const void *b_)
+{
+    const struct scenario_fact *a = a_;
+    const struct scenario_fact *b = b_;
+    if (a->at_ms != b->at_ms)
+        return a->at_ms < b->at_ms ? -1 : 1;
+    /* Equal times stay in the order of writing. */
+    if (a->place.line != b->place.line)
+        return a->place.line < b->place.line ? -1 : 1;
+    return a->place.column < b->place.column ? -1 : a->place.column > b->place.column;
+}
+
+static void history_read(struct reader *r, const struct yaml_node *list, uint16_t person,
+                         struct scenario_person *out)
+{
+    uint32_t count = shape_count(list);
+    struct scenario_fact *facts = arena_array(r->arena, struct scenario_fact, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct yaml_node *node = shape_item(list, i);
+        const struct yaml_node *event = shape_value(node, "", "event");
+        struct fields fields = {0};
+        fields_add(r, shape_value(node, "", "properties"), STR(""), &fields);
+        facts[i] = (struct scenario_fact){
+            .kind = SCENARIO_EVENT,
+            .place = place_of(r, node),
+            .at_ms = moment_of(r, shape_value(node, "", "at")),
+            .person = person,
+            .event = event ? names_add(r->names, event->text) : NAME_NONE,
+            .field_count = fields.count,
+            .fields = fields.list,
+        };
+    }
+    qsort(facts, count, sizeof(*facts), fact_order);
+    out->history = facts;
+    out->history_count = count;
+}
+
+static void people_read(struct reader *r, const struct yaml_node *list, struct scenario *out)
+{
+    uint32_t count = min_of(shape_count(list), (uint32_t)UINT16_MAX);
+    struct scenario_person *people = arena_array(r->arena, struct scenario_person, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct yaml_node *node = shape_item(list, i);
+        const struct yaml_node *id = shape_value(node, "", "id");
+        struct fields traits = traits_of(r, shape_value(node, "", "traits"));
+        people[i] = (struct scenario_person){
+            .place = place_of(r, node),
+            .id = arena_copy(r->arena, shape_text(id, STR(""))),
+            .is_held_out = shape_bool(shape_value(node, "", "holdout"), false),
+            .trait_count = traits.count,
+            .traits = traits.list,
+        };
+        people[i].consent_count =
+            consents_of(r, shape_value(node, "", "consent"), NAME_NONE, &people[i].consents);
+        history_read(r, shape_value(node, "", "history"), (uint16_t)i, &people[i]);
+        for (uint32_t k = 0; k < i && id; k++)
+            if (str_equal(people[k].id, people[i].id))
+                findings_add(r->findings, FINDING_NAME_TWICE, yaml_place(r->file, id),
+                             "there are two people \"%.*s\"", STR_ARG(id->text));
+    }
+    out->people = people;
+    out->person_count = count;
+}
+
+static void answers_read(struct reader *r, const struct yaml_node *list, struct scenario *out)
+{
+    uint32_t count = shape_count(list);
+    struct scenario_answer *answers = arena_array(r->arena, struct scenario_answer, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct yaml_node *node = shape_item(list, i);
+        answers[i] = (struct scenario_answer){
+            .place = place_of(r, node),
+            .message = message_name(r, shape_value(node, "", "message")),
+            .person = person_of(r, shape_value(node, "", "person")),
+            .receipt = receipt_of(shape_value(node, "", "answer")),
+            .code = (int32_t)shape_int(shape_value(node, "", "code"), 0),
+            .times = (uint32_t)shape_int(shape_value(node, "", "times"), UINT32_MAX),
+        };
+    }
+    out->answers = answers;
+    out->answer_count = count;
+}
+
+/* ---- facts ----------------------------------------------------------------------------------- */
+
+static void fact_read(struct reader *r, const struct yaml_node *node, const char *member,
+                      struct scenario_fact *out)
+{
+    static const struct {
+        const char *key;
+        enum scenario_fact_kind kind;
+    } kinds[] = {
+        {"event", SCENARIO_EVENT},
+        {"identify", SCENARIO_IDENTIFY},
+        {"consent", SCENARIO_CONSENT},
+        {"open", SCENARIO_OPEN},
+        {"click", SCENARIO_CLICK},
+        {"complain", SCENARIO_COMPLAIN},
+        {"unsubscribe", SCENARIO_UNSUBSCRIBE},
+        {"receipt", SCENARIO_RECEIPT},
+    };
+    for (size_t i = 0; i < array_count(kinds); i++)
+        if (strcmp(kinds[i].key, member) == 0)
+            out->kind = kinds[i].kind;
+    const struct yaml_node *value = shape_value(node, "", member);
+    struct fields fields = {0};
+    switch (out->kind) {
+    case SCENARIO_EVENT:
+        out->event = value ? names_add(r->names, value->text) : NAME_NONE;
+        fields_add(r, shape_value(node, "", "properties"), STR(""), &fields);
+        break;
+    case SCENARIO_IDENTIFY: fields = traits_of(r, value); break;
+    case SCENARIO_CONSENT: break; /* facts_read() makes one of each channel */
+    case SCENARIO_OPEN:
+    case SCENARIO_CLICK:
+    case SCENARIO_COMPLAIN:
+        out->message = message_name(r, value);
+        out->is_machine = shape_bool(shape_value(node, "", "machine"), false);
+        break;
+    case SCENARIO_UNSUBSCRIBE:
+        out->consent = (struct scenario_consent){channel_of(value), false, NAME_MARKETING, 0};
+        out->message = message_name(r, shape_value(node, "", "of"));
+        break;
+    case SCENARIO_RECEIPT:
+        out->receipt = receipt_of(value);
+        out->message = message_name(r, shape_value(node, "", "of"));
+        out->code = (int32_t)shape_int(shape_value(node, "", "code"), 0);
+        break;
+    }
+    out->fields = fields.list;
+    out->field_count = fields.count;
+}
+
+/* How many facts a line is: a consent line is one for each channel. */
+static uint32_t fact_count(const struct yaml_node *node, const char *member)
+{
+    if (!member)
+        return 0;
+    if (strcmp(member, "consent") != 0)
+        return 1;
+    const struct yaml_node *consent = shape_value(node, "", "consent");
+    return !consent ? 0 : consent->type == YAML_MAP ? consent->count : shape_count(consent);
+}
+
+static void facts_read(struct reader *r, const struct yaml_node *list, struct scenario *out)
+{
+    uint32_t most = 0;
+    const struct shape_union *u = shape_union_get("FACT");
+    for (uint32_t i = 0; i < shape_count(list); i++)
+        most += fact_count(shape_item(list, i), shape_member(shape_item(list, i), u));
+    struct scenario_fact *facts = arena_array(r->arena, struct scenario_fact, most);
+    uint32_t count = 0;
+    int64_t before_ms = SCENARIO_NO_TIME;
+    for (uint32_t i = 0; i < shape_count(list); i++) {
+        const struct yaml_node *node = shape_item(list, i);
+        const char *member = shape_member(node, u);
+        if (!member)
+            continue;
+        struct scenario_fact fact = {
+            .place = place_of(r, node),
+            .at_ms = fact_moment(r, node, before_ms),
+            .person = person_of(r, shape_value(node, "", "person")),
+        };
+        before_ms = fact.at_ms;
+        fact_read(r, node, member, &fact);
+        if (fact.kind != SCENARIO_CONSENT) {
+            facts[count++] = fact;
+            continue;
+        }
+        const struct yaml_node *topic = shape_value(node, "", "topic");
+        const struct scenario_consent *consents;
+        uint32_t channels =
+            consents_of(r, shape_value(node, "", "consent"),
+                        topic ? names_add(r->names, topic->text) : NAME_NONE, &consents);
+        for (uint32_t k = 0; k < channels; k++) {
+            fact.consent = consents[k];
+            facts[count++] = fact;
+        }
+    }
+    must(count <= most);
+    qsort(facts, count, sizeof(*facts), fact_order);
+    out->facts = facts;
+    out->fact_count = count;
+}
+
+/* ---- expectations ---------------------------------------------------------------------------- */
+
+static void expect_read(struct reader *r, const struct yaml_node *node, const char *member,
+                        struct scenario_expect *out)
+{
+    static const struct {
+        const char *key;
+        enum scenario_expect_kind kind;
+    } kinds[] = {
+        {"entered", EXPECT_ENTERED}, {"not_entered", EXPECT_NOT_ENTERED},
+        {"ends", EXPECT_ENDS},       {"in_step", EXPECT_IN_STEP},
+        {"sent", EXPECT_SENT},       {"not_sent", EXPECT_NOT_SENT},
+        {"outcome", EXPECT_OUTCOME},
+    };
+    const struct yaml_node *value = shape_value(node, "", member);
+    const struct yaml_node *reason = shape_value(node, "", "reason");
+    enum outcome outcome = OUTCOME_NONE;
+    enum journey_end end = JOURNEY_RUNNING;
+    *out = (struct scenario_expect){
+        .place = place_of(r, node),
+        .person = person_of(r, shape_value(node, "", "person")),
+        .journey = journey_of(r, shape_value(node, "", "journey")),
+        .message = PLAN_NO_INDEX,
+        .channel = channel_of(shape_value(node, "", "channel")),
+        .times = (int32_t)shape_int(shape_value(node, "", "times"), -1),
+        .at_ms = SCENARIO_NO_TIME,
+        .before_ms = SCENARIO_NO_TIME,
+        .after_ms = SCENARIO_NO_TIME,
+    };
+    for (size_t i = 0; i < array_count(kinds); i++)
+        if (strcmp(kinds[i].key, member) == 0)
+            out->kind = kinds[i].kind;
+    switch (out->kind) {
+    case EXPECT_ENTERED: out->times = (int32_t)shape_int(value, -1); return;
+    case EXPECT_NOT_ENTERED: return;
+    case EXPECT_ENDS:
+        if (value && end_find(value->text, &end))
+            out->end = (uint8_t)end;
+        return;
+    case EXPECT_IN_STEP: out->step = step_of(r, out->journey, value); return;
+    case EXPECT_SENT:
+        out->message = message_of(r, value);
+        out->at_ms = moment_of(r, shape_value(node, "", "at"));
+        out->before_ms = moment_of(r, shape_value(node, "", "before"));
+        out->after_ms = moment_of(r, shape_value(node, "", "after"));
+        return;
+    case EXPECT_NOT_SENT:
+        out->message = message_of(r, value);
+        if (reason && outcome_find(reason->text, &outcome))
+            out->outcome = (uint8_t)outcome;
+        return;
+    case EXPECT_OUTCOME:
+        out->message = message_of(r, shape_value(node, "", "of"));
+        if (value && outcome_find(value->text, &outcome))
+            out->outcome = (uint8_t)outcome;
+        return;
+    }
+}
+
+static void expects_read(struct reader *r, const struct yaml_node *list, struct scenario *out)
+{
+    const struct shape_union *u = shape_union_get("EXPECT");
+    struct scenario_expect *expects =
+        arena_array(r->arena, struct scenario_expect, shape_count(list));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < shape_count(list); i++) {
+        const struct yaml_node *node = shape_item(list, i);
+        const char *member = shape_member(node, u);
+        if (member)
+            expect_read(r, node, member, &expects[count++]);
+    }
+    out->expects = expects;
+    out->expect_count = count;
+    if (list && !list->is_bad && list->type == YAML_LIST && list->count == 0)
+        findings_add(r->findings, FINDING_MISSING_KEY, yaml_place(r->file, list),
+                     "the test expects nothing");
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static void scenario_read(struct reader *r, const struct yaml_node *node, struct scenario *out)
+{
+    const struct yaml_node *given = shape_value(node, "", "given");
+    const struct yaml_node *until = shape_value(node, "", "until");
+    *out = (struct scenario){
+        .place = place_of(r, node),
+        .it = arena_copy(r->arena, shape_text(shape_value(node, "", "it"), STR(""))),
+        .requirement =
+            arena_copy(r->arena, shape_text(shape_value(node, "", "requirement"), STR(""))),
+    };
+    r->current = out;
+    people_read(r, shape_value(given, "", "people"), out);
+    answers_read(r, shape_value(given, "", "answers"), out);
+    facts_read(r, shape_value(node, "", "when"), out);
+    expects_read(r, shape_value(node, "", "expect"), out);
+    int64_t last_ms = out->fact_count ? out->facts[out->fact_count - 1].at_ms : SCENARIO_NO_TIME;
+    for (uint32_t i = 0; i < out->person_count; i++) {
+        const struct scenario_person *person = &out->people[i];
+        if (person->history_count)
+            last_ms = max_of(last_ms, person->history[person->history_count - 1].at_ms);
+    }
+    out->until_ms =
+        until ? moment_of(r, until) : (last_ms == SCENARIO_NO_TIME ? 0 : last_ms) + SCENARIO_RUN_MS;
+    if (until && out->until_ms != SCENARIO_NO_TIME && last_ms != SCENARIO_NO_TIME &&
+        out->until_ms < last_ms)
+        findings_add(r->findings, FINDING_WRONG_VALUE, yaml_place(r->file, until),
+                     "the test's time ends before its last line");
+}
+
+static void file_read(struct reader *r, const struct programme_file *source)
+{
+    struct yaml_file *file = arena_new(&r->scratch, struct yaml_file);
+    bool is_fine = yaml_read(source->path, source->text, &r->scratch, file, r->findings);
+    if (!file->root) {
+        if (is_fine)
+            findings_add(r->findings, FINDING_MISSING_KEY, (struct place){source->path, 0, 0},
+                         "the file is empty");
+        return;
+    }
+    r->file = file;
+    r->check.file = file;
+    if (file->root->type != YAML_LIST) {
+        shape_check_list(&r->check, shape_get("SCENARIO"), file->root);
+        return;
+    }
+    for (uint32_t i = 0; i < file->root->count && r->count < SCENARIOS_MAX; i++) {
+        if (r->count == r->room) {
+            uint32_t room = r->room ? r->room * 2 : 32;
+            struct scenario *grown = arena_array(r->arena, struct scenario, room);
+            if (r->count)
+                memcpy(grown, r->list, r->count * sizeof(*grown));
+            r->list = grown;
+            r->room = room;
+        }
+        uint32_t errors = r->findings->error_count;
+        shape_check(&r->check, shape_get("SCENARIO"), file->root->items[i]);
+        scenario_read(r, file->root->items[i], &r->list[r->count]);
+        if (r->findings->error_count == errors) /* else it is left out */
+            r->count++;
+    }
+}
+
+/* Each not_sent has a twin that shows that the message is sent where its cause is absent: otherwise a
+ * message that is never sent at all would pass every such test. */
+static void twins_look(struct reader *r)
+{
+    bool *is_sent = arena_array(&r->scratch, bool, r->plan->message_count);
+    for (uint32_t i = 0; i < r->count; i++)
+        for (uint32_t k = 0; k < r->list[i].expect_count; k++)
+            if (r->list[i].expects[k].kind == EXPECT_SENT)
+                is_sent[r->list[i].expects[k].message] = true;
+    for (uint32_t i = 0; i < r->count; i++) {
+        for (uint32_t k = 0; k < r->list[i].expect_count; k++) {
+            const struct scenario_expect *expect = &r->list[i].expects[k];
+            if (expect->kind != EXPECT_NOT_SENT || is_sent[expect->message])
+                continue;
+            is_sent[expect->message] = true; /* once is enough */
+            findings_add(r->findings, FINDING_NO_TWIN, expect->place,
+                         "no test shows that \"%.*s\" is sent when nothing stands in its way",
+                         STR_ARG(names_text(r->names, r->plan->messages[expect->message].name)));
+            finding_advise(r->findings, "add a twin without the cause that expects \"sent\"");
+        }
+    }
+}
+
+enum status scenarios_read(const struct programme_folder *folder, const struct plan *plan,
+                           struct names *names, struct arena *arena, const struct scenario **list,
+                           uint32_t *count, struct findings *findings)
+{
+    uint32_t errors = findings->error_count;
+    struct reader r = {
+        .folder = folder,
+        .plan = plan,
+        .names = names,
+        .arena = arena,
+        .findings = findings,
+    };
+    arena_init(&r.scratch, 64 * 1024);
+    r.check = (struct shape_check){.findings = findings, .scratch = &r.scratch};
+    for (uint32_t i = 0; i < folder->file_count; i++)
+        if (str_starts(folder->files[i].path, STR("tests/")) &&
+            str_ends(folder->files[i].path, STR(".yaml")))
+            file_read(&r, &folder->files[i]);
+    twins_look(&r);
+    arena_fini(&r.scratch);
+    *list = r.list;
+    *count = r.count;
+    return findings->error_count == errors ? OK : FIX_INPUT;
+}
