@@ -2,11 +2,11 @@
  *
  * The wall is read in stretches of constant offset. Within one, the clock runs evenly, so the next
  * moment at which the answer can change is the next beginning or end of the window on the wall; and
- * where a stretch ends, the clock jumps and everything is read anew. Walking from one such moment to
- * the next until the answer differs gives its exact end. Two moments a day, at most eight days until
- * some weekday matters: a walk takes a handful of steps. A window that is always or never inside is
- * recognised beforehand; for anything else that stays the same for 32 steps (it takes a clock that
- * jumps over the window week after week), the walk stops and says "ask again then".
+ * where a stretch ends, the clock jumps and everything is read anew. Walking from one such moment
+ * to the next until the answer differs gives its exact end. Two moments a day, at most eight days
+ * until some weekday matters: a walk takes a handful of steps. A window that is always or never
+ * inside is recognised beforehand; for anything else that stays the same for 32 steps (it takes a
+ * clock that jumps over the window week after week), the walk stops and says "ask again then".
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -1,19 +1,19 @@
 /* From UTC to the wall and back.
  *
  * The way out is a look-up (zone_int.h). The way back has one rule for gaps, folds and all that
- * odder zones have come up with: *the first instant at which the wall shows the time asked for, or a
- * later one*. Stretches are walked in order of time, and the first whose end shows more than the
+ * odder zones have come up with: *the first instant at which the wall shows the time asked for, or
+ * a later one*. Stretches are walked in order of time, and the first whose end shows more than the
  * time asked for holds the answer:
  *
  *                      offset A              offset B
  *      UTC      -------------------------|-----------------------
- *      gap      ... 01:58 01:59 (02:00)  | 03:00 03:01 ...          asked 02:30: not before the bar;
- *                                                                    the first of B shows more
- *      fold     ... 02:58 02:59 (03:00)  | 02:00 02:01 ...          asked 02:30: before the bar,
- *                                                                    B is never looked at
+ *      gap      ... 01:58 01:59 (02:00)  | 03:00 03:01 ...        asked 02:30: not before the bar;
+ *                                                                  the first of B shows more
+ *      fold     ... 02:58 02:59 (03:00)  | 02:00 02:01 ...        asked 02:30: before the bar,
+ *                                                                  B is never looked at
  *
- * Since no offset is more than 26 hours, the walk begins 26 hours before the time asked for, read as
- * UTC, and takes one or two steps.
+ * Since no offset is more than 26 hours, the walk begins 26 hours before the time asked for, read
+ * as UTC, and takes one or two steps.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

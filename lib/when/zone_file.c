@@ -35,11 +35,21 @@
 /* --- The zone while it is being read ---------------------------------------------------------- */
 
 struct draft {
-    struct zone_change *changes; /* ZONE_CHANGES_MAX of them; the first at INT64_MIN */
+    struct zone_change *changes; /* the first at INT64_MIN */
     uint32_t count;
+    uint32_t room;
     struct zone_rule rule; /* in force after the last change */
     bool has_rule;
 };
+
+/* Forgets all changes, and begins with what is before the first of at most `count`. */
+static void draft_begin(struct draft *d, uint32_t count, int64_t offset_s)
+{
+    d->room = count + 1;
+    d->changes = mem_resize(d->changes, d->room * sizeof(d->changes[0]));
+    d->changes[0] = (struct zone_change){INT64_MIN, (int32_t)(offset_s * SECOND_MS)};
+    d->count = 1;
+}
 
 /* The next change, in order of time. One beyond the edge of time sets what was before all. */
 static void draft_add(struct draft *d, int64_t at_s, int64_t offset_s)
@@ -53,7 +63,7 @@ static void draft_add(struct draft *d, int64_t at_s, int64_t offset_s)
     }
     if (d->changes[d->count - 1].offset_ms == offset_ms)
         return;
-    must(d->count < ZONE_CHANGES_MAX);
+    must(d->count < d->room);
     d->changes[d->count++] = (struct zone_change){at_s * SECOND_MS, offset_ms};
 }
 
@@ -183,8 +193,7 @@ static const char *read_block(struct cursor *c, const struct header *h, size_t t
 
     struct cursor at = cursor_of(times.at, times.len);
     int64_t before_s = INT64_MIN;
-    d->changes[0] = (struct zone_change){INT64_MIN, (int32_t)(offset_s[0] * SECOND_MS)};
-    d->count = 1;
+    draft_begin(d, h->time_count, offset_s[0]);
     for (uint32_t i = 0; i < h->time_count; i++) {
         int64_t at_s = take_number(&at, time_bytes);
         uint8_t type = (uint8_t)types.at[i];
@@ -241,8 +250,7 @@ static enum status read_file(struct str file, struct draft *d, struct fault *f)
     const char *wrong;
 
     if (!str_starts(file, STR("TZif"))) {
-        d->changes[0] = (struct zone_change){.at_ms = INT64_MIN};
-        d->count = 1;
+        draft_begin(d, 0, 0);
         d->has_rule = true;
         return zone_rule_parse(str_trim(file), &d->rule, f);
     }
@@ -257,10 +265,8 @@ static enum status read_file(struct str file, struct draft *d, struct fault *f)
 enum status zone_file_compact(struct str file, struct buf *out, struct fault *f)
 {
     struct draft d = {0};
-    enum status status;
+    enum status status = read_file(file, &d, f);
 
-    d.changes = mem_new(ZONE_CHANGES_MAX * sizeof(d.changes[0]));
-    status = read_file(file, &d, f);
     if (status == OK)
         status = draft_finish(&d, f);
     if (status == OK)

@@ -8,7 +8,8 @@
  * What the database knows about the past, and what its rule says of the future until 2109, lies in
  * one table in order of time. The stretch from 1970 to 2109 is cut into 256 buckets of 2^34 ms (199
  * days); for each the table's index at its beginning is noted, so a look-up is a shift, a load and
- * one or two comparisons. Before 1970 the table is searched by halves; after 2109 the rule is asked.
+ * one or two comparisons. Before 1970 the table is searched by halves; after 2109 the rule is
+ * asked.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -74,9 +75,9 @@ static inline bool zone_rule_changes(const struct zone_rule *rule)
     return rule->standard_ms != rule->summer_ms;
 }
 
-/* The stretch around `at_ms`, were the rule in force at all times. For a rule that changes the clock
- * in leap years only, or whose summer never ends (both can be written), it may be cut short: the
- * offset is the right one, but it may be the same before and after. */
+/* The stretch around `at_ms`, were the rule in force at all times. For a rule that changes the
+ * clock in leap years only, or whose summer never ends (both can be written), it may be cut short:
+ * the offset is the right one, but it may be the same before and after. */
 struct zone_stretch zone_rule_stretch(const struct zone_rule *rule, int64_t at_ms);
 
 void zone_rule_write(const struct zone_rule *rule, struct buf *out);

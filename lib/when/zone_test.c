@@ -10,6 +10,7 @@
 
 #include "test.h"
 #include "when/span.h"
+#include "when/zone_int.h"
 #include "when/zones_for_tests.h"
 
 #define FOLDER "/usr/share/zoneinfo/"
@@ -380,7 +381,8 @@ static void follows_links(void **state)
     assert_int_equal(calls, 2);
 }
 
-/* --- TZif by hand ------------------------------------------------------------------------------ */
+/* --- TZif by hand ------------------------------------------------------------------------------
+ * */
 
 static void put_be(struct buf *b, int64_t number, int bytes)
 {
@@ -522,6 +524,38 @@ static void refuses_damaged_files(void **state)
         assert_int_equal(zoneset_build(STR("x"), &file, 1, &set, NULL), FIX_INPUT);
     }
     buf_fini(&b);
+}
+
+static void takes_as_many_changes_as_stated(void **state)
+{
+    (void)state;
+    static struct hand_change changes[ZONE_CHANGES_MAX];
+    struct zoneset *set;
+    struct fault f = {0};
+
+    for (uint32_t i = 0; i < ZONE_CHANGES_MAX; i++)
+        changes[i] = (struct hand_change){i * INT64_C(1000000) - 2000000000, (i + 1) % 2};
+    for (uint32_t count = ZONE_CHANGES_MAX - 1; count <= ZONE_CHANGES_MAX; count++) {
+        struct buf b;
+        bool is_too_many = count == ZONE_CHANGES_MAX;
+        buf_init(&b);
+        put_tzif(&b, changes, count, "");
+        assert_int_equal(build_one(&b, &set, &f), is_too_many ? FIX_INPUT : OK);
+        buf_fini(&b);
+        if (is_too_many)
+            continue;
+        /* More changes than buckets: each instant is still found. */
+        zoneset_check(set);
+        for (uint32_t i = 0; i < count; i++) {
+            int64_t at_ms = changes[i].at_s * SECOND_MS;
+            assert_int_equal(zone_offset_ms(zoneset_zone(set, 0), at_ms),
+                             changes[i].type * HOUR_MS);
+            assert_int_equal(zone_offset_ms(zoneset_zone(set, 0), at_ms - 1),
+                             (1 - changes[i].type) * HOUR_MS);
+        }
+        zoneset_free(set);
+    }
+    assert_non_null(strstr(f.text, "too many changes"));
 }
 
 /* --- Rules ------------------------------------------------------------------------------------ */
@@ -859,6 +893,8 @@ int main(void)
         TEST("a listing's links become aliases, and lead somewhere", follows_links),
         TEST("equal clocks are equal bytes, however far a file spells them out", has_one_form),
         TEST("a damaged file is refused, wherever it is cut", refuses_damaged_files),
+        TEST("a file has as many changes as stated and not one more",
+             takes_as_many_changes_as_stated),
         TEST("the wall's time leads to the first instant that shows it or a later one", finds_utc),
         TEST("a day begins at its first instant and ends where a later one begins", bounds_days),
         TEST("weeks begin on Monday, months on the first", bounds_weeks),

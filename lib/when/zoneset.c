@@ -348,14 +348,15 @@ struct entry {
 };
 
 struct builder {
-    struct entry *entries; /* ZONES_MAX of them */
+    struct entry *entries;
     uint32_t count;
+    uint32_t room;
     struct buf compact;
 };
 
 static void builder_init(struct builder *b)
 {
-    *b = (struct builder){.entries = mem_new(ZONES_MAX * sizeof(b->entries[0]))};
+    *b = (struct builder){0};
     buf_init(&b->compact);
 }
 
@@ -365,7 +366,7 @@ static void builder_fini(struct builder *b)
     buf_fini(&b->compact);
 }
 
-/* A place for `name`, or NULL and the fault is filled. */
+/* A place for `name`, good until the next; or NULL, and the fault is filled. */
 static struct entry *builder_add(struct builder *b, struct str name, struct fault *f)
 {
     if (!is_name(name)) {
@@ -376,6 +377,10 @@ static struct entry *builder_add(struct builder *b, struct str name, struct faul
     if (b->count == ZONES_MAX) {
         fault_set(f, "there are more than %d names of zones", ZONES_MAX);
         return NULL;
+    }
+    if (b->count == b->room) {
+        b->room = max_of(b->room * 2, 8);
+        b->entries = mem_resize(b->entries, b->room * sizeof(b->entries[0]));
     }
     struct entry *e = &b->entries[b->count];
     *e = (struct entry){.name = name, .added = b->count};
@@ -512,7 +517,8 @@ static enum status builder_finish(struct builder *b, struct str release, struct 
         fault_set(f, "the name of the zones' release is longer than %d bytes", RELEASE_BYTES_MAX);
         return FIX_INPUT;
     }
-    qsort(b->entries, b->count, sizeof(b->entries[0]), order_by_name);
+    if (b->count > 0)
+        qsort(b->entries, b->count, sizeof(b->entries[0]), order_by_name);
     for (uint32_t i = 1; i < b->count; i++) {
         if (name_order(b->entries[i - 1].name, b->entries[i].name) == 0) {
             fault_set(f, "zone %.*s is there twice", STR_ARG(b->entries[i].name));

@@ -1,12 +1,13 @@
 /* fuzz_when.c - any bytes as whatever lib/when reads: timestamps, spans, times of day, weekdays,
- * zone files and sets of zones. What is accepted prints back and reads back as the same; a zone that
- * is accepted passes its check and answers at every instant without contradicting itself.
+ * zone files and sets of zones. What is accepted prints back and reads back as the same; a zone
+ * that is accepted passes its check and answers at every instant without contradicting itself.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/buf.h"
 #include "base/hash.h"
 #include "when/civil.h"
+#include "when/recur.h"
 #include "when/span.h"
 #include "when/window.h"
 #include "when/zone.h"
@@ -63,6 +64,29 @@ static void check_spans(struct str text)
     if (weekdays_parse(text, &weekdays, NULL) == OK) {
         must(weekdays_parse(weekdays_print(weekdays, weekdays_out), &weekdays_again, NULL) == OK);
         must(weekdays == weekdays_again);
+    }
+}
+
+/* Occurrences come in order of time, none before the start; asked from the middle, the next one is
+ * the same. */
+static void check_recurrence(struct str text)
+{
+    struct recur_start start = {20514 * DAY_MS + 9 * HOUR_MS, text.len % 7 == 0};
+    struct recur rule;
+    struct recur_walk w;
+    int64_t before_ms = start.wall_ms - 1;
+    int64_t wall_ms;
+
+    if (recur_parse(text, &rule, NULL) != OK)
+        return;
+    if (start.is_date_only)
+        before_ms = 20514 * DAY_MS - 1;
+    recur_walk_init(&w, &rule, start);
+    for (int i = 0; i < 20 && recur_walk_next(&w, &wall_ms); i++) {
+        must(wall_ms > before_ms);
+        must(i % 10 != 9 || rule.until_kind == RECUR_UNTIL_UTC ||
+             recur_next_ms(&rule, start, zone_of_utc(), before_ms) == wall_ms);
+        before_ms = wall_ms;
     }
 }
 
@@ -147,6 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     check_timestamp(text);
     check_spans(text);
+    check_recurrence(text);
     check_zones(text);
     return 0;
 }
