@@ -44,6 +44,13 @@ enum import_target {
     IMPORT_SKIP,
 };
 
+/* The event's name by what a column holds: the first case whose column begins with `prefix`. */
+struct import_case {
+    struct str column;
+    struct str prefix; /* empty = always */
+    struct str event;
+};
+
 enum import_type {
     IMPORT_TEXT = 0,
     IMPORT_INT,
@@ -59,7 +66,8 @@ struct import_column {
     struct str constant;       /* the value where `column` is empty */
     enum import_target target; /* */
     struct str path;           /* property's path: "order.total"; empty = the column's own name */
-    enum import_type type;     /* of properties and context fields */
+    enum import_type type;     /* of properties and context fields; of ids: IMPORT_INT makes "17" of
+                                  "17.0" */
 };
 
 struct import_mapping {
@@ -69,6 +77,8 @@ struct import_mapping {
     const struct str *message_id_columns; /* joined by ":" they make the message id; may be none */
     uint32_t message_id_count;            /* at most IMPORT_PARTS_MAX */
     struct str message_id_prefix;         /* in front of it, e.g. "shop1:" */
+    const struct import_case *cases;      /* before a column of target IMPORT_EVENT; may be none */
+    uint32_t case_count;
     int32_t offset_ms;    /* of times that carry no offset: what the wall showed minus UTC */
     char delimiter;       /* 0 = "," */
     bool skip_empty;      /* an empty cell is absent (the usual); false: an empty text */
@@ -93,6 +103,7 @@ struct import_position {
     uint64_t rows; /* rows seen, without the header */
     uint64_t good;
     uint64_t bad;
+    bool is_in_long_row; /* the next bytes still belong to a row that was reported as too long */
 };
 
 struct import;
@@ -104,22 +115,25 @@ enum status import_new(const struct import_options *options, struct ingest_worke
                        struct fault *f) mustuse;
 void import_free(struct import *im);
 
-/* Goes on at `position` instead of the beginning. For CSV the header line must be fed first, by
+/* Goes on at `position` instead of the beginning. For CSV the header line must have been fed before, by
  * import_feed_header(), because what follows does not repeat it. */
 void import_resume(struct import *im, const struct import_position *position);
 
 /* Reads the CSV's header line from the file's first bytes and ties it to the mapping; gives how many
- * bytes it took. TRY_AGAIN: more bytes are needed (`is_end`: there are none). FIX_INPUT: a column
- * that the mapping names is not there. Not needed for NDJSON or without a resume: import_feed() does
- * it. */
+ * bytes it took, which the position counts. TRY_AGAIN: more bytes are needed. FIX_INPUT: a column that
+ * the mapping names is not there. Only needed before import_resume(): import_feed() does it by itself
+ * at the beginning of a file. */
 enum status import_feed_header(struct import *im, struct str bytes, bool is_end, size_t *taken,
                                struct fault *f) mustuse;
 
-/* Takes rows from the front of `bytes` (which continue where the last call stopped taking) and
- * appends their events to `batch` until it is full or no whole row is left; *taken says how many
- * bytes are done with: the caller hands in the rest again, with more behind it. `is_end`: nothing
- * comes after. OK, or FIX_INPUT for a file that cannot be understood at all (no header, unknown
- * encoding). After it, ingest_batch_seal() has been called and the records may be read. */
+/* Takes rows from the front of `bytes` (which continue where the last call stopped taking) and fills
+ * `batch`, which is emptied first, with their events, until it is full or no whole row is left; its
+ * records may be read then. *taken says how many bytes are done with: the caller hands in the rest
+ * again, with more behind it (a buffer of twice IMPORT_ROW_MAX always suffices). `is_end`: nothing comes
+ * after. OK, or FIX_INPUT for a file that cannot be understood at all (no header, unknown encoding).
+ *
+ * What a row says is the same however the bytes are cut. A row without a message id is known by what it
+ * says and its line number, so importing a file twice doubles nothing. */
 enum status import_feed(struct import *im, struct str bytes, bool is_end, int64_t now_ms,
                         struct ingest_batch *batch, size_t *taken, struct fault *f) mustuse;
 

@@ -154,8 +154,9 @@ enum ingest_error ingest_parse(struct ingest_worker *w, const struct ingest_requ
                                struct ingest_batch *batch) mustuse;
 
 /* Appends to the batch the one event in `text` (JSON), as for import: `source` says where from, and
- * `ordinal` (a line number) tells lines without a messageId apart. INGEST_FINE or why not, with the
- * place in *field (INGEST_FIELD_BYTES). */
+ * `ordinal` (a line number) tells lines without a messageId apart. sentAt is not looked at, because the
+ * file is older than its arrival. INGEST_FINE or why not, with the place in `field`
+ * (INGEST_FIELD_BYTES). */
 enum ingest_error ingest_parse_event(struct ingest_worker *w, struct str text,
                                      struct ingest_source source, int64_t arrival_ms,
                                      uint64_t ordinal, struct ingest_batch *batch,

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "http_client.h"
+#include "http/client_test.h"
 #include "os/clock.h"
 #include "os/thread.h"
 #include "test.h"

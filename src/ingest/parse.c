@@ -268,6 +268,7 @@ struct shared {
     struct json_node context;
     int64_t arrival_ms;
     size_t body_bytes;
+    bool is_file; /* written long ago: its sentAt says nothing about a clock */
 };
 
 static enum ingest_error fail(char *field, const char *name, enum ingest_error error)
@@ -381,7 +382,8 @@ static enum ingest_error read_event(struct ingest_worker *w, const struct member
                     INGEST_BAD_TIME);
     raw->has_sent_at = shared->has_sent_at;
     raw->sent_at_ms = shared->sent_at_ms;
-    if (json_has_value(m->sent_at)) /* a malformed one corrects nothing, and refuses nothing */
+    if (json_has_value(m->sent_at) &&
+        !shared->is_file) /* a malformed one corrects nothing, and refuses nothing */
         (void)!read_time(m->sent_at, &raw->has_sent_at, &raw->sent_at_ms);
     if (!is_map_or_none(m->properties))
         return fail(field, "properties", INGEST_BAD_FIELD);
@@ -514,7 +516,11 @@ enum ingest_error ingest_parse_event(struct ingest_worker *w, struct str text,
     struct json_node root;
     struct fault f = {0};
     struct members m;
-    struct shared shared = {.has_source = true, .source = source, .arrival_ms = arrival_ms};
+    struct shared shared = {.has_source = true,
+                            .source = source,
+                            .arrival_ms = arrival_ms,
+                            .body_bytes = text.len,
+                            .is_file = true};
     struct raw_event raw = {.ordinal = ordinal};
     field[0] = 0;
     must(batch->sealed_count == 0);

@@ -1,4 +1,4 @@
-/* http_client.h - a client for tests: sends exactly the bytes it is given, reads one answer.
+/* client_test.h - a client for tests: sends exactly the bytes it is given, reads one answer.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "test.h"
 
 /* A connection to the port on this machine, or -1. Reads give up after half a minute. */
 static inline int client_dial(uint16_t port)
