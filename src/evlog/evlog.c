@@ -5,17 +5,16 @@
  *     lock                    held by the one writer
  *     0000000000000001.seg    segments, named after the first batch in them
  *     0000000000041207.seg    the newest one: it is written to
- *     spare                   the next segment, full of zeros; also the reserve
+ *     spare                   the next segment, its room reserved; also the reserve
  *
  * SEGMENT
  *
  *     head │ names │ batch 41207 │ batch 41208 │ results 41207 │ ... │ mark │ 0 0 0 0 ...
  *     └─ preamble ─┘
  *
- * A segment is made before it is needed: its room is reserved and written full of zeros, so that a
- * commit changes no metadata and its fdatasync has one thing to wait for. Where it ends, zeros
- * follow. It is a file of blocks, each a header of 64 bytes and a payload; docs/formats/log.md has
- * every byte.
+ * A segment is made before it is needed: its room is reserved, so that a commit does not change its
+ * size and cannot meet a full disk. Where it ends, zeros follow. It is a file of blocks, each a header
+ * of 64 bytes and a payload; docs/formats/log.md has every byte.
  *
  * COMMIT
  *
@@ -60,7 +59,9 @@
  *
  * What was tried and left: a length-prefixed stream without commit numbers cuts everything behind the
  * first damaged byte, acknowledged batches included. Truncating closed segments saves a few kilobytes
- * each and pulls the file away under readers that have it open.
+ * each and pulls the file away under readers that have it open. Filling the spare with zeros beforehand
+ * makes a small commit a third faster (0.16 instead of 0.23 ms, ext4 on a virtual disk), but writes
+ * everything twice: a microsecond of CPU for each record of 600 bytes, and half of the disk's rate.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -162,8 +163,6 @@ static enum status make_spare(struct evlog *log, struct fault *f)
     enum status done = os_file_open(log->disk, temporary, OS_CREATE, &file, f);
     if (done == OK)
         done = os_file_preallocate(file, log->segment_bytes, f);
-    if (done == OK)
-        done = write_zeros(file, 0, log->segment_bytes, f);
     if (done == OK)
         done = os_file_sync(file, f);
     os_file_close(file);

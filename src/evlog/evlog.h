@@ -114,8 +114,8 @@ enum status evlog_abandon(struct evlog *log, struct fault *f) mustuse;
  * holds no batch yet. TRY_AGAIN: the disk is full; the next append tries again. */
 enum status evlog_roll(struct evlog *log, struct fault *f) mustuse;
 
-/* Prepares the segment to roll to, if there is none; it takes as long as writing a segment. The segment
- * is also the reserve: while it cannot be made, only priority batches are admitted. May be called
+/* Prepares the segment to roll to, if there is none; some file systems take their time. The segment is
+ * also the reserve: while it cannot be made, only priority batches are admitted. May be called
  * from another thread while the writer works. TRY_AGAIN: the disk is full. */
 enum status evlog_prepare(struct evlog *log, struct fault *f) mustuse;
 
