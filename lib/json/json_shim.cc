@@ -67,3 +67,9 @@ size_t json_shim_double(double x, char out[JSON_SHIM_DOUBLE_BYTES])
 {
     return static_cast<size_t>(std::to_chars(out, out + JSON_SHIM_DOUBLE_BYTES, x).ptr - out);
 }
+
+size_t json_shim_scientific(double x, char out[JSON_SHIM_DOUBLE_BYTES])
+{
+    const auto form = std::chars_format::scientific;
+    return static_cast<size_t>(std::to_chars(out, out + JSON_SHIM_DOUBLE_BYTES, x, form).ptr - out);
+}

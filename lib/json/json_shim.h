@@ -1,4 +1,4 @@
-/* json_shim.h - all of C++ that this room uses, behind four functions in plain C.
+/* json_shim.h - all of C++ that this room uses, behind a few functions in plain C.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -25,8 +25,10 @@ void json_shim_free(struct json_shim *shim);
 int json_shim_parse(struct json_shim *shim, const char *at, size_t bytes, uint32_t depth_max,
                     const uint64_t **tape, const uint8_t **texts);
 
-/* The shortest digits that read back as the finite `x`, not terminated; their number. */
+/* The shortest digits that read back as the finite `x`, not terminated; their number. The first as
+ * whichever is shorter, "100" or "1e+20"; the second always as "1.5e+00". */
 size_t json_shim_double(double x, char out[JSON_SHIM_DOUBLE_BYTES]);
+size_t json_shim_scientific(double x, char out[JSON_SHIM_DOUBLE_BYTES]);
 
 #ifdef __cplusplus
 }

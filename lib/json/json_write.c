@@ -129,10 +129,10 @@ void json_write_int(struct json_writer *w, int64_t x)
     json_write_raw(w, (struct str){digits, (size_t)len});
 }
 
-size_t json_print_double(double x, char out[JSON_DOUBLE_BYTES])
+size_t json_print_scientific(double x, char out[JSON_DOUBLE_BYTES])
 {
     must(isfinite(x));
-    return json_shim_double(x, out);
+    return json_shim_scientific(x, out);
 }
 
 void json_add_double(struct buf *out, double x)

@@ -76,9 +76,9 @@ bool json_write_is_done(const struct json_writer *w);
 /* `text` as a JSON string with its quotes, appended to `out`. */
 void json_add_text(struct buf *out, struct str text);
 
-/* The fewest digits that read back as the finite `x` ("0.1", "5", "1e+300"), not terminated; returns
- * how many bytes of `out` they take. */
-size_t json_print_double(double x, char out[JSON_DOUBLE_BYTES]);
+/* The fewest digits (1 to 17) that read back as the finite `x`, as "1e-01" or "-1.25e+300", not
+ * terminated; returns how many bytes of `out` they take. */
+size_t json_print_scientific(double x, char out[JSON_DOUBLE_BYTES]);
 
 /* `x` as this writer writes it ("0.1", "1e+300", "5.0"), appended to `out`; "null" if not finite. */
 void json_add_double(struct buf *out, double x);

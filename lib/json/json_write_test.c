@@ -165,6 +165,11 @@ static void doubles_round_trip(void **state)
         assert_int_equal(json_type(n), JSON_DOUBLE);
         assert_true(json_double(n, &back));
         assert_memory_equal(&back, &x, sizeof(x));
+        char digits[JSON_DOUBLE_BYTES];
+        struct str scientific = {digits, json_print_scientific(x, digits)};
+        assert_true(scientific.len <= 24);
+        assert_true(str_to_double(scientific, &back));
+        assert_memory_equal(&back, &x, sizeof(x));
     }
     json_parser_free(p);
 }

@@ -220,7 +220,8 @@ static bool compile_output(struct compiler *c)
     struct lexer lx = lexer_of(c->text, in.from, in.end);
     if (!compile_filtered(c, &lx) || !compile_end(c, &lx))
         return false;
-    compile_op(c, OP_EMIT, 0, at);
+    uint32_t op = compile_op(c, OP_EMIT, 0, at);
+    compile_op_at(c, op)->flag = text_begins_link(c->text, at);
     compile_writes(c);
     return true;
 }

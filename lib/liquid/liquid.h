@@ -42,8 +42,9 @@ struct zone; /* when/zone.h */
 /* What the output is for, which decides how {{ }} writes text (unless `| raw`). */
 enum liquid_kind {
     LIQUID_TEXT = 0, /* as it is: plain text, SMS, push, JSON built with the `json` filter */
-    LIQUID_HTML,     /* & < > " ' become entities */
-    LIQUID_HEADER,   /* as it is, but CR, LF and NUL anywhere in the output fail the rendering */
+    LIQUID_HTML,   /* & < > " ' become entities; a value that begins a link (href, src ...) and has
+                      * a scheme other than http, https, mailto, tel or sms becomes "#blocked" */
+    LIQUID_HEADER, /* as it is, but CR, LF and NUL anywhere in the output fail the rendering */
 };
 
 /* A named text: a template, or a partial that templates may include or render. */
@@ -105,6 +106,8 @@ struct liquid_run {
     const struct zone *zone; /* whose clock `date` shows; NULL = UTC */
     int64_t now_ms;          /* what "now" and "today" mean to `date` */
     struct liquid_limits limits;
+    const struct str *schemes; /* further schemes that links may have ("myapp"); small letters */
+    size_t scheme_count;
 };
 
 enum liquid_outcome {

@@ -58,7 +58,7 @@ enum op_code {
 
 struct op {
     uint8_t code; /* enum op_code */
-    uint8_t flag; /* OP_TEXT: its white space stays; OP_CYCLE: named */
+    uint8_t flag; /* OP_TEXT: its white space stays; OP_CYCLE: named; OP_EMIT: begins a link */
     uint16_t count;
     uint32_t a;
     uint32_t b;
@@ -326,6 +326,14 @@ void text_add_case(struct build *b, struct str text, enum letter_case letters);
 
 bool text_is_space(char c);
 bool text_is_blank(struct str text);
+
+/* Whether the template's text before byte `at` ends with an attribute that is a link, and its quote:
+ * <a href=" */
+bool text_begins_link(struct str text, size_t at);
+
+/* The scheme of a link in small letters into `out`, without what browsers skip in it; an empty str if
+ * it has none. One that is too long is cut, and so is no known one. */
+struct str text_scheme(struct str link, char out[16]);
 
 /* & < > " ' as entities. */
 void text_add_escaped(struct build *b, struct str text);

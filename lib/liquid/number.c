@@ -18,9 +18,8 @@
 
 __extension__ typedef __int128 wide;
 
-#define SHIFT_MAX    20 /* powers of ten that may be multiplied to a coefficient of 17 digits */
-#define DIGITS_MAX   30 /* what round: may be asked for, either way */
-#define DIVIDE_SHIFT 20
+#define SHIFT_MAX  20 /* powers of ten that may be multiplied to a coefficient of 17 digits */
+#define DIGITS_MAX 30 /* what round: may be asked for, either way */
 
 /* coefficient * 10^exponent */
 struct decimal {
@@ -41,7 +40,7 @@ static wide power_of_ten(int exponent)
     return power;
 }
 
-/* Reads "-12.5e-07", which is all that json_print_double() writes. */
+/* Reads "-1.25e-07", which is all that json_print_scientific() writes. */
 static struct decimal decimal_of_text(const char *at, const char *end)
 {
     struct decimal d = {0};
@@ -73,7 +72,7 @@ static struct decimal decimal_of(struct value x)
     if (x.type == VALUE_INT)
         return (struct decimal){x.integer, 0};
     char text[JSON_DOUBLE_BYTES];
-    size_t len = json_print_double(x.number, text);
+    size_t len = json_print_scientific(x.number, text);
     return decimal_of_text(text, text + len);
 }
 
@@ -111,6 +110,8 @@ static struct value decimal_value(struct decimal d)
 /* An int where it fits into one. */
 static struct value decimal_int(struct decimal d)
 {
+    if (d.coefficient == 0)
+        return value_int(0);
     if (d.exponent <= 18) {
         wide whole = d.coefficient * power_of_ten(max_of(d.exponent, 0));
         if (whole >= INT64_MIN && whole <= INT64_MAX)
@@ -143,6 +144,12 @@ static wide floor_rest(wide a, wide b)
     return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
 }
 
+static bool fits_more(wide x)
+{
+    wide most = power_of_ten(36);
+    return x != 0 && x < most && x > -most;
+}
+
 static double by_machine(enum arithmetic op, double a, double b)
 {
     switch (op) {
@@ -173,13 +180,13 @@ static struct value arithmetic_double(enum arithmetic op, struct value a, struct
         return decimal_value(
             (struct decimal){x.coefficient * y.coefficient, x.exponent + y.exponent});
     case DIVIDE:
-        /* Cut after at least 17 digits behind those of y. */
-        if (x.coefficient < power_of_ten(17) && x.coefficient > -power_of_ten(17)) {
-            wide quotient = x.coefficient * power_of_ten(DIVIDE_SHIFT) / y.coefficient;
-            return decimal_value(
-                (struct decimal){quotient, x.exponent - y.exponent - DIVIDE_SHIFT});
+        /* As many digits as there is room for, so that at least 18 come out. */
+        while (fits_more(x.coefficient)) {
+            x.coefficient *= 10;
+            x.exponent--;
         }
-        break;
+        return decimal_value(
+            (struct decimal){x.coefficient / y.coefficient, x.exponent - y.exponent});
     case MODULO:
         if (align(&x, &y))
             return decimal_value(

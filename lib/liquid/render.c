@@ -129,7 +129,21 @@ static bool write_text(struct render *r, struct str text)
     return true;
 }
 
-static bool write_value(struct render *r, struct value x)
+/* A link that begins with a scheme which nobody allowed could run a script. */
+static bool is_link_allowed(const struct render *r, struct str link)
+{
+    static const char *const schemes[] = {"http", "https", "mailto", "tel", "sms"};
+    char buffer[16];
+    struct str scheme = text_scheme(link, buffer);
+    bool is_allowed = scheme.len == 0;
+    for (size_t i = 0; i < array_count(schemes); i++)
+        is_allowed |= str_is(scheme, schemes[i]);
+    for (size_t i = 0; i < r->run->scheme_count; i++)
+        is_allowed |= str_equal(scheme, r->run->schemes[i]);
+    return is_allowed;
+}
+
+static bool write_value(struct render *r, struct value x, bool is_link)
 {
     struct value text = x;
     bool is_markup = x.type == VALUE_TEXT && x.pad[0] == MARK_SAFE;
@@ -139,6 +153,8 @@ static bool write_value(struct render *r, struct value x)
             return false;
     }
     if (r->t->kind == LIQUID_HTML && !is_markup) {
+        if (is_link && !is_link_allowed(r, text.text))
+            text = value_text(STR("#blocked"));
         struct build b = liquid_build(r);
         text_add_escaped(&b, text.text);
         if (!build_done(&b, &text))
@@ -488,7 +504,7 @@ static bool run_count(struct render *r, const struct op *op)
     int64_t now = counter->type == VALUE_INT ? counter->integer : 0;
     int64_t shown = op->code == OP_INCREMENT ? now : now - 1;
     *counter = value_int(op->code == OP_INCREMENT ? now + 1 : now - 1);
-    return write_value(r, value_int(shown));
+    return write_value(r, value_int(shown), false);
 }
 
 static struct cycle *find_cycle(struct render *r, struct str key)
@@ -532,7 +548,7 @@ static bool run_cycle(struct render *r, const struct op *op)
         return false;
     struct value chosen = cycle->next < op->count ? values[cycle->next] : liquid_nil();
     cycle->next = cycle->next + 1 >= op->count ? 0 : cycle->next + 1;
-    return write_value(r, chosen);
+    return write_value(r, chosen, false);
 }
 
 static bool end_capture(struct render *r, const struct frame *frame)
@@ -953,7 +969,7 @@ static bool run_op(struct render *r, const struct op *op)
         if (liquid_is_truthy(pop(r)) == (op->code == OP_JUMP_TRUE))
             r->pc = op->a;
         return true;
-    case OP_EMIT: return write_value(r, pop(r));
+    case OP_EMIT: return write_value(r, pop(r), op->flag);
     case OP_ASSIGN: set_local(r, op->a, pop(r)); return true;
     case OP_CAPTURE:
     case OP_CHANGED: return open_capture(r, op);

@@ -159,6 +159,52 @@ void text_add_case(struct build *b, struct str text, enum letter_case letters)
     }
 }
 
+/* --- links ----------------------------------------------------------------------------------- */
+
+static struct str before(struct str text, bool (*is_skipped)(char))
+{
+    while (text.len && is_skipped(text.at[text.len - 1]))
+        text.len--;
+    return text;
+}
+
+bool text_begins_link(struct str text, size_t at)
+{
+    static const char *const attributes[] = {"href",       "src",        "action", "formaction",
+                                             "background", "xlink:href", "poster", "cite"};
+    text = before(str_part(text, 0, at), text_is_space);
+    if (text.len && (text.at[text.len - 1] == '"' || text.at[text.len - 1] == '\''))
+        text = before(str_part(text, 0, text.len - 1), text_is_space);
+    if (!text.len || text.at[text.len - 1] != '=')
+        return false;
+    text = before(str_part(text, 0, text.len - 1), text_is_space);
+    for (size_t i = 0; i < array_count(attributes); i++) {
+        struct str name = str_of(attributes[i]);
+        if (text.len > name.len && text_is_space(text.at[text.len - name.len - 1]) &&
+            str_equal_nocase(str_part(text, text.len - name.len, name.len), name))
+            return true;
+    }
+    return false;
+}
+
+struct str text_scheme(struct str link, char out[16])
+{
+    size_t len = 0;
+    for (size_t i = 0; i < link.len; i++) {
+        unsigned char c = (unsigned char)link.at[i];
+        if (c == ':')
+            return (struct str){out, len};
+        if (c == '/' || c == '?' || c == '#')
+            break;
+        if (c <= ' ' || len == 16) /* browsers skip white space and controls */
+            continue;
+        out[len++] = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    }
+    return (struct str){out, 0};
+}
+
+/* --- HTML ------------------------------------------------------------------------------------ */
+
 static struct str entity_of(char c)
 {
     switch (c) {
