@@ -36,10 +36,11 @@
 #include "model/terms.h"
 #include "model/transmission.h"
 
-#define CHANNEL_PARTS_MAX    8
-#define CHANNEL_SETTINGS_MAX 32
-#define CHANNEL_SLOTS_MAX    256
-#define CHANNEL_ID_BYTES_MAX 64
+#define CHANNEL_PARTS_MAX      8
+#define CHANNEL_SETTINGS_MAX   32
+#define CHANNEL_SLOTS_MAX      256
+#define CHANNEL_ID_BYTES_MAX   64
+#define CHANNEL_JSON_BYTES_MAX (256 * 1024) /* a webhook's body */
 
 /* --- kinds of providers ----------------------------------------------------------------------- */
 
@@ -52,6 +53,8 @@ enum channel_setting_kind {
     CHANNEL_SETTING_DURATION, /* "500ms", "15s", "2m", "1h"; least .. most in ms */
     CHANNEL_SETTING_CHOICE,   /* one of `choices`, which are separated by | */
     CHANNEL_SETTING_FLAG,     /* true or false */
+    CHANNEL_SETTING_NETWORKS, /* addresses or CIDR blocks, separated by commas or spaces */
+    CHANNEL_SETTING_PORTS,    /* ports, separated by commas or spaces */
 };
 
 /* A line of a provider's file. Any value may be given as ${ENV:NAME} or ${FILE:path}. */
@@ -66,8 +69,11 @@ struct channel_setting {
     const char *doc;
 };
 
+struct liquid_source;
+struct zone;
 struct channel_message;    /* one granted attempt */
 struct channel_payload;    /* what goes over the wire */
+struct channel_stop;       /* has somebody asked a send to end? channel_int.h */
 struct channel_template;   /* one message on one channel, compiled */
 struct channel_provider;   /* one provider's settings, checked */
 struct channel_connection; /* one slot: a connection that is kept between messages */
@@ -76,17 +82,21 @@ struct channel_kind {
     const char *name;
     const char *doc;
     uint32_t channels; /* bit per enum channel that it can carry */
+    /* The receiver tells a repetition by the attempt's id: what is in doubt may be sent again whatever
+     * the lane says. */
+    bool is_idempotent;
     const struct channel_setting
         *settings;                  /* ends with a NULL name; channel.c adds the common ones */
     const int64_t *retry_delays_ms; /* a fixed plan of retries; NULL = exponential back-off */
     uint32_t retry_delays_count;
 
-    /* Do these settings go together? FIX_INPUT with a fault. */
+    /* Do these settings go together? What was given as a reference may still be empty (wend check
+     * does not read secrets). FIX_INPUT with a fault. */
     enum status (*provider_check)(const struct channel_provider *p, struct fault *f);
     /* Puts the rendered parts together: out->bytes and the envelope. */
     enum status (*assemble)(const struct channel_provider *p, const struct channel_message *m,
                             const struct str *parts, struct channel_payload *out, struct fault *f);
-    void *(*connection_new)(const struct channel_provider *p, const volatile bool *is_aborted);
+    void *(*connection_new)(const struct channel_provider *p, const struct channel_stop *stop);
     void (*connection_free)(void *connection);
     void (*connection_rest)(void *connection);
     void (*send)(void *connection, const struct channel_payload *payload, int64_t now_ms,
@@ -135,19 +145,41 @@ struct channel_source {
     uint32_t line; /* where `text` begins in `file`; 0 = 1 */
 };
 
-/* Compiles the parts of one message for one channel; everything lives in `plan`, into which the
- * sources are copied. FIX_INPUT with file, line and column: an unknown part, a part given twice, a
- * template that does not compile, or a message that lacks what the channel needs. */
+/* Compiles the parts of one message for one channel, with the partials they may use; everything lives
+ * in `plan`, into which the sources are copied. FIX_INPUT with file, line and column: an unknown part,
+ * a part given twice, a template that does not compile or reads what cannot be named beforehand, or a
+ * message that lacks what the channel needs. */
 enum status channel_compile(enum channel channel, const struct channel_source *sources,
-                            size_t count, struct arena *plan, const struct channel_template **out,
-                            struct fault *f) mustuse;
+                            size_t count, const struct liquid_source *partials,
+                            size_t partials_count, struct arena *plan,
+                            struct channel_template **out, struct fault *f) mustuse;
 
-/* Which of a message's parts is there? */
+enum channel channel_template_channel(const struct channel_template *t);
+
+/* Is this part of the message there? */
 bool channel_template_has(const struct channel_template *t, const char *part);
 
-/* What the templates of this message read ("traits.first_name"), without duplicates, in the order of
- * first reading: the fields that a grant freezes. The strings live as long as the template. */
-const struct str *channel_template_fields(const struct channel_template *t, size_t *count);
+/* Something that the templates of a message read: what a grant freezes. */
+struct channel_field {
+    struct str path;         /* "person.first_name" */
+    const struct str *parts; /* {"person", "first_name"} */
+    uint32_t part_count;
+    bool
+        is_maybe_local; /* the template may define this name itself: that it is unknown is no mistake */
+    struct str file; /* where it is read first */
+    uint32_t line;
+    uint32_t column;
+};
+
+/* All of them, each path once, in the order of first reading; as good as the template. */
+const struct channel_field *channel_template_fields(const struct channel_template *t,
+                                                    size_t *count);
+
+/* While the plan is built: field number `field` of this template is found at `at` in the array that
+ * struct channel_message hands in (a message's channels share one array). Until it is said, field i is
+ * at i. CHANNEL_FIELD_ABSENT: nowhere, it is always VALUE_NONE. */
+#define CHANNEL_FIELD_ABSENT UINT32_MAX
+void channel_template_bind(struct channel_template *t, size_t field, uint32_t at);
 
 /* --- providers -------------------------------------------------------------------------------- */
 
@@ -185,10 +217,13 @@ int64_t channel_provider_integer(const struct channel_provider *p, const char *s
 /* One granted attempt, as the server hands it in. */
 struct channel_message {
     const struct channel_template *message;
-    struct str id;       /* the attempt's id: letters, digits, - and _; the same in each retry */
-    struct str to;       /* the person's address on this channel; empty for a webhook */
-    struct str to_name;  /* may be empty */
-    struct value fields; /* a map: what templates read, frozen at the grant */
+    struct str id;      /* the attempt's id: letters, digits, - and _; the same in each retry */
+    struct str to;      /* the person's address on this channel; empty for a webhook */
+    struct str to_name; /* may be empty */
+    const struct value
+        *fields; /* what templates read, frozen at the grant: channel_template_bind() */
+    size_t field_count;
+    const struct zone *zone;    /* whose clock dates show; NULL = UTC */
     struct str unsubscribe_url; /* one-click URL, https; empty = none */
     struct str unsubscribe_mailto;
     int64_t at_ms; /* the grant's time: `Date`, and the templates' now */
@@ -197,7 +232,8 @@ struct channel_message {
 /* What goes over the wire. channel_payload_init() before first use. */
 struct channel_payload {
     struct buf bytes;     /* the message as the provider gets it */
-    struct arena scratch; /* what the rest points into, and rendering's working memory */
+    struct buf text;      /* rendering's working memory */
+    struct arena scratch; /* what the rest points into */
     struct str from;      /* envelope sender */
     struct str to;        /* envelope recipient */
     struct str subject;   /* as rendered, for logs and previews */
@@ -208,7 +244,8 @@ void channel_payload_init(struct channel_payload *out);
 void channel_payload_fini(struct channel_payload *out);
 
 /* Renders `m` for the provider into `out`, which may be used again and again. FIX_INPUT with a fault:
- * the template aborted, a body passes its limit, or what came out is no valid message. */
+ * the template aborted (the fault is its reason), a budget or limit is used up, or what came out is no
+ * valid message. */
 enum status channel_render(const struct channel_provider *p, const struct channel_message *m,
                            struct channel_payload *out, struct fault *f) mustuse;
 

@@ -51,6 +51,6 @@ uint32_t transport_slots(const struct transport *t);
 /* Hands a job to a slot, which must be free: no job that has not been reported. Any thread. */
 void transport_start(struct transport *t, uint32_t slot, const struct transport_job *job);
 
-/* Ends all threads. Sends that are running get `grace_ms` to end by themselves, then are aborted and
+/* Ends all threads; nothing may be started any more. Sends that are running get `grace_ms` to end by themselves, then are aborted and
  * reported like any other; when this returns, each job started has been reported. NULL is fine. */
 void transport_free(struct transport *t, int64_t grace_ms);
