@@ -22,9 +22,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define READS_MAX 4096
-#define NAMES_MAX 4096
-
 /* --- mistakes -------------------------------------------------------------------------------- */
 
 bool compile_fail(struct compiler *c, size_t at, const char *format, ...)
@@ -35,18 +32,30 @@ bool compile_fail(struct compiler *c, size_t at, const char *format, ...)
     va_start(args, format);
     vsnprintf(sentence, sizeof(sentence), format, args);
     va_end(args);
-    uint32_t line = 1;
-    size_t line_start = 0;
-    for (size_t i = 0; i < at && i < c->text.len; i++)
-        if (c->text.at[i] == '\n') {
-            line++;
-            line_start = i + 1;
-        }
+    uint32_t line, column;
+    compile_place(c, at, &line, &column);
     struct str name = table_at(&c->units, struct unit, c->unit)->name;
     snprintf(file, sizeof(file), "%.*s", STR_ARG(name));
     fault_set(c->fault, "%s", sentence);
-    fault_place(c->fault, file, line, (uint32_t)(at - line_start + 1));
+    fault_place(c->fault, file, line, column);
     return false;
+}
+
+void compile_place(struct compiler *c, size_t at, uint32_t *line, uint32_t *column)
+{
+    if (c->placed.unit != c->unit || c->placed.line == 0 || at < c->placed.at) {
+        c->placed.unit = c->unit;
+        c->placed.line = 1;
+        c->placed.at = 0;
+        c->placed.line_start = 0;
+    }
+    for (; c->placed.at < at && c->placed.at < c->text.len; c->placed.at++)
+        if (c->text.at[c->placed.at] == '\n') {
+            c->placed.line++;
+            c->placed.line_start = c->placed.at + 1;
+        }
+    *line = c->placed.line;
+    *column = (uint32_t)(at - c->placed.line_start + 1);
 }
 
 bool compile_expected(struct compiler *c, const struct lexer *lx, const char *what)
@@ -78,9 +87,12 @@ struct op *compile_op_at(struct compiler *c, uint32_t number)
 uint32_t compile_name(struct compiler *c, struct str name)
 {
     uint32_t count = table_count(&c->names, struct str);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count && !c->is_over; i++)
         if (str_equal(*table_at(&c->names, struct str, i), name))
             return i;
+    c->is_over |= count == NAMES_MAX;
+    if (c->is_over)
+        return 0;
     struct name_use use = {.assigned_in = LIQUID_NONE};
     buf_add(&c->names, &name, sizeof(name));
     buf_add(&c->name_uses, &use, sizeof(use));
@@ -209,6 +221,11 @@ static bool take_brackets(struct compiler *c, struct str close, struct inside *i
     in->end -= c->trims;
     c->at = end + 2;
     return true;
+}
+
+static bool has_room(struct compiler *c, size_t at)
+{
+    return !c->is_over || compile_fail(c, at, "the template has more than %d names", NAMES_MAX);
 }
 
 static bool compile_output(struct compiler *c)
@@ -361,15 +378,13 @@ bool compile_lines(struct compiler *c, size_t from, size_t end)
     uint32_t floor = c->block_floor;
     c->block_floor = c->block_count;
     c->lines = str_part(c->text, from, end - from);
-    c->is_in_lines = true;
     while (next_line(c, &word, &word_at, &line_end))
-        if (!compile_line(c, word, word_at, line_end))
+        if (!compile_line(c, word, word_at, line_end) || !has_room(c, word_at))
             return false;
     if (c->block_count > c->block_floor)
         return compile_fail(c, c->blocks[c->block_count - 1].at,
                             "this block is not ended inside of its \"liquid\" tag");
     c->block_floor = floor;
-    c->is_in_lines = false;
     return true;
 }
 
@@ -410,15 +425,14 @@ static bool compile_source(struct compiler *c, uint32_t unit)
             break;
         if (!(c->text.at[open + 1] == '{' ? compile_output(c) : compile_tag_brackets(c)))
             return false;
+        if (!has_room(c, open))
+            return false;
     }
     if (c->block_count) {
         const struct block *open = &c->blocks[c->block_count - 1];
         return compile_fail(c, open->at, "\"%s\" is not ended; expected \"end%s\"",
                             block_word(open->kind), block_word(open->kind));
     }
-    if (table_count(&c->reads, struct liquid_read) > READS_MAX ||
-        table_count(&c->names, struct str) > NAMES_MAX)
-        return compile_fail(c, 0, "the template uses more than %d names", NAMES_MAX);
     compile_op(c, OP_RETURN, 0, c->text.len);
     return true;
 }

@@ -39,6 +39,8 @@ struct name_use {
 };
 
 #define MANY_UNITS (UINT32_MAX - 1)
+#define READS_MAX  4096
+#define NAMES_MAX  4096
 
 /* One place where a path is asked for; decides is_maybe_local at the end. */
 struct path_use {
@@ -73,7 +75,13 @@ struct compiler {
     uint32_t block_count;
     uint32_t block_floor; /* blocks below are not to be ended here: {% liquid %} */
     struct str lines;     /* inside {% liquid %}: the lines not read yet */
-    bool is_in_lines;
+    bool is_over;         /* more names or reads than there may be; found out after the tag */
+    struct {
+        uint32_t unit;
+        uint32_t line;
+        size_t at;
+        size_t line_start;
+    } placed; /* the last place that was asked for: the next one is mostly behind it */
 };
 
 #define table_count(table, type) ((uint32_t)((table)->len / sizeof(type)))
@@ -81,6 +89,9 @@ struct compiler {
 
 /* Notes a mistake at byte `at` of the unit; always false. */
 bool compile_fail(struct compiler *c, size_t at, const char *format, ...) printf_like(3, 4);
+
+/* Line and column of byte `at` of the unit. */
+void compile_place(struct compiler *c, size_t at, uint32_t *line, uint32_t *column);
 
 /* The mistake that `lx` stands on something else than `what`. */
 bool compile_expected(struct compiler *c, const struct lexer *lx, const char *what);

@@ -61,25 +61,25 @@ static uint32_t find_read(struct compiler *c, const struct part *parts, uint32_t
            (count == 0 || !is_command(parts[count].name)))
         count++;
     uint32_t read_count = table_count(&c->reads, struct liquid_read);
-    for (uint32_t i = 0; i < read_count; i++)
+    for (uint32_t i = 0; i < read_count && !c->is_over; i++)
         if (same_path(table_at(&c->reads, struct liquid_read, i), parts, count))
             return i;
+    c->is_over |= read_count == READS_MAX;
+    if (c->is_over)
+        return 0;
     struct str *names = arena_array(c->plan, struct str, max_of(count, 1u));
     for (uint32_t i = 0; i < count; i++)
         names[i] = parts[i].name;
-    struct fault place = {0};
-    struct fault *outer = c->fault;
-    c->fault = &place;
-    compile_fail(c, at, "-"); /* for its line and column */
-    c->fault = outer;
+    uint32_t line, column;
+    compile_place(c, at, &line, &column);
     struct liquid_read read = {
         .parts = names,
         .part_count = count,
         .index = read_count,
         .is_maybe_local = true,
         .source = table_at(&c->units, struct unit, c->unit)->name,
-        .line = place.line,
-        .column = place.column,
+        .line = line,
+        .column = column,
     };
     buf_add(&c->reads, &read, sizeof(read));
     return read_count;

@@ -475,6 +475,27 @@ static void depth(void **state)
     buf_fini(&template);
 }
 
+static void many_names(void **state)
+{
+    struct bench *b = *state;
+    struct buf template;
+    buf_init(&template);
+    for (int in_lines = 0; in_lines < 2; in_lines++)
+        for (int count = 4096; count <= 4097; count++) {
+            template.len = 0;
+            buf_add_str(&template, in_lines ? STR("{% liquid\n") : STR(""));
+            for (int i = 0; i < count; i++)
+                buf_printf(&template, in_lines ? "echo n%d\n" : "{{ n%d }}", i);
+            buf_add_str(&template, in_lines ? STR("%}") : STR(""));
+            buf_add_byte(&template, '\0');
+            enum status status = compile(b, (const char *)template.at);
+            assert_int_equal(status, count == 4096 ? OK : FIX_INPUT);
+            if (status)
+                assert_non_null(strstr(b->fault.text, "names"));
+        }
+    buf_fini(&template);
+}
+
 /* --- the language, where the golden cases say little ------------------------------------------- */
 
 static void partials(void **state)
@@ -707,6 +728,7 @@ int main(void)
         BENCHED("a partial named by data must exist", missing_partial),
         BENCHED("every budget ends a rendering", budgets),
         BENCHED("nesting is bounded", depth),
+        BENCHED("a template has a bounded number of names", many_names),
         BENCHED("partials see what they should", partials),
         BENCHED("break and continue leave what is open", interrupts),
         BENCHED("forloop knows its round", loop_words),

@@ -15,7 +15,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "liquid/liquid_int.h"
+#include "liquid/render_int.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,33 +23,6 @@
 #include "when/zone.h"
 
 #define STACK_MAX 512
-
-enum frame_kind { FRAME_LOOP, FRAME_TABLE, FRAME_CAPTURE, FRAME_CHANGED, FRAME_CALL };
-
-/* Something that is gone through item by item. */
-struct rounds {
-    struct value items; /* a list or a map; anything else is the one item */
-    uint32_t from;
-    uint32_t count;
-    uint32_t index;
-    bool is_reversed;
-    struct value current;
-};
-
-struct frame {
-    enum frame_kind kind;
-    uint32_t stack_count; /* the stack's height under it */
-    struct rounds rounds; /* loops, calls */
-    const struct loop_spec *loop;
-    uint32_t columns; /* table */
-    size_t out_from;  /* captures: where the output was */
-    uint32_t name;    /* capture: what it becomes; call: what the current item is called, or none */
-    const struct call_spec *call;
-    const struct value *args;
-    uint32_t return_pc;
-    uint32_t return_unit;
-    struct scope scope; /* the caller's */
-};
 
 struct cycle {
     struct str key;
@@ -116,7 +89,7 @@ struct value_list *liquid_new_list(struct render *r, size_t count)
 
 /* --- output ---------------------------------------------------------------------------------- */
 
-static bool write_text(struct render *r, struct str text)
+bool render_write(struct render *r, struct str text)
 {
     if (text.len > r->limits.output_bytes_max - (r->out->len - r->out_start))
         return liquid_fail(r, "the output is longer than %zu bytes", r->limits.output_bytes_max);
@@ -160,7 +133,7 @@ static bool write_value(struct render *r, struct value x, bool is_link)
         if (!build_done(&b, &text))
             return false;
     }
-    return liquid_step(r, text.text.len / 256) && write_text(r, text.text);
+    return liquid_step(r, text.text.len / 256) && render_write(r, text.text);
 }
 
 /* What was written since `from`, taken back. */
@@ -187,7 +160,7 @@ static bool push(struct render *r, struct value x)
     return true;
 }
 
-static struct value pop(struct render *r)
+struct value render_pop(struct render *r)
 {
     must(r->stack_count > 0);
     return r->stack[--r->stack_count];
@@ -195,7 +168,7 @@ static struct value pop(struct render *r)
 
 /* --- frames ---------------------------------------------------------------------------------- */
 
-static struct frame *push_frame(struct render *r, enum frame_kind kind)
+struct frame *render_push_frame(struct render *r, enum frame_kind kind)
 {
     if (r->frame_count == r->limits.depth_max) {
         liquid_fail(r, "loops, captures and partials are nested more than %u deep",
@@ -207,157 +180,16 @@ static struct frame *push_frame(struct render *r, enum frame_kind kind)
     return frame;
 }
 
-static struct frame *top_frame(struct render *r)
+struct frame *render_top_frame(struct render *r)
 {
     must(r->frame_count > 0);
     return &r->frames[r->frame_count - 1];
 }
 
-static void pop_frame(struct render *r)
+void render_pop_frame(struct render *r)
 {
-    r->stack_count = top_frame(r)->stack_count;
+    r->stack_count = render_top_frame(r)->stack_count;
     r->frame_count--;
-}
-
-/* --- rounds ---------------------------------------------------------------------------------- */
-
-/* How many rounds a value makes: nothing, an empty text, a number: none. */
-static uint32_t round_count(struct value items)
-{
-    if (items.type == VALUE_LIST)
-        return items.list->count;
-    if (items.type == VALUE_MAP)
-        return items.map->count;
-    return items.type == VALUE_TEXT && items.text.len;
-}
-
-/* The item of the current round; a map's are pairs. */
-static bool load_round(struct render *r, struct rounds *rounds)
-{
-    uint32_t index = rounds->is_reversed ? rounds->count - 1 - rounds->index : rounds->index;
-    index += rounds->from;
-    if (++r->iterations > r->limits.iterations_max)
-        return liquid_fail(r, "the loops take more than %u rounds", r->limits.iterations_max);
-    if (rounds->items.type == VALUE_LIST) {
-        rounds->current = liquid_plain(rounds->items.list->items[index]);
-        return true;
-    }
-    if (rounds->items.type != VALUE_MAP) {
-        rounds->current = rounds->items;
-        return true;
-    }
-    struct value_list *pair = liquid_new_list(r, 2);
-    if (!pair)
-        return false;
-    pair->items[0] = rounds->items.map->pairs[index].key;
-    pair->items[1] = rounds->items.map->pairs[index].value;
-    rounds->current = liquid_list(pair);
-    return true;
-}
-
-/* --- forloop and tablerowloop ---------------------------------------------------------------- */
-
-/* The loop that such a word means, from frame `below` downwards; NULL if there is none. */
-static const struct frame *find_loop(const struct render *r, bool is_table, uint32_t below)
-{
-    while (below > r->scope.frames_from) {
-        const struct frame *frame = &r->frames[--below];
-        bool is_for =
-            frame->kind == FRAME_LOOP || (frame->kind == FRAME_CALL && frame->call->is_isolated &&
-                                          frame->call->binding == CALL_FOR);
-        if (is_table ? frame->kind == FRAME_TABLE : is_for)
-            return frame;
-    }
-    return NULL;
-}
-
-enum loop_field {
-    FIELD_NAME,
-    FIELD_LENGTH,
-    FIELD_INDEX,
-    FIELD_INDEX0,
-    FIELD_RINDEX,
-    FIELD_RINDEX0,
-    FIELD_FIRST,
-    FIELD_LAST,
-    FIELD_COL,
-    FIELD_COL0,
-    FIELD_COL_FIRST,
-    FIELD_COL_LAST,
-    FIELD_ROW,
-};
-
-#define FIELDS_OF_TABLE FIELD_COL /* from here on only tablerowloop has them */
-
-static const char *const loop_fields[] = {
-    [FIELD_NAME] = "name",     [FIELD_LENGTH] = "length",       [FIELD_INDEX] = "index",
-    [FIELD_INDEX0] = "index0", [FIELD_RINDEX] = "rindex",       [FIELD_RINDEX0] = "rindex0",
-    [FIELD_FIRST] = "first",   [FIELD_LAST] = "last",           [FIELD_COL] = "col",
-    [FIELD_COL0] = "col0",     [FIELD_COL_FIRST] = "col_first", [FIELD_COL_LAST] = "col_last",
-    [FIELD_ROW] = "row",
-};
-
-static struct value loop_value(const struct render *r, const struct frame *frame,
-                               enum loop_field field)
-{
-    const struct rounds *rounds = &frame->rounds;
-    uint32_t columns = max_of(frame->columns, 1u);
-    uint32_t column = rounds->index % columns;
-    switch (field) {
-    case FIELD_NAME: return frame->loop ? value_text(r->t->names[frame->loop->key]) : liquid_nil();
-    case FIELD_LENGTH: return value_int(rounds->count);
-    case FIELD_INDEX: return value_int((int64_t)rounds->index + 1);
-    case FIELD_INDEX0: return value_int(rounds->index);
-    case FIELD_RINDEX: return value_int((int64_t)rounds->count - rounds->index);
-    case FIELD_RINDEX0: return value_int((int64_t)rounds->count - rounds->index - 1);
-    case FIELD_FIRST: return value_bool(rounds->index == 0);
-    case FIELD_LAST: return value_bool(rounds->index + 1 == rounds->count);
-    case FIELD_COL: return value_int((int64_t)column + 1);
-    case FIELD_COL0: return value_int(column);
-    case FIELD_COL_FIRST: return value_bool(column == 0);
-    case FIELD_COL_LAST: return value_bool(column + 1 == columns);
-    case FIELD_ROW: return value_int((int64_t)(rounds->index / columns) + 1);
-    }
-    must(false);
-    return liquid_nil();
-}
-
-/* All of a loop as a map, for templates that do more with it than ask for a field. */
-static bool loop_map(struct render *r, const struct frame *frame, struct value *out)
-{
-    uint32_t count = frame->kind == FRAME_TABLE ? array_count(loop_fields) : FIELDS_OF_TABLE;
-    struct value_map *map = liquid_alloc(r, sizeof(*map) + count * sizeof(map->pairs[0]));
-    if (!map)
-        return false;
-    map->count = count;
-    for (uint32_t i = 0; i < count; i++) {
-        map->pairs[i].key = value_text(str_of(loop_fields[i]));
-        map->pairs[i].value = loop_value(r, frame, (enum loop_field)i);
-    }
-    *out = (struct value){.type = VALUE_MAP, .map = map};
-    return true;
-}
-
-/* forloop.parentloop.index and the like: how many parts of the path were used in *used. */
-static bool load_loop(struct render *r, const struct variable *v, struct value *out, uint32_t *used)
-{
-    const struct part *parts = &r->t->parts[v->parts_first];
-    bool is_table = str_is(parts[0].name, "tablerowloop");
-    const struct frame *frame = find_loop(r, is_table, r->frame_count);
-    *out = value_none();
-    for (*used = 1; frame && *used < v->part_count && !parts[*used].is_computed; ++*used) {
-        if (str_is(parts[*used].name, "parentloop") && !is_table) {
-            frame = find_loop(r, is_table, (uint32_t)(frame - r->frames));
-            continue;
-        }
-        uint32_t count = is_table ? array_count(loop_fields) : FIELDS_OF_TABLE;
-        for (uint32_t i = 0; i < count; i++)
-            if (str_is(parts[*used].name, loop_fields[i]))
-                *out = loop_value(r, frame, (enum loop_field)i);
-        ++*used;
-        return true;
-    }
-    return !frame || loop_map(r, frame, out);
 }
 
 /* --- names ----------------------------------------------------------------------------------- */
@@ -417,7 +249,7 @@ static bool load_head(struct render *r, const struct variable *v, const struct v
         return liquid_property(r, ask_host(r, v->read), computed[0], false, out);
     }
     if (str_is(parts[0].name, "forloop") || str_is(parts[0].name, "tablerowloop"))
-        return load_loop(r, v, out, used);
+        return loop_load(r, v, out, used);
     *out = value_none();
     if (!find_local(r, v->name, out) && v->read != LIQUID_NONE) {
         *out = ask_host(r, v->read);
@@ -452,8 +284,8 @@ static bool run_var(struct render *r, const struct op *op)
 
 static bool run_range(struct render *r)
 {
-    int64_t to = liquid_to_whole(pop(r));
-    int64_t from = liquid_to_whole(pop(r));
+    int64_t to = liquid_to_whole(render_pop(r));
+    int64_t from = liquid_to_whole(render_pop(r));
     uint64_t count = to < from ? 0 : (uint64_t)to - (uint64_t)from + 1;
     if (to >= from && (count == 0 || count > r->limits.iterations_max))
         return liquid_fail(r, "the range has more than %u numbers", r->limits.iterations_max);
@@ -472,16 +304,16 @@ static bool run_filter(struct render *r, const struct op *op)
     struct call c = {.r = r, .arg_count = op->count, .result = liquid_nil()};
     must(op->count <= FILTER_ARGS_MAX);
     for (uint32_t i = op->count; i-- > 0;)
-        c.args[i] = pop(r);
-    c.input = pop(r);
+        c.args[i] = render_pop(r);
+    c.input = render_pop(r);
     return liquid_filter_table[op->a].run(&c) && push(r, c.result);
 }
 
 static bool run_compare(struct render *r, const struct op *op)
 {
     bool is_so;
-    struct value right = pop(r);
-    struct value left = pop(r);
+    struct value right = render_pop(r);
+    struct value left = render_pop(r);
     return liquid_compare(r, (enum op_code)op->code, left, right, &is_so) &&
            push(r, value_bool(is_so));
 }
@@ -489,7 +321,7 @@ static bool run_compare(struct render *r, const struct op *op)
 /* `and` (decided by a falsy left side) and `or` (by a truthy one). */
 static void run_junction(struct render *r, const struct op *op, bool decides)
 {
-    struct value left = pop(r);
+    struct value left = render_pop(r);
     if (liquid_is_truthy(left) != decides)
         return;
     r->stack[r->stack_count++] = value_bool(decides);
@@ -532,7 +364,7 @@ static bool run_cycle(struct render *r, const struct op *op)
     must(r->stack_count > op->count);
     r->stack_count -= op->count;
     const struct value *values = &r->stack[r->stack_count];
-    struct value name = pop(r);
+    struct value name = render_pop(r);
     struct str text;
     struct value key;
     struct build b = liquid_build(r);
@@ -572,12 +404,13 @@ static bool end_changed(struct render *r, const struct frame *frame)
         return true;
     r->has_changed = true;
     r->last_changed = text;
-    return write_text(r, text);
+    return render_write(r, text);
 }
 
 static bool open_capture(struct render *r, const struct op *op)
 {
-    struct frame *frame = push_frame(r, op->code == OP_CAPTURE ? FRAME_CAPTURE : FRAME_CHANGED);
+    struct frame *frame =
+        render_push_frame(r, op->code == OP_CAPTURE ? FRAME_CAPTURE : FRAME_CHANGED);
     if (!frame)
         return false;
     frame->out_from = r->out->len;
@@ -588,7 +421,7 @@ static bool open_capture(struct render *r, const struct op *op)
 /* subject, runs, any */
 static void run_when(struct render *r)
 {
-    struct value x = pop(r);
+    struct value x = render_pop(r);
     must(r->stack_count >= 3);
     struct value *top = &r->stack[r->stack_count - 3];
     top[1].integer += liquid_equal(top[0], x);
@@ -604,136 +437,6 @@ static void run_when_run(struct render *r, const struct op *op)
     }
     top[1].integer--;
     top[2].boolean = true;
-}
-
-/* --- loops ----------------------------------------------------------------------------------- */
-
-/* limit, offset: nil counts as not given. */
-static bool loop_number(struct render *r, struct value x, const char *what, uint32_t absent,
-                        uint32_t *out)
-{
-    int64_t number;
-    *out = absent;
-    if (liquid_is_nil(x))
-        return true;
-    if (!liquid_to_index(x, &number))
-        return liquid_fail(r, "%s must be an integer, found %s", what, value_type_name(x.type));
-    *out = (uint32_t)max_of(min_of(number, (int64_t)UINT32_MAX), INT64_C(0));
-    return true;
-}
-
-static bool open_rounds(struct render *r, const struct loop_spec *loop, struct rounds *rounds,
-                        uint32_t *columns)
-{
-    struct value columns_value = loop->has_columns ? pop(r) : liquid_nil();
-    struct value offset = loop->has_offset ? pop(r) : liquid_nil();
-    struct value limit = loop->has_limit ? pop(r) : liquid_nil();
-    *rounds = (struct rounds){.items = pop(r), .is_reversed = loop->is_reversed};
-    uint32_t limit_count;
-    if (!loop_number(r, limit, "limit", UINT32_MAX, &limit_count) ||
-        !loop_number(r, offset, "offset", 0, &rounds->from))
-        return false;
-    uint32_t all = round_count(rounds->items);
-    if (loop->is_continued)
-        rounds->from = r->continues[loop->key];
-    rounds->from = min_of(rounds->from, all);
-    rounds->count = min_of(all - rounds->from, limit_count);
-    r->continues[loop->key] = rounds->from + rounds->count;
-    int64_t wanted = liquid_is_nil(columns_value) ? rounds->count : liquid_to_whole(columns_value);
-    *columns = (uint32_t)max_of(min_of(wanted, (int64_t)UINT32_MAX), INT64_C(1));
-    return true;
-}
-
-static bool open_loop(struct render *r, const struct op *op)
-{
-    const struct loop_spec *loop = &r->t->loops[op->a];
-    struct rounds rounds;
-    uint32_t columns;
-    if (!open_rounds(r, loop, &rounds, &columns))
-        return false;
-    if (rounds.count == 0) {
-        r->pc = op->b;
-        return true;
-    }
-    struct frame *frame = push_frame(r, FRAME_LOOP);
-    if (!frame)
-        return false;
-    frame->loop = loop;
-    frame->rounds = rounds;
-    return load_round(r, &frame->rounds);
-}
-
-static bool next_round(struct render *r)
-{
-    struct frame *frame = top_frame(r);
-    must(frame->kind == FRAME_LOOP);
-    if (++frame->rounds.index == frame->rounds.count) {
-        pop_frame(r);
-        return true;
-    }
-    r->pc = frame->loop->body;
-    return load_round(r, &frame->rounds);
-}
-
-static bool write_numbered(struct render *r, const char *before, uint32_t number)
-{
-    char text[64];
-    int len = snprintf(text, sizeof(text), "%s%u\">", before, number);
-    return write_text(r, (struct str){text, (size_t)len});
-}
-
-static bool open_cell(struct render *r, struct frame *frame)
-{
-    uint32_t column = frame->rounds.index % frame->columns;
-    return load_round(r, &frame->rounds) && write_numbered(r, "<td class=\"col", column + 1);
-}
-
-static bool open_table(struct render *r, const struct op *op)
-{
-    const struct loop_spec *loop = &r->t->loops[op->a];
-    struct rounds rounds;
-    uint32_t columns;
-    if (!open_rounds(r, loop, &rounds, &columns))
-        return false;
-    if (rounds.items.type != VALUE_LIST && rounds.items.type != VALUE_MAP && rounds.count == 0) {
-        r->pc = op->b;
-        return true;
-    }
-    if (!write_text(r, STR("<tr class=\"row1\">\n")))
-        return false;
-    if (rounds.count == 0) {
-        r->pc = op->b;
-        return write_text(r, STR("</tr>\n"));
-    }
-    struct frame *frame = push_frame(r, FRAME_TABLE);
-    if (!frame)
-        return false;
-    frame->loop = loop;
-    frame->rounds = rounds;
-    frame->columns = columns;
-    return open_cell(r, frame);
-}
-
-static bool close_table(struct render *r)
-{
-    pop_frame(r);
-    return write_text(r, STR("</td></tr>\n"));
-}
-
-static bool next_cell(struct render *r)
-{
-    struct frame *frame = top_frame(r);
-    must(frame->kind == FRAME_TABLE);
-    uint32_t index = ++frame->rounds.index;
-    if (index == frame->rounds.count)
-        return close_table(r);
-    if (!write_text(r, STR("</td>")))
-        return false;
-    if (index % frame->columns == 0 &&
-        !write_numbered(r, "</tr>\n<tr class=\"row", index / frame->columns + 1))
-        return false;
-    r->pc = frame->loop->body;
-    return open_cell(r, frame);
 }
 
 /* --- partials -------------------------------------------------------------------------------- */
@@ -805,11 +508,11 @@ static bool isolate(struct render *r, const struct frame *frame)
 /* Begins a round of the partial of the top frame. */
 static bool begin_call(struct render *r, uint32_t unit)
 {
-    struct frame *frame = top_frame(r);
+    struct frame *frame = render_top_frame(r);
     r->stack_count = frame->stack_count;
     r->unit = unit;
     r->pc = r->t->units[unit].entry;
-    return load_round(r, &frame->rounds) && (!frame->call->is_isolated || isolate(r, frame));
+    return rounds_load(r, &frame->rounds) && (!frame->call->is_isolated || isolate(r, frame));
 }
 
 /* The value that is bound, and how often the partial runs: for each item, or once with the whole. */
@@ -818,7 +521,7 @@ static bool bind(struct render *r, const struct call_spec *call, struct value x,
 {
     bool is_each = (x.type == VALUE_LIST && (call->binding == CALL_FOR || !call->is_isolated)) ||
                    (x.type == VALUE_MAP && call->binding == CALL_FOR);
-    *rounds = (struct rounds){.items = x, .count = is_each ? round_count(x) : 1};
+    *rounds = (struct rounds){.items = x, .count = is_each ? rounds_count(x) : 1};
     if (is_each || (x.type != VALUE_LIST && x.type != VALUE_MAP))
         return true;
     struct value_list *one = liquid_new_list(r, 1);
@@ -836,19 +539,19 @@ static bool run_call(struct render *r, const struct op *op)
     if (!args)
         return false;
     for (uint32_t i = call->arg_count; i-- > 0;)
-        args[i] = pop(r);
+        args[i] = render_pop(r);
     struct rounds rounds;
-    if (!bind(r, call, call->binding == CALL_PLAIN ? liquid_nil() : pop(r), &rounds))
+    if (!bind(r, call, call->binding == CALL_PLAIN ? liquid_nil() : render_pop(r), &rounds))
         return false;
     uint32_t unit = call->unit;
     uint32_t alias = call->alias;
-    if (unit == LIQUID_NONE && !called_unit(r, pop(r), &unit))
+    if (unit == LIQUID_NONE && !called_unit(r, render_pop(r), &unit))
         return false;
     if (alias == LIQUID_NONE)
         alias = find_name(r, own_name(r->t->units[unit].name));
     if (rounds.count == 0)
         return true;
-    struct frame *frame = push_frame(r, FRAME_CALL);
+    struct frame *frame = render_push_frame(r, FRAME_CALL);
     if (!frame)
         return false;
     frame->rounds = rounds;
@@ -864,13 +567,13 @@ static bool run_call(struct render *r, const struct op *op)
 /* Back to the caller of the top frame. */
 static void leave_call(struct render *r)
 {
-    const struct frame *frame = top_frame(r);
+    const struct frame *frame = render_top_frame(r);
     r->pc = frame->return_pc;
     r->unit = frame->return_unit;
     if (frame->call->is_isolated)
         r->spare_scope = r->scope;
     r->scope = frame->scope;
-    pop_frame(r);
+    render_pop_frame(r);
 }
 
 /* The end of a source: the partial's next round, the caller, or the end of all. */
@@ -880,7 +583,7 @@ static bool run_return(struct render *r)
         r->is_done = true;
         return true;
     }
-    struct frame *frame = top_frame(r);
+    struct frame *frame = render_top_frame(r);
     must(frame->kind == FRAME_CALL);
     if (++frame->rounds.index < frame->rounds.count)
         return begin_call(r, r->unit);
@@ -893,7 +596,7 @@ static bool run_return(struct render *r)
 static bool run_interrupt(struct render *r, bool is_break)
 {
     while (r->frame_count) {
-        const struct frame frame = *top_frame(r);
+        const struct frame frame = *render_top_frame(r);
         switch (frame.kind) {
         case FRAME_LOOP:
         case FRAME_TABLE:
@@ -902,16 +605,16 @@ static bool run_interrupt(struct render *r, bool is_break)
             if (!is_break)
                 return true;
             if (frame.kind == FRAME_TABLE)
-                return close_table(r);
-            pop_frame(r);
+                return table_close(r);
+            render_pop_frame(r);
             return true;
         case FRAME_CAPTURE:
-            pop_frame(r);
+            render_pop_frame(r);
             if (!end_capture(r, &frame))
                 return false;
             break;
         case FRAME_CHANGED:
-            pop_frame(r);
+            render_pop_frame(r);
             if (!end_changed(r, &frame))
                 return false;
             break;
@@ -929,7 +632,7 @@ static bool run_interrupt(struct render *r, bool is_break)
 static bool run_abort(struct render *r)
 {
     struct str reason;
-    if (!liquid_to_text(r, pop(r), &reason))
+    if (!liquid_to_text(r, render_pop(r), &reason))
         return false;
     r->is_aborted = true;
     fault_set(r->fault, "%.*s", (int)min_of(reason.len, (size_t)FAULT_TEXT_BYTES), reason.at);
@@ -941,15 +644,15 @@ static bool run_abort(struct render *r)
 
 static bool close_capture(struct render *r)
 {
-    const struct frame frame = *top_frame(r);
-    pop_frame(r);
+    const struct frame frame = *render_top_frame(r);
+    render_pop_frame(r);
     return frame.kind == FRAME_CAPTURE ? end_capture(r, &frame) : end_changed(r, &frame);
 }
 
 static bool run_op(struct render *r, const struct op *op)
 {
     switch ((enum op_code)op->code) {
-    case OP_TEXT: return write_text(r, str_part(r->t->units[r->unit].text, op->a, op->b));
+    case OP_TEXT: return render_write(r, str_part(r->t->units[r->unit].text, op->a, op->b));
     case OP_PUSH: return push(r, r->t->constants[op->a]);
     case OP_VAR: return run_var(r, op);
     case OP_RANGE: return run_range(r);
@@ -966,11 +669,11 @@ static bool run_op(struct render *r, const struct op *op)
     case OP_JUMP: r->pc = op->a; return true;
     case OP_JUMP_FALSE:
     case OP_JUMP_TRUE:
-        if (liquid_is_truthy(pop(r)) == (op->code == OP_JUMP_TRUE))
+        if (liquid_is_truthy(render_pop(r)) == (op->code == OP_JUMP_TRUE))
             r->pc = op->a;
         return true;
-    case OP_EMIT: return write_value(r, pop(r), op->flag);
-    case OP_ASSIGN: set_local(r, op->a, pop(r)); return true;
+    case OP_EMIT: return write_value(r, render_pop(r), op->flag);
+    case OP_ASSIGN: set_local(r, op->a, render_pop(r)); return true;
     case OP_CAPTURE:
     case OP_CHANGED: return open_capture(r, op);
     case OP_CAPTURE_END:
@@ -986,10 +689,10 @@ static bool run_op(struct render *r, const struct op *op)
             r->pc = op->a;
         return true;
     case OP_CASE_END: r->stack_count -= 3; return true;
-    case OP_FOR: return open_loop(r, op);
-    case OP_FOR_NEXT: return next_round(r);
-    case OP_TABLEROW: return open_table(r, op);
-    case OP_TABLEROW_NEXT: return next_cell(r);
+    case OP_FOR: return loop_open(r, op);
+    case OP_FOR_NEXT: return loop_next(r);
+    case OP_TABLEROW: return table_open(r, op);
+    case OP_TABLEROW_NEXT: return table_next(r);
     case OP_BREAK: return run_interrupt(r, true);
     case OP_CONTINUE: return run_interrupt(r, false);
     case OP_CALL: return run_call(r, op);
