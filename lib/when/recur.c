@@ -823,11 +823,11 @@ int64_t recur_next_ms(const struct recur *rule, struct recur_start start, const 
     if (on_wall.until_kind == RECUR_UNTIL_UTC) /* what is shown last, on this wall */
         on_wall.until_ms += zone_offset_ms(zone, on_wall.until_ms);
     recur_walk_init(&w, &on_wall, start);
-    /* Two days back: what a zone makes of a time that it skips (Samoa once skipped a whole day) may
-     * still be to come when the wall is already past it. */
     after_ms = max_of(after_ms, TIMESTAMP_MIN_MS);
+    /* zone_utc() is the first instant that shows a time or a later one, so what is still to come is
+     * later on the wall, too, than what it shows now. */
     if (!w.is_over)
-        seek(&w, after_ms + zone_offset_ms(zone, after_ms) - 2 * DAY_MS);
+        seek(&w, after_ms + zone_offset_ms(zone, after_ms));
     while (recur_walk_next(&w, &wall_ms)) {
         int64_t at_ms = zone_utc(zone, wall_ms);
         if (at_ms > after_ms)

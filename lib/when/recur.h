@@ -130,6 +130,6 @@ bool recur_walk_next(struct recur_walk *w, int64_t *wall_ms) mustuse;
 
 /* The first occurrence after `after_ms` on the wall of `zone`, as zone_utc() makes an instant of
  * it; FOREVER_MS if there is none. A rule with COUNT is walked from its start, any other one from
- * shortly before `after_ms`. */
+ * the period in which `after_ms` lies. */
 int64_t recur_next_ms(const struct recur *rule, struct recur_start start, const struct zone *zone,
                       int64_t after_ms);

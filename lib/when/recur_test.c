@@ -302,6 +302,8 @@ static void seeks(void **state)
     for (int n = 0; n < 600; n++) {
         char text[256];
         some_rule(text, sizeof(text), &seed);
+        if (n % 20 == 0) /* weeks, days of which lie in the year before or after theirs */
+            snprintf(text, sizeof(text), "FREQ=YEARLY;BYWEEKNO=1,52,53;BYDAY=MO,TU,SA,SU");
         struct recur rule = rule_of(text);
         struct recur_start start = {ms_of("2026-01-03T01:30"), false};
         start.wall_ms += (int64_t)(hash_pair(++seed, 1) % 700) * DAY_MS;
