@@ -57,7 +57,8 @@ enum channel_setting_kind {
     CHANNEL_SETTING_PORTS,    /* ports, separated by commas or spaces */
 };
 
-/* A line of a provider's file. Any value may be given as ${ENV:NAME} or ${FILE:path}. */
+/* A line of a provider's file. Any value may be given as ${ENV:NAME}, ${ENV:NAME:-otherwise} (not a
+ * secret) or ${FILE:path}. */
 struct channel_setting {
     const char *name;
     enum channel_setting_kind kind;
@@ -177,7 +178,8 @@ const struct channel_field *channel_template_fields(const struct channel_templat
 
 /* While the plan is built: field number `field` of this template is found at `at` in the array that
  * struct channel_message hands in (a message's channels share one array). Until it is said, field i is
- * at i. CHANNEL_FIELD_ABSENT: nowhere, it is always VALUE_NONE. */
+ * at i. CHANNEL_FIELD_ABSENT: nowhere; it is VALUE_NONE, or what the channel knows itself
+ * (unsubscribe_url). */
 #define CHANNEL_FIELD_ABSENT UINT32_MAX
 void channel_template_bind(struct channel_template *t, size_t field, uint32_t at);
 

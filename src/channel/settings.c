@@ -29,7 +29,15 @@ static enum status read_environment(struct str name, struct arena *a, struct str
                                     struct fault *f)
 {
     char z[256];
+    size_t otherwise = str_find(name, STR(":-"), 0); /* ${ENV:NAME:-otherwise} */
+    struct str standard =
+        str_part(name, otherwise == SIZE_MAX ? name.len : otherwise + 2, name.len);
+    name = str_part(name, 0, otherwise);
     const char *value = str_to_z(name, z, sizeof(z)) ? getenv(z) : NULL;
+    if (otherwise != SIZE_MAX && (value == NULL || value[0] == '\0')) {
+        *out = arena_copy(a, standard);
+        return OK;
+    }
     if (value == NULL) {
         fault_set(f, "the environment has no variable \"%.*s\"", (int)min_of(name.len, (size_t)100),
                   name.at);
@@ -60,7 +68,13 @@ enum status setting_resolve(const struct channel_setting *s, struct str text, st
 {
     char kind;
     struct str what;
-    if (setting_reference(text, &kind, &what))
+    bool is_reference = setting_reference(text, &kind, &what);
+    if (is_reference && s->kind == CHANNEL_SETTING_SECRET &&
+        str_find(what, STR(":-"), 0) < what.len) {
+        fault_set(f, "a secret has no stand-in; write ${ENV:NAME} or ${FILE:path}");
+        return FIX_INPUT;
+    }
+    if (is_reference)
         return kind == 'E' ? read_environment(what, a, out, f) : read_file(what, a, out, f);
     if (s->kind == CHANNEL_SETTING_SECRET) {
         fault_set(f, "a secret does not stand in this file; write ${ENV:NAME} or ${FILE:path}");

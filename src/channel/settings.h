@@ -10,7 +10,8 @@
 
 #define SECRET_BYTES_MAX 65536
 
-/* Is `text` a reference, "${ENV:NAME}" or "${FILE:path}"? Then *kind is 'E' or 'F' and *what the rest. */
+/* Is `text` a reference, "${ENV:NAME}", "${ENV:NAME:-otherwise}" or "${FILE:path}"? Then *kind is 'E' or
+ * 'F' and *what the rest. */
 bool setting_reference(struct str text, char *kind, struct str *what);
 
 /* What `text` stands for: a reference is read (GIVE_UP where that fails), other text is itself; a

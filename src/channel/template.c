@@ -285,9 +285,13 @@ struct host {
 static struct value load(void *self, const struct liquid_read *read)
 {
     const struct host *host = self;
-    uint32_t at = host->message->message->bound[host->part->fields[read->index]];
-    if (at == CHANNEL_FIELD_ABSENT)
-        return value_none();
+    const struct channel_template *t = host->message->message;
+    uint32_t field = host->part->fields[read->index], at = t->bound[field];
+    if (at == CHANNEL_FIELD_ABSENT) {
+        struct str url = host->message->unsubscribe_url;
+        bool is_url = str_is(t->fields[field].path, "unsubscribe_url") && url.len > 0;
+        return is_url ? value_text(url) : value_none();
+    }
     must(at < host->message->field_count);
     return host->message->fields[at];
 }

@@ -434,7 +434,7 @@ static void categories_look(struct compile *c)
     }
 }
 
-void compile_check(struct compile *c)
+void build_check(struct compile *c)
 {
     categories_look(c);
     for (uint32_t i = 0; i < c->plan->journey_count; i++)

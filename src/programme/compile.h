@@ -15,6 +15,7 @@
 
 #include "base/map.h"
 #include "expr/expr.h"
+#include "liquid/liquid.h"
 #include "model/names.h"
 #include "model/plan.h"
 #include "programme/finding.h"
@@ -95,7 +96,9 @@ struct compile {
 
     struct compile_file *files;
     uint32_t file_count;
-    struct compile_file *settings; /* programme.yaml */
+    struct compile_file *settings;  /* programme.yaml */
+    struct liquid_source *partials; /* partials/NAME.liquid, which templates render by NAME */
+    uint32_t partial_count;
 
     struct plan_journey *journeys;
     struct plan_message *messages;
@@ -119,31 +122,30 @@ struct compile {
 /* ---- small things ---------------------------------------------------------------------------- */
 
 /* The number of `text`; a finding and NAME_NONE where the table of names is full. */
-uint32_t compile_name(struct compile *c, struct str text);
+uint32_t build_name(struct compile *c, struct str text);
 
-struct str compile_text(struct compile *c, const struct yaml_node *node);
 bool name_set_has(const struct name_set *set, uint32_t name);
 void name_set_add(struct compile *c, struct name_set *set, uint32_t name);
 
 /* The event's entry, made if it is new. Never NULL. */
-struct compile_event *compile_event(struct compile *c, uint32_t name, struct place place);
+struct compile_event *build_event(struct compile *c, uint32_t name, struct place place);
 
 /* The same, heard by an instance or expression; returns its wake bit. */
-uint64_t compile_event_hear(struct compile *c, uint32_t name, struct place place);
+uint64_t build_event_hear(struct compile *c, uint32_t name, struct place place);
 
 /* `"x" is no category; did you mean "y"?` at the node. */
-void compile_unknown(struct compile *c, const struct yaml_file *file, const struct yaml_node *node,
+void build_unknown(struct compile *c, const struct yaml_file *file, const struct yaml_node *node,
                      const char *what, const struct str *known, size_t count);
 
 /* Index of the category, group, journey, message with that name; PLAN_NO_INDEX and a finding if there
  * is none. The node is checked; NULL gives PLAN_NO_INDEX without a finding. */
-uint16_t compile_category(struct compile *c, const struct yaml_file *file,
+uint16_t build_category(struct compile *c, const struct yaml_file *file,
                           const struct yaml_node *node);
-uint16_t compile_group_index(struct compile *c, const struct yaml_file *file,
+uint16_t build_group_index(struct compile *c, const struct yaml_file *file,
                              const struct yaml_node *node);
-uint16_t compile_journey_index(struct compile *c, const struct yaml_file *file,
+uint16_t build_journey_index(struct compile *c, const struct yaml_file *file,
                                const struct yaml_node *node);
-uint16_t compile_message_index(struct compile *c, const struct yaml_file *file,
+uint16_t build_message_index(struct compile *c, const struct yaml_file *file,
                                const struct yaml_node *node);
 
 /* ---- the parts ------------------------------------------------------------------------------- */
@@ -153,10 +155,10 @@ void settings_compile_rules(struct compile *c); /* caps, quiet hours, holds, hol
 void providers_compile(struct compile *c);
 void messages_compile(struct compile *c);
 void journeys_compile(struct compile *c);
-void compile_check(struct compile *c);
+void build_check(struct compile *c);
 
 /* percent and salt of a `holdout`; `kind` and `salt` make its own chance. Returns of 10,000. */
-uint32_t compile_holdout(struct compile *c, const struct yaml_node *node, const char *kind,
+uint32_t build_holdout(struct compile *c, const struct yaml_node *node, const char *kind,
                          struct str salt, uint64_t *out_salt, struct str *out_text);
 
 /* ---- expressions (scope.c) ------------------------------------------------------------------- */

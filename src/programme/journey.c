@@ -115,7 +115,7 @@ static uint32_t id_make(struct builder *b, const struct plan_step *step, struct 
     for (;; nth++) {
         struct str text =
             own.len && nth == 1 ? own : arena_printf(&c->scratch, "%.*s-%u", STR_ARG(stem), nth);
-        uint32_t name = compile_name(c, text);
+        uint32_t name = build_name(c, text);
         if (name == NAME_NONE || !id_is_taken(b, name))
             return name;
     }
@@ -142,7 +142,7 @@ static void ids_collect(struct builder *b, const struct yaml_node *list)
         const struct yaml_node *item = list->items[i];
         const struct yaml_node *id = shape_value(item, "", "id");
         if (id && id->type == YAML_TEXT && b->given_count < PLAN_STEPS_MAX)
-            id_given(b, id, compile_name(b->c, id->text));
+            id_given(b, id, build_name(b->c, id->text));
         for (size_t k = 0; k < array_count(lists); k++)
             ids_collect(b, shape_value(item, "", lists[k]));
         ids_collect(b, shape_value(shape_value(item, "", "wait"), "", "on_timeout"));
@@ -188,10 +188,10 @@ static void listen_add(struct builder *b, const struct yaml_node *item, struct l
         const struct yaml_node *event = shape_item(events, i);
         if (event->is_bad || event->type != YAML_TEXT)
             continue;
-        uint32_t name = compile_name(c, event->text);
+        uint32_t name = build_name(c, event->text);
         if (name == NAME_NONE)
             continue;
-        b->journey->event_wake |= compile_event_hear(c, name, yaml_place(b->yaml, event));
+        b->journey->event_wake |= build_event_hear(c, name, yaml_place(b->yaml, event));
         out->list[out->count++] = (struct plan_listen){name, when};
     }
 }
@@ -273,7 +273,7 @@ static void send_compile(struct builder *b, const struct yaml_node *node, struct
     struct plan_send *send = &step->send;
     const struct yaml_node *not_sent = shape_value(node, "", "if_not_sent");
     send->if_not_sent = PLAN_NO_INDEX;
-    uint16_t message = compile_message_index(c, b->yaml, shape_value(node, "", "send"));
+    uint16_t message = build_message_index(c, b->yaml, shape_value(node, "", "send"));
     if (message == PLAN_NO_INDEX) {
         *last_message = LAST_MANY; /* said already; no other finding shall follow from it */
         return;
@@ -372,8 +372,8 @@ static void wait_compile(struct builder *b, const struct yaml_node *step_node,
                      "a wait has one condition; join them with ||");
     const struct yaml_node *reset = shape_value(node, "for", "reset_by");
     if (reset) {
-        wait->reset_by = compile_name(c, reset->text);
-        b->journey->event_wake |= compile_event_hear(c, wait->reset_by, yaml_place(b->yaml, reset));
+        wait->reset_by = build_name(c, reset->text);
+        b->journey->event_wake |= build_event_hear(c, wait->reset_by, yaml_place(b->yaml, reset));
     }
     wait->refreshes_entry = shape_bool(shape_value(node, "for", "refresh_entry"), false);
     wait->at_most_ms = shape_span_ms(shape_value(node, "for", "at_most"), 0);
@@ -461,7 +461,7 @@ static void split_compile(struct builder *b, const struct yaml_node *node, struc
     uint16_t before = *last_message;
     bool is_first = true;
     uint64_t total = 0;
-    step->split.name = name ? compile_name(c, name->text) : NAME_NONE;
+    step->split.name = name ? build_name(c, name->text) : NAME_NONE;
     step->split.salt =
         hash_str(salt ? arena_printf(&c->scratch, "split:%.*s", STR_ARG(salt->text))
                       : arena_printf(&c->scratch, "split:%.*s:%.*s", STR_ARG(b->file->name),
@@ -474,7 +474,7 @@ static void split_compile(struct builder *b, const struct yaml_node *node, struc
         struct plan_arm *arm = &arms[step->split.arm_count++];
         arm->when.text = STR("");
         arm->target = PLAN_END;
-        arm->name = arm_name ? compile_name(c, arm_name->text) : NAME_NONE;
+        arm->name = arm_name ? build_name(c, arm_name->text) : NAME_NONE;
         arm->weight = (uint32_t)shape_int(shape_value(item, "", "weight"), 1);
         total += arm->weight;
         for (uint32_t k = 0; k < i && arm_name; k++)
@@ -517,7 +517,7 @@ static void set_compile(struct builder *b, const struct yaml_pair *pair, struct 
         struct str *known = arena_array(&c->scratch, struct str, c->plan->trait_count);
         for (uint32_t i = 0; i < c->plan->trait_count; i++)
             known[i] = names_text(c->names, c->plan->traits[i].name);
-        compile_unknown(c, b->yaml, pair->key, "trait", known, c->plan->trait_count);
+        build_unknown(c, b->yaml, pair->key, "trait", known, c->plan->trait_count);
         return;
     }
     step->set.trait = name;
@@ -551,7 +551,7 @@ static void step_name(struct builder *b, const struct yaml_node *node, struct pl
         own = shape_text(shape_value(node, "", "send"), STR(""));
     else if (step->kind == STEP_SPLIT)
         own = shape_text(shape_value(shape_value(node, "", "split"), "", "name"), STR(""));
-    step->id = id ? compile_name(b->c, id->text) : id_make(b, step, own);
+    step->id = id ? build_name(b->c, id->text) : id_make(b, step, own);
 }
 
 static bool goal_stays(const struct builder *b)
@@ -634,8 +634,8 @@ static void goal_compile(struct builder *b, const struct yaml_node *node)
     const struct yaml_node *event = shape_value(node, "event", "event");
     if (!event)
         return;
-    goal->event = compile_name(c, event->text);
-    b->journey->event_wake |= compile_event_hear(c, goal->event, yaml_place(b->yaml, event));
+    goal->event = build_name(c, event->text);
+    b->journey->event_wake |= build_event_hear(c, goal->event, yaml_place(b->yaml, event));
     scope_compile_when(c, b->yaml, node->type == YAML_MAP ? node : NULL,
                        target_of(b, SCOPE_EVENT | SCOPE_ENTRY | SCOPE_ONCE, EXPR_WANT_BOOL),
                        &goal->when);
@@ -657,10 +657,10 @@ static void entries_compile(struct builder *b, const struct yaml_node *enter)
         const struct yaml_node *node = shape_item(events, i);
         if (node->is_bad || node->type != YAML_TEXT)
             continue;
-        uint32_t name = compile_name(c, node->text);
+        uint32_t name = build_name(c, node->text);
         if (name == NAME_NONE)
             continue;
-        struct compile_event *event = compile_event(c, name, yaml_place(b->yaml, node));
+        struct compile_event *event = build_event(c, name, yaml_place(b->yaml, node));
         if (event->entry_count && event->entries[event->entry_count - 1] == b->file->index) {
             findings_add(c->findings, FINDING_NAME_TWICE, yaml_place(b->yaml, node),
                          "the event \"%.*s\" stands here twice", STR_ARG(node->text));
@@ -699,7 +699,7 @@ static void enter_compile(struct builder *b, const struct yaml_node *enter)
         for (size_t i = 0; i < path.len; i++)
             is_path &= strchr("()[]+\"' ,", path.at[i]) == NULL;
         if (is_path)
-            journey->key = compile_name(c, path);
+            journey->key = build_name(c, path);
         else
             findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(b->yaml, key),
                          "the key is a property of the event, such as event.cart_id");
@@ -739,7 +739,7 @@ static uint16_t group_of(struct builder *b)
 {
     struct compile *c = b->c;
     const struct yaml_node *own = shape_value(b->yaml->root, "", "group");
-    uint16_t group = compile_group_index(c, b->yaml, own);
+    uint16_t group = build_group_index(c, b->yaml, own);
     for (uint32_t i = 0; i < c->plan->group_count; i++) {
         for (uint32_t k = 0; k < c->groups[i].journey_count; k++) {
             if (c->groups[i].journeys[k] != b->journey->name || b->journey->name == NAME_NONE)
@@ -812,7 +812,7 @@ static void journey_compile(struct compile *c, struct compile_file *file)
     journey->priority = (int32_t)shape_int(shape_value(root, "", "priority"), 0);
     journey->hash = definition_hash(root);
     struct str holdout_text;
-    journey->holdout = compile_holdout(c, shape_value(root, "", "holdout"), "journey-holdout",
+    journey->holdout = build_holdout(c, shape_value(root, "", "holdout"), "journey-holdout",
                                        file->name, &journey->salt, &holdout_text);
     enter_compile(&b, shape_value(root, "", "enter"));
     goal_compile(&b, shape_value(root, "", "goal"));

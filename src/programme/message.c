@@ -28,7 +28,7 @@ static const struct channel_kind *kind_of(struct compile *c, const struct yaml_f
     struct str *known = arena_array(&c->scratch, struct str, count);
     for (size_t i = 0; i < count; i++)
         known[i] = str_of(kinds[i]->name);
-    compile_unknown(c, file, node, "kind of provider", known, count);
+    build_unknown(c, file, node, "kind of provider", known, count);
     return NULL;
 }
 
@@ -255,9 +255,26 @@ static void strays_look(struct compile *c, struct str folder)
 
 /* ---- content --------------------------------------------------------------------------------- */
 
-static struct place part_place(const struct parts *parts, const struct yaml_file *file,
-                               const struct fault *f)
+/* Places inside partials are named by the partial. */
+static bool partial_place(struct compile *c, struct str name, uint32_t line, uint32_t column,
+                          struct place *out)
 {
+    for (uint32_t i = 0; i < c->partial_count; i++) {
+        if (!str_equal(c->partials[i].name, name))
+            continue;
+        *out = (struct place){arena_printf(&c->scratch, "partials/%.*s.liquid", STR_ARG(name)),
+                              line, column};
+        return true;
+    }
+    return false;
+}
+
+static struct place part_place(struct compile *c, const struct parts *parts,
+                               const struct yaml_file *file, const struct fault *f)
+{
+    struct place place;
+    if (partial_place(c, str_of(f->file), f->line, f->column, &place))
+        return place;
     for (size_t i = 0; i < parts->count; i++) {
         const struct channel_source *source = &parts->sources[i];
         if (!parts->nodes[i]) {
@@ -271,9 +288,12 @@ static struct place part_place(const struct parts *parts, const struct yaml_file
 }
 
 /* Where a template first reads the field. */
-static struct place field_place(const struct parts *parts, const struct yaml_file *file,
-                                const struct channel_field *field)
+static struct place field_place(struct compile *c, const struct parts *parts,
+                                const struct yaml_file *file, const struct channel_field *field)
 {
+    struct place place;
+    if (partial_place(c, field->file, field->line, field->column, &place))
+        return place;
     for (size_t i = 0; i < parts->count; i++)
         if (parts->nodes[i] && str_equal(field->file, file->path) &&
             field->line == parts->sources[i].line)
@@ -323,7 +343,7 @@ static void tail_look(struct compile *c, const struct parts *parts, const struct
         if (field->part_count < 3 || !str_is(field->parts[field->part_count - 1], tails[i]))
             continue;
         int len = (int)(field->path.len - strlen(tails[i]) - 1);
-        findings_add(c->findings, FINDING_TEMPLATE_TAIL, field_place(parts, file, field),
+        findings_add(c->findings, FINDING_TEMPLATE_TAIL, field_place(c, parts, file, field),
                      "\"%.*s\" is read as a property of that name, not as the %s of a list",
                      STR_ARG(field->path), tails[i]);
         finding_advise(c->findings, "for a list write {{ %.*s | %s }}", len, field->path.at,
@@ -338,13 +358,14 @@ static uint32_t field_slot(struct compile *c, const struct yaml_file *file,
     if (is_given(field->path))
         return 0;
     if (is_later(field->path) && !field->is_maybe_local) {
-        findings_add(c->findings, FINDING_NOT_YET, field_place(parts, file, field),
+        findings_add(c->findings, FINDING_NOT_YET, field_place(c, parts, file, field),
                      "\"%.*s\" is not supported yet by this release", STR_ARG(field->path));
         return 0;
     }
     uint32_t slot = scope_template_slot(c, field->path, &f);
     if (!slot && !field->is_maybe_local)
-        findings_add(c->findings, FINDING_TEMPLATE, field_place(parts, file, field), "%s", f.text);
+        findings_add(c->findings, FINDING_TEMPLATE, field_place(c, parts, file, field), "%s",
+                     f.text);
     return slot;
 }
 
@@ -384,9 +405,9 @@ static void channel_content(struct compile *c, struct compile_file *file, enum c
     }
     struct fault f = {0};
     struct channel_template *template = NULL;
-    if (channel_compile(channel, parts.sources, parts.count, NULL, 0, c->arena, &template, &f) !=
-        OK) {
-        findings_add(c->findings, FINDING_TEMPLATE, part_place(&parts, &file->yaml, &f), "%s",
+    if (channel_compile(channel, parts.sources, parts.count, c->partials, c->partial_count,
+                        c->arena, &template, &f) != OK) {
+        findings_add(c->findings, FINDING_TEMPLATE, part_place(c, &parts, &file->yaml, &f), "%s",
                      f.text);
         info->has_bad = true;
         return;
@@ -425,7 +446,7 @@ static void providers_look(struct compile *c, const struct yaml_file *file)
         struct str *known = arena_array(&c->scratch, struct str, c->plan->provider_count);
         for (uint32_t k = 0; k < c->plan->provider_count; k++)
             known[k] = names_text(c->names, c->providers[k].name);
-        compile_unknown(c, file, node, "provider", known, c->plan->provider_count);
+        build_unknown(c, file, node, "provider", known, c->plan->provider_count);
     }
 }
 
@@ -456,15 +477,15 @@ static void message_compile(struct compile *c, struct compile_file *file)
     struct compile_message *info = &c->message_infos[file->index];
     static const struct plan_category nothing = {.lane = LANE_MARKETING};
 
-    uint16_t index = compile_category(c, yaml, shape_value(root, "", "category"));
+    uint16_t index = build_category(c, yaml, shape_value(root, "", "category"));
     const struct plan_category *category =
         index == PLAN_NO_INDEX ? &nothing : &c->plan->categories[index];
     const struct yaml_node *key = shape_value(root, "", "content_key");
     const struct yaml_node *topic = shape_value(root, "", "topic");
     message->name = file->name_id;
     message->category = index == PLAN_NO_INDEX ? 0 : index;
-    message->content_key = key ? compile_name(c, key->text) : message->name;
-    message->topic = topic ? compile_name(c, topic->text) : category->topic;
+    message->content_key = key ? build_name(c, key->text) : message->name;
+    message->topic = topic ? build_name(c, topic->text) : category->topic;
     message->valid_for_ms =
         shape_span_ms(shape_value(root, "", "valid_for"), category->valid_for_ms);
     message->settle_ms = shape_span_ms(shape_value(root, "", "settle"), category->settle_ms);

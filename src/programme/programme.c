@@ -11,7 +11,7 @@
 
 /* ---- small things ---------------------------------------------------------------------------- */
 
-uint32_t compile_name(struct compile *c, struct str text)
+uint32_t build_name(struct compile *c, struct str text)
 {
     uint32_t name = names_add(c->names, text);
     if (name == NAME_NONE && text.len > 0 && text.len <= NAME_BYTES_MAX)
@@ -44,7 +44,7 @@ void name_set_add(struct compile *c, struct name_set *set, uint32_t name)
     set->names[set->count++] = name;
 }
 
-struct compile_event *compile_event(struct compile *c, uint32_t name, struct place place)
+struct compile_event *build_event(struct compile *c, uint32_t name, struct place place)
 {
     uint32_t index = map_u64_find(&c->event_map, name);
     if (index != MAP_NONE)
@@ -62,15 +62,15 @@ struct compile_event *compile_event(struct compile *c, uint32_t name, struct pla
     return event;
 }
 
-uint64_t compile_event_hear(struct compile *c, uint32_t name, struct place place)
+uint64_t build_event_hear(struct compile *c, uint32_t name, struct place place)
 {
     if (name == NAME_NONE)
         return 0;
-    compile_event(c, name, place)->is_heard = true;
+    build_event(c, name, place)->is_heard = true;
     return plan_wake_bit(name);
 }
 
-void compile_unknown(struct compile *c, const struct yaml_file *file, const struct yaml_node *node,
+void build_unknown(struct compile *c, const struct yaml_file *file, const struct yaml_node *node,
                      const char *what, const struct str *known, size_t count)
 {
     findings_add(c->findings, FINDING_UNKNOWN_NAME, yaml_place(file, node),
@@ -98,7 +98,7 @@ static bool is_name(const struct yaml_node *node)
            node->type != YAML_NULL;
 }
 
-uint16_t compile_category(struct compile *c, const struct yaml_file *file,
+uint16_t build_category(struct compile *c, const struct yaml_file *file,
                           const struct yaml_node *node)
 {
     if (!is_name(node))
@@ -110,11 +110,11 @@ uint16_t compile_category(struct compile *c, const struct yaml_file *file,
         if (str_equal(known[i], node->text))
             return (uint16_t)i;
     }
-    compile_unknown(c, file, node, "category", known, count);
+    build_unknown(c, file, node, "category", known, count);
     return PLAN_NO_INDEX;
 }
 
-uint16_t compile_group_index(struct compile *c, const struct yaml_file *file,
+uint16_t build_group_index(struct compile *c, const struct yaml_file *file,
                              const struct yaml_node *node)
 {
     if (!is_name(node))
@@ -126,7 +126,7 @@ uint16_t compile_group_index(struct compile *c, const struct yaml_file *file,
         if (str_equal(known[i], node->text))
             return (uint16_t)i;
     }
-    compile_unknown(c, file, node, "group", known, count);
+    build_unknown(c, file, node, "group", known, count);
     return PLAN_NO_INDEX;
 }
 
@@ -144,17 +144,17 @@ static uint16_t file_index(struct compile *c, const struct yaml_file *file,
             return c->files[i].index;
         known[count++] = c->files[i].name;
     }
-    compile_unknown(c, file, node, what, known, count);
+    build_unknown(c, file, node, what, known, count);
     return PLAN_NO_INDEX;
 }
 
-uint16_t compile_journey_index(struct compile *c, const struct yaml_file *file,
+uint16_t build_journey_index(struct compile *c, const struct yaml_file *file,
                                const struct yaml_node *node)
 {
     return file_index(c, file, node, FILE_JOURNEY, "journey");
 }
 
-uint16_t compile_message_index(struct compile *c, const struct yaml_file *file,
+uint16_t build_message_index(struct compile *c, const struct yaml_file *file,
                                const struct yaml_node *node)
 {
     return file_index(c, file, node, FILE_MESSAGE, "message");
@@ -173,7 +173,7 @@ static bool is_direct(struct str path, struct str folder)
     return str_starts(path, folder) && str_find(path, STR("/"), folder.len) == SIZE_MAX;
 }
 
-enum path_kind { PATH_OURS, PATH_TEST, PATH_PART, PATH_LATER, PATH_STRAY };
+enum path_kind { PATH_OURS, PATH_TEST, PATH_PART, PATH_PARTIAL, PATH_LATER, PATH_STRAY };
 
 static enum path_kind path_kind(struct str path, enum file_kind *kind, struct str *name)
 {
@@ -196,6 +196,10 @@ static enum path_kind path_kind(struct str path, enum file_kind *kind, struct st
     }
     if (str_starts(path, STR("tests/")) && is_yaml)
         return PATH_TEST;
+    if (is_direct(path, STR("partials/")) && str_ends(path, STR(".liquid"))) {
+        *name = str_part(path, 9, path.len - 9 - 7);
+        return PATH_PARTIAL;
+    }
     for (size_t i = 0; i < array_count(later); i++)
         if (str_starts(path, later[i]))
             return PATH_LATER;
@@ -222,6 +226,8 @@ static void stray_say(struct compile *c, struct str path)
         finding_advise(c->findings, "call it %.*s.yaml", (int)path.len - 4, path.at);
     else if (str_starts(path, STR("messages/")))
         finding_advise(c->findings, "a message is a folder: messages/NAME/message.yaml");
+    else if (str_starts(path, STR("partials/")))
+        finding_advise(c->findings, "partials are called NAME.liquid");
     else
         finding_advise(c->findings, "files here are called NAME.yaml");
 }
@@ -254,6 +260,7 @@ static void files_take(struct compile *c)
     struct str later = STR("");
     struct str orphan = STR("");
     c->files = arena_array(&c->scratch, struct compile_file, c->folder->file_count);
+    c->partials = arena_array(&c->scratch, struct liquid_source, c->folder->file_count);
     for (uint32_t i = 0; i < c->folder->file_count; i++) {
         const struct programme_file *source = &c->folder->files[i];
         enum file_kind kind = FILE_PROGRAMME;
@@ -261,6 +268,9 @@ static void files_take(struct compile *c)
         switch (path_kind(source->path, &kind, &name)) {
         case PATH_OURS: file_take(c, source, kind, name); break;
         case PATH_TEST: break;
+        case PATH_PARTIAL:
+            c->partials[c->partial_count++] = (struct liquid_source){name, source->text};
+            break;
         case PATH_PART:
             if (!str_equal(name, orphan) && !has_message_file(c->folder, name, &c->scratch)) {
                 findings_add(c->findings, FINDING_MISSING_KEY, (struct place){source->path, 0, 0},
@@ -321,7 +331,7 @@ static bool declare_name(struct compile *c, struct compile_file *file)
             return false;
         }
     }
-    file->name_id = compile_name(c, file->name);
+    file->name_id = build_name(c, file->name);
     return file->name_id != NAME_NONE;
 }
 
@@ -370,7 +380,7 @@ static void groups_look(struct compile *c)
 {
     for (uint32_t i = 0; i < c->plan->group_count; i++)
         for (uint32_t k = 0; k < c->groups[i].journey_count; k++)
-            compile_journey_index(c, &c->settings->yaml, c->groups[i].nodes[k]);
+            build_journey_index(c, &c->settings->yaml, c->groups[i].nodes[k]);
 }
 
 /* ---- gathering ------------------------------------------------------------------------------- */
@@ -481,7 +491,7 @@ enum status programme_compile(const struct programme_folder *folder, struct name
     if (zones_take(c)) {
         compile_parts(c);
         if (findings->error_count == errors)
-            compile_check(c);
+            build_check(c);
     }
     if (findings->error_count == errors)
         *out = c->plan;

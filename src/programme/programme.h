@@ -46,7 +46,7 @@ struct programme_folder {
 };
 
 /* Reads the programme in the folder `path`: programme.yaml and what is in journeys/, messages/,
- * providers/, tests/ and the folders of later releases; hidden files and everything else are left
+ * partials/, providers/, tests/ and the folders of later releases; hidden files and everything else are left
  * alone. `zones` (borrowed, copied) is the zone data it shall be compiled with (programme_zones). On
  * OK the caller ends *out with programme_folder_fini(). FIX_INPUT: no folder, no programme.yaml, or
  * beyond the limits above; GIVE_UP: it cannot be read. */

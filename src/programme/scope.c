@@ -430,8 +430,8 @@ static void binding_remember(struct scope *s, const struct function *function,
     struct compile *c = s->c;
     if (function->subject == SUBJECT_EVENT) {
         struct place place = yaml_place(s->file, s->node);
-        compile_event_hear(c, binding->name, place);
-        struct compile_event *event = compile_event(c, binding->name, place);
+        build_event_hear(c, binding->name, place);
+        struct compile_event *event = build_event(c, binding->name, place);
         uint16_t wanted = function->kind == BINDING_COUNT ? c->history_max : 1;
         event->history = max_of(event->history, wanted);
     } else if (function->subject == SUBJECT_MESSAGE) {

@@ -103,7 +103,7 @@ static void traits_compile(struct compile *c)
         enum value_type type =
             trait_type_of(shape_text(shape_value(node, "type", "type"), STR("string")));
         traits[count++] = (struct plan_trait){
-            .name = compile_name(c, name),
+            .name = build_name(c, name),
             .type = (uint8_t)type,
             .is_public = shape_bool(shape_value(node, "type", "public"), false),
             .missing = trait_default(c, shape_value(node, "type", "default"), type),
@@ -160,15 +160,15 @@ static struct plan_category category_of(struct compile *c, struct str name,
     const struct yaml_node *purpose = shape_value(node, "", "purpose");
     const struct yaml_node *topic = shape_value(node, "", "topic");
     return (struct plan_category){
-        .name = compile_name(c, name),
+        .name = build_name(c, name),
         .lane = (uint8_t)lane,
         .priority = (int32_t)shape_int(shape_value(node, "", "priority"), 0),
         .valid_for_ms = shape_span_ms(shape_value(node, "", "valid_for"), valid_ms),
         .settle_ms = shape_span_ms(shape_value(node, "", "settle"), settle_ms),
-        .purpose = purpose                  ? compile_name(c, purpose->text)
+        .purpose = purpose                  ? build_name(c, purpose->text)
                    : lane == LANE_MARKETING ? NAME_MARKETING
                                             : NAME_NONE,
-        .topic = topic ? compile_name(c, topic->text) : NAME_NONE,
+        .topic = topic ? build_name(c, topic->text) : NAME_NONE,
     };
 }
 
@@ -177,18 +177,18 @@ static void categories_compile(struct compile *c)
     const struct yaml_node *map = root_value(c, "categories");
     if (!map) {
         struct plan_category *standard = arena_array(c->arena, struct plan_category, 3);
-        standard[0] = (struct plan_category){.name = compile_name(c, STR("service")),
+        standard[0] = (struct plan_category){.name = build_name(c, STR("service")),
                                              .lane = LANE_SERVICE,
-                                             .purpose = compile_name(c, STR("service")),
+                                             .purpose = build_name(c, STR("service")),
                                              .valid_for_ms = lane_term(LANE_SERVICE)->deadline_ms};
-        standard[1] = (struct plan_category){.name = compile_name(c, STR("lifecycle")),
+        standard[1] = (struct plan_category){.name = build_name(c, STR("lifecycle")),
                                              .lane = LANE_MARKETING,
                                              .priority = 500,
                                              .purpose = NAME_MARKETING,
                                              .valid_for_ms = 7 * DAY_MS,
                                              .settle_ms = MINUTE_MS};
         standard[2] = standard[1];
-        standard[2].name = compile_name(c, STR("offer"));
+        standard[2].name = build_name(c, STR("offer"));
         standard[2].priority = 300;
         standard[2].valid_for_ms = 3 * DAY_MS;
         c->plan->categories = standard;
@@ -215,7 +215,7 @@ static void group_journeys(struct compile *c, const struct yaml_node *list,
     for (uint32_t i = 0; i < out->journey_count; i++) {
         const struct yaml_node *node = shape_item(list, i);
         out->nodes[i] = node;
-        out->journeys[i] = node->is_bad ? NAME_NONE : compile_name(c, node->text);
+        out->journeys[i] = node->is_bad ? NAME_NONE : build_name(c, node->text);
     }
 }
 
@@ -229,7 +229,7 @@ static void groups_compile(struct compile *c)
     for (uint32_t i = 0; i < count; i++) {
         const struct yaml_node *node = list->items[i];
         const struct yaml_node *name = shape_value(node, "", "name");
-        groups[i].name = name ? compile_name(c, name->text) : NAME_NONE;
+        groups[i].name = name ? build_name(c, name->text) : NAME_NONE;
         groups[i].at_most = (uint32_t)shape_int(shape_value(node, "", "at_most"), 0);
         group_journeys(c, shape_value(node, "", "journeys"), &c->groups[i]);
         for (uint32_t k = 0; k < i && name; k++)
@@ -243,7 +243,7 @@ static void groups_compile(struct compile *c)
         const struct yaml_node *pauses = shape_value(list->items[i], "", "pauses");
         for (uint32_t k = 0; k < shape_count(pauses); k++) {
             const struct yaml_node *node = shape_item(pauses, k);
-            uint16_t other = compile_group_index(c, &c->settings->yaml, node);
+            uint16_t other = build_group_index(c, &c->settings->yaml, node);
             if (other == i)
                 findings_add(c->findings, FINDING_CONFLICT, yaml_place(&c->settings->yaml, node),
                              "a group cannot pause itself");
@@ -287,7 +287,7 @@ static uint64_t categories_of(struct compile *c, const struct yaml_node *node, u
     uint64_t categories = 0;
     for (uint32_t i = 0; i < shape_count(node); i++) {
         const struct yaml_node *item = shape_item(node, i);
-        uint16_t index = compile_category(c, &c->settings->yaml, item);
+        uint16_t index = build_category(c, &c->settings->yaml, item);
         if (index == PLAN_NO_INDEX)
             continue;
         enum lane lane = (enum lane)c->plan->categories[index].lane;
@@ -306,7 +306,7 @@ static uint64_t groups_of(struct compile *c, const struct yaml_node *node)
 {
     uint64_t groups = 0;
     for (uint32_t i = 0; i < shape_count(node); i++) {
-        uint16_t index = compile_group_index(c, &c->settings->yaml, shape_item(node, i));
+        uint16_t index = build_group_index(c, &c->settings->yaml, shape_item(node, i));
         if (index != PLAN_NO_INDEX)
             groups |= UINT64_C(1) << index;
     }
@@ -348,7 +348,7 @@ static void cap_scope(struct compile *c, const struct yaml_node *node, struct pl
     cap->channels = channels_of(channel);
     cap->categories = categories_of(c, category, lanes_with(LANE_CAPS), "caps");
     cap->groups = groups_of(c, group);
-    cap->journey = compile_journey_index(c, &c->settings->yaml, journey);
+    cap->journey = build_journey_index(c, &c->settings->yaml, journey);
     words_add(text, channel, " on ");
     words_add(text, category, " of ");
     words_add(text, group, " in the group ");
@@ -377,7 +377,7 @@ static uint64_t gap_after(struct compile *c, const struct yaml_node *node)
             }
         }
         if (!is_lane && !is_category && !item->is_bad)
-            compile_category(c, &c->settings->yaml, item); /* says what is wrong */
+            build_category(c, &c->settings->yaml, item); /* says what is wrong */
     }
     return after;
 }
@@ -556,10 +556,10 @@ static struct plan_hold hold_of(struct compile *c, const struct yaml_node *node,
     const struct yaml_node *categories = shape_value(node, "", "categories");
     uint32_t lanes = lanes_with(LANE_HOLDS) | 1u << LANE_SERVICE;
     struct plan_hold hold = {
-        .name = name ? compile_name(c, name->text) : NAME_NONE,
-        .from = from ? compile_name(c, from->text) : NAME_NONE,
-        .until = until ? compile_name(c, until->text) : NAME_NONE,
-        .key = key ? compile_name(c, property_of(key->text)) : NAME_NONE,
+        .name = name ? build_name(c, name->text) : NAME_NONE,
+        .from = from ? build_name(c, from->text) : NAME_NONE,
+        .until = until ? build_name(c, until->text) : NAME_NONE,
+        .key = key ? build_name(c, property_of(key->text)) : NAME_NONE,
         .categories = categories_of(c, categories, lanes, "holds"),
         .linger_ms = shape_span_ms(shape_value(node, "", "linger"), DAY_MS),
         .at_most_ms = shape_span_ms(shape_value(node, "", "at_most"), 30 * DAY_MS),
@@ -570,9 +570,9 @@ static struct plan_hold hold_of(struct compile *c, const struct yaml_node *node,
         findings_add(c->findings, FINDING_CONFLICT, yaml_place(file, until),
                      "the same event opens and closes the hold");
     if (hold.from != NAME_NONE)
-        compile_event(c, hold.from, yaml_place(file, from))->holds_from |= UINT64_C(1) << index;
+        build_event(c, hold.from, yaml_place(file, from))->holds_from |= UINT64_C(1) << index;
     if (hold.until != NAME_NONE)
-        compile_event(c, hold.until, yaml_place(file, until))->holds_until |= UINT64_C(1) << index;
+        build_event(c, hold.until, yaml_place(file, until))->holds_until |= UINT64_C(1) << index;
     return hold;
 }
 
@@ -594,7 +594,7 @@ static void holds_compile(struct compile *c)
     c->plan->hold_count = count;
 }
 
-uint32_t compile_holdout(struct compile *c, const struct yaml_node *node, const char *kind,
+uint32_t build_holdout(struct compile *c, const struct yaml_node *node, const char *kind,
                          struct str salt, uint64_t *out_salt, struct str *out_text)
 {
     const struct yaml_node *percent = shape_value(node, "percent", "percent");
@@ -616,6 +616,6 @@ void settings_compile_rules(struct compile *c)
     quiet_hours_compile(c);
     holds_compile(c);
     c->plan->holdout_text = STR("");
-    c->plan->holdout = compile_holdout(c, root_value(c, "holdout"), "holdout", c->plan->name,
+    c->plan->holdout = build_holdout(c, root_value(c, "holdout"), "holdout", c->plan->name,
                                        &c->plan->holdout_salt, &c->plan->holdout_text);
 }
