@@ -198,6 +198,8 @@ bool event_has(const struct event_draft *d, uint32_t name)
 /* Cuts the field `name` out of the bytes of `b` from `from` on, if it is there. */
 static void cut_field(struct buf *b, size_t from, uint32_t name)
 {
+    if (b->len == from)
+        return;
     struct body body = {b->at + from, (uint32_t)(b->len - from)};
     struct body_field field;
     while (body_next(&body, &field)) {
