@@ -90,12 +90,12 @@ static bool compile_value_at(struct compiler *c, struct lexer *lx, uint32_t dept
 /* [key]: a literal text is a name like any other, anything else is computed. */
 static bool bracket_part(struct compiler *c, struct lexer *lx, struct part *part, uint32_t depth)
 {
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     struct lexer ahead = *lx;
-    lexer_next(&ahead);
+    liquid_lexer_next(&ahead);
     if (lx->token.kind == TOKEN_STRING && lexer_is_sign(&ahead, ']')) {
         part->name = lx->token.text;
-        lexer_next(lx);
+        liquid_lexer_next(lx);
     } else {
         part->is_computed = true;
         if (!compile_value_at(c, lx, depth + 1))
@@ -113,11 +113,11 @@ static bool next_part(struct compiler *c, struct lexer *lx, struct part *part, u
     if (lexer_is_sign(lx, '['))
         return bracket_part(c, lx, part, depth);
     if (!is_first)
-        lexer_next(lx); /* the point */
+        liquid_lexer_next(lx); /* the point */
     if (lx->token.kind != TOKEN_NAME)
         return compile_expected(c, lx, "a name");
     part->name = lx->token.text;
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     return true;
 }
 
@@ -186,7 +186,7 @@ static bool compile_number(struct compiler *c, struct lexer *lx)
         compile_push(c, value_double(number), lx->token.at);
     else
         return compile_fail(c, lx->token.at, "number is too long");
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     return true;
 }
 
@@ -209,12 +209,12 @@ static bool word_value(struct str name, struct value *out)
 static bool compile_range(struct compiler *c, struct lexer *lx, uint32_t depth)
 {
     size_t at = lx->token.at;
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     if (!compile_value_at(c, lx, depth + 1))
         return false;
     if (lx->token.kind != TOKEN_DOTS)
         return compile_expected(c, lx, "..");
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     if (!compile_value_at(c, lx, depth + 1))
         return false;
     if (!lexer_take(lx, ')'))
@@ -232,14 +232,14 @@ static bool compile_value_at(struct compiler *c, struct lexer *lx, uint32_t dept
         return compile_number(c, lx);
     if (lx->token.kind == TOKEN_STRING) {
         compile_push(c, value_text(lx->token.text), lx->token.at);
-        lexer_next(lx);
+        liquid_lexer_next(lx);
         return true;
     }
     if (lexer_is_sign(lx, '('))
         return compile_range(c, lx, depth);
     if (lx->token.kind == TOKEN_NAME && word_value(lx->token.text, &word)) {
         compile_push(c, word, lx->token.at);
-        lexer_next(lx);
+        liquid_lexer_next(lx);
         return true;
     }
     if (lx->token.kind == TOKEN_NAME || lexer_is_sign(lx, '['))
@@ -281,8 +281,8 @@ static bool keyword_arg(struct compiler *c, struct lexer *lx, const struct filte
                             STR_ARG(key));
     if (kept->len)
         return compile_fail(c, at, "\"%.*s\" is given twice", STR_ARG(key));
-    lexer_next(lx);
-    lexer_next(lx);
+    liquid_lexer_next(lx);
+    liquid_lexer_next(lx);
     size_t from = c->ops.len;
     if (!compile_value(c, lx))
         return false;
@@ -294,7 +294,7 @@ static bool keyword_arg(struct compiler *c, struct lexer *lx, const struct filte
 static bool is_keyword_arg(const struct lexer *lx)
 {
     struct lexer ahead = *lx;
-    lexer_next(&ahead);
+    liquid_lexer_next(&ahead);
     return lx->token.kind == TOKEN_NAME && lexer_is_sign(&ahead, ':');
 }
 
@@ -328,7 +328,7 @@ static bool compile_filter(struct compiler *c, struct lexer *lx)
     uint32_t count = 0, most = filter->arg_max - (filter->keyword != NULL);
     struct buf kept;
     buf_init(&kept);
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     bool is_fine = filter_args(c, lx, filter, &count, &kept);
     if (is_fine && (count < filter->arg_min || count > most))
         is_fine = compile_fail(c, at, "filter \"%s\" takes %s%u argument%s, not %u", filter->name,
@@ -388,7 +388,7 @@ static bool compile_comparison(struct compiler *c, struct lexer *lx)
     if (!compare_code(lx, &code))
         return true;
     size_t at = lx->token.at;
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     if (!compile_value(c, lx))
         return false;
     compile_op(c, code, 0, at);
@@ -405,7 +405,7 @@ bool compile_condition(struct compiler *c, struct lexer *lx)
         if (!is_and && !lexer_is_name(lx, "or"))
             break;
         last_jump = compile_op(c, is_and ? OP_AND : OP_OR, last_jump, lx->token.at);
-        lexer_next(lx);
+        liquid_lexer_next(lx);
     }
     uint32_t end = table_count(&c->ops, struct op);
     while (last_jump != LIQUID_NONE) {

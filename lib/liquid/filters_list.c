@@ -410,7 +410,7 @@ bool filter_size(struct call *c)
 {
     c->result = value_int(0);
     if (c->input.type == VALUE_TEXT)
-        c->result = value_int((int64_t)text_length(c->input.text));
+        c->result = value_int((int64_t)liquid_text_length(c->input.text));
     else if (c->input.type == VALUE_LIST)
         c->result = value_int(c->input.list->count);
     else if (c->input.type == VALUE_MAP)

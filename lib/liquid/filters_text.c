@@ -320,9 +320,9 @@ bool filter_truncate(struct call *c)
     if (!texts(c, &s, NULL, 0) || !integer_arg(c, 0, 50, &length) ||
         !text_arg(c, 1, STR("..."), &ending))
         return false;
-    if ((int64_t)text_length(s) <= length)
+    if ((int64_t)liquid_text_length(s) <= length)
         return give(c, s);
-    int64_t kept = max_of(length - (int64_t)text_length(ending), 0);
+    int64_t kept = max_of(length - (int64_t)liquid_text_length(ending), 0);
     struct build b = liquid_build(c->r);
     build_add(&b, str_part(s, 0, text_offset(s, (size_t)kept)));
     build_add(&b, ending);
@@ -398,7 +398,7 @@ bool filter_slice(struct call *c)
         return slice_list(c, from, length);
     if (!texts(c, &s, NULL, 0))
         return false;
-    if (!slice_bounds((int64_t)text_length(s), &from, &length))
+    if (!slice_bounds((int64_t)liquid_text_length(s), &from, &length))
         return give(c, STR(""));
     size_t start = text_offset(s, (size_t)from);
     struct str tail = str_part(s, start, s.len);

@@ -89,7 +89,7 @@ static enum token_kind take(struct lexer *lx)
     return c && strchr(".,:|[]()", c) ? TOKEN_SIGN : TOKEN_BAD;
 }
 
-void lexer_next(struct lexer *lx)
+void liquid_lexer_next(struct lexer *lx)
 {
     while (lx->at < lx->end && is_space(lx->text.at[lx->at]))
         lx->at++;
@@ -103,6 +103,6 @@ void lexer_next(struct lexer *lx)
 struct lexer lexer_of(struct str text, size_t from, size_t end)
 {
     struct lexer lx = {.text = text, .at = from, .end = end};
-    lexer_next(&lx);
+    liquid_lexer_next(&lx);
     return lx;
 }

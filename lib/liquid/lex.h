@@ -36,7 +36,7 @@ struct lexer {
 /* A lexer that stands on the first token. */
 struct lexer lexer_of(struct str text, size_t from, size_t end);
 
-void lexer_next(struct lexer *lx);
+void liquid_lexer_next(struct lexer *lx);
 
 static inline bool lexer_is_sign(const struct lexer *lx, char sign)
 {
@@ -53,6 +53,6 @@ static inline bool lexer_take(struct lexer *lx, char sign)
 {
     bool is_there = lexer_is_sign(lx, sign);
     if (is_there)
-        lexer_next(lx);
+        liquid_lexer_next(lx);
     return is_there;
 }

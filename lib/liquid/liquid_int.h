@@ -314,7 +314,7 @@ size_t liquid_print_number(struct value x, char out[NUMBER_TEXT_BYTES]);
 size_t text_character(struct str text, size_t at);
 
 /* How many characters. */
-size_t text_length(struct str text);
+size_t liquid_text_length(struct str text);
 
 /* The byte where character `index` begins, or text.len. */
 size_t text_offset(struct str text, size_t index);

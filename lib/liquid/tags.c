@@ -173,7 +173,7 @@ static bool tag_when(struct compiler *c, struct lexer *lx, size_t at)
             return false;
         compile_op(c, OP_WHEN, 0, value_at);
         if (lexer_is_name(lx, "or")) {
-            lexer_next(lx);
+            liquid_lexer_next(lx);
             continue;
         }
         if (!lexer_take(lx, ','))
@@ -214,18 +214,18 @@ static bool loop_option(struct compiler *c, struct lexer *lx, enum block_kind ki
     bool is_columns = lexer_is_name(lx, "cols") && kind == BLOCK_TABLEROW;
     if (lexer_is_name(lx, "reversed") && kind == BLOCK_FOR) {
         loop->is_reversed = true;
-        lexer_next(lx);
+        liquid_lexer_next(lx);
         return true;
     }
     if (!is_limit && !is_offset && !is_columns)
         return compile_expected(
             c, lx, kind == BLOCK_FOR ? "reversed, limit or offset" : "cols, limit or offset");
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     if (!lexer_take(lx, ':'))
         return compile_expected(c, lx, ":");
     if (is_offset && lexer_is_name(lx, "continue") && kind == BLOCK_FOR) {
         loop->is_continued = true;
-        lexer_next(lx);
+        liquid_lexer_next(lx);
         return true;
     }
     return loop_arg(c, lx, is_limit ? &args->limit : is_offset ? &args->offset : &args->columns);
@@ -261,15 +261,15 @@ static bool loop_head(struct compiler *c, struct lexer *lx, enum block_kind kind
         return compile_expected(c, lx, "a name for the item");
     struct str item = lx->token.text;
     loop->variable = compile_name(c, item);
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     if (!lexer_is_name(lx, "in"))
         return compile_expected(c, lx, "in");
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     size_t from = lx->token.at, end;
     struct lexer before = *lx;
     if (!compile_value(c, lx))
         return false;
-    for (end = from; before.token.at < lx->token.at; lexer_next(&before))
+    for (end = from; before.token.at < lx->token.at; liquid_lexer_next(&before))
         end = before.token.end;
     loop->key = compile_name(
         c, arena_printf(c->plan, "%.*s-%.*s", STR_ARG(item), (int)(end - from), c->text.at + from));
@@ -422,7 +422,7 @@ static bool defined_name(struct compiler *c, struct lexer *lx, uint32_t *name)
     if (!is_name || str_ends(lx->token.text, STR("?")))
         return compile_expected(c, lx, "a name");
     *name = compile_name(c, lx->token.text);
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     return true;
 }
 
@@ -601,12 +601,12 @@ static bool call_binding(struct compiler *c, struct lexer *lx, struct call_spec 
     if (!is_for && !lexer_is_name(lx, "with"))
         return true;
     call->binding = is_for ? CALL_FOR : CALL_WITH;
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     if (!compile_value(c, lx))
         return false;
     if (!lexer_is_name(lx, "as"))
         return true;
-    lexer_next(lx);
+    liquid_lexer_next(lx);
     return defined_name(c, lx, &call->alias);
 }
 
@@ -634,7 +634,7 @@ static bool call_args(struct compiler *c, struct lexer *lx, struct call_spec *ca
 static bool call_partial(struct compiler *c, struct lexer *lx, size_t at, struct call_spec *call)
 {
     struct lexer ahead = *lx;
-    lexer_next(&ahead);
+    liquid_lexer_next(&ahead);
     call->unit = LIQUID_NONE;
     call->alias = LIQUID_NONE;
     if (lx->token.kind == TOKEN_STRING) {
@@ -642,7 +642,7 @@ static bool call_partial(struct compiler *c, struct lexer *lx, size_t at, struct
         if (call->unit == LIQUID_NONE)
             return false;
         call->alias = compile_name(c, own_name(lx->token.text));
-        lexer_next(lx);
+        liquid_lexer_next(lx);
     } else if (call->is_isolated) {
         return compile_expected(c, lx, "the partial's name in quotes");
     } else if (!compile_value(c, lx) || !compile_all_units(c, at)) {

@@ -19,7 +19,7 @@ size_t text_character(struct str text, size_t at)
     return bytes;
 }
 
-size_t text_length(struct str text)
+size_t liquid_text_length(struct str text)
 {
     size_t length = 0;
     for (size_t at = 0; at < text.len; at += text_character(text, at))

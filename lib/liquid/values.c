@@ -243,11 +243,11 @@ static void list_property(const struct value_list *list, struct value key, bool 
 static void text_property(struct str text, struct str key, struct value *out)
 {
     if (str_is(key, "size")) {
-        *out = value_int((int64_t)text_length(text));
+        *out = value_int((int64_t)liquid_text_length(text));
     } else if (str_is(key, "first") && text.len) {
         *out = value_text(str_part(text, 0, text_character(text, 0)));
     } else if (str_is(key, "last") && text.len) {
-        size_t last = text_offset(text, text_length(text) - 1);
+        size_t last = text_offset(text, liquid_text_length(text) - 1);
         *out = value_text(str_part(text, last, text.len));
     }
 }
