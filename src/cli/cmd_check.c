@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/common.h"
+
+#include "cli/table.h"
+#include "model/plan.h"
+#include "programme/check.h"
+#include "json/json_write.h"
+
+static void findings_json(struct cli *c, struct findings *findings)
+{
+    struct buf out;
+    struct json_writer w;
+    buf_init(&out);
+    json_write_init(&w, &out, JSON_PRETTY);
+    json_write_map(&w);
+    json_write_key_int(&w, "errors", findings->error_count);
+    json_write_key_int(&w, "warnings", findings->warning_count);
+    json_write_key_int(&w, "advice", findings->advice_count);
+    json_write_key(&w, STR("findings"));
+    json_write_list(&w);
+    for (uint32_t i = 0; i < findings->count; i++) {
+        const struct finding *x = &findings->list[i];
+        json_write_map(&w);
+        json_write_key_text(&w, "code", str_of(finding_code_name(x->code)));
+        json_write_key_text(&w, "severity", str_of(finding_severity_name(x->severity)));
+        json_write_key_text(&w, "file", x->place.file);
+        json_write_key_int(&w, "line", x->place.line);
+        json_write_key_int(&w, "column", x->place.column);
+        json_write_key_text(&w, "text", x->text);
+        json_write_key_text(&w, "advice", x->advice);
+        json_write_key_text(&w, "fix", x->fix);
+        json_write_end(&w);
+    }
+    json_write_end(&w);
+    json_write_end(&w);
+    term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&out)));
+    buf_fini(&out);
+}
+
+static void print_cost(struct cli *c, const struct plan *plan, const struct names *names)
+{
+    uint32_t count;
+    uint64_t total_bytes;
+    struct table table;
+    const struct programme_cost *costs =
+        programme_cost(plan, names, &c->arena, &count, &total_bytes);
+    table_init(&table, &c->arena);
+    table_column(&table, "kept for each person", TABLE_LEFT);
+    table_column(&table, "bytes at most", TABLE_RIGHT);
+    for (uint32_t i = 0; i < count; i++) {
+        table_text(&table, costs[i].what);
+        table_int(&table, costs[i].bytes);
+    }
+    table_rule(&table);
+    table_text(&table, STR("all"));
+    table_int(&table, (int64_t)total_bytes);
+    table_print(&table, &c->out);
+}
+
+int cmd_check(struct cli *c)
+{
+    struct findings findings;
+    struct names *names = names_new();
+    struct programme_folder folder;
+    struct plan *plan = NULL;
+    struct fault f = {0};
+    struct buf zones;
+    buf_init(&zones);
+    findings_init(&findings);
+    enum status status = programme_zones(os_disk_real(), NULL, &zones, &f);
+    if (status == OK)
+        status =
+            programme_folder_read(os_disk_real(), c->arguments[0], buf_str(&zones), &folder, &f);
+    buf_fini(&zones);
+    if (status != OK) {
+        names_free(names);
+        findings_fini(&findings);
+        return cli_fail(c, status, &f);
+    }
+    status = programme_compile(&folder, names, &plan, &findings);
+    if (c->is_json) {
+        findings_sort(&findings);
+        findings_json(c, &findings);
+    } else {
+        print_findings(c, &findings, true);
+        if (status == OK)
+            term_text(&c->out, "%s: %u journeys, %u messages, %u events; ", c->arguments[0],
+                      plan->journey_count, plan->message_count, plan->event_count);
+        term_print(&c->out, findings.error_count ? TERM_RED : TERM_GREEN,
+                   "%u errors, %u warnings, %u pieces of advice\n", findings.error_count,
+                   findings.warning_count, findings.advice_count);
+    }
+    if (status == OK && cli_flag(c, "cost"))
+        print_cost(c, plan, names);
+    int code = findings.error_count ? CLI_FAILED : CLI_OK;
+    programme_plan_free(plan);
+    programme_folder_fini(&folder);
+    findings_fini(&findings);
+    names_free(names);
+    return code;
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/common.h"
+#include "cli/progress.h"
+#include "model/identifier.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "profile/traits.h"
+#include "replay/synth.h"
+#include "replay/world.h"
+#include "when/civil.h"
+#include "when/zone.h"
+#include "json/json_write.h"
+
+/* A run of made-up customers through a programme. */
+struct run {
+    struct cli *cli;
+    struct shelf shelf;
+    struct directory directory;
+    struct evlog *log;
+    struct world *world;
+    struct synth *synth;
+    struct tally tally;
+    const uint8_t *secret;
+    uint32_t source;
+    struct arena bodies; /* of one event */
+    uint64_t events;
+};
+
+/* The number of the made-up person that the profile belongs to. */
+static bool person_of(struct run *r, uint64_t profile, uint32_t *person)
+{
+    struct person who;
+    engine_look(world_engine(r->world), profile, &who);
+    uint32_t place = 0;
+    struct body_field field;
+    int64_t at_ms;
+    while (traits_next(&who, &place, &field, &at_ms)) {
+        if (field.name != NAME_USER_ID)
+            continue;
+        struct value id = body_value(&field, NULL);
+        return id.type == VALUE_TEXT && synth_person(id.text, person);
+    }
+    return false;
+}
+
+static void act(void *self, const struct action *a, int64_t now_ms)
+{
+    struct run *r = self;
+    uint32_t person = 0;
+    const struct plan *plan = engine_plans(world_engine(r->world))->at[a->plan];
+    struct receipt receipt = {.kind = RECEIPT_ACCEPTED,
+                              .profile = a->profile,
+                              .decision = a->decision,
+                              .attempt = a->attempt,
+                              .provider = plan->providers[a->provider].name};
+    if (person_of(r, a->profile, &person)) {
+        char id[ATTEMPT_ID_BYTES];
+        receipt.kind = synth_answer(r->synth, person);
+        receipt.code = receipt.kind == RECEIPT_ACCEPTED ? 250 : 550;
+        attempt_id_print(a->profile, a->decision, a->attempt, id);
+        if (receipt.kind == RECEIPT_ACCEPTED)
+            synth_sent(r->synth, person, names_text(r->shelf.names, a->message_name), a->decision,
+                       str_of(id), now_ms);
+    }
+    world_receipt(r->world, &receipt);
+}
+
+static void results(void *self, uint64_t batch, int64_t now_ms, const struct result *rows,
+                    uint32_t count)
+{
+    struct run *r = self;
+    (void)batch;
+    (void)now_ms;
+    tally_add(&r->tally, rows, count);
+}
+
+static struct body keep(struct run *r, struct buf *b)
+{
+    struct str kept = arena_copy(&r->bodies, buf_str(b));
+    buf_fini(b);
+    return (struct body){(const uint8_t *)kept.at, (uint32_t)kept.len};
+}
+
+/* What ingest would have made of the event. */
+static struct record record_of(struct run *r, const struct synth_event *e)
+{
+    struct buf clear, personal;
+    struct names *names = r->shelf.names;
+    buf_init(&clear);
+    buf_init(&personal);
+    arena_reset(&r->bodies);
+    for (uint32_t i = 0; i < e->field_count; i++) {
+        const struct synth_field *x = &e->fields[i];
+        bool is_clear = x->value.type != VALUE_TEXT && e->kind != EVENT_IDENTIFY;
+        body_put(is_clear ? &clear : &personal, names_add(names, x->path), &x->value);
+    }
+    body_put_text(&personal, NAME_ANONYMOUS_ID, e->anonymous_id);
+    if (!e->is_anonymous)
+        body_put_text(&personal, NAME_USER_ID, e->user_id);
+    struct record record = {
+        .type = RECORD_EVENT,
+        .kind = e->kind,
+        .flags = RECORD_IS_SERVER,
+        .schema = RECORD_SCHEMA,
+        .source = r->source,
+        .name = e->kind == EVENT_TRACK  ? names_add(names, e->name)
+                : e->kind == EVENT_PAGE ? (uint32_t)NAME_PAGE
+                                        : (uint32_t)NAME_NONE,
+        .at_ms = e->at_ms,
+        .event_ms = e->at_ms,
+        .arrival_ms = e->at_ms,
+        .message_hash = hash_str(e->message_id, 3) | 1,
+        .cause = e->decision,
+        .anonymous = identifier_hash(IDENTIFIER_ANONYMOUS, e->anonymous_id, r->secret),
+        .clear = keep(r, &clear),
+        .personal = keep(r, &personal),
+    };
+    if (!e->is_anonymous)
+        record.user = identifier_hash(IDENTIFIER_USER, e->user_id, r->secret);
+    record.routing_hash = identifier_route(record.user, record.anonymous);
+    return record;
+}
+
+static enum status run_all(struct run *r, int64_t start_ms, int64_t end_ms, struct fault *f)
+{
+    struct progress progress;
+    enum status status = OK;
+    progress_begin(&progress, r->cli, "running", "hours", (uint64_t)((end_ms - start_ms) / HOUR_MS),
+                   os_clock_monotonic_ns() / 1000000);
+    while (status == OK && synth_next_ms(r->synth) != FOREVER_MS) {
+        /* What is due before may put something new on somebody's agenda. */
+        int64_t next_ms = synth_next_ms(r->synth);
+        status = world_wait(r->world, next_ms - 1, f);
+        if (status != OK || synth_next_ms(r->synth) < next_ms)
+            continue;
+        struct synth_event e;
+        synth_next(r->synth, &e);
+        struct record record = record_of(r, &e);
+        status = world_apply(r->world, &record, f);
+        if ((++r->events & 255) == 0)
+            progress_update(&progress, (uint64_t)((e.at_ms - start_ms) / HOUR_MS),
+                            os_clock_monotonic_ns() / 1000000);
+    }
+    if (status == OK)
+        status = world_wait(r->world, end_ms, f);
+    progress_end(&progress);
+    return status;
+}
+
+static void print_json(struct cli *c, const struct run *r, int64_t took_ns, uint64_t faults)
+{
+    struct buf out;
+    struct json_writer w;
+    const struct engine_counts *counts = engine_counts(world_engine(r->world));
+    buf_init(&out);
+    json_write_init(&w, &out, JSON_PRETTY);
+    json_write_map(&w);
+    json_write_key_int(&w, "events", (int64_t)counts->events);
+    json_write_key_int(&w, "batches", (int64_t)counts->batches);
+    json_write_key_int(&w, "profiles", (int64_t)engine_profile_count(world_engine(r->world)));
+    json_write_key_double(&w, "seconds", (double)took_ns / 1e9);
+    json_write_key_int(&w, "audit_faults", (int64_t)faults);
+    json_write_key(&w, STR("rows"));
+    json_write_list(&w);
+    for (uint32_t i = 0; i < r->tally.count; i++) {
+        const struct tally_row *row = &r->tally.rows[i];
+        json_write_map(&w);
+        json_write_key_text(&w, "kind", str_of(result_name((enum result_kind)row->kind)));
+        if (row->kind == RESULT_DECIDED)
+            json_write_key_text(&w, "outcome", outcome_term((enum outcome)row->how)->name);
+        else
+            json_write_key_int(&w, "how", row->how);
+        json_write_key_int(&w, "rule", row->rule);
+        json_write_key_text(&w, "journey", names_text(r->shelf.names, row->journey));
+        json_write_key_text(&w, "message", names_text(r->shelf.names, row->message));
+        json_write_key_int(&w, "count", (int64_t)row->count);
+        json_write_end(&w);
+    }
+    json_write_end(&w);
+    json_write_end(&w);
+    term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&out)));
+    buf_fini(&out);
+}
+
+static void print_fault(void *self, struct str line)
+{
+    struct cli *c = self;
+    term_print(&c->err, TERM_RED, "  %.*s\n", STR_ARG(line));
+}
+
+static int report(struct run *r, int64_t took_ns)
+{
+    struct cli *c = r->cli;
+    struct engine *e = world_engine(r->world);
+    const struct engine_counts *counts = engine_counts(e);
+    uint64_t faults = engine_audit(e, c, print_fault);
+    char a[TERM_NUMBER_BYTES], b[TERM_NUMBER_BYTES], d[TERM_NUMBER_BYTES], g[TERM_NUMBER_BYTES];
+    if (c->is_json) {
+        print_json(c, r, took_ns, faults);
+        return faults ? CLI_FAILED : CLI_OK;
+    }
+    term_print(&c->out, TERM_BOLD, "  %s events of %s people",
+               term_number((int64_t)counts->events, a),
+               term_number((int64_t)engine_profile_count(e), b));
+    term_text(&c->out, " in %.1f s: %s events and %s batches per second\n", (double)took_ns / 1e9,
+              term_number((int64_t)((double)counts->events * 1e9 / (double)took_ns), d),
+              term_number((int64_t)((double)counts->batches * 1e9 / (double)took_ns), g));
+    print_tally(c, &r->tally, r->shelf.names);
+    if (faults == 0)
+        term_print(&c->out, TERM_GREEN, "  audit: no cap exceeded, no slot lost, no timer wrong\n");
+    else
+        term_print(&c->out, TERM_RED, "  audit: %lu faults\n", faults);
+    return faults ? CLI_FAILED : CLI_OK;
+}
+
+static enum status open_log(struct run *r, const char *data, const struct programme_folder *folder,
+                            const uint8_t *secret, struct fault *f)
+{
+    enum status status = directory_make(os_disk_real(), data, secret, &r->directory, f);
+    if (status != OK)
+        return status;
+    r->secret = r->directory.secret;
+    if (os_exists(os_disk_real(), r->directory.log)) {
+        fault_set(f, "%s already has a log; a run begins in a new directory", data);
+        return FIX_INPUT;
+    }
+    status = programme_store(os_disk_real(), r->directory.programmes, folder, f);
+    struct evlog_options options = {.disk = os_disk_real()};
+    return status == OK ? evlog_open(r->directory.log, &options, &r->log, f) : status;
+}
+
+static enum status close_log(struct run *r, struct fault *f)
+{
+    if (r->log == NULL)
+        return OK;
+    enum status status = world_commit(r->world, f);
+    if (status == OK)
+        status = snapshot_engine(&r->directory, world_engine(r->world), f);
+    if (status == OK) {
+        status = evlog_close(r->log, f);
+        r->log = NULL;
+    }
+    return status;
+}
+
+int cmd_run(struct cli *c)
+{
+    struct run r = {.cli = c};
+    struct fault f = {0};
+    struct programme_folder folder;
+    const struct plan *plan = NULL;
+    uint8_t secret[IDENTIFIER_SECRET_BYTES];
+    int64_t start_ms;
+    uint64_t seed = (uint64_t)cli_int(c, "seed");
+    int64_t days = cli_int(c, "days");
+    const char *data = cli_text(c, "data");
+    if (cli_text(c, "start") == NULL)
+        start_ms = os_clock_utc_ms() - days * DAY_MS;
+    else if (!read_moment(c, cli_text(c, "start"), &start_ms))
+        return cli_usage(c, "--start wants a date such as 2026-03-02, not \"%s\"",
+                         cli_text(c, "start"));
+    directory_secret(seed, secret);
+    shelf_init(&r.shelf, NULL);
+    int code = load_programme(c, c->arguments[0], &r.shelf, &folder, &plan);
+    if (code != CLI_OK) {
+        shelf_fini(&r.shelf);
+        return code;
+    }
+    r.secret = secret;
+    arena_init(&r.bodies, 16384);
+    tally_init(&r.tally);
+    r.source = names_add(r.shelf.names, STR("synth"));
+    enum status status = data != NULL ? open_log(&r, data, &folder, secret, &f) : OK;
+    programme_folder_fini(&folder);
+    if (status == OK) {
+        struct synth_options synth = {.seed = seed,
+                                      .people = (uint32_t)cli_int(c, "people"),
+                                      .start_ms = start_ms,
+                                      .end_ms = start_ms + days * DAY_MS};
+        struct world_options world = {
+            .secret = r.secret, .log = r.log, .host = {.self = &r, .act = act, .results = results}};
+        r.synth = synth_new(&synth);
+        r.world = world_new(&r.shelf, &world, start_ms);
+        int64_t began_ns = os_clock_monotonic_ns();
+        status = world_activate(r.world, plan, &f);
+        if (status == OK)
+            status = run_all(&r, synth.start_ms, synth.end_ms, &f);
+        int64_t took_ns = os_clock_monotonic_ns() - began_ns;
+        if (status == OK)
+            status = close_log(&r, &f);
+        if (status == OK)
+            code = report(&r, max_of(took_ns, 1));
+    }
+    evlog_free(r.log);
+    world_free(r.world);
+    synth_free(r.synth);
+    tally_fini(&r.tally);
+    arena_fini(&r.bodies);
+    shelf_fini(&r.shelf);
+    return status == OK ? code : cli_fail(c, status, &f);
+}

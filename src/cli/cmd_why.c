@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/common.h"
+#include "model/identifier.h"
+#include "when/zone.h"
+#include "json/json_write.h"
+
+/* The story of one person: every line that was noted while their records were applied again. */
+struct story {
+    struct cli *cli;
+    const uint8_t *secret;
+    const char *id;
+    uint64_t profile;
+    struct witness witness;
+    const struct zone *zone;
+    const char *journey;
+    const char *message;
+    int64_t from_ms;
+    uint32_t lines;
+    struct buf json;
+    struct json_writer writer;
+};
+
+static bool is_meant(const struct story *s, struct str line)
+{
+    if (s->journey != NULL && str_find(line, str_of(s->journey), 0) == SIZE_MAX &&
+        str_find(line, STR("message "), 0) != 0)
+        return false;
+    return s->message == NULL || str_find(line, str_of(s->message), 0) != SIZE_MAX;
+}
+
+static void note(void *self, int64_t at_ms, struct str line)
+{
+    struct story *s = self;
+    if (!is_meant(s, line) || at_ms < s->from_ms)
+        return;
+    s->lines++;
+    struct str when =
+        print_moment(&s->cli->arena, s->zone != NULL ? s->zone : zone_of_utc(), at_ms);
+    if (s->cli->is_json) {
+        json_write_map(&s->writer);
+        json_write_key_text(&s->writer, "at", when);
+        json_write_key_int(&s->writer, "at_ms", at_ms);
+        json_write_key_text(&s->writer, "text", line);
+        json_write_end(&s->writer);
+        return;
+    }
+    enum term_style style = str_find(line, STR(": rule "), 0) != SIZE_MAX  ? TERM_YELLOW
+                            : str_find(line, STR(": sent"), 0) != SIZE_MAX ? TERM_GREEN
+                                                                           : TERM_PLAIN;
+    term_print(&s->cli->out, TERM_DIM, "  %.*s  ", STR_ARG(when));
+    term_print(&s->cli->out, style, "%.*s\n", STR_ARG(line));
+}
+
+/* The person may appear, or be merged, at any batch: looked up before each that is applied. */
+static void before(void *self, struct engine *e, const struct batch *b)
+{
+    struct story *s = self;
+    (void)b;
+    uint64_t profile = find_person(e, s->secret, s->id);
+    if (profile != s->profile) {
+        s->profile = profile;
+        engine_watch(e, profile, profile ? &s->witness : NULL);
+    }
+    if (profile != 0 && s->zone == NULL && engine_plans(e)->newest) {
+        struct person who;
+        engine_look(e, profile, &who);
+        s->zone = person_zone(&who);
+    }
+}
+
+int cmd_why(struct cli *c)
+{
+    struct directory d;
+    struct recovered r;
+    struct fault f = {0};
+    struct story s = {.cli = c,
+                      .id = c->arguments[1],
+                      .journey = cli_text(c, "journey"),
+                      .message = cli_text(c, "message"),
+                      .from_ms = INT64_MIN};
+    int64_t until_ms = 0;
+    if (cli_text(c, "at") != NULL && !read_moment(c, cli_text(c, "at"), &until_ms))
+        return cli_usage(c, "--at wants a moment such as 2026-03-02T12:00, not \"%s\"",
+                         cli_text(c, "at"));
+    if (cli_text(c, "since") != NULL && !read_moment(c, cli_text(c, "since"), &s.from_ms))
+        return cli_usage(c, "--since wants a moment such as 2026-03-02T12:00, not \"%s\"",
+                         cli_text(c, "since"));
+    enum status status = directory_open(os_disk_real(), c->arguments[0], &d, &f);
+    if (status != OK)
+        return cli_fail(c, status, &f);
+    s.secret = d.secret;
+    s.witness = (struct witness){&s, note};
+    buf_init(&s.json);
+    json_write_init(&s.writer, &s.json, JSON_PRETTY);
+    json_write_list(&s.writer);
+    struct recover_options options = {
+        .from_beginning = true, .until_ms = until_ms, .self = &s, .before = before};
+    status = recover(&d, &options, &r, &f);
+    int code = CLI_OK;
+    if (status == OK) {
+        engine_watch(r.engine, 0, NULL);
+        s.profile = find_person(r.engine, d.secret, s.id);
+        if (s.profile == 0) {
+            fault_set(&f, "nobody is known as \"%s\" (neither as user id nor as anonymous id)",
+                      s.id);
+            code = cli_fail(c, FIX_INPUT, &f);
+        } else {
+            struct person who;
+            engine_look(r.engine, s.profile, &who);
+            if (!c->is_json && who.profile->intents.count)
+                term_print(&c->out, TERM_BOLD, "  pending as of %.*s\n",
+                           STR_ARG(print_moment(&c->arena, s.zone ? s.zone : zone_of_utc(),
+                                                engine_now(r.engine))));
+            s.from_ms = INT64_MIN;
+            engine_explain(r.engine, s.profile, &s.witness);
+            if (!c->is_json && s.lines == 0)
+                term_text(&c->out, "  nothing happened to %s that matches\n", s.id);
+        }
+        json_write_end(&s.writer);
+        if (c->is_json && code == CLI_OK)
+            term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&s.json)));
+    }
+    buf_fini(&s.json);
+    recovered_fini(&r);
+    return status == OK ? code : cli_fail(c, status, &f);
+}

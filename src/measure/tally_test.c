@@ -1,0 +1,44 @@
+/* Counting, against a recount. */
+#include "measure/tally.h"
+
+#include "test.h"
+
+static void counts_equal_a_recount(void **state)
+{
+    (void)state;
+    struct tally t;
+    static struct result rows[5000];
+    uint64_t seed = 9;
+    tally_init(&t);
+    for (uint32_t i = 0; i < array_count(rows); i++) {
+        seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        rows[i] = (struct result){.kind = (uint8_t)(1 + (seed >> 40) % (RESULT_KIND_END - 1)),
+                                  .how = (uint8_t)((seed >> 50) % 3),
+                                  .step = (uint16_t)((seed >> 33) % 4),
+                                  .journey = (uint32_t)((seed >> 20) % 5),
+                                  .message = (uint32_t)((seed >> 25) % 6)};
+    }
+    for (uint32_t i = 0; i < array_count(rows); i += 50)
+        tally_add(&t, &rows[i], 50);
+    for (uint32_t kind = 1; kind < RESULT_KIND_END; kind++)
+        for (uint32_t how = 0; how < 3; how++)
+            for (uint32_t journey = 1; journey < 5; journey++) {
+                uint64_t all = 0, some = 0;
+                for (uint32_t i = 0; i < array_count(rows); i++) {
+                    all += rows[i].kind == kind && rows[i].journey == journey;
+                    some += rows[i].kind == kind && rows[i].journey == journey &&
+                            rows[i].how == how && rows[i].message == 3;
+                }
+                assert_int_equal(tally_sum(&t, kind, TALLY_ANY, journey, 0), all);
+                assert_int_equal(tally_sum(&t, kind, how, journey, 3), some);
+            }
+    tally_fini(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST("counts equal a recount of the rows", counts_equal_a_recount),
+    };
+    return cmocka_run_group_tests_name("measure/tally", tests, NULL, NULL);
+}
