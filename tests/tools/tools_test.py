@@ -68,7 +68,7 @@ class Rooms(unittest.TestCase):
                      self.ROOMS + "src/decide pure : base os\n")
 
     def test_a_header_with_tests_in_it_is_for_tests(self):
-        helper = {"lib/when/zones_for_tests.h": '\n#include "test.h"\n'}
+        helper = {"tests/test.h": "", "lib/when/zones_for_tests.h": '\n#include "test.h"\n'}
         code, said = self.say({**helper, "lib/when/zone_test.c": '#include "when/zones_for_tests.h"\n'})
         self.assertEqual(code, 0, said)
         code, said = self.say({**helper, "lib/when/zone.c": '#include "when/zones_for_tests.h"\n'})
