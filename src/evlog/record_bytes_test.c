@@ -138,9 +138,56 @@ static void what_a_later_release_writes_is_strange_and_not_damaged(void **state)
     buf_fini(&b);
 }
 
+/* The example of docs/formats/log.md: a change of these bytes is a new format version. */
+static void the_bytes_are_those_of_the_format_page(void **state)
+{
+    (void)state;
+    static const uint8_t header[BLOCK_HEADER_BYTES] = {
+        0x57, 0x42, 0x4c, 0x4b, 0x03, 0x01, 0x01, 0x00, 0x12, 0x00, 0x00, 0x00, 0x01,
+        0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x68,
+        0xe5, 0xcf, 0x8b, 0x01, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x04, 0x03, 0x02, 0x01,
+        0x74, 0xbf, 0xa4, 0x1e, 0xac, 0x50, 0x1c, 0x6c, 0xa5, 0xbd, 0xee, 0x66,
+    };
+    static const uint8_t tick[18] = {0x11, 0x04, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00,
+                                     0x00, 0x00, 0x00, 0x00, 0x00, 0xd3, 0x01, 0x5a, 0x78};
+    const int64_t now_ms = 1700000000000;
+    struct record r = {
+        .type = RECORD_TICK,
+        .schema = 1,
+        .at_ms = now_ms,
+        .event_ms = now_ms,
+        .arrival_ms = now_ms,
+    };
+    struct buf b;
+    uint32_t sum = 0;
+    buf_init(&b);
+    assert_true(record_write(&b, &r, now_ms, &sum));
+    assert_int_equal(b.len, sizeof(tick));
+    assert_memory_equal(b.at, tick, sizeof(tick));
+    buf_fini(&b);
+
+    uint8_t written[BLOCK_HEADER_BYTES];
+    struct block block = {
+        .kind = BLOCK_BATCH,
+        .flags = BLOCK_ENDS_COMMIT,
+        .length = sizeof(tick),
+        .count = 1,
+        .number = 1,
+        .now_ms = now_ms,
+        .commit = 1,
+        .previous = 0x01020304,
+        .sum = sum,
+        .salt = block_salt(1),
+    };
+    block_write_header(&block, written);
+    assert_memory_equal(written, header, sizeof(header));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST("the bytes are those of the format page", the_bytes_are_those_of_the_format_page),
         TEST("any record comes back as it was", any_record_comes_back_as_it_was),
         TEST("a changed or missing byte anywhere is noticed", a_changed_byte_anywhere_is_noticed),
         TEST("a record may be as long as stated and not one byte longer",
