@@ -124,11 +124,15 @@ static struct str suggestion(struct checker *c, enum expr_name_kind kind, struct
                 names[count++] = function_table[i].public.name;
     } else {
         for (uint32_t i = c->variable_base; i < c->variable_count && count < NAMES_MAX; i++) {
+            if (c->variables[i]->is_item)
+                continue;
             types[count] = c->variables[i]->type;
             names[count++] = c->variables[i]->name;
         }
-        names[min_of(count, (uint32_t)NAMES_MAX - 1)] = STR("now");
-        count = min_of(count + 1, (uint32_t)NAMES_MAX);
+        if (count == NAMES_MAX)
+            count--;
+        types[count] = &expr_time;
+        names[count++] = STR("now");
     }
     struct str best = str_nearest(wanted, names, count);
     if (best.len == 0)
@@ -188,18 +192,13 @@ static bool fold(struct checker *c, struct node *node)
     struct expr *expr = NULL;
     if (expr_emit(&build, node, &expr, c->fault) != OK)
         return false;
-    struct expr_host host = {.now_ms = 0};
-    struct machine m = {
-        .expr = expr,
-        .host = &host,
-        .scratch = c->plan,
-        .until_ms = FOREVER_MS,
-        .cost_left = min_of(*c->fold_cost, (int64_t)FOLD_COST_MAX / 10),
-    };
-    int64_t before = m.cost_left;
-    struct value value;
-    machine_run(&m, expr, &value);
-    *c->fold_cost -= before - m.cost_left + 1;
+    expr->keeps_optional = true;
+    struct expr_host host = {.cost_max =
+                                 (uint64_t)min_of(*c->fold_cost, (int64_t)FOLD_COST_MAX / 10)};
+    struct expr_result result;
+    expr_run(expr, &host, c->plan, &result);
+    *c->fold_cost -= (int64_t)result.cost + 1;
+    struct value value = result.value;
     if (value.type > VALUE_TYPE || value.type == VALUE_NONE)
         return true;
     node->kind = NODE_CONST;
@@ -878,6 +877,27 @@ static bool check_opt_or(struct checker *c, struct node *node, bool is_value)
     return true;
 }
 
+/* Macros that the parser did not take for one, and functions of a room that does not exist. */
+static bool refuse_misspelt(struct checker *c, struct node *node, struct str name)
+{
+    for (uint32_t i = 0; i < function_count; i++) {
+        const struct expr_function *f = &function_table[i].public;
+        if (function_table[i].kind == FUNCTION_MACRO && str_equal(f->name, name))
+            return refuse(c, node->at, "%.*s() takes (%.*s), as in %.*s", STR_ARG(name),
+                          STR_ARG(f->arguments), STR_ARG(f->example));
+    }
+    size_t dot = str_find(name, STR("."), 0);
+    for (uint32_t i = 0; i < function_count && dot != SIZE_MAX; i++) {
+        struct str known = function_table[i].public.name;
+        if (str_starts(known, str_part(name, 0, dot + 1))) {
+            struct str hint = suggestion(c, EXPR_NAME_FUNCTION, name, false);
+            return refuse(c, node->from, "unknown function \"%.*s\"%.*s", STR_ARG(name),
+                          STR_ARG(hint));
+        }
+    }
+    return true;
+}
+
 static bool check_call(struct checker *c, struct node *node, const struct str *fields,
                        uint32_t field_count, uint32_t *fields_used)
 {
@@ -885,6 +905,11 @@ static bool check_call(struct checker *c, struct node *node, const struct str *f
     bool is_known = false;
     *fields_used = 0;
     node->is_checked = true;
+    bool is_value = str_is(name, "orValue");
+    if (node->is_method && (is_value || str_is(name, "or")) && node->count == 2)
+        return check_opt_or(c, node, is_value);
+    if (!is_unchecked(c) && !refuse_misspelt(c, node, name))
+        return false;
     if (node->is_method) {
         struct str dotted = dotted_name(c, node->arguments[0], name);
         if (dotted.len) {
@@ -906,10 +931,9 @@ static bool check_call(struct checker *c, struct node *node, const struct str *f
             node->arguments[0] = target;
             node->count++;
             node->is_method = true;
+            if (!is_unchecked(c) && !refuse_misspelt(c, node, dotted))
+                return false;
         }
-        bool is_value = str_is(name, "orValue");
-        if ((is_value || str_is(name, "or")) && node->count == 2)
-            return check_opt_or(c, node, is_value);
     }
     if (is_function_name(name, node->is_method)) {
         if (!check_arguments(c, node))
@@ -924,12 +948,6 @@ static bool check_call(struct checker *c, struct node *node, const struct str *f
     if (is_unchecked(c)) {
         become_error(c, node, arena_printf(c->plan, "unbound function: %.*s", STR_ARG(name)));
         return true;
-    }
-    for (uint32_t i = 0; i < function_count; i++) {
-        const struct expr_function *f = &function_table[i].public;
-        if (function_table[i].kind == FUNCTION_MACRO && str_equal(f->name, name))
-            return refuse(c, node->at, "%.*s() takes (%.*s), as in %.*s", STR_ARG(name),
-                          STR_ARG(f->arguments), STR_ARG(f->example));
     }
     if (node->is_method) {
         if (!check(c, node->arguments[0]))

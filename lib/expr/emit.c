@@ -12,6 +12,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <math.h>
+
 #include "expr/expr_int.h"
 
 #define NAMES_MAX 256
@@ -531,6 +533,106 @@ static void emit(struct emitter *e, const struct node *node, uint16_t to)
     e->next = mark;
 }
 
+/* Which ints a comparison holds for: a stretch, or what lies outside of it. */
+static bool quick_int(struct quick *q, uint8_t mask, int64_t x, bool *is_outside)
+{
+    *is_outside = mask & 8;
+    int64_t high = x;
+    q->low = x;
+    switch (*is_outside ? mask ^ OUTCOME_MASK : mask) {
+    case COMPARE_EQ: break;
+    case COMPARE_LT:
+        if (x == INT64_MIN)
+            return false;
+        q->low = INT64_MIN;
+        high = x - 1;
+        break;
+    case COMPARE_LE: q->low = INT64_MIN; break;
+    case COMPARE_GT:
+        if (x == INT64_MAX)
+            return false;
+        q->low = x + 1;
+        high = INT64_MAX;
+        break;
+    case COMPARE_GE: high = INT64_MAX; break;
+    default: return false;
+    }
+    q->span = (uint64_t)high - (uint64_t)q->low;
+    return true;
+}
+
+static bool quick_double(struct quick *q, uint8_t mask, double x, bool *is_outside)
+{
+    *is_outside = mask & 8;
+    q->least = q->most = x;
+    if (!isfinite(x))
+        return false;
+    switch (*is_outside ? mask ^ OUTCOME_MASK : mask) {
+    case COMPARE_EQ: return true;
+    case COMPARE_LT: q->most = nextafter(x, -(double)INFINITY); break;
+    case COMPARE_GT: q->least = nextafter(x, (double)INFINITY); break;
+    case COMPARE_LE:
+    case COMPARE_GE: break;
+    default: return false;
+    }
+    if (mask & (*is_outside ? 4 : 1))
+        q->least = -(double)INFINITY;
+    else
+        q->most = (double)INFINITY;
+    return true;
+}
+
+/* The quick form of an instruction, if it has one. */
+static bool quick_form(const struct emitter *e, const struct op *op, uint32_t end, struct quick *q)
+{
+    if (op->to != 0 || op->jump != end || !(op->how & OUTCOME_JUMP) ||
+        (op->a & (OPERAND_SLOT | OPERAND_CONST)) != OPERAND_SLOT)
+        return false;
+    *q = (struct quick){.slot = e->build->slots[op->a & OPERAND_INDEX].slot};
+    bool is_outside = false;
+    if (op->code == OP_TEST) {
+        q->type = VALUE_BOOL;
+        is_outside = op->how & OUTCOME_NEGATE;
+    } else {
+        if (op->code != OP_COMPARE || !(op->b & OPERAND_CONST))
+            return false;
+        const struct value *b = &e->constants[op->b & OPERAND_INDEX];
+        uint8_t mask = op->how & OUTCOME_MASK;
+        bool is_fine = false;
+        q->type = b->type;
+        if (b->type == VALUE_INT) {
+            is_fine = quick_int(q, mask, b->integer, &is_outside);
+        } else if (b->type == VALUE_DOUBLE) {
+            is_fine = quick_double(q, mask, b->number, &is_outside);
+        } else if (b->type == VALUE_TEXT) {
+            q->text = b->text;
+            is_outside = mask == COMPARE_NE;
+            is_fine = is_outside || mask == COMPARE_EQ;
+        }
+        if (!is_fine)
+            return false;
+    }
+    /* True inside, unless it is meant the other way round; && stops at false, || at true. */
+    q->stops_inside = is_outside != ((op->how & OUTCOME_OR) != 0);
+    return true;
+}
+
+static void add_quick(struct emitter *e, struct expr *expr)
+{
+    uint32_t end = e->op_count - 1;
+    struct quick q;
+    while (expr->quick_count < end && quick_form(e, &e->ops[expr->quick_count], end, &q))
+        expr->quick_count++;
+    expr->quick_all = expr->quick_count > 0 && expr->quick_count == end ? end : UINT32_MAX;
+    if (expr->quick_count == 0)
+        return;
+    struct quick *all = arena_array(e->build->plan, struct quick, expr->quick_count);
+    for (uint32_t i = 0; i < expr->quick_count; i++)
+        (void)quick_form(e, &e->ops[i], end, &all[i]);
+    expr->quick = all;
+    expr->quick_stop = e->ops[0].how & OUTCOME_OR;
+}
+
 enum status expr_emit(const struct build *build, const struct node *root, struct expr **out,
                       struct fault *f)
 {
@@ -563,6 +665,7 @@ enum status expr_emit(const struct build *build, const struct node *root, struct
         .type = &expr_dyn,
         .text = build->text,
     };
+    add_quick(&e, expr);
     *out = expr;
     return OK;
 }

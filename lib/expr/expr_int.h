@@ -185,6 +185,25 @@ struct expr_slot_use {
 
 struct regex;
 
+/* The comparisons of slots with literals at the front of the outermost chain of && or ||, once more,
+ * in a form that needs no machine: most conditions are nothing else, or are decided there. */
+struct quick {
+    uint32_t slot;     /* the host's number */
+    uint8_t type;      /* VALUE_INT, VALUE_DOUBLE, VALUE_TEXT or VALUE_BOOL */
+    bool stops_inside; /* the chain stops if the value is inside; else if it is outside */
+    union {
+        struct {
+            int64_t low; /* inside: low <= x <= low + span */
+            uint64_t span;
+        };
+        struct {
+            double least; /* inside: least <= x <= most */
+            double most;
+        };
+        struct str text; /* inside: the same text */
+    };
+};
+
 struct expr {
     const struct op *ops;
     const struct value *constants;
@@ -197,6 +216,11 @@ struct expr {
     uint32_t register_count;
     bool is_once;
     bool is_timed;
+    bool keeps_optional;  /* a constant being folded: an optional stays one */
+    bool quick_stop;      /* what a quick comparison that stops answers: true for || */
+    uint32_t quick_count; /* instructions from the first on that `quick` covers */
+    uint32_t quick_all;   /* the same if they are all there are, else UINT32_MAX */
+    const struct quick *quick;
     struct regex *const *patterns; /* constant patterns, compiled */
     uint32_t pattern_count;
     const struct expr_type *type;
@@ -285,9 +309,6 @@ struct machine {
     bool is_affine; /* in a getter: its target moves with now */
     struct value loaded[2];
 };
-
-/* Runs with the slots, bindings and patterns of `expr`. */
-void machine_run(struct machine *m, const struct expr *expr, struct value *out);
 
 /* Charges for work; false (and the machine ends soon) beyond the limit. */
 static inline bool machine_pay(struct machine *m, uint64_t cost)
@@ -383,6 +404,10 @@ __int128 value_ns(const struct value *v);
 struct value value_time_ns(__int128 ns);
 struct value value_duration_ns(__int128 ns);
 
+/* a + b, or a - b for sign -1, of times and durations that stand still. */
+struct value time_sum(const struct value *a, const struct value *b, int sign);
+
+/* The same where one of them moves. */
 struct value affine_add(const struct value *a, const struct value *b, int sign);
 
 /* 0 or 1, and *wait_ms: how long until it changes (at least 1, or FOREVER_MS); -1: no such overload. */

@@ -274,10 +274,8 @@ static struct value join_lists(struct machine *m, const struct value *a, const s
 
 struct value value_add(struct machine *m, const struct value *a, const struct value *b)
 {
-    if (a->type == VALUE_TIME && b->type == VALUE_DURATION)
-        return value_time_ns(value_ns(a) + value_ns(b));
-    if (a->type == VALUE_DURATION && b->type == VALUE_TIME)
-        return value_time_ns(value_ns(a) + value_ns(b));
+    if (a->type == VALUE_TIME || a->type == VALUE_DURATION)
+        return time_sum(a, b, 1);
     if (a->type != b->type)
         return no_such_overload();
     struct value sum = *a;
@@ -294,7 +292,6 @@ struct value value_add(struct machine *m, const struct value *a, const struct va
     case VALUE_TEXT:
     case VALUE_BYTES: return join_texts(m, a, b);
     case VALUE_LIST: return join_lists(m, a, b);
-    case VALUE_DURATION: return value_duration_ns(value_ns(a) + value_ns(b));
     default: return no_such_overload();
     }
 }
@@ -302,8 +299,8 @@ struct value value_add(struct machine *m, const struct value *a, const struct va
 struct value value_subtract(struct machine *m, const struct value *a, const struct value *b)
 {
     (void)m;
-    if (a->type == VALUE_TIME && b->type == VALUE_DURATION)
-        return value_time_ns(value_ns(a) - value_ns(b));
+    if (a->type == VALUE_TIME || a->type == VALUE_DURATION)
+        return time_sum(a, b, -1);
     if (a->type != b->type)
         return no_such_overload();
     struct value rest = *a;
@@ -317,8 +314,6 @@ struct value value_subtract(struct machine *m, const struct value *a, const stru
             return overflow();
         return rest;
     case VALUE_DOUBLE: return value_double(a->number - b->number);
-    case VALUE_TIME:
-    case VALUE_DURATION: return value_duration_ns(value_ns(a) - value_ns(b));
     default: return no_such_overload();
     }
 }

@@ -93,7 +93,7 @@ static bool expect(struct parser *p, uint16_t sign, const char *what)
         return advance(p);
     struct str found = token_text(p);
     if (p->token.kind == TOKEN_END)
-        refuse(p, p->token.from, "the text ends where \"%c\" %s is missing", sign, what);
+        refuse(p, p->token.from, "the text ends before the \"%c\" %s", sign, what);
     else
         refuse(p, p->token.from, "expected \"%c\" %s, found \"%.*s\"", sign, what,
                (int)min_of(found.len, (size_t)40), found.at);
@@ -194,6 +194,7 @@ static const struct {
     {"exists", 1, 2, 2, LOOP_EXISTS},
     {"exists", 2, 3, 3, LOOP_EXISTS},
     {"exists_one", 1, 2, 2, LOOP_EXISTS_ONE},
+    {"exists_one", 2, 3, 3, LOOP_EXISTS_ONE},
     {"existsOne", 1, 2, 2, LOOP_EXISTS_ONE},
     {"existsOne", 2, 3, 3, LOOP_EXISTS_ONE},
     {"map", 1, 2, 3, LOOP_MAP},

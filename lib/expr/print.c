@@ -129,8 +129,8 @@ static void print_operand(struct buf *out, const struct expr *expr, uint16_t o)
 
 static bool reads_two(enum op_code code)
 {
-    return code == OP_COMPARE || code == OP_COMPARE_AFFINE || code == OP_IN ||
-           (code >= OP_ADD && code <= OP_INDEX) || code == OP_MAP_ADD || code == OP_SORT;
+    return (code >= OP_COMPARE && code <= OP_IN) || (code >= OP_ADD && code <= OP_INDEX) ||
+           code == OP_MAP_ADD || code == OP_SORT;
 }
 
 static bool jumps(const struct op *op)

@@ -26,8 +26,9 @@ static void note_until(struct machine *m, int64_t until_ms)
     m->until_ms = min_of(m->until_ms, max_of(until_ms, m->host->now_ms + 1));
 }
 
-static __attribute__((noinline)) const struct value *load(struct machine *m, uint32_t index,
-                                                          struct value *room)
+#define noinline __attribute__((noinline))
+
+static noinline const struct value *load_slow(struct machine *m, uint32_t index, struct value *room)
 {
     const struct expr_slot_use *use = &m->expr->slots[index];
     const struct expr_host *host = m->host;
@@ -48,9 +49,20 @@ static __attribute__((noinline)) const struct value *load(struct machine *m, uin
     return v;
 }
 
+static inline const struct value *load(struct machine *m, uint32_t index, struct value *room)
+{
+    uint32_t slot = m->expr->slots[index].slot;
+    if (slot < m->host->slot_count) {
+        const struct value *v = &m->host->slots[slot];
+        if (likely(v->type != EXPR_ASK && v->type != VALUE_NONE))
+            return v;
+    }
+    return load_slow(m, index, room);
+}
+
 /* A comparison off the fast path: 0, 1, or -1 with the error in *error. */
-static __attribute__((noinline)) int compare(struct machine *m, const struct value *a,
-                                             const struct value *b, int mask, struct value *error)
+static noinline int compare(struct machine *m, const struct value *a, const struct value *b,
+                            int mask, struct value *error)
 {
     if (is_failed(a) || is_failed(b)) {
         *error = failure(is_failed(a) ? a : b);
@@ -72,9 +84,88 @@ static __attribute__((noinline)) int compare(struct machine *m, const struct val
     return mask >> order & 1;
 }
 
+/* Writes a bool in two words. NOTE: assigning a whole struct makes the compiler build it in bytes and
+ * copy it in 16, which stalls the processor's store buffer: a third of a predicate's time. */
+static inline void put_bool(struct value *to, bool x)
+{
+    uint64_t head = VALUE_BOOL;
+    memcpy(to, &head, sizeof(head));
+    to->uinteger = x;
+}
+
+#define LOADER(type)                               \
+    static inline type load_##type(const char *at) \
+    {                                              \
+        type x;                                    \
+        memcpy(&x, at, sizeof(x));                 \
+        return x;                                  \
+    }
+LOADER(uint64_t)
+LOADER(uint32_t)
+LOADER(uint16_t)
+
+/* memcmp() == 0 without a call, which costs more than the texts that attributes usually are. */
+static inline bool is_same_text(struct str a, struct str b)
+{
+    size_t len = a.len;
+    if (len != b.len)
+        return false;
+    const char *x = a.at, *y = b.at;
+    if (len >= 8) {
+        const char *last = x + len - 8;
+        for (; x < last; x += 8, y += 8)
+            if (load_uint64_t(x) != load_uint64_t(y))
+                return false;
+        return load_uint64_t(last) == load_uint64_t(b.at + len - 8);
+    }
+    if (len >= 4)
+        return load_uint32_t(x) == load_uint32_t(y) &&
+               load_uint32_t(x + len - 4) == load_uint32_t(y + len - 4);
+    if (len >= 2)
+        return load_uint16_t(x) == load_uint16_t(y) && x[len - 1] == y[len - 1];
+    return len == 0 || *x == *y;
+}
+
+/* Operands of an affine instruction: only registers hold values that move. */
+static struct value steady_operand(const struct value *v, uint16_t operand)
+{
+    struct value copy = *v;
+    if (operand >= OPERAND_SLOT)
+        copy.pad[0] = 0;
+    return copy;
+}
+
+static noinline int compare_affine(struct machine *m, const struct op *op, const struct value *x,
+                                   const struct value *y, struct value *error)
+{
+    if (is_failed(x) || is_failed(y)) {
+        *error = failure(is_failed(x) ? x : y);
+        return -1;
+    }
+    struct value a = steady_operand(x, op->a), b = steady_operand(y, op->b);
+    int64_t wait_ms;
+    int is_true = affine_compare(&a, &b, op->how & OUTCOME_MASK, &wait_ms);
+    if (is_true < 0)
+        *error = no_such_overload();
+    else if (wait_ms != FOREVER_MS)
+        machine_wait(m, wait_ms);
+    return is_true;
+}
+
+static noinline void add_affine(const struct op *op, const struct value *x, const struct value *y,
+                                struct value *to)
+{
+    if (is_failed(x) || is_failed(y)) {
+        *to = failure(is_failed(x) ? x : y);
+        return;
+    }
+    struct value a = steady_operand(x, op->a), b = steady_operand(y, op->b);
+    *to = affine_add(&a, &b, op->code == OP_ADD_AFFINE ? 1 : -1);
+}
+
 /* Lists and maps being built --------------------------------------------------------------------- */
 
-static void list_start(struct machine *m, struct value *builder, uint32_t room)
+static noinline void list_start(struct machine *m, struct value *builder, uint32_t room)
 {
     room = max_of(room, 4u);
     struct value_list *list =
@@ -87,7 +178,7 @@ static void list_start(struct machine *m, struct value *builder, uint32_t room)
     *builder = (struct value){.type = VALUE_BUILDER, .sub_ns = room, .list = list};
 }
 
-static void list_add(struct machine *m, struct value *builder, const struct value *item)
+static noinline void list_add(struct machine *m, struct value *builder, const struct value *item)
 {
     if (builder->type != VALUE_BUILDER)
         return;
@@ -115,7 +206,7 @@ static void list_add(struct machine *m, struct value *builder, const struct valu
     list.write->items[list.write->count++] = *item;
 }
 
-static void map_start(struct machine *m, struct value *builder, uint32_t room)
+static noinline void map_start(struct machine *m, struct value *builder, uint32_t room)
 {
     room = max_of(room, 4u);
     struct value_map *map =
@@ -128,8 +219,8 @@ static void map_start(struct machine *m, struct value *builder, uint32_t room)
     *builder = (struct value){.type = VALUE_BUILDER, .sub_ns = room, .map = map};
 }
 
-static void map_add(struct machine *m, struct value *builder, const struct value *key,
-                    const struct value *value)
+static noinline void map_add(struct machine *m, struct value *builder, const struct value *key,
+                             const struct value *value)
 {
     if (builder->type != VALUE_BUILDER)
         return;
@@ -166,7 +257,7 @@ static void map_add(struct machine *m, struct value *builder, const struct value
     map.write->pairs[map.write->count++] = (struct value_pair){*key, *value};
 }
 
-static void map_merge(struct machine *m, struct value *builder, const struct value *map)
+static noinline void map_merge(struct machine *m, struct value *builder, const struct value *map)
 {
     if (is_failed(map)) {
         if (builder->type == VALUE_BUILDER)
@@ -296,8 +387,8 @@ struct value value_sort(struct machine *m, const struct value *list, const struc
 
 /* Calls ----------------------------------------------------------------------------------------- */
 
-static struct value call(struct machine *m, const struct op *op, const struct value *arguments,
-                         bool is_affine)
+static noinline struct value call(struct machine *m, const struct op *op,
+                                  const struct value *arguments, bool is_affine)
 {
     for (uint32_t i = 0; i < op->b; i++)
         if (is_failed(&arguments[i]))
@@ -311,8 +402,8 @@ static struct value call(struct machine *m, const struct op *op, const struct va
     return v;
 }
 
-static void call_host(struct machine *m, const struct op *op, const struct value *arguments,
-                      struct value *out)
+static noinline void call_host(struct machine *m, const struct op *op,
+                               const struct value *arguments, struct value *out)
 {
     for (uint32_t i = 0; i < op->b; i++) {
         if (is_failed(&arguments[i])) {
@@ -370,26 +461,47 @@ static struct value has(const struct value *v)
         NEXT();                                                        \
     } while (0)
 
-void machine_run(struct machine *m, const struct expr *expr, struct value *out)
+/* Runs from instruction `at` on; those before it are comparisons of the outermost chain that did not
+ * stop it. */
+static noinline void run_from(const struct expr *expr, const struct expr_host *host,
+                              struct arena *scratch, uint32_t at, struct expr_result *result)
 {
     static const void *const labels[] = {
 #define X(name, doc) [OP_##name] = &&do_##name,
         OPS(X)
 #undef X
     };
-    struct value r[REGISTERS_MAX];
+    struct value r[REGISTERS_MAX]; /* each is written before it is read */
+    struct machine machine;        /* `loaded` too */
+    struct machine *const m = &machine;
+    struct value *const out = &result->value;
+    const uint64_t cost_max = host->cost_max ? host->cost_max : EXPR_COST_DEFAULT;
     const struct op *const ops = expr->ops;
     const struct value *const constants = expr->constants;
-    const struct op *op = ops;
+    const struct op *op = ops + at;
     struct value error;
     int is_true;
+    m->expr = expr;
+    m->host = host;
+    m->scratch = scratch;
+    m->until_ms = FOREVER_MS;
+    m->cost_left = (int64_t)min_of(cost_max, (uint64_t)INT64_MAX);
+    m->is_over = false;
+    m->is_affine = false;
+    if (at > 0)
+        put_bool(&r[0], !expr->quick_stop);
     goto *labels[op->code];
 
-do_END:
-    *out = *FETCH(op->a, 0);
-    if (unlikely(m->is_over))
-        *out = over_budget();
-    return;
+do_END : {
+    const struct value *a = FETCH(op->a, 0);
+    if (likely(a->type == VALUE_BOOL))
+        put_bool(out, a->boolean);
+    else if (a->type == VALUE_OPTIONAL && !expr->keeps_optional)
+        *out = optional_holds(a) ? a->list->items[0] : value_none();
+    else
+        *out = *a;
+    goto end;
+}
 
 do_MOVE : {
     const struct value *a = FETCH(op->a, 0);
@@ -416,8 +528,7 @@ do_COMPARE : {
         }
         if (a->type == VALUE_TEXT) {
             if ((op->how & 1) == (op->how >> 2 & 1)) {
-                order =
-                    a->text.len == b->text.len && memcmp(a->text.at, b->text.at, a->text.len) == 0;
+                order = is_same_text(a->text, b->text);
             } else {
                 order = str_order(a->text, b->text);
                 order = 1 + (order > 0) - (order < 0);
@@ -437,22 +548,8 @@ do_COMPARE : {
 }
 
 do_COMPARE_AFFINE : {
-    struct value a = *FETCH(op->a, 0), b = *FETCH(op->b, 1);
-    if (op->a >= OPERAND_SLOT)
-        a.pad[0] = 0;
-    if (op->b >= OPERAND_SLOT)
-        b.pad[0] = 0;
-    if (is_failed(&a) || is_failed(&b)) {
-        error = failure(is_failed(&a) ? &a : &b);
-        is_true = -1;
-        goto outcome;
-    }
-    int64_t wait_ms;
-    is_true = affine_compare(&a, &b, op->how & OUTCOME_MASK, &wait_ms);
-    if (is_true < 0)
-        error = no_such_overload();
-    else if (wait_ms != FOREVER_MS)
-        machine_wait(m, wait_ms);
+    const struct value *a = FETCH(op->a, 0), *b = FETCH(op->b, 1);
+    is_true = compare_affine(m, op, a, b, &error);
     goto outcome;
 }
 
@@ -484,11 +581,11 @@ outcome:
         NEXT();
     }
     if ((op->how & OUTCOME_JUMP) && is_true == ((op->how & OUTCOME_OR) != 0)) {
-        r[op->to] = value_bool(is_true);
+        put_bool(&r[op->to], is_true);
         GO(op->jump);
     }
     if (op->how & OUTCOME_WRITE)
-        r[op->to] = value_bool(is_true);
+        put_bool(&r[op->to], is_true);
     NEXT();
 
 do_HAS : {
@@ -532,15 +629,8 @@ do_MODULO:
 
 do_ADD_AFFINE:
 do_SUBTRACT_AFFINE : {
-    struct value a = *FETCH(op->a, 0), b = *FETCH(op->b, 1);
-    if (op->a >= OPERAND_SLOT)
-        a.pad[0] = 0;
-    if (op->b >= OPERAND_SLOT)
-        b.pad[0] = 0;
-    if (is_failed(&a) || is_failed(&b))
-        r[op->to] = failure(is_failed(&a) ? &a : &b);
-    else
-        r[op->to] = affine_add(&a, &b, op->code == OP_ADD_AFFINE ? 1 : -1);
+    const struct value *a = FETCH(op->a, 0), *b = FETCH(op->b, 1);
+    add_affine(op, a, b, &r[op->to]);
     NEXT();
 }
 
@@ -582,10 +672,8 @@ do_ITERATE:
     GO(op->jump);
 
 do_NEXT:
-    if (unlikely(!machine_pay(m, op->extra))) {
-        *out = over_budget();
-        return;
-    }
+    if (unlikely(!machine_pay(m, op->extra)))
+        goto end;
     if (next_item(&r[op->to], op->how, &r[op->a], &r[op->b ? op->b : op->a]))
         NEXT();
     GO(op->jump);
@@ -718,24 +806,47 @@ do_SORT : {
     r[op->to] = v;
     NEXT();
 }
+
+end:
+    if (unlikely(m->is_over))
+        *out = over_budget();
+    out->pad[0] = 0;
+    result->until_ms = m->until_ms;
+    result->cost = cost_max - (uint64_t)m->cost_left;
 }
 
 void expr_run(const struct expr *expr, const struct expr_host *host, struct arena *scratch,
               struct expr_result *out)
 {
-    uint64_t cost_max = host->cost_max ? host->cost_max : EXPR_COST_DEFAULT;
-    struct machine m = {
-        .expr = expr,
-        .host = host,
-        .scratch = scratch,
-        .until_ms = FOREVER_MS,
-        .cost_left = (int64_t)min_of(cost_max, (uint64_t)INT64_MAX),
-    };
-    machine_run(&m, expr, &out->value);
-    if (unlikely(out->value.type == VALUE_OPTIONAL))
-        out->value = optional_holds(&out->value) ? out->value.list->items[0] : value_none();
-    must(out->value.type <= VALUE_ERROR);
-    out->value.pad[0] = 0;
-    out->until_ms = m.until_ms;
-    out->cost = cost_max - (uint64_t)m.cost_left;
+    const uint32_t slot_count = host->slot_count;
+    uint32_t i = 0;
+    for (; i < expr->quick_count; i++) {
+        const struct quick *q = &expr->quick[i];
+        if (unlikely(q->slot >= slot_count))
+            break;
+        const struct value *v = &host->slots[q->slot];
+        if (unlikely(v->type != q->type))
+            break; /* to be asked for, absent, or of another type: the long way */
+        bool is_in;
+        if (v->type == VALUE_INT)
+            is_in = (uint64_t)v->integer - (uint64_t)q->low <= q->span;
+        else if (v->type == VALUE_TEXT)
+            is_in = is_same_text(v->text, q->text);
+        else if (v->type == VALUE_DOUBLE)
+            is_in = v->number >= q->least && v->number <= q->most;
+        else
+            is_in = v->boolean;
+        if (is_in == q->stops_inside) {
+            put_bool(&out->value, expr->quick_stop);
+            goto done;
+        }
+    }
+    if (i != expr->quick_all) {
+        run_from(expr, host, scratch, i, out);
+        return;
+    }
+    put_bool(&out->value, !expr->quick_stop);
+done:
+    out->until_ms = FOREVER_MS;
+    out->cost = 0;
 }

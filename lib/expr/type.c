@@ -206,10 +206,10 @@ static bool is_general(struct bounds *b, const struct expr_type *x, const struct
     return true;
 }
 
-static bool assign(struct bounds *b, const struct expr_type *to, const struct expr_type *from)
+static bool assign(struct bounds *b, const struct expr_type *to, const struct expr_type *from);
+
+static bool assign_known(struct bounds *b, const struct expr_type *to, const struct expr_type *from)
 {
-    to = bounds_look(b, to);
-    from = bounds_look(b, from);
     if (to == from)
         return true;
     if (b->steps_left == 0)
@@ -241,19 +241,24 @@ static bool assign(struct bounds *b, const struct expr_type *to, const struct ex
     return true;
 }
 
+static bool assign(struct bounds *b, const struct expr_type *to, const struct expr_type *from)
+{
+    while (to->kind == EXPR_VARIABLE && b->of[to->number] != NULL &&
+           b->of[to->number]->kind == EXPR_VARIABLE)
+        to = b->of[to->number];
+    const struct expr_type *known = bounds_look(b, to);
+    from = bounds_look(b, from);
+    if (!assign_known(b, known, from))
+        return false;
+    /* A variable that stands for less than what comes is widened: f(T, T) of int and dyn. */
+    if (to != known && from != known && from->kind != EXPR_VARIABLE && is_general(b, from, known) &&
+        !occurs(b, to->number, from))
+        bind(b, to->number, from);
+    return true;
+}
+
 bool bounds_assign(struct bounds *b, const struct expr_type *to, const struct expr_type *from)
 {
-    from = bounds_look(b, from);
-    if (to->kind == EXPR_VARIABLE && b->of[to->number] != NULL) {
-        /* A variable that stands for less than what comes is widened: f(T, T) of int and dyn. */
-        const struct expr_type *known = bounds_look(b, to);
-        if (!assign(b, known, from))
-            return false;
-        if (known->kind != EXPR_VARIABLE && from != known && from->kind != EXPR_VARIABLE &&
-            is_general(b, from, known) && !occurs(b, to->number, from))
-            bind(b, to->number, from);
-        return true;
-    }
     return assign(b, to, from);
 }
 

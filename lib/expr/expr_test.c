@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "expr/expr.h"
+
+#include <math.h>
+
+#include "expr/host_for_tests.h"
+#include "test.h"
+
+static struct value_list *list_of_texts(struct arena *a, uint32_t count, const char *const *texts)
+{
+    struct value_list *list = arena_zalloc(a, sizeof(*list) + count * sizeof(struct value));
+    list->count = count;
+    for (uint32_t i = 0; i < count; i++)
+        list->items[i] = value_text(str_of(texts[i]));
+    return list;
+}
+
+struct bench {
+    struct arena plan, scratch;
+    struct world world;
+    struct expr_result result;
+};
+
+static struct attribute attributes[8];
+
+static void open_bench(struct bench *b)
+{
+    *b = (struct bench){0};
+    arena_init(&b->plan, 4096);
+    arena_init(&b->scratch, 4096);
+    static const char *const tags[] = {"new", "vip"};
+    const struct attribute all[] = {
+        {.name = "event.value", .type = &expr_double, .value = value_double(12.5)},
+        {.name = "traits.plan", .type = &expr_text, .value = value_text(STR("free"))},
+        {.name = "event.count", .type = &expr_int, .value = value_int(7)},
+        {.name = "event.coupon", .type = &expr_text, .value = value_none()},
+        {.name = "traits.tags",
+         .type = &expr_list_dyn,
+         .value = {.type = VALUE_LIST, .list = list_of_texts(&b->plan, 2, tags)}},
+        {.name = "event.at", .type = &expr_time, .value = value_time(5000)},
+        {.name = "event.any", .type = &expr_dyn, .value = value_int(1)},
+        {.name = "traits.beta", .type = &expr_bool, .value = value_bool(true)},
+    };
+    _Static_assert(array_count(all) == array_count(attributes), "one place for each");
+    memcpy(attributes, all, sizeof(all));
+    b->world.attributes = attributes;
+    b->world.count = array_count(attributes);
+    b->world.now_ms = 6000;
+}
+
+static void close_bench(struct bench *b)
+{
+    arena_fini(&b->scratch);
+    arena_fini(&b->plan);
+}
+
+static const struct expr *compile(struct bench *b, const char *text, enum expr_wanted wanted)
+{
+    struct expr_scope scope = world_scope(&b->world);
+    const struct expr *expr = NULL;
+    struct fault f = {0};
+    struct expr_options options = {.wanted = wanted};
+    if (expr_compile(&b->plan, str_of(text), &scope, options, &expr, &f) != OK)
+        fail_msg("%s\n    %u:%u: %s", text, f.line, f.column, f.text);
+    return expr;
+}
+
+/* What the expression comes out as, printed. */
+static const char *said(struct bench *b, const char *text)
+{
+    const struct expr *expr = compile(b, text, EXPR_WANT_ANY);
+    struct expr_host host = world_host(&b->world);
+    expr_run(expr, &host, &b->scratch, &b->result);
+    return expr_value_print(&b->scratch, &b->result.value, 400).at;
+}
+
+#define says(b, text, wanted) assert_string_equal(said(b, text), wanted)
+
+static void examples(void **state)
+{
+    (void)state;
+    uint32_t count = 0;
+    const struct expr_function *f;
+    for (; (f = expr_function_at(count)) != NULL; count++) {
+        struct bench b;
+        open_bench(&b);
+        char example[512], same[512];
+        assert_true(str_to_z(f->example, example, sizeof(example)));
+        assert_true(str_to_z(f->example_result, same, sizeof(same)));
+        struct str printed = arena_copy(&b.scratch, str_of(said(&b, example)));
+        assert_string_equal(printed.at, said(&b, same));
+        assert_true(f->doc.len > 0);
+        close_bench(&b);
+    }
+    assert_true(count > 150);
+}
+
+static void slots(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b);
+    says(&b, "event.value >= 30.0", "false");
+    says(&b, "event.value >= 12", "true");
+    says(&b, "traits.plan == \"free\" && event.count in [1, 7]", "true");
+    says(&b, "traits.plan + \"-\" + string(event.count)", "\"free-7\"");
+    says(&b, "traits.tags[1]", "\"vip\"");
+    says(&b, "\"vip\" in traits.tags ? 1 : 2", "1");
+    says(&b, "event.any == 1", "true");
+    says(&b, "event.any + 1", "2");
+    says(&b, "traits.tags.map(t, t + \"!\")", "[\"new!\", \"vip!\"]");
+    says(&b, "{\"a\": event.count, \"b\": [event.value]}", "{\"a\": 7, \"b\": [12.5]}");
+    says(&b, ".event.count", "7");
+    close_bench(&b);
+}
+
+static void missing(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b);
+    says(&b, "event.coupon", "nothing");
+    says(&b, "has(event.coupon)", "false");
+    says(&b, "has(event.count)", "true");
+    says(&b, "event.coupon == \"X\"", "error: no such attribute: event.coupon");
+    says(&b, "event.coupon != \"X\"", "error: no such attribute: event.coupon");
+    says(&b, "size(event.coupon)", "error: no such attribute: event.coupon");
+    says(&b, "[event.coupon]", "error: no such attribute: event.coupon");
+    says(&b, "event.coupon == \"X\" || event.count == 7", "true");
+    says(&b, "event.coupon == \"X\" || event.count == 8", "error: no such attribute: event.coupon");
+    says(&b, "event.coupon == \"X\" && event.count == 8", "false");
+    says(&b, "event.count == 8 && event.coupon == \"X\"", "false");
+    says(&b, "!(event.coupon == \"X\")", "error: no such attribute: event.coupon");
+    says(&b, "event.coupon == \"X\" ? 1 : 2", "error: no such attribute: event.coupon");
+    says(&b, "event.any.x", "error: type 'int' does not support field selection");
+    says(&b, "{\"a\": 1}.b", "error: no such key: b");
+    says(&b, "last(\"Nothing\").total > 1.0", "error: no such value");
+    says(&b, "has(last(\"Nothing\").total)", "false");
+    says(&b, "has(last(\"Order\").total)", "true");
+    close_bench(&b);
+}
+
+static void short_circuit(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b);
+    says(&b, "event.count == 8 && traits.plan == \"free\" && did(\"Login\", \"3d\")", "false");
+    assert_int_equal(b.world.loads, 1);
+    assert_int_equal(b.world.calls, 0);
+    b.world.loads = 0;
+    says(&b,
+         "(event.count == 7 || event.value > 1.0) && !(traits.plan == \"free\" && "
+         "did(\"Logout\", \"3d\"))",
+         "true");
+    assert_int_equal(b.world.loads, 2);
+    assert_int_equal(b.world.calls, 1);
+    close_bench(&b);
+}
+
+static void functions(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b);
+    says(&b, "did(\"Login\", \"3d\")", "true");
+    assert_int_equal(b.result.until_ms, 6500);
+    says(&b, "count(\"Login\") > 2 && did(\"Login\", \"1d\")", "true");
+    assert_int_equal(b.result.until_ms, 6500);
+    says(&b, "count(\"Login\") > 2 || did(\"Login\", \"1d\")", "true");
+    assert_int_equal(b.result.until_ms, 6700);
+    says(&b, "twice(event.count + 1)", "16");
+    says(&b, "twice(twice(event.count))", "28");
+    says(&b, "last(\"Order\").total * 2.0", "85.0");
+    says(&b, "traits.plan.echo().size()", "4");
+    says(&b, "[1, 2].exists(x, twice(x) == 4)", "true");
+    says(&b, "twice(event.coupon.size())", "error: no such attribute: event.coupon");
+    close_bench(&b);
+}
+
+static struct value past_event(struct arena *a, const char *sku, int64_t price)
+{
+    struct value_map *map = arena_zalloc(a, sizeof(*map) + 2 * sizeof(struct value_pair));
+    map->count = 2;
+    map->pairs[0] = (struct value_pair){value_text(STR("sku")), value_text(str_of(sku))};
+    map->pairs[1] = (struct value_pair){value_text(STR("price")), value_int(price)};
+    return (struct value){.type = VALUE_MAP, .map = map};
+}
+
+static void binders(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b);
+    struct value past[] = {past_event(&b.plan, "s1", 5), past_event(&b.plan, "free", 9)};
+    b.world.past = past;
+    b.world.past_count = 2;
+    says(&b, "past(\"Product Viewed\", e, e.sku == \"s1\" && e.price < 6)", "true");
+    says(&b, "past(\"Product Viewed\", e, e.sku == \"s1\" && e.price > 6)", "false");
+    says(&b, "past(\"Product Viewed\", e, e.sku == traits.plan)", "true");
+    says(&b, "past(\"A\", e, e.price == event.count) || past(\"B\", f, f.price == 9)", "true");
+    const struct expr *expr =
+        compile(&b, "event.value > 1.0 && past(\"A\", e, e.sku == traits.plan)", EXPR_WANT_BOOL);
+    struct expr_reads reads = expr_reads(expr);
+    /* event.value, the item's sku, traits.plan */
+    assert_int_equal(reads.slot_count, 3);
+    assert_int_equal(reads.slots[0], 0);
+    assert_int_equal(reads.slots[1], WORLD_ITEM_SLOTS);
+    assert_int_equal(reads.slots[2], 1);
+    assert_int_equal(reads.binding_count, 1);
+    close_bench(&b);
+}
+
+static void reads(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b);
+    const struct expr *expr = compile(
+        &b, "event.value > 1.0 && (event.value < 9.0 || has(event.coupon)) && count(\"x\") > 1",
+        EXPR_WANT_BOOL);
+    struct expr_reads r = expr_reads(expr);
+    assert_int_equal(r.slot_count, 2);
+    assert_int_equal(r.slots[0], 0);
+    assert_int_equal(r.slots[1], 3);
+    assert_int_equal(r.binding_count, 1);
+    assert_false(r.is_timed);
+    assert_false(expr_is_constant(expr));
+    assert_true(expr_reads(compile(&b, "now > timestamp(0)", EXPR_WANT_BOOL)).is_timed);
+    assert_true(expr_is_constant(compile(&b, "[1, 2].exists(x, x > 1)", EXPR_WANT_BOOL)));
+    close_bench(&b);
+}
+
+static void types(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *type;
+    } cases[] = {
+        {"event.value", "double"},
+        {"event.value > 1.0", "bool"},
+        {"[1, 2]", "list(int)"},
+        {"[1, 'a']", "list(dyn)"},
+        {"[]", "list(dyn)"},
+        {"{'a': 1.5}", "map(string, double)"},
+        {"{'a': [1]}.a[0]", "int"},
+        {"[1, 2].map(x, string(x))", "list(string)"},
+        {"event.any", "dyn"},
+        {"event.any + 1", "int"},
+        {"dyn(1) + dyn(2)", "dyn"},
+        {"{'a': 1}.?a", "optional(int)"},
+        {"optional.of([1]).orValue([])", "list(int)"},
+        {"event.at - event.at", "duration"},
+        {"event.at - duration('1h')", "timestamp"},
+        {"type(1)", "type"},
+        {"cel.bind(x, 1, x + 1)", "int"},
+        {"traits.beta ? 1 : 2", "int"},
+        {"math.greatest(1, 2)", "int"},
+        {"math.greatest(1, 2.5)", "dyn"},
+        {"last('Order').total", "double"},
+        {"last('Order').other", "dyn"},
+    };
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct bench b;
+        open_bench(&b);
+        struct str type =
+            expr_type_print(&b.plan, expr_type_of(compile(&b, cases[i].text, EXPR_WANT_ANY)));
+        assert_string_equal(type.at, cases[i].type);
+        close_bench(&b);
+    }
+}
+
+static void quick(void **state)
+{
+    (void)state;
+    /* The front of a chain is run without the machine where the slots are handed in as an array:
+     * the answers are the same, whatever the slots hold. */
+    static const char *const texts[] = {
+        "event.count > 6 && event.value < 13.0 && traits.plan == 'free'",
+        "event.count != 7 || event.value <= 12.5 && traits.beta",
+        "event.count < 3 || traits.plan != 'paid' || did('x', '1d')",
+        "!(event.count < 7) && !traits.beta",
+        "event.count >= 7 && event.count <= 7 && event.count == 7 && !(event.count != 7)",
+        "event.value > 12.4 && event.value >= 12.5 && !(event.value < 12.5) && event.value != 1.0",
+        "event.coupon == 'x' || event.count > 6",
+        "event.count > 6 && event.coupon == 'x'",
+        "traits.plan == 'a text that is longer than sixteen bytes' || traits.plan == ''",
+        "event.count > 9223372036854775807 || event.count < -9223372036854775808",
+        "!(event.value > 12.5) && !(event.value >= 13.0) && !(event.value == 12.0)",
+    };
+    struct value edges[] = {
+        value_none(),
+        value_int(6),
+        value_int(7),
+        value_int(INT64_MAX),
+        value_int(INT64_MIN),
+        value_double(12.5),
+        value_double((double)NAN),
+        value_double(-0.0),
+        value_text(STR("free")),
+        value_text(STR("a text that is longer than sixteen bytes")),
+        value_text(STR("a text that is longer than sixteen bytEs")),
+        value_bool(false),
+        {.type = VALUE_ERROR, .text = STR("broken")},
+    };
+    for (size_t t = 0; t < array_count(texts); t++) {
+        struct bench b;
+        open_bench(&b);
+        const struct expr *expr = compile(&b, texts[t], EXPR_WANT_BOOL);
+        for (uint32_t slot = 0; slot < array_count(attributes); slot++) {
+            for (size_t e = 0; e < array_count(edges); e++) {
+                struct value values[array_count(attributes)];
+                struct value before = attributes[slot].value;
+                attributes[slot].value = edges[e];
+                for (uint32_t i = 0; i < array_count(attributes); i++)
+                    values[i] = attributes[i].value;
+                struct expr_host asking = world_host(&b.world), given = asking;
+                given.slots = values;
+                given.slot_count = array_count(values);
+                struct expr_result x, y;
+                expr_run(expr, &asking, &b.scratch, &x);
+                expr_run(expr, &given, &b.scratch, &y);
+                assert_string_equal(expr_value_print(&b.scratch, &x.value, 200).at,
+                                    expr_value_print(&b.scratch, &y.value, 200).at);
+                assert_int_equal(x.until_ms, y.until_ms);
+                /* Half the slots are to be asked for. */
+                for (uint32_t i = slot % 2; i < array_count(values); i += 2)
+                    values[i].type = EXPR_ASK;
+                expr_run(expr, &given, &b.scratch, &y);
+                assert_string_equal(expr_value_print(&b.scratch, &x.value, 200).at,
+                                    expr_value_print(&b.scratch, &y.value, 200).at);
+                attributes[slot].value = before;
+                arena_reset(&b.scratch);
+            }
+        }
+        close_bench(&b);
+    }
+}
+
+static void no_memory(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b);
+    const struct expr *expr =
+        compile(&b,
+                "event.value < 30.0 && traits.plan in [\"free\", \"basic\"] && has(event.count) && "
+                "now - event.at < duration(\"3d\") && traits.plan.matches(\"^f\") && "
+                "traits.tags.exists(t, t == \"vip\") && count(\"x\") == 3",
+                EXPR_WANT_BOOL);
+    struct expr_host host = world_host(&b.world);
+    expr_run(expr, &host, &b.scratch, &b.result);
+    assert_true(expr_is_true(&b.result));
+    assert_int_equal(b.scratch.total_bytes, 0);
+    close_bench(&b);
+}
+
+static void costs(void **state)
+{
+    (void)state;
+    static const char *const dear[] = {
+        "lists.range(1000).all(a, lists.range(1000).all(b, lists.range(1000).all(c, c >= 0)))",
+        "lists.range(1000000000).size() > 0",
+        "lists.range(300).map(a, lists.range(300).map(b, [a, b])).size() > 0",
+        "lists.range(100).map(x, traits.plan.replace('', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')"
+        ".replace('a', 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb').replace('b', 'cccccccccccccccccccc')"
+        ".replace('c', 'dddddddddddddddddddddddddd')).size() > 0",
+        "lists.range(3000).exists(x, lists.range(3000).distinct().size() == x) || true",
+        "lists.range(2000).map(x, traits.plan.matches('a' + string(x))).size() > 0",
+    };
+    for (size_t i = 0; i < array_count(dear); i++) {
+        struct bench b;
+        open_bench(&b);
+        const struct expr *expr = compile(&b, dear[i], EXPR_WANT_BOOL);
+        struct expr_host host = world_host(&b.world);
+        expr_run(expr, &host, &b.scratch, &b.result);
+        assert_int_equal(b.result.value.type, VALUE_ERROR);
+        assert_string_equal(b.result.value.text.at, "cost limit exceeded");
+        assert_true(b.result.cost <= EXPR_COST_DEFAULT);
+        assert_true(b.scratch.total_bytes < 16u << 20);
+        close_bench(&b);
+    }
+    struct bench b;
+    open_bench(&b);
+    const struct expr *expr = compile(&b, "lists.range(100).all(x, x >= 0)", EXPR_WANT_BOOL);
+    struct expr_host host = world_host(&b.world);
+    expr_run(expr, &host, &b.scratch, &b.result);
+    assert_true(expr_is_true(&b.result));
+    host.cost_max = b.result.cost;
+    expr_run(expr, &host, &b.scratch, &b.result);
+    assert_true(expr_is_true(&b.result));
+    host.cost_max--;
+    expr_run(expr, &host, &b.scratch, &b.result);
+    assert_int_equal(b.result.value.type, VALUE_ERROR);
+    close_bench(&b);
+}
+
+/* How the text compiles: its fault, or "fine". */
+static const char *fault_of(struct bench *b, struct str text)
+{
+    struct expr_scope scope = world_scope(&b->world);
+    const struct expr *expr = NULL;
+    static struct fault f;
+    f = (struct fault){0};
+    if (expr_compile(&b->plan, text, &scope, (struct expr_options){0}, &expr, &f) == OK)
+        return "fine";
+    assert_true(f.text[0] != '\0');
+    return f.text;
+}
+
+static struct str repeated(struct arena *a, const char *before, size_t count, const char *middle,
+                           const char *after)
+{
+    size_t room = (strlen(before) + strlen(after)) * count + strlen(middle) + 1;
+    char *at = arena_alloc(a, room);
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++, len += strlen(before))
+        memcpy(at + len, before, strlen(before));
+    memcpy(at + len, middle, strlen(middle));
+    len += strlen(middle);
+    for (size_t i = 0; i < count; i++, len += strlen(after))
+        memcpy(at + len, after, strlen(after));
+    return (struct str){at, len};
+}
+
+static void hostile(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *middle, *after;
+        size_t fine, much;
+    } shapes[] = {
+        {"(", "1", ")", 100, 30000},
+        {"[", "1", "]", 100, 30000},
+        {"{1:", "1", "}", 100, 15000},
+        {"!", "true", "", 100, 60000},
+        {"-", "1", "", 100, 60000},
+        {"1+", "1", "", 100, 30000},
+        {"true?1:", "1", "", 100, 9000},
+        {"size([", "1", "])", 50, 7000},
+        {"", "event.any", ".a", 100, 30000},
+        {"", "event.any", "[0]", 100, 20000},
+        {"[1].map(x,", "1", ")", 60, 5000},
+        {"cel.bind(x,1,", "1", ")", 60, 4000},
+        {"[1].exists(x,", "true", ")", 60, 4000},
+        {"{1:[", "1", "]}", 50, 9000},
+        {"optional.of(", "1", ")", 60, 4000},
+        {"", "traits.plan", ".trim()", 100, 9000},
+        {"past(\"a\",e,", "true", ")", 4, 4000},
+    };
+    for (size_t i = 0; i < array_count(shapes); i++) {
+        struct bench b;
+        open_bench(&b);
+        struct str fine = repeated(&b.scratch, shapes[i].before, shapes[i].fine, shapes[i].middle,
+                                   shapes[i].after);
+        assert_string_equal(fault_of(&b, fine), "fine");
+        struct str much = repeated(&b.scratch, shapes[i].before, shapes[i].much, shapes[i].middle,
+                                   shapes[i].after);
+        const char *fault = fault_of(&b, much);
+        assert_true(strstr(fault, "nested more than") || strstr(fault, "deep") ||
+                    strstr(fault, "unknown"));
+        assert_true(b.plan.total_bytes < 32u << 20);
+        close_bench(&b);
+    }
+    struct bench b;
+    open_bench(&b);
+    /* Long but flat is fine. */
+    assert_string_equal(
+        fault_of(&b, repeated(&b.scratch, "event.count == 1 || ", 3000, "event.count == 2", "")),
+        "fine");
+    assert_string_equal(fault_of(&b, repeated(&b.scratch, "", 0, "event.count in [", "")),
+                        "the text ends where a value is missing");
+    struct str numbers = repeated(&b.scratch, "1, ", 9000, "2", "");
+    struct str in = arena_printf(&b.scratch, "event.count in [%.*s]", STR_ARG(numbers));
+    assert_string_equal(fault_of(&b, in), "fine");
+    struct str many = repeated(&b.scratch, "1,", 25000, "1", "");
+    assert_string_equal(fault_of(&b, arena_printf(&b.scratch, "[%.*s]", STR_ARG(many))),
+                        "this expression has more than 20000 parts");
+    assert_string_equal(fault_of(&b, repeated(&b.scratch, "          ", 7000, "true", "")),
+                        "this expression has 70004 bytes; at most 65536 are allowed");
+    assert_string_equal(fault_of(&b, repeated(&b.scratch, "9", 20, "", "")),
+                        "this number is too large for 64 bits");
+    assert_string_equal(fault_of(&b, repeated(&b.scratch, "9", 60000, "", "")),
+                        "this number has more than 400 digits");
+    /* A constant that would be dear to compute is left to the run. */
+    assert_string_equal(
+        fault_of(&b,
+                 STR("size('aaaaaaaaaaaaaaaaaaaaaaaa'.replace('a', 'bbbbbbbbbbbbbbbbbbbbbbbbbbbb')"
+                     ".replace('b', 'cccccccccccccccccccccccccccccccccccccccccccccc')"
+                     ".replace('c', 'dddddddddddddddddddddddddddddddddddddddddddddd')"
+                     ".replace('d', 'eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee'))")),
+        "fine");
+    close_bench(&b);
+}
+
+static const char *explained(struct bench *b, const char *text)
+{
+    const struct expr *expr = compile(b, text, EXPR_WANT_BOOL);
+    struct expr_host host = world_host(&b->world);
+    struct expr_explanation e;
+    expr_explain(expr, &host, &b->scratch, &e);
+    return expr_explanation_print(expr, &e, &b->scratch).at;
+}
+
+static void explains(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b);
+    assert_string_equal(explained(&b, "traits.plan == \"free\" && event.value >= 30.0"),
+                        "event.value >= 30.0 is false; event.value was 12.5");
+    assert_string_equal(
+        explained(&b, "traits.beta && (event.count > 3 && !(traits.plan == \"free\"))"),
+        "traits.plan == \"free\" is true; traits.plan was \"free\"");
+    assert_string_equal(explained(&b, "event.count > 9 || event.value > 99.0"),
+                        "event.count > 9 || event.value > 99.0 is false; event.count was 7; "
+                        "event.value was 12.5");
+    assert_string_equal(explained(&b, "event.count == 7 && event.coupon == \"X\""),
+                        "event.coupon == \"X\" is error: no such attribute: event.coupon; "
+                        "event.coupon was nothing");
+    assert_string_equal(explained(&b, "\"vap\" in traits.tags"),
+                        "\"vap\" in traits.tags is false; traits.tags was [\"new\", \"vip\"]");
+    assert_string_equal(explained(&b, "traits.beta && !did(\"Login\", \"3d\")"),
+                        "did(\"Login\", \"3d\") is true");
+    assert_string_equal(
+        explained(&b, "cel.bind(age, now - event.at, age > duration(\"3d\") && traits.beta)"),
+        "age > duration(\"3d\") is false; age was duration(\"1s\")");
+    assert_string_equal(explained(&b, "traits.beta ? event.count > 8 : true"),
+                        "event.count > 8 is false; traits.beta was true; event.count was 7");
+    assert_string_equal(explained(&b, "traits.tags.all(t, t == \"vip\")"),
+                        "traits.tags.all(t, t == \"vip\") is false; traits.tags was "
+                        "[\"new\", \"vip\"]");
+    close_bench(&b);
+}
+
+static void dumps(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b);
+    const struct expr *expr =
+        compile(&b, "event.value >= 30.0 && count(\"Login\") > 2", EXPR_WANT_BOOL);
+    struct buf out;
+    buf_init(&out);
+    expr_dump(expr, &out);
+    buf_add_byte(&out, '\0');
+    assert_string_equal((const char *)out.at,
+                        "   0  COMPARE          r0  slot 0  30.0  how 0x56  jump 3\n"
+                        "   1  CALL_HOST        r1  binding 0 of 0 from r2\n"
+                        "   2  COMPARE          r0  r1  2  how 0x14  jump 3\n"
+                        "   3  END              r0  r0\n");
+    buf_fini(&out);
+    close_bench(&b);
+}
+
+static void prints(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b);
+    says(&b,
+         "[1, 1u, 1.0, 0.1, 1e300, 'a\"\\n', b'\\x01', null, true, timestamp(0), duration('90s')]",
+         "[1, 1u, 1.0, 0.1, 1e+300, \"a\\\"\\n\", b\"\\x01\", null, true, "
+         "timestamp(\"1970-01-01T00:00:00Z\"), duration(\"90s\")]");
+    const struct expr *expr = compile(&b, "'äöü' + 'ß'", EXPR_WANT_ANY);
+    struct expr_host host = world_host(&b.world);
+    expr_run(expr, &host, &b.scratch, &b.result);
+    assert_string_equal(expr_value_print(&b.scratch, &b.result.value, 7).at, "\"ä...");
+    assert_string_equal(expr_value_print(&b.scratch, &b.result.value, 10).at, "\"äöüß\"");
+    close_bench(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST("every function does what its example says", examples),
+        TEST("attributes are read through the host", slots),
+        TEST("a missing value is an error that the other side may decide", missing),
+        TEST("what does not matter is not read", short_circuit),
+        TEST("host functions are bound with their literals and fields", functions),
+        TEST("a predicate over past events is a program of its own", binders),
+        TEST("an expression knows what it reads", reads),
+        TEST("types are found as far as they can be", types),
+        TEST("the quick way and the machine agree", quick),
+        TEST("a condition takes no memory", no_memory),
+        TEST("what costs too much ends in an error", costs),
+        TEST("hostile texts end in a clear fault", hostile),
+        TEST("the clause that decided is named with what it saw", explains),
+        TEST("the code can be looked at", dumps),
+        TEST("values are printed as they are written", prints),
+    };
+    return cmocka_run_group_tests_name("expr/expr", tests, NULL, NULL);
+}
