@@ -68,6 +68,8 @@ uint8_t gate_ask(struct gate *g, const struct stage_message *m, int64_t now_ms, 
 void gate_apply(struct gate *g, const struct stage_message *m)
 {
     struct address a = gate_look(g, m->address);
+    if (m->kind == TO_ADDRESS_CLEAR && !a.is_unsubscribed)
+        return; /* nothing to lift: addresses that nobody refused take no memory */
     if (m->kind == TO_ADDRESS_CLEAR)
         a.is_unsubscribed = false;
     else if (m->how == SUPPRESSED_BAD_ADDRESS)
