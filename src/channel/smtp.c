@@ -28,10 +28,14 @@
  * fails before any byte of the message was written, with no answer or with 421 (the server's good-bye
  * to an idle client), it is made once more on a new connection. Nothing can have been accepted yet.
  *
+ * After any failure the connection is closed: what an unread answer would answer next is unknown.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <curl/curl.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "channel/address.h"
@@ -39,7 +43,8 @@
 #include "channel/mime.h"
 #include "channel/smtp_reply.h"
 
-#define URL_BYTES 600
+#define URL_BYTES   600
+#define SOCKETS_MAX 4
 
 // clang-format off
 static const struct channel_setting settings[] = {
@@ -216,7 +221,8 @@ static enum status assemble(const struct channel_provider *p, const struct chann
 struct smtp_connection {
     const struct channel_provider *provider;
     const struct channel_stop *stop;
-    CURL *easy; /* NULL until needed */
+    CURL *easy;               /* NULL until needed */
+    int sockets[SOCKETS_MAX]; /* that are open now: one, or a few while IPv4 and IPv6 race */
     char url[URL_BYTES + 260];
     char error[CURL_ERROR_SIZE];
 
@@ -227,6 +233,7 @@ struct smtp_connection {
     enum smtp_stage stage;
     struct smtp_reply reply; /* to the last command, or to the dot */
     bool is_fresh;           /* a socket was opened for it */
+    bool is_leaving;         /* QUIT was said: what is answered now is about nothing */
 };
 
 static size_t on_read(char *to, size_t size, size_t count, void *context)
@@ -241,7 +248,8 @@ static size_t on_read(char *to, size_t size, size_t count, void *context)
 static size_t on_line(char *line, size_t size, size_t count, void *context)
 {
     struct smtp_connection *c = context;
-    smtp_reply_line(&c->reply, (struct str){line, size * count});
+    if (!c->is_leaving)
+        smtp_reply_line(&c->reply, (struct str){line, size * count});
     return size * count;
 }
 
@@ -255,10 +263,24 @@ static size_t on_body(char *at, size_t size, size_t count, void *context)
 static int on_socket(void *context, curl_socket_t socket, curlsocktype purpose)
 {
     struct smtp_connection *c = context;
-    (void)socket;
     (void)purpose;
     c->is_fresh = true;
-    return CURL_SOCKOPT_OK;
+    for (size_t i = 0; i < SOCKETS_MAX; i++) {
+        if (c->sockets[i] < 0) {
+            c->sockets[i] = socket;
+            return CURL_SOCKOPT_OK;
+        }
+    }
+    return CURL_SOCKOPT_ERROR;
+}
+
+static int on_close(void *context, curl_socket_t socket)
+{
+    struct smtp_connection *c = context;
+    for (size_t i = 0; i < SOCKETS_MAX; i++)
+        if (c->sockets[i] == socket)
+            c->sockets[i] = -1;
+    return close(socket);
 }
 
 static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
@@ -279,6 +301,9 @@ static void on_command(struct smtp_connection *c, struct str line)
         {"AUTH ", SMTP_AUTH},    {"MAIL FROM:", SMTP_MAIL}, {"RCPT TO:", SMTP_RCPT},
         {"DATA\r\n", SMTP_DATA},
     };
+    c->is_leaving = c->is_leaving || str_starts(line, STR("QUIT\r\n"));
+    if (c->is_leaving)
+        return;
     for (size_t i = 0; i < array_count(commands); i++)
         if (str_starts(line, str_of(commands[i].word)))
             c->stage = commands[i].stage;
@@ -346,6 +371,8 @@ static void open_handle(struct smtp_connection *c)
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, c);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, c);
     curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(easy, CURLOPT_XFERINFODATA, c);
     curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
@@ -361,6 +388,8 @@ static void *connection_new(const struct channel_provider *p, const struct chann
     struct smtp_connection *c = mem_new(sizeof(*c));
     c->provider = p;
     c->stop = stop;
+    for (size_t i = 0; i < SOCKETS_MAX; i++)
+        c->sockets[i] = -1;
     struct str url = channel_provider_text(p, "url"), helo = channel_provider_text(p, "helo");
     while (url.len > 0 && url.at[url.len - 1] == '/')
         url.len--;
@@ -373,13 +402,23 @@ static void *connection_new(const struct channel_provider *p, const struct chann
     return c;
 }
 
-static void connection_rest(void *connection)
+/* Closes the connection. `how` is SHUT_RD for a good-bye, SHUT_RDWR without one: libcurl says QUIT and
+ * waits for the answer, up to two minutes and with no way to say less; a socket that is shut for
+ * reading has its answer at once. */
+static void close_handle(struct smtp_connection *c, int how)
 {
-    struct smtp_connection *c = connection;
     if (c->easy == NULL)
         return;
-    curl_easy_cleanup(c->easy); /* says QUIT */
+    for (size_t i = 0; i < SOCKETS_MAX; i++)
+        if (c->sockets[i] >= 0)
+            shutdown(c->sockets[i], how);
+    curl_easy_cleanup(c->easy);
     c->easy = NULL;
+}
+
+static void connection_rest(void *connection)
+{
+    close_handle(connection, SHUT_RD);
 }
 
 static void connection_free(void *connection)
@@ -443,7 +482,7 @@ static CURLcode perform(struct smtp_connection *c, const struct channel_payload 
     c->given_bytes = c->taken_bytes = 0;
     c->stage = SMTP_CONNECT;
     c->reply = (struct smtp_reply){0};
-    c->is_fresh = false;
+    c->is_fresh = c->is_leaving = false;
     c->error[0] = '\0';
     if (c->easy == NULL)
         open_handle(c);
@@ -476,10 +515,14 @@ static void send_mail(void *connection, const struct channel_payload *payload, i
     must(address_check(payload->from) == ADDRESS_FINE);
     CURLcode code = perform(c, payload);
     if (was_stale(c, code)) {
-        connection_rest(c);
+        close_handle(c, SHUT_RDWR);
         code = perform(c, payload);
     }
     judge(c, code, out);
+    /* NOTE: libcurl keeps a connection on which it stopped waiting for the answer to the dot, and would
+     * take that answer for one to the next mail's MAIL. */
+    if (code != CURLE_OK)
+        close_handle(c, out->code >= 400 ? SHUT_RD : SHUT_RDWR);
 }
 
 const struct channel_kind channel_smtp = {

@@ -1,0 +1,14 @@
+import { Proxy } from '/work/main/tests/wire/sdk/proxy.mjs';
+import { Server } from '/work/main/tests/wire/sdk/server.mjs';
+import * as clients from '/work/main/tests/wire/sdk/clients.mjs';
+const close=await clients.openBrowser();
+const server=await new Server('/work/main/build/plain/tests/wire/sdk/ingest_server 0 {dir}/e','cat {dir}/e','/tmp/dbgd').start();
+const t0=Date.now();
+const proxy=await new Proxy(server,[process.argv[3]||'503']).start();
+const take=proxy.take.bind(proxy);
+proxy.http.on('request',(q)=>console.log(Date.now()-t0,q.method,q.url,q.headers['x-retry-count'],q.headers['access-control-request-headers']));
+const c=process.argv[2]==='b'?clients.browserBatch:clients.browserSingle;
+const end=Date.now()+20000;
+const r=await c.run(proxy.port,'wk_test',async()=>Date.now()>end);
+console.log(r, server.events().length, Date.now()-t0);
+await proxy.stop();await server.stop();await close();
