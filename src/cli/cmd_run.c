@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/common.h"
 #include "cli/progress.h"
+#include "decide/rule.h"
 #include "model/identifier.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -10,6 +11,14 @@
 #include "when/civil.h"
 #include "when/zone.h"
 #include "json/json_write.h"
+
+/* A decision worth showing. */
+struct example {
+    uint64_t profile; /* 0 = none yet */
+    uint64_t decision;
+    uint32_t message; /* names */
+    uint32_t journey;
+};
 
 /* A run of made-up customers through a programme. */
 struct run {
@@ -24,6 +33,7 @@ struct run {
     uint32_t source;
     struct arena bodies; /* of one event */
     uint64_t events;
+    struct example sent, deferred, candidate; /* to be explained by `wend why` */
 };
 
 /* The number of the made-up person that the profile belongs to. */
@@ -65,6 +75,20 @@ static void act(void *self, const struct action *a, int64_t now_ms)
     world_receipt(r->world, &receipt);
 }
 
+/* The newest message that waited for a cap or a hold and went out, and the newest that did not wait. */
+static void choose_example(struct run *r, const struct result *row)
+{
+    struct example x = {row->profile, row->id, row->message, row->journey};
+    if (row->how == OUTCOME_DEFERRED && (row->step == RULE_CAP || row->step == RULE_HOLD))
+        r->candidate = x;
+    if (row->how != OUTCOME_SENT)
+        return;
+    if (row->id == r->candidate.decision)
+        r->deferred = x;
+    else if (row->profile != r->deferred.profile)
+        r->sent = x;
+}
+
 static void results(void *self, uint64_t batch, int64_t now_ms, const struct result *rows,
                     uint32_t count)
 {
@@ -72,6 +96,9 @@ static void results(void *self, uint64_t batch, int64_t now_ms, const struct res
     (void)batch;
     (void)now_ms;
     tally_add(&r->tally, rows, count);
+    for (uint32_t i = 0; i < count; i++)
+        if (rows[i].kind == RESULT_DECIDED)
+            choose_example(r, &rows[i]);
 }
 
 static struct body keep(struct run *r, struct buf *b)
@@ -188,6 +215,21 @@ static void print_fault(void *self, struct str line)
     term_print(&c->err, TERM_RED, "  %.*s\n", STR_ARG(line));
 }
 
+/* A command that explains the example. */
+static void print_why(struct run *r, const struct example *x, const char *what, bool by_journey)
+{
+    struct person who;
+    const char *data = cli_text(r->cli, "data");
+    if (x->profile == 0 || data == NULL)
+        return;
+    engine_look(world_engine(r->world), x->profile, &who);
+    struct value id = traits_get(&who, NAME_USER_ID, NULL);
+    if (id.type == VALUE_TEXT)
+        term_text(&r->cli->out, "  %-24s wend why %s %.*s --%s %.*s\n", what, data,
+                  STR_ARG(id.text), by_journey ? "journey" : "message",
+                  STR_ARG(names_text(r->shelf.names, by_journey ? x->journey : x->message)));
+}
+
 static int report(struct run *r, int64_t took_ns)
 {
     struct cli *c = r->cli;
@@ -210,6 +252,8 @@ static int report(struct run *r, int64_t took_ns)
         term_print(&c->out, TERM_GREEN, "  audit: no cap exceeded, no slot lost, no timer wrong\n");
     else
         term_print(&c->out, TERM_RED, "  audit: %lu faults\n", faults);
+    print_why(r, &r->sent, "why one was sent:", true);
+    print_why(r, &r->deferred, "why one had to wait:", false);
     return faults ? CLI_FAILED : CLI_OK;
 }
 

@@ -25,6 +25,14 @@ uint64_t engine_add_profile(struct engine *e, uint32_t partition)
     return profile_number(partition, p->count++);
 }
 
+void engine_arm(struct engine *e, uint64_t number, int64_t due_ms)
+{
+    uint32_t partition = profile_partition(number);
+    struct timers *timers = &e->partitions[partition].timers;
+    timers_set(timers, profile_local(number), due_ms);
+    e->due_ms[partition] = timers_next(timers);
+}
+
 static uint64_t create_profile(void *self, uint32_t partition, int64_t at_ms)
 {
     struct engine *e = self;
@@ -137,7 +145,7 @@ static void merge_profiles(void *self, uint64_t loser, uint64_t winner)
     vec_clear(from.space, &l->ledger, sizeof(struct sent));
     vec_clear(from.space, &l->holds, sizeof(struct hold));
     l->forward = winner;
-    timers_drop(&e->partitions[profile_partition(loser)].timers, profile_local(loser));
+    engine_arm(e, loser, FOREVER_MS);
     results_add(
         &e->results,
         (struct result){.kind = RESULT_MERGED, .profile = loser, .id = winner, .at_ms = e->now_ms});
@@ -157,6 +165,7 @@ struct engine *engine_new(const struct engine_options *options)
         struct partition *p = &e->partitions[i];
         space_init(&p->space);
         timers_init(&p->timers);
+        e->due_ms[i] = FOREVER_MS;
         p->count = 1;
         p->room = 4;
         p->profiles = mem_new(p->room * sizeof(p->profiles[0]));
@@ -539,9 +548,9 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         desk_forget(&who);
     if (had_timer || who.is_touched || who.profile->intents.count || who.profile->instances.count) {
         int64_t due_ms = engine_deadline(&who);
-        struct timers *timers = &e->partitions[profile_partition(who.id)].timers;
+        const struct timers *timers = &e->partitions[profile_partition(who.id)].timers;
         if (timers_due_ms(timers, profile_local(who.id)) != due_ms)
-            timers_set(timers, profile_local(who.id), max_of(due_ms, e->now_ms + 1));
+            engine_arm(e, who.id, max_of(due_ms, e->now_ms + 1));
     }
 }
 
@@ -727,9 +736,13 @@ static void empty_inboxes(struct engine *e)
 static void wake_timers(struct engine *e)
 {
     struct timer timer;
-    for (uint32_t i = 0; i < PARTITIONS; i++)
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        if (e->due_ms[i] > e->now_ms)
+            continue;
         while (timers_pop(&e->partitions[i].timers, e->now_ms, &timer))
             add_item(e, profile_number(i, timer.node), ITEM_TIMER, 0);
+        e->due_ms[i] = timers_next(&e->partitions[i].timers);
+    }
 }
 
 void engine_apply(struct engine *e, const struct batch *batch, struct engine_output *out)
@@ -779,7 +792,7 @@ int64_t engine_next(const struct engine *e)
 {
     int64_t next_ms = FOREVER_MS;
     for (uint32_t i = 0; i < PARTITIONS; i++)
-        next_ms = min_of(next_ms, timers_next(&e->partitions[i].timers));
+        next_ms = min_of(next_ms, e->due_ms[i]);
     return next_ms;
 }
 

@@ -42,6 +42,7 @@ struct item {
 
 struct engine {
     struct partition partitions[PARTITIONS];
+    int64_t due_ms[PARTITIONS]; /* each partition's first deadline, side by side to be looked over */
     struct identity identity;
     struct identity_host host;
     struct pools pools;
@@ -91,6 +92,9 @@ struct person engine_person(struct engine *e, uint64_t number);
 
 /* Number of a new profile's place; its object is zeroed. (persist.c makes them too.) */
 uint64_t engine_add_profile(struct engine *e, uint32_t partition);
+
+/* The profile is due at `due_ms`, instead of whenever it was due before; FOREVER_MS = never. */
+void engine_arm(struct engine *e, uint64_t number, int64_t due_ms);
 
 /* The earliest deadline of the person. */
 int64_t engine_deadline(const struct person *who);

@@ -522,7 +522,7 @@ static enum status load_profiles(struct engine *e, uint32_t partition, struct cu
         struct person who = engine_person(e, profile_number(partition, local));
         who.at_ms = e->now_ms;
         if (who.profile->forward == 0)
-            timers_set(&p->timers, local, engine_deadline(&who));
+            engine_arm(e, who.id, engine_deadline(&who));
     }
     return OK;
 }
