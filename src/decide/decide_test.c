@@ -1,0 +1,339 @@
+/* Caps, the pool and the address gate, against plain models. */
+#include "base/mem.h"
+#include "decide/gate.h"
+#include "decide/pool.h"
+#include "decide/rule.h"
+#include "model/identifier.h"
+#include "test.h"
+
+static uint64_t next(uint64_t *seed)
+{
+    *seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return *seed >> 11;
+}
+
+/* ---- caps --------------------------------------------------------------------------------------- */
+
+struct fixture {
+    struct space space;
+    struct profile profile;
+    struct plan plan;
+    struct plan_category category;
+    struct plan_message message;
+    struct plan_cap cap;
+    const struct plan *plans[2];
+    struct plans versions;
+    struct zoneset *zones;
+    struct names *names;
+    struct results results;
+    struct messages messages;
+    struct arena scratch;
+    struct intent intent;
+    struct person who;
+};
+
+static void fixture_init(struct fixture *f)
+{
+    static const struct zone_file files[] = {
+        {{"Europe/London", 13}, {"GMT0BST,M3.5.0/1,M10.5.0", 24}}};
+    struct fault fault = {0};
+    *f = (struct fixture){0};
+    space_init(&f->space);
+    arena_init(&f->scratch, 4096);
+    f->names = names_new();
+    assert_int_equal(zoneset_build(STR("test"), files, 1, &f->zones, &fault), OK);
+    f->category = (struct plan_category){.name = 70, .lane = LANE_MARKETING};
+    f->plan = (struct plan){.zones = f->zones,
+                            .categories = &f->category,
+                            .category_count = 1,
+                            .caps = &f->cap,
+                            .cap_count = 1};
+    f->plans[1] = &f->plan;
+    f->versions = (struct plans){.at = f->plans, .count = 2, .newest = 1};
+    f->intent = (struct intent){.decision = 1, .lane = LANE_MARKETING};
+    f->who = (struct person){.space = &f->space,
+                             .profile = &f->profile,
+                             .id = profile_number(1, 1),
+                             .plans = &f->versions,
+                             .plan = &f->plan,
+                             .names = f->names,
+                             .scratch = &f->scratch,
+                             .results = &f->results,
+                             .messages = &f->messages};
+}
+
+static void fixture_fini(struct fixture *f)
+{
+    space_fini(&f->space);
+    arena_fini(&f->scratch);
+    names_free(f->names);
+    zoneset_free(f->zones);
+    mem_free(f->results.rows);
+    mem_free(f->messages.at);
+}
+
+static struct answer ask(struct fixture *f, int64_t at_ms)
+{
+    struct question q = {
+        .who = &f->who,
+        .intent = &f->intent,
+        .plan = &f->plan,
+        .message = &f->message,
+        .journey = PLAN_NO_INDEX,
+        .group = PLAN_NO_INDEX,
+        .channel = CHANNEL_EMAIL,
+        .lane_flags = lane_term(LANE_MARKETING)->flags,
+        .at_ms = at_ms,
+    };
+    return rule_cap_ask(&q);
+}
+
+/* Would one more message at at_ms break the cap? */
+static bool fits(const struct fixture *f, const int64_t *times, uint32_t count, int64_t at_ms)
+{
+    const struct zone *zone = zoneset_zone(f->zones, 0);
+    uint32_t inside = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_inside = false;
+        switch ((enum cap_kind)f->cap.kind) {
+        case CAP_SLIDING:
+        case CAP_GAP: is_inside = times[i] > at_ms - f->cap.window_ms; break;
+        case CAP_DAY: is_inside = zone_day(zone, times[i]) >= zone_day(zone, at_ms); break;
+        case CAP_WEEK:
+            is_inside = zone_week_start(zone, times[i]) >= zone_week_start(zone, at_ms);
+            break;
+        }
+        inside += is_inside;
+    }
+    return inside < (f->cap.kind == CAP_GAP ? 1 : f->cap.limit);
+}
+
+static void caps_equal_a_recount(void **state)
+{
+    (void)state;
+    uint64_t seed = 21;
+    const int64_t start_ms = INT64_C(1774500000000); /* days before the clock changes */
+    for (int round = 0; round < 400; round++) {
+        struct fixture f;
+        int64_t times[12];
+        uint32_t count = (uint32_t)(next(&seed) % 12);
+        fixture_init(&f);
+        f.cap = (struct plan_cap){.kind = (uint8_t)(next(&seed) % 4),
+                                  .limit = 1 + (uint32_t)(next(&seed) % 4),
+                                  .window_ms = HOUR_MS * (1 + (int64_t)(next(&seed) % 100)),
+                                  .journey = PLAN_NO_INDEX,
+                                  .text = STR("the cap")};
+        int64_t latest_ms = start_ms;
+        for (uint32_t i = 0; i < count; i++) {
+            times[i] = start_ms + (int64_t)(next(&seed) % (10 * DAY_MS));
+            latest_ms = max_of(latest_ms, times[i]);
+            *person_push_sent(&f.who) = (struct sent){.decision = 100 + i,
+                                                      .at_ms = times[i],
+                                                      .category = 70,
+                                                      .channel = CHANNEL_EMAIL,
+                                                      .lane = LANE_MARKETING,
+                                                      .state = SENT_SPENT};
+        }
+        for (int probe = 0; probe < 40; probe++) {
+            int64_t at_ms = latest_ms + (int64_t)(next(&seed) % (12 * DAY_MS));
+            f.who.now_ms = at_ms;
+            struct answer a = ask(&f, at_ms);
+            assert_int_equal(a.kind == ALLOW, fits(&f, times, count, at_ms));
+            if (a.kind == NOT_BEFORE) {
+                assert_true(a.at_ms > at_ms);
+                assert_true(a.at_ms != FOREVER_MS);
+                assert_false(fits(&f, times, count, a.at_ms - 1)); /* not earlier than it must */
+            }
+        }
+        fixture_fini(&f);
+    }
+}
+
+static void reserved_slots_count_as_now(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    f.cap = (struct plan_cap){.kind = CAP_SLIDING,
+                              .limit = 2,
+                              .window_ms = HOUR_MS,
+                              .journey = PLAN_NO_INDEX,
+                              .text = STR("the cap")};
+    f.who.now_ms = 100 * DAY_MS;
+    for (uint32_t i = 0; i < 2; i++)
+        *person_push_sent(&f.who) = (struct sent){.decision = 100 + i,
+                                                  .at_ms = f.who.now_ms,
+                                                  .category = 70,
+                                                  .channel = CHANNEL_EMAIL,
+                                                  .lane = LANE_MARKETING,
+                                                  .state = i ? SENT_RESERVED : SENT_SPENT};
+    struct answer a = ask(&f, f.who.now_ms);
+    assert_int_equal(a.kind, NOT_BEFORE);
+    assert_true(a.at_ms == FOREVER_MS); /* woken when it is spent or given back */
+    f.intent.decision = 101;            /* its own slot does not count against it */
+    assert_int_equal(ask(&f, f.who.now_ms).kind, ALLOW);
+    fixture_fini(&f);
+}
+
+static void ghosts_count_only_against_ghosts(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    f.cap = (struct plan_cap){.kind = CAP_SLIDING,
+                              .limit = 1,
+                              .window_ms = HOUR_MS,
+                              .journey = PLAN_NO_INDEX,
+                              .text = STR("the cap")};
+    f.who.now_ms = 100 * DAY_MS;
+    *person_push_sent(&f.who) = (struct sent){.decision = 100,
+                                              .at_ms = f.who.now_ms,
+                                              .category = 70,
+                                              .channel = CHANNEL_EMAIL,
+                                              .lane = LANE_MARKETING,
+                                              .state = SENT_GHOST};
+    assert_int_equal(ask(&f, f.who.now_ms).kind, ALLOW);
+    f.intent.is_ghost = true;
+    assert_int_equal(ask(&f, f.who.now_ms).kind, NOT_BEFORE);
+    fixture_fini(&f);
+}
+
+/* ---- the pool ----------------------------------------------------------------------------------- */
+
+static void the_pool_keeps_the_order(void **state)
+{
+    (void)state;
+    uint64_t seed = 31;
+    struct pools pools;
+    struct arena scratch;
+    struct stage_message model[300];
+    uint32_t waiting = 0;
+    pools_init(&pools);
+    arena_init(&scratch, 4096);
+    struct pool *pool = pools_get(&pools, 5);
+    for (int step = 0; step < 20000; step++) {
+        uint64_t what = next(&seed) % 10;
+        if (what < 5 && waiting < 300) {
+            char text[24];
+            int len = snprintf(text, sizeof(text), "fields of %d", step);
+            struct stage_message m = {.kind = TO_POOL_QUEUE,
+                                      .lane = (uint8_t)(next(&seed) % 3),
+                                      .priority = (int32_t)(next(&seed) % 5),
+                                      .decision = next(&seed) | 1,
+                                      .profile = 9,
+                                      .until_ms = FOREVER_MS,
+                                      .fields = {text, (size_t)len}};
+            pool_queue(pool, &m);
+            model[waiting++] = m;
+        } else if (what < 7 && waiting > 0) {
+            uint32_t i = (uint32_t)(next(&seed) % waiting);
+            assert_true(pool_revoke(pool, &model[i]));
+            assert_false(pool_revoke(pool, &model[i]));
+            model[i] = model[--waiting];
+        } else if (waiting > 0) {
+            struct stage_message out;
+            uint32_t best = 0;
+            for (uint32_t i = 1; i < waiting; i++) {
+                bool is_better = model[i].lane != model[best].lane
+                                     ? model[i].lane < model[best].lane
+                                 : model[i].priority != model[best].priority
+                                     ? model[i].priority > model[best].priority
+                                     : model[i].decision < model[best].decision;
+                best = is_better ? i : best;
+            }
+            assert_true(pool_next(pool, 1, step, &scratch, &out));
+            assert_int_equal(out.decision, model[best].decision);
+            assert_true(str_starts(out.fields, STR("fields of ")));
+            pool_granted(pool);
+            assert_false(pool_next(pool, 1, step, &scratch, &out)); /* no connection is free */
+            pool_done(pool);
+            model[best] = model[--waiting];
+        }
+        arena_reset(&scratch);
+        assert_int_equal(pool->count, waiting);
+    }
+    pools_fini(&pools);
+    arena_fini(&scratch);
+}
+
+static void what_lapsed_comes_back_without_a_connection(void **state)
+{
+    (void)state;
+    struct pools pools;
+    struct arena scratch;
+    struct stage_message out, m = {.kind = TO_POOL_QUEUE, .decision = 3, .until_ms = 50};
+    pools_init(&pools);
+    arena_init(&scratch, 4096);
+    struct pool *pool = pools_get(&pools, 5);
+    pool_queue(pool, &m);
+    assert_false(pool_next(pool, 0, 49, &scratch, &out));
+    assert_true(pool_next(pool, 0, 50, &scratch, &out));
+    assert_int_equal(out.kind, BACK_LAPSED);
+    pools_fini(&pools);
+    arena_fini(&scratch);
+}
+
+/* ---- the gate ----------------------------------------------------------------------------------- */
+
+static void an_address_is_capped_whoever_it_is_for(void **state)
+{
+    (void)state;
+    struct gate *g = mem_new(sizeof(*g));
+    struct stage_message m = {.lane = LANE_MARKETING, .address = {7, 8}};
+    int64_t at_ms;
+    gate_init(g);
+    for (int64_t i = 0; i < ADDRESS_CAP; i++) {
+        m.profile = (uint64_t)i;
+        assert_int_equal(gate_ask(g, &m, 1000 * i, &at_ms), 0);
+    }
+    assert_int_equal(gate_ask(g, &m, 5000, &at_ms), SUPPRESSED_CAP);
+    assert_int_equal(at_ms, ADDRESS_CAP_MS);
+    assert_int_equal(gate_ask(g, &m, ADDRESS_CAP_MS, &at_ms), 0);
+    assert_int_equal(gate_ask(g, &m, ADDRESS_CAP_MS, &at_ms), SUPPRESSED_CAP);
+    m.lane = LANE_SERVICE; /* neither obeys nor counts */
+    assert_int_equal(gate_ask(g, &m, ADDRESS_CAP_MS, &at_ms), 0);
+    gate_fini(g);
+    mem_free(g);
+}
+
+static void suppressed_addresses_stop_their_lanes(void **state)
+{
+    (void)state;
+    struct gate *g = mem_new(sizeof(*g));
+    struct stage_message marketing = {.lane = LANE_MARKETING, .address = {7, 8}};
+    struct stage_message otp = {.lane = LANE_OTP, .address = {7, 8}};
+    struct stage_message off = {
+        .kind = TO_ADDRESS_SUPPRESS, .how = SUPPRESSED_UNSUBSCRIBED, .address = {7, 8}};
+    struct stage_message on = {.kind = TO_ADDRESS_CLEAR, .address = {7, 8}};
+    int64_t at_ms;
+    gate_init(g);
+    gate_apply(g, &off);
+    assert_int_equal(gate_ask(g, &marketing, 1, &at_ms), SUPPRESSED_UNSUBSCRIBED);
+    assert_int_equal(gate_ask(g, &otp, 1, &at_ms), 0);
+    gate_apply(g, &on);
+    assert_int_equal(gate_ask(g, &marketing, 1, &at_ms), 0);
+    off.how = SUPPRESSED_BAD_ADDRESS;
+    gate_apply(g, &off);
+    assert_int_equal(gate_ask(g, &otp, 1, &at_ms), SUPPRESSED_BAD_ADDRESS);
+    gate_apply(g, &on); /* agreeing does not make a mailbox exist */
+    assert_int_equal(gate_ask(g, &marketing, 1, &at_ms), SUPPRESSED_BAD_ADDRESS);
+    gate_fini(g);
+    mem_free(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST("caps equal a recount, and free their slots at the right instant",
+             caps_equal_a_recount),
+        TEST("reserved slots count as sends of now", reserved_slots_count_as_now),
+        TEST("ghosts count only against ghosts", ghosts_count_only_against_ghosts),
+        TEST("the pool keeps the order of rule 12", the_pool_keeps_the_order),
+        TEST("what lapsed comes back without a connection",
+             what_lapsed_comes_back_without_a_connection),
+        TEST("an address is capped, whoever the message is for",
+             an_address_is_capped_whoever_it_is_for),
+        TEST("suppressed addresses stop their lanes", suppressed_addresses_stop_their_lanes),
+    };
+    return cmocka_run_group_tests_name("decide", tests, NULL, NULL);
+}
