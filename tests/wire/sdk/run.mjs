@@ -108,6 +108,19 @@ function messageIds(seen) {
     return (said.batch || [said]).map((event) => event.messageId).sort();
 }
 
+// Every message was sent, and its last try was answered.
+function isSettled(proxy) {
+    const heard = new Set();
+    const sent = new Set();
+    for (const seen of proxy.seen) {
+        for (const id of messageIds(seen)) {
+            sent.add(id);
+            if (seen.what === 'pass' && seen.status === 200) heard.add(id);
+        }
+    }
+    return proxy.scenario.length === 0 && sent.size >= EVENTS && heard.size === sent.size;
+}
+
 // --- The tests ----------------------------------------------------------------------------------------
 
 async function through(client, scenario, check) {
@@ -118,7 +131,7 @@ async function through(client, scenario, check) {
     ).start();
     const proxy = await new Proxy(server, scenario).start();
     try {
-        const isDone = async () => proxy.scenario.length === 0 && server.events().length >= EVENTS;
+        const isDone = async () => isSettled(proxy);
         const { problems } = await client.run(proxy.port, 'wk_test', isDone);
         const events = server.events();
         checkEvents(events, client);
