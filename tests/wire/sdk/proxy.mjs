@@ -102,7 +102,6 @@ export class Proxy {
                 },
             );
             out.on('error', failed);
-            if (request.method === 'GET' || request.method === 'OPTIONS') delete out.headers;
             out.end(body);
         });
     }
