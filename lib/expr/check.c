@@ -16,6 +16,7 @@
 #define FOLD_COST_MAX    200000  /* of all folding in one compilation */
 #define TYPE_STEPS_MAX   2000000 /* of unification in one compilation */
 #define NAMES_MAX        4096    /* names looked through for a suggestion */
+#define WORK_BLOCK_BYTES 16384
 #define BINDER_DEPTH_MAX 4
 
 struct binder_use {
@@ -31,7 +32,8 @@ struct numbers {
 };
 
 struct checker {
-    struct arena *plan;
+    struct arena *plan; /* what the program keeps */
+    struct arena *work; /* forgotten once it is compiled */
     struct str text;
     const struct expr_scope *scope;
     struct fault *fault;
@@ -80,7 +82,7 @@ static struct str text_of(const struct checker *c, const struct node *node)
 
 static struct str type_text(struct checker *c, const struct expr_type *type)
 {
-    return expr_type_print(c->plan, bounds_final(c->bounds, type));
+    return expr_type_print(c->work, bounds_final(c->bounds, type));
 }
 
 static bool is_unchecked(const struct checker *c)
@@ -95,7 +97,7 @@ static void numbers_add(struct checker *c, struct numbers *list, uint32_t number
             return;
     if (list->count == list->room) {
         uint32_t room = list->room ? list->room * 2 : 8;
-        uint32_t *at = arena_array(c->plan, uint32_t, room);
+        uint32_t *at = arena_array(c->work, uint32_t, room);
         if (list->count)
             memcpy(at, list->at, list->count * sizeof(*at));
         list->at = at;
@@ -110,8 +112,8 @@ static void numbers_add(struct checker *c, struct numbers *list, uint32_t number
 static struct str suggestion(struct checker *c, enum expr_name_kind kind, struct str wanted,
                              bool is_method)
 {
-    struct str *names = arena_array(c->plan, struct str, NAMES_MAX);
-    const struct expr_type **types = arena_array(c->plan, const struct expr_type *, NAMES_MAX);
+    struct str *names = arena_array(c->work, struct str, NAMES_MAX);
+    const struct expr_type **types = arena_array(c->work, const struct expr_type *, NAMES_MAX);
     uint32_t count = 0;
     if (c->scope->name != NULL)
         while (count < NAMES_MAX &&
@@ -139,9 +141,9 @@ static struct str suggestion(struct checker *c, enum expr_name_kind kind, struct
         return (struct str){"", 0};
     for (uint32_t i = 0; i < count; i++)
         if (str_equal(names[i], best) && types[i] != NULL)
-            return arena_printf(c->plan, "; did you mean \"%.*s\" (%.*s)?", STR_ARG(best),
+            return arena_printf(c->work, "; did you mean \"%.*s\" (%.*s)?", STR_ARG(best),
                                 STR_ARG(type_text(c, types[i])));
-    return arena_printf(c->plan, "; did you mean \"%.*s\"?", STR_ARG(best));
+    return arena_printf(c->work, "; did you mean \"%.*s\"?", STR_ARG(best));
 }
 
 static bool is_scope_function(struct checker *c, struct str wanted)
@@ -188,7 +190,7 @@ static bool fold(struct checker *c, struct node *node)
 {
     if (node->is_test || !are_constant(node) || *c->fold_cost <= 0)
         return true;
-    struct build build = {.plan = c->plan, .text = c->text, .is_once = true};
+    struct build build = {.plan = c->work, .work = c->work, .text = c->text, .is_once = true};
     struct expr *expr = NULL;
     if (expr_emit(&build, node, &expr, c->fault) != OK)
         return false;
@@ -196,7 +198,7 @@ static bool fold(struct checker *c, struct node *node)
     struct expr_host host = {.cost_max =
                                  (uint64_t)min_of(*c->fold_cost, (int64_t)FOLD_COST_MAX / 10)};
     struct expr_result result;
-    expr_run(expr, &host, c->plan, &result);
+    expr_run(expr, &host, c->plan, &result); /* what it builds is the constant */
     *c->fold_cost -= (int64_t)result.cost + 1;
     struct value value = result.value;
     if (value.type > VALUE_TYPE || value.type == VALUE_NONE)
@@ -229,7 +231,7 @@ static struct str join_parts(struct checker *c, const struct str *parts, uint32_
 {
     struct str all = parts[0];
     for (uint32_t i = 1; i < count; i++)
-        all = arena_printf(c->plan, "%.*s.%.*s", STR_ARG(all), STR_ARG(parts[i]));
+        all = arena_printf(c->work, "%.*s.%.*s", STR_ARG(all), STR_ARG(parts[i]));
     return all;
 }
 
@@ -241,7 +243,7 @@ static uint32_t use_slot(struct checker *c, uint32_t slot, struct str name)
             return i;
     if (c->slot_count == c->slot_room) {
         uint32_t room = c->slot_room ? c->slot_room * 2 : 8;
-        struct expr_slot_use *slots = arena_array(c->plan, struct expr_slot_use, room);
+        struct expr_slot_use *slots = arena_array(c->work, struct expr_slot_use, room);
         if (c->slot_count)
             memcpy(slots, c->slots, c->slot_count * sizeof(*slots));
         c->slots = slots;
@@ -350,7 +352,6 @@ static int resolve_path(struct checker *c, struct chain *chain, uint32_t skip,
     node->number = use_slot(c, slot.slot, name);
     node->type = is_test ? &expr_bool : slot.type && !is_unchecked(c) ? slot.type : &expr_dyn;
     node->count = 0;
-    node->name = name;
     node->from = chain->root->from;
     node->is_checked = true;
     return (int)taken;
@@ -431,7 +432,7 @@ static bool check_name(struct checker *c, struct node *node, bool *is_done)
     struct str name = join_parts(c, chain.parts, chain.count);
     if (is_unchecked(c)) {
         become_error(c, root,
-                     arena_printf(c->plan, "undeclared reference to '%.*s'", STR_ARG(root->name)));
+                     arena_printf(c->work, "undeclared reference to '%.*s'", STR_ARG(root->name)));
         *is_done = node->is_checked;
         return true;
     }
@@ -490,11 +491,11 @@ static const struct expr_type *read_type(struct checker *c, const char **at,
     }
     ++*at;
     if (str_is(name, "list"))
-        return expr_list_of(c->plan, arguments[0]);
+        return expr_list_of(c->work, arguments[0]);
     if (str_is(name, "map"))
-        return expr_map_of(c->plan, arguments[0], arguments[1]);
+        return expr_map_of(c->work, arguments[0], arguments[1]);
     must(str_is(name, "optional"));
-    return expr_optional_of(c->plan, arguments[0]);
+    return expr_optional_of(c->work, arguments[0]);
 }
 
 /* How many arguments a signature has. */
@@ -608,7 +609,7 @@ static struct str types_text(struct checker *c, struct node *const *arguments, u
 {
     struct str all = STR("");
     for (uint32_t i = 0; i < count; i++)
-        all = arena_printf(c->plan, "%.*s%s%.*s", STR_ARG(all), i ? ", " : "",
+        all = arena_printf(c->work, "%.*s%s%.*s", STR_ARG(all), i ? ", " : "",
                            STR_ARG(type_text(c, arguments[i]->type)));
     return all;
 }
@@ -620,7 +621,7 @@ static bool refuse_overload(struct checker *c, struct node *node, struct str nam
     for (uint32_t i = 0; i < function_count && known.len < 200; i++) {
         const struct expr_function *f = &function_table[i].public;
         if (f->is_method == is_method && str_equal(f->name, name))
-            known = arena_printf(c->plan, "%.*s%s(%.*s)", STR_ARG(known), known.len ? " or " : "",
+            known = arena_printf(c->work, "%.*s%s(%.*s)", STR_ARG(known), known.len ? " or " : "",
                                  STR_ARG(f->arguments));
     }
     return refuse(c, node->at, "%s%.*s() does not take (%.*s); it takes %.*s", is_method ? "." : "",
@@ -676,15 +677,51 @@ static bool check_standard(struct checker *c, struct node *node, struct str name
     return f->kind == FUNCTION_GETTER && node->count == 2 ? true : fold(c, node);
 }
 
+static const uint32_t *keep_numbers(struct checker *c, const struct numbers *list)
+{
+    uint32_t *kept = arena_array(c->plan, uint32_t, list->count);
+    if (list->count)
+        memcpy(kept, list->at, list->count * sizeof(*kept));
+    return kept;
+}
+
+/* The program of a checked tree, in the plan; NULL with the fault if it is too large. */
+static struct expr *build_program(struct checker *c, const struct node *root,
+                                  const struct expr_type *type)
+{
+    struct build build = {
+        .plan = c->plan,
+        .work = c->work,
+        .text = c->text,
+        .slots = c->slots,
+        .slot_count = c->slot_count,
+        .bindings = c->bindings.at,
+        .binding_count = c->bindings.count,
+        .is_once = c->mode != EXPR_RULE,
+    };
+    struct expr *expr = NULL;
+    if (expr_emit(&build, root, &expr, c->fault) != OK)
+        return NULL;
+    expr->type = type;
+    expr->root = root;
+    expr->is_timed = c->is_timed;
+    expr->read_slots = keep_numbers(c, &c->read_slots);
+    expr->read_slot_count = c->read_slots.count;
+    expr->read_bindings = keep_numbers(c, &c->read_bindings);
+    expr->read_binding_count = c->read_bindings.count;
+    return expr;
+}
+
 /* Compiles the predicate of a binder into a program of its own. */
 static bool check_predicate(struct checker *c, struct node *node, const struct binder_use *use,
                             struct variable *variable, const struct expr **out)
 {
     if (c->binder_depth == BINDER_DEPTH_MAX)
         return refuse(c, node->from, "predicates are nested more than %d deep", BINDER_DEPTH_MAX);
-    struct checker *inner = arena_new(c->plan, struct checker);
+    struct checker *inner = arena_new(c->work, struct checker);
     *inner = (struct checker){
         .plan = c->plan,
+        .work = c->work,
         .text = c->text,
         .scope = c->scope,
         .fault = c->fault,
@@ -706,25 +743,9 @@ static bool check_predicate(struct checker *c, struct node *node, const struct b
         return refuse(c, node->from,
                       "past events cannot be filtered by now; give the function a window instead, "
                       "as in count(\"Login\", \"3d\")");
-    struct build build = {
-        .plan = c->plan,
-        .text = c->text,
-        .slots = inner->slots,
-        .slot_count = inner->slot_count,
-        .bindings = inner->bindings.at,
-        .binding_count = inner->bindings.count,
-        .is_once = c->mode != EXPR_RULE,
-    };
-    struct expr *expr = NULL;
-    if (expr_emit(&build, node, &expr, c->fault) != OK)
+    struct expr *expr = build_program(inner, node, &expr_bool);
+    if (expr == NULL)
         return false;
-    expr->type = &expr_bool;
-    expr->root = node;
-    expr->is_timed = inner->is_timed;
-    expr->read_slots = inner->read_slots.at;
-    expr->read_slot_count = inner->read_slots.count;
-    expr->read_bindings = inner->read_bindings.at;
-    expr->read_binding_count = inner->read_bindings.count;
     c->is_timed |= inner->is_timed;
     for (uint32_t i = 0; i < expr->read_slot_count; i++)
         numbers_add(c, &c->read_slots, expr->read_slots[i]);
@@ -757,9 +778,9 @@ static bool check_host_call(struct checker *c, struct node *node, struct str nam
     *is_known = false;
     if (c->scope->function == NULL)
         return true;
-    struct expr_argument *arguments = arena_array(c->plan, struct expr_argument, node->count + 1);
+    struct expr_argument *arguments = arena_array(c->work, struct expr_argument, node->count + 1);
     describe_arguments(node, arguments);
-    struct binder_use *use = arena_new(c->plan, struct binder_use);
+    struct binder_use *use = arena_new(c->work, struct binder_use);
     use->call = (struct expr_call){
         .name = name,
         .is_method = is_method,
@@ -795,7 +816,7 @@ static bool check_host_call(struct checker *c, struct node *node, struct str nam
         const struct node *named = node->arguments[variable];
         if (named->kind != NODE_NAME || named->is_absolute)
             return refuse(c, named->from, "expected a simple name for the past event");
-        struct variable *item = arena_new(c->plan, struct variable);
+        struct variable *item = arena_new(c->work, struct variable);
         item->name = named->name;
         item->is_item = true;
         item->type = &expr_dyn;
@@ -864,7 +885,7 @@ static bool check_opt_or(struct checker *c, struct node *node, bool is_value)
     if (!check_arguments(c, node) || !refuse_affine_call(c, node))
         return false;
     const struct expr_type *held = bounds_new(c->bounds);
-    const struct expr_type *optional = expr_optional_of(c->plan, held);
+    const struct expr_type *optional = expr_optional_of(c->work, held);
     const struct node *target = node->arguments[0], *other = node->arguments[1];
     if (!is_unchecked(c) && (!bounds_assign(c->bounds, optional, target->type) ||
                              !bounds_assign(c->bounds, is_value ? held : optional, other->type)))
@@ -946,7 +967,7 @@ static bool check_call(struct checker *c, struct node *node, const struct str *f
     if (is_known)
         return true;
     if (is_unchecked(c)) {
-        become_error(c, node, arena_printf(c->plan, "unbound function: %.*s", STR_ARG(name)));
+        become_error(c, node, arena_printf(c->work, "unbound function: %.*s", STR_ARG(name)));
         return true;
     }
     if (node->is_method) {
@@ -989,7 +1010,7 @@ static bool check_select(struct checker *c, struct node *node)
                       TEXT_ARG(c, target), STR_ARG(type_text(c, type)), STR_ARG(node->name));
     }
     node->type = node->is_test ? &expr_bool
-                 : is_optional ? expr_optional_of(c->plan, field)
+                 : is_optional ? expr_optional_of(c->work, field)
                                : field;
     if (is_unchecked(c))
         node->type = &expr_dyn;
@@ -1026,7 +1047,7 @@ static bool check_index(struct checker *c, struct node *node)
         return refuse(c, node->at, "\"%.*s\" is of type %.*s and cannot be indexed",
                       TEXT_ARG(c, target), STR_ARG(type_text(c, type)));
     }
-    node->type = is_optional ? expr_optional_of(c->plan, item) : item;
+    node->type = is_optional ? expr_optional_of(c->work, item) : item;
     return true;
 }
 
@@ -1043,7 +1064,7 @@ static const struct expr_type *check_maybe(struct checker *c, struct node *node)
     node->type = held->type;
     node->is_timed = held->is_timed;
     if (!is_unchecked(c) &&
-        !bounds_assign(c->bounds, expr_optional_of(c->plan, inside), held->type)) {
+        !bounds_assign(c->bounds, expr_optional_of(c->work, inside), held->type)) {
         refuse(c, held->from, "expected an optional after \"?\", found %.*s",
                STR_ARG(type_text(c, held->type)));
         return NULL;
@@ -1060,7 +1081,7 @@ static bool check_list(struct checker *c, struct node *node)
             return false;
         items = items == NULL ? type : bounds_join(c->bounds, items, type);
     }
-    node->type = expr_list_of(c->plan, items ? items : bounds_new(c->bounds));
+    node->type = expr_list_of(c->work, items ? items : bounds_new(c->bounds));
     return fold(c, node);
 }
 
@@ -1083,7 +1104,7 @@ static bool check_map(struct checker *c, struct node *node)
             return false;
         values = values == NULL ? type : bounds_join(c->bounds, values, type);
     }
-    node->type = expr_map_of(c->plan, keys ? keys : bounds_new(c->bounds),
+    node->type = expr_map_of(c->work, keys ? keys : bounds_new(c->bounds),
                              values ? values : bounds_new(c->bounds));
     return fold(c, node);
 }
@@ -1319,12 +1340,12 @@ static bool check_loop(struct checker *c, struct node *node)
         node->type = &expr_bool;
         return want_bool(c, body, "the test of each item");
     case LOOP_FILTER:
-        node->type = is_unchecked(c) ? &expr_dyn : expr_list_of(c->plan, node->variables[0]->type);
+        node->type = is_unchecked(c) ? &expr_dyn : expr_list_of(c->work, node->variables[0]->type);
         return want_bool(c, body, "a filter");
-    case LOOP_MAP: node->type = expr_list_of(c->plan, held); break;
+    case LOOP_MAP: node->type = expr_list_of(c->work, held); break;
     case LOOP_TRANSFORM_MAP: {
         const struct expr_type *keys = node->variables[0]->type;
-        node->type = expr_map_of(c->plan, keys, held);
+        node->type = expr_map_of(c->work, keys, held);
         break;
     }
     case LOOP_TRANSFORM_ENTRY:
@@ -1381,7 +1402,7 @@ static bool check_opt_map(struct checker *c, struct node *node)
         return false;
     const struct expr_type *held = bounds_new(c->bounds);
     if (!is_unchecked(c) &&
-        !bounds_assign(c->bounds, expr_optional_of(c->plan, held), target->type))
+        !bounds_assign(c->bounds, expr_optional_of(c->work, held), target->type))
         return refuse(c, node->at, "expected an optional before %s(), found %.*s",
                       node->sign ? "optFlatMap" : "optMap", STR_ARG(type_text(c, target->type)));
     node->variables[0]->type = is_unchecked(c) ? &expr_dyn : held;
@@ -1392,10 +1413,10 @@ static bool check_opt_map(struct checker *c, struct node *node)
     if (is_unchecked(c))
         return true;
     if (node->sign == 0) {
-        node->type = expr_optional_of(c->plan, body->type);
+        node->type = expr_optional_of(c->work, body->type);
         return true;
     }
-    node->type = expr_optional_of(c->plan, bounds_new(c->bounds));
+    node->type = expr_optional_of(c->work, bounds_new(c->bounds));
     if (!bounds_assign(c->bounds, node->type, body->type))
         return refuse(c, body->from, "optFlatMap() needs an optional, not %.*s",
                       STR_ARG(type_text(c, body->type)));
@@ -1527,22 +1548,20 @@ static bool is_wanted(const struct expr_type *type, enum expr_wanted wanted)
     return false;
 }
 
-enum status expr_compile(struct arena *plan, struct str text, const struct expr_scope *scope,
-                         struct expr_options options, const struct expr **out, struct fault *f)
+static enum status compile(struct arena *plan, struct arena *work, struct str text,
+                           const struct expr_scope *scope, struct expr_options options,
+                           const struct expr **out, struct fault *f)
 {
-    struct fault unread = {0};
-    if (f == NULL)
-        f = &unread;
-    text = arena_copy(plan, text);
     struct node *root = NULL;
     enum status status = expr_parse(plan, text, &root, f);
     if (status != OK)
         return status;
-    struct bounds bounds = {.plan = plan, .steps_left = TYPE_STEPS_MAX};
+    struct bounds bounds = {.plan = plan, .work = work, .steps_left = TYPE_STEPS_MAX};
     int64_t fold_cost = FOLD_COST_MAX;
-    struct checker *c = arena_new(plan, struct checker);
+    struct checker *c = arena_new(work, struct checker);
     *c = (struct checker){
         .plan = plan,
+        .work = work,
         .text = text,
         .scope = scope,
         .fault = f,
@@ -1555,31 +1574,23 @@ enum status expr_compile(struct arena *plan, struct str text, const struct expr_
     const struct expr_type *type = bounds_final(&bounds, root->type);
     if (options.mode != EXPR_UNCHECKED && !is_wanted(type, options.wanted)) {
         expr_fault_at(f, text, root->from, "expected %s, but this is of type %.*s",
-                      wanted_text(options.wanted), STR_ARG(expr_type_print(plan, type)));
+                      wanted_text(options.wanted), STR_ARG(expr_type_print(work, type)));
         return FIX_INPUT;
     }
-    if (root->is_affine && !steady(c, root, ""))
+    if (!steady(c, root, ""))
         return FIX_INPUT;
-    struct build build = {
-        .plan = plan,
-        .text = text,
-        .slots = c->slots,
-        .slot_count = c->slot_count,
-        .bindings = c->bindings.at,
-        .binding_count = c->bindings.count,
-        .is_once = options.mode != EXPR_RULE,
-    };
-    struct expr *expr = NULL;
-    status = expr_emit(&build, root, &expr, f);
-    if (status != OK)
-        return status;
-    expr->type = type;
-    expr->root = root;
-    expr->is_timed = c->is_timed;
-    expr->read_slots = c->read_slots.at;
-    expr->read_slot_count = c->read_slots.count;
-    expr->read_bindings = c->read_bindings.at;
-    expr->read_binding_count = c->read_bindings.count;
-    *out = expr;
-    return OK;
+    *out = build_program(c, root, type);
+    return *out ? OK : FIX_INPUT;
+}
+
+enum status expr_compile(struct arena *plan, struct str text, const struct expr_scope *scope,
+                         struct expr_options options, const struct expr **out, struct fault *f)
+{
+    struct fault unread = {0};
+    struct arena work;
+    arena_init(&work, WORK_BLOCK_BYTES);
+    enum status status =
+        compile(plan, &work, arena_copy(plan, text), scope, options, out, f ? f : &unread);
+    arena_fini(&work);
+    return status;
 }

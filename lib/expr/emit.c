@@ -43,7 +43,7 @@ static void emit(struct emitter *e, const struct node *node, uint16_t to);
     do {                                                              \
         if ((e)->count == (e)->room) {                                \
             uint32_t more = (e)->room ? (e)->room * 2 : 16;           \
-            type *grown = arena_array((e)->build->plan, type, more);  \
+            type *grown = arena_array((e)->build->work, type, more);  \
             if ((e)->count)                                           \
                 memcpy(grown, (e)->array, (e)->count * sizeof(type)); \
             (e)->array = grown;                                       \
@@ -124,7 +124,7 @@ static void jump_later(struct emitter *e, struct jumps *jumps, uint32_t op)
 {
     if (jumps->count == jumps->room) {
         uint32_t room = jumps->room ? jumps->room * 2 : 8;
-        uint32_t *at = arena_array(e->build->plan, uint32_t, room);
+        uint32_t *at = arena_array(e->build->work, uint32_t, room);
         if (jumps->count)
             memcpy(at, jumps->at, jumps->count * sizeof(*at));
         jumps->at = at;
@@ -633,6 +633,14 @@ static void add_quick(struct emitter *e, struct expr *expr)
     expr->quick_stop = e->ops[0].how & OUTCOME_OR;
 }
 
+/* A copy in the plan of what was put together at work. */
+static void *keep(const struct build *build, const void *at, size_t bytes)
+{
+    if (bytes == 0)
+        return NULL;
+    return memcpy(arena_alloc(build->plan, bytes), at, bytes);
+}
+
 enum status expr_emit(const struct build *build, const struct node *root, struct expr **out,
                       struct fault *f)
 {
@@ -650,17 +658,17 @@ enum status expr_emit(const struct build *build, const struct node *root, struct
     }
     struct expr *expr = arena_new(build->plan, struct expr);
     *expr = (struct expr){
-        .ops = e.ops,
-        .constants = e.constants,
-        .slots = build->slots,
-        .bindings = build->bindings,
+        .ops = keep(build, e.ops, e.op_count * sizeof(*e.ops)),
+        .constants = keep(build, e.constants, e.constant_count * sizeof(*e.constants)),
+        .slots = keep(build, build->slots, build->slot_count * sizeof(*build->slots)),
+        .bindings = keep(build, build->bindings, build->binding_count * sizeof(*build->bindings)),
         .op_count = e.op_count,
         .constant_count = e.constant_count,
         .slot_count = build->slot_count,
         .binding_count = build->binding_count,
         .register_count = e.most,
         .is_once = build->is_once,
-        .patterns = e.patterns,
+        .patterns = keep(build, e.patterns, e.pattern_count * sizeof(struct regex *)),
         .pattern_count = e.pattern_count,
         .type = &expr_dyn,
         .text = build->text,

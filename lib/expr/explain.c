@@ -37,6 +37,7 @@ static struct value value_of(struct explainer *x, const struct node *part)
     }
     struct build build = {
         .plan = x->scratch,
+        .work = x->scratch,
         .text = x->expr->text,
         .slots = x->expr->slots,
         .slot_count = x->expr->slot_count,

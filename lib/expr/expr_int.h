@@ -89,9 +89,9 @@ struct node {
     bool is_timed : 1;  /* reads now somewhere inside */
     bool is_quoted : 1; /* NODE_SELECT: written with back quotes */
     uint16_t depth;
-    uint32_t from, to; /* bytes of the text */
-    uint32_t at;       /* where an error about it points */
-    const struct expr_type *type;
+    uint32_t from, to;            /* bytes of the text */
+    uint32_t at;                  /* where an error about it points */
+    const struct expr_type *type; /* good while compiling */
     struct node **arguments;
     uint32_t count;
     uint32_t number; /* slot, binding, function */
@@ -115,7 +115,8 @@ void expr_fault_at(struct fault *f, struct str text, uint32_t at, const char *fo
 
 /* What type variables stand for; type.c. */
 struct bounds {
-    struct arena *plan;
+    struct arena *plan;          /* for bounds_final() */
+    struct arena *work;          /* for the rest */
     const struct expr_type **of; /* by number; NULL = free */
     uint32_t count;
     uint32_t room;
@@ -139,6 +140,7 @@ struct bounds_mark bounds_mark(const struct bounds *b);
 void bounds_back(struct bounds *b, struct bounds_mark mark);
 
 const struct expr_type *bounds_new(struct bounds *b);
+/* The type without variables, in the plan. */
 const struct expr_type *bounds_final(struct bounds *b, const struct expr_type *type);
 bool bounds_assign(struct bounds *b, const struct expr_type *to, const struct expr_type *from);
 const struct expr_type *bounds_join(struct bounds *b, const struct expr_type *x,
@@ -235,6 +237,7 @@ struct expr {
 /* What the emitter needs of the checker: the numbered slots and bindings. */
 struct build {
     struct arena *plan;
+    struct arena *work; /* may be forgotten afterwards */
     struct str text;
     const struct expr_slot_use *slots;
     uint32_t slot_count;

@@ -98,13 +98,13 @@ const struct expr_type *bounds_new(struct bounds *b)
 {
     if (b->count == b->room) {
         uint32_t room = b->room ? b->room * 2 : 16;
-        const struct expr_type **of = arena_array(b->plan, const struct expr_type *, room);
+        const struct expr_type **of = arena_array(b->work, const struct expr_type *, room);
         if (b->count)
             memcpy(of, b->of, b->count * sizeof(*of));
         b->of = of;
         b->room = room;
     }
-    struct expr_type *type = arena_new(b->plan, struct expr_type);
+    struct expr_type *type = arena_new(b->work, struct expr_type);
     *type = (struct expr_type){.kind = EXPR_VARIABLE, .number = b->count};
     b->of[b->count++] = NULL;
     return type;
@@ -115,7 +115,7 @@ static void bind(struct bounds *b, uint32_t number, const struct expr_type *type
 {
     if (b->trail_count == b->trail_room) {
         uint32_t room = b->trail_room ? b->trail_room * 2 : 32;
-        struct bound_before *trail = arena_array(b->plan, struct bound_before, room);
+        struct bound_before *trail = arena_array(b->work, struct bound_before, room);
         if (b->trail_count)
             memcpy(trail, b->trail, b->trail_count * sizeof(*trail));
         b->trail = trail;
@@ -151,17 +151,14 @@ const struct expr_type *bounds_final(struct bounds *b, const struct expr_type *t
     type = bounds_look(b, type);
     if (type->kind == EXPR_VARIABLE)
         return &expr_dyn;
-    if (type->count == 0 || b->steps_left == 0)
+    if (type->count == 0)
         return type;
+    if (b->steps_left == 0)
+        return &expr_dyn;
     b->steps_left--;
     const struct expr_type *arguments[3] = {0};
-    bool is_same = true;
-    for (uint32_t i = 0; i < type->count; i++) {
+    for (uint32_t i = 0; i < type->count; i++)
         arguments[i] = bounds_final(b, expr_type_argument(type, i));
-        is_same &= arguments[i] == type->arguments[i];
-    }
-    if (is_same)
-        return type;
     struct expr_type *made = arena_new(b->plan, struct expr_type);
     *made = *type;
     memcpy(made->arguments, arguments, sizeof(arguments));
