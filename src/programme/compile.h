@@ -135,18 +135,18 @@ uint64_t build_event_hear(struct compile *c, uint32_t name, struct place place);
 
 /* `"x" is no category; did you mean "y"?` at the node. */
 void build_unknown(struct compile *c, const struct yaml_file *file, const struct yaml_node *node,
-                     const char *what, const struct str *known, size_t count);
+                   const char *what, const struct str *known, size_t count);
 
 /* Index of the category, group, journey, message with that name; PLAN_NO_INDEX and a finding if there
  * is none. The node is checked; NULL gives PLAN_NO_INDEX without a finding. */
 uint16_t build_category(struct compile *c, const struct yaml_file *file,
-                          const struct yaml_node *node);
+                        const struct yaml_node *node);
 uint16_t build_group_index(struct compile *c, const struct yaml_file *file,
-                             const struct yaml_node *node);
+                           const struct yaml_node *node);
 uint16_t build_journey_index(struct compile *c, const struct yaml_file *file,
-                               const struct yaml_node *node);
+                             const struct yaml_node *node);
 uint16_t build_message_index(struct compile *c, const struct yaml_file *file,
-                               const struct yaml_node *node);
+                             const struct yaml_node *node);
 
 /* ---- the parts ------------------------------------------------------------------------------- */
 
@@ -159,7 +159,7 @@ void build_check(struct compile *c);
 
 /* percent and salt of a `holdout`; `kind` and `salt` make its own chance. Returns of 10,000. */
 uint32_t build_holdout(struct compile *c, const struct yaml_node *node, const char *kind,
-                         struct str salt, uint64_t *out_salt, struct str *out_text);
+                       struct str salt, uint64_t *out_salt, struct str *out_text);
 
 /* ---- expressions (scope.c) ------------------------------------------------------------------- */
 

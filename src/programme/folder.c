@@ -177,7 +177,8 @@ static int file_order(const void *a, const void *b)
 
 static enum status folder_finish(struct programme_folder *folder, struct fault *f)
 {
-    qsort(folder->files, folder->file_count, sizeof(*folder->files), file_order);
+    if (folder->file_count)
+        qsort(folder->files, folder->file_count, sizeof(*folder->files), file_order);
     for (uint32_t i = 1; i < folder->file_count; i++) {
         if (str_equal(folder->files[i - 1].path, folder->files[i].path)) {
             fault_set(f, "the file %.*s is there twice", STR_ARG(folder->files[i].path));

@@ -813,7 +813,7 @@ static void journey_compile(struct compile *c, struct compile_file *file)
     journey->hash = definition_hash(root);
     struct str holdout_text;
     journey->holdout = build_holdout(c, shape_value(root, "", "holdout"), "journey-holdout",
-                                       file->name, &journey->salt, &holdout_text);
+                                     file->name, &journey->salt, &holdout_text);
     enter_compile(&b, shape_value(root, "", "enter"));
     goal_compile(&b, shape_value(root, "", "goal"));
     const struct yaml_node *exits = shape_value(root, "", "exits");

@@ -334,23 +334,6 @@ static bool is_later(struct str path)
            str_starts(path, STR("voucher")) || str_starts(path, STR("call."));
 }
 
-/* `entry.items.size` asks for a property "items.size". Who means the length of a list asks the list. */
-static void tail_look(struct compile *c, const struct parts *parts, const struct yaml_file *file,
-                      const struct channel_field *field)
-{
-    static const char *const tails[] = {"size", "first", "last"};
-    for (size_t i = 0; i < array_count(tails); i++) {
-        if (field->part_count < 3 || !str_is(field->parts[field->part_count - 1], tails[i]))
-            continue;
-        int len = (int)(field->path.len - strlen(tails[i]) - 1);
-        findings_add(c->findings, FINDING_TEMPLATE_TAIL, field_place(c, parts, file, field),
-                     "\"%.*s\" is read as a property of that name, not as the %s of a list",
-                     STR_ARG(field->path), tails[i]);
-        finding_advise(c->findings, "for a list write {{ %.*s | %s }}", len, field->path.at,
-                       tails[i]);
-    }
-}
-
 static uint32_t field_slot(struct compile *c, const struct yaml_file *file,
                            const struct parts *parts, const struct channel_field *field)
 {
@@ -378,10 +361,8 @@ static void fields_of(struct compile *c, const struct yaml_file *file, const str
     for (size_t i = 0; i < count; i++) {
         uint32_t slot = field_slot(c, file, parts, &list[i]);
         channel_template_bind(template, i, slot ? field_add(fields, slot) : CHANNEL_FIELD_ABSENT);
-        if (!slot || SLOT_SPACE(slot) != SLOT_ENTRY)
-            continue;
-        name_set_add(c, &info->entry_reads, SLOT_NAME(slot));
-        tail_look(c, parts, file, &list[i]);
+        if (slot && SLOT_SPACE(slot) == SLOT_ENTRY)
+            name_set_add(c, &info->entry_reads, SLOT_NAME(slot));
     }
 }
 

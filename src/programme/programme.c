@@ -71,7 +71,7 @@ uint64_t build_event_hear(struct compile *c, uint32_t name, struct place place)
 }
 
 void build_unknown(struct compile *c, const struct yaml_file *file, const struct yaml_node *node,
-                     const char *what, const struct str *known, size_t count)
+                   const char *what, const struct str *known, size_t count)
 {
     findings_add(c->findings, FINDING_UNKNOWN_NAME, yaml_place(file, node),
                  "there is no %s \"%.*s\"", what, STR_ARG(str_part(node->text, 0, 100)));
@@ -99,7 +99,7 @@ static bool is_name(const struct yaml_node *node)
 }
 
 uint16_t build_category(struct compile *c, const struct yaml_file *file,
-                          const struct yaml_node *node)
+                        const struct yaml_node *node)
 {
     if (!is_name(node))
         return PLAN_NO_INDEX;
@@ -115,7 +115,7 @@ uint16_t build_category(struct compile *c, const struct yaml_file *file,
 }
 
 uint16_t build_group_index(struct compile *c, const struct yaml_file *file,
-                             const struct yaml_node *node)
+                           const struct yaml_node *node)
 {
     if (!is_name(node))
         return PLAN_NO_INDEX;
@@ -149,13 +149,13 @@ static uint16_t file_index(struct compile *c, const struct yaml_file *file,
 }
 
 uint16_t build_journey_index(struct compile *c, const struct yaml_file *file,
-                               const struct yaml_node *node)
+                             const struct yaml_node *node)
 {
     return file_index(c, file, node, FILE_JOURNEY, "journey");
 }
 
 uint16_t build_message_index(struct compile *c, const struct yaml_file *file,
-                               const struct yaml_node *node)
+                             const struct yaml_node *node)
 {
     return file_index(c, file, node, FILE_MESSAGE, "message");
 }
@@ -396,7 +396,8 @@ static void events_store(struct compile *c)
 {
     struct plan *plan = c->plan;
     uint32_t count = min_of(c->event_count, (uint32_t)COMPILE_EVENTS_MAX);
-    qsort(c->events, count, sizeof(*c->events), event_order);
+    if (count)
+        qsort(c->events, count, sizeof(*c->events), event_order);
     struct plan_event *events = arena_array(c->arena, struct plan_event, count);
     uint32_t index_count = count ? c->events[count - 1].name + 1 : 0;
     uint16_t *index = arena_array(c->arena, uint16_t, index_count);

@@ -342,7 +342,8 @@ static void history_read(struct reader *r, const struct yaml_node *list, uint16_
             .fields = fields.list,
         };
     }
-    qsort(facts, count, sizeof(*facts), fact_order);
+    if (count)
+        qsort(facts, count, sizeof(*facts), fact_order);
     out->history = facts;
     out->history_count = count;
 }
@@ -490,7 +491,8 @@ static void facts_read(struct reader *r, const struct yaml_node *list, struct sc
         }
     }
     must(count <= most);
-    qsort(facts, count, sizeof(*facts), fact_order);
+    if (count)
+        qsort(facts, count, sizeof(*facts), fact_order);
     out->facts = facts;
     out->fact_count = count;
 }

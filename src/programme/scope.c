@@ -159,6 +159,12 @@ static struct scope_text text_rewrite(struct compile *c, struct str in, bool is_
             i = end;
             continue;
         }
+        if (in.at[i] == '/' && i + 1 < in.len && in.at[i + 1] == '/') { /* a comment */
+            size_t end = min_of(str_find(in, STR("\n"), i), in.len);
+            put(&w, str_part(in, i, end - i), i, true);
+            i = end;
+            continue;
+        }
         size_t end = 0;
         if (str_starts(str_part(in, i, in.len), STR("since(")) && !is_word(before) &&
             before != '.' && closes < array_count(close_at))

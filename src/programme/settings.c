@@ -42,6 +42,11 @@ static enum value_type trait_type_of(struct str word)
     return VALUE_TEXT;
 }
 
+static const char *trait_type_word(enum value_type type)
+{
+    return type == VALUE_TEXT ? "string" : type == VALUE_TIME ? "time" : value_type_name(type);
+}
+
 static struct value trait_default(struct compile *c, const struct yaml_node *node,
                                   enum value_type type)
 {
@@ -63,7 +68,7 @@ static struct value trait_default(struct compile *c, const struct yaml_node *nod
         return value_time(when.at_ms);
     findings_add(c->findings, FINDING_WRONG_TYPE, yaml_place(&c->settings->yaml, node),
                  "the default is %s, but the trait is of type %s", yaml_type_words(node),
-                 type == VALUE_TEXT ? "string" : value_type_name(type));
+                 trait_type_word(type));
     if (type == VALUE_TEXT && node->type <= YAML_DOUBLE) {
         struct str line = yaml_line_with(&c->settings->yaml, node,
                                          yaml_quote(node->text, &c->scratch), &c->scratch);
@@ -595,7 +600,7 @@ static void holds_compile(struct compile *c)
 }
 
 uint32_t build_holdout(struct compile *c, const struct yaml_node *node, const char *kind,
-                         struct str salt, uint64_t *out_salt, struct str *out_text)
+                       struct str salt, uint64_t *out_salt, struct str *out_text)
 {
     const struct yaml_node *percent = shape_value(node, "percent", "percent");
     const struct yaml_node *given = shape_value(node, "percent", "salt");
@@ -617,5 +622,5 @@ void settings_compile_rules(struct compile *c)
     holds_compile(c);
     c->plan->holdout_text = STR("");
     c->plan->holdout = build_holdout(c, root_value(c, "holdout"), "holdout", c->plan->name,
-                                       &c->plan->holdout_salt, &c->plan->holdout_text);
+                                     &c->plan->holdout_salt, &c->plan->holdout_text);
 }

@@ -151,8 +151,7 @@ static bool is_old_bool(struct str s, bool *meant)
     static const struct {
         const char *word;
         bool is_true;
-    } words[] = {{"yes", true},  {"no", false}, {"on", true},
-                 {"off", false}, {"y", true},   {"n", false}};
+    } words[] = {{"yes", true}, {"no", false}, {"on", true}, {"off", false}};
     for (size_t i = 0; i < array_count(words); i++) {
         if (str_equal_nocase(s, str_of(words[i].word))) {
             *meant = words[i].is_true;
