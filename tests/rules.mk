@@ -3,6 +3,7 @@
 #   tests/flow/*.c     scenarios in C, where a scenario file is not enough
 #   tests/vectors/*.c  tables of input and expected output, ours and others'
 #   tests/wire/*.c     against real peers over sockets (next to them: *.py and *.mjs, run by suites.def)
+#   tests/wire/sdk/*.c a server of ingest alone, for tests/wire/sdk/run
 #   tests/crash/*.c    kill -9 and what is left
 #   tests/sim/*.c      the simulator
 #   tests/bench/*.c    figures: each prints lines of `name value unit`
@@ -13,13 +14,18 @@ programs      = $(patsubst %.c,$(B)/%,$(wildcard $1))
 WHOLE_TESTS  := $(foreach d,flow vectors wire crash sim,$(call programs,tests/$d/*.c))
 BENCHES      := $(call programs,tests/bench/*.c)
 FUZZERS      := $(call programs,tests/fuzz/fuzz_*.c)
+SDK_SERVERS  := $(call programs,tests/wire/sdk/*.c)
 SUPPORT      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 
 $(WHOLE_TESTS) $(BENCHES): $(B)/%: $(B)/%.o $(SUPPORT) $(ALL_ARCHIVES)
 	$(link) -lcmocka $(LIBS)
 $(FUZZERS): $(B)/%: $(B)/%.o $(SUPPORT) $(ALL_ARCHIVES)
 	$(link:$(CC)%=$(CXX)%) -fsanitize=fuzzer $(LIBS)
+$(SDK_SERVERS): $(B)/%: $(B)/%.o $(call archives,src/ingest)
+	$(link) $(LIBS)
 
+.PHONY: sdk-servers
+sdk-servers: $(SDK_SERVERS)
 .PHONY: tests unit-programs fuzz-programs fuzz bench
 tests: $(UNIT_TESTS) $(WHOLE_TESTS)
 unit-programs: $(UNIT_TESTS)

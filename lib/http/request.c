@@ -86,7 +86,7 @@ static bool is_origin(struct str origin)
 }
 
 size_t http_cors_headers(const struct http_request *request, const struct http_cors *cors,
-                         struct http_header out[2])
+                         struct http_header out[HTTP_CORS_HEADERS])
 {
     struct str origin = http_request_header(request, "origin");
     bool is_allowed = is_origin(origin) && cors->origins == NULL;
@@ -96,18 +96,33 @@ size_t http_cors_headers(const struct http_request *request, const struct http_c
         return 0;
     out[0] = (struct http_header){STR("Access-Control-Allow-Origin"), origin};
     out[1] = (struct http_header){STR("Vary"), STR("Origin")};
-    return 2;
+    out[2] = (struct http_header){STR("Access-Control-Expose-Headers"), cors->exposed};
+    return HTTP_CORS_HEADERS;
+}
+
+/* Names of headers with commas between them, and nothing else. */
+static bool is_name_list(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' && c != ',' && c != ' ')
+            return false;
+    }
+    return text.len <= 1024;
 }
 
 void http_answer_preflight(struct http_request *request, const struct http_cors *cors)
 {
     char age[16];
     int age_len = snprintf(age, sizeof(age), "%u", cors->max_age_s);
-    struct http_header headers[6];
+    struct http_header headers[HTTP_CORS_HEADERS + 4];
+    struct str asked = http_request_header(request, "access-control-request-headers");
+    struct str allowed = cors->headers.len != 0 || !is_name_list(asked) ? cors->headers : asked;
     size_t count = http_cors_headers(request, cors, headers);
     if (count != 0) {
         headers[count++] = (struct http_header){STR("Access-Control-Allow-Methods"), cors->methods};
-        headers[count++] = (struct http_header){STR("Access-Control-Allow-Headers"), cors->headers};
+        headers[count++] = (struct http_header){STR("Access-Control-Allow-Headers"), allowed};
         headers[count++] =
             (struct http_header){STR("Access-Control-Max-Age"), {age, (size_t)age_len}};
     }

@@ -175,15 +175,18 @@ struct http_cors {
     const struct str *origins; /* allowed origins, exact; NULL = every origin */
     size_t origin_count;
     struct str methods; /* "GET, POST" */
-    struct str headers; /* "authorization, content-type" */
+    struct str headers; /* "authorization, content-type"; empty = whatever the browser asks for */
+    struct str exposed; /* headers of answers that scripts may read, "Retry-After"; empty = none */
     uint32_t max_age_s; /* how long a browser may remember the preflight */
 };
 
-/* Headers for an answer to `request`: how many were written to `out` (room for 2). None where the
- * request has no Origin or one that is not allowed. What they point at lives as long as the
- * request. */
+#define HTTP_CORS_HEADERS 3
+
+/* Headers for an answer to `request`: how many were written to `out` (room for HTTP_CORS_HEADERS).
+ * None where the request has no Origin or one that is not allowed. What they point at lives as long
+ * as the request. */
 size_t http_cors_headers(const struct http_request *request, const struct http_cors *cors,
-                         struct http_header out[2]);
+                         struct http_header out[HTTP_CORS_HEADERS]);
 
 /* Answers a preflight (OPTIONS): 204 with what is allowed; without an allowed Origin a plain 204
  * with Allow. */

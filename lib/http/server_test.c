@@ -39,7 +39,8 @@ static void tell(struct http_request *r)
     buf_printf(&out, "%s|%.*s|%.*s|%zu|%.*s|", methods[http_request_method(r)], STR_ARG(path),
                STR_ARG(query), body.len, STR_ARG(client));
     buf_add_str(&out, str_part(body, 0, 64));
-    struct http_header headers[3] = {{STR("X-Seen"), http_request_header(r, "x-say")}};
+    struct http_header headers[1 + HTTP_CORS_HEADERS] = {
+        {STR("X-Seen"), http_request_header(r, "x-say")}};
     struct http_cors cors = {
         .methods = STR("GET, POST"), .headers = STR("authorization"), .max_age_s = 600};
     size_t count = 1 + http_cors_headers(r, &cors, headers + 1);
@@ -69,8 +70,11 @@ static void handle(void *context, struct http_request *r)
     struct site *site = context;
     atomic_fetch_add(&site->handled, 1);
     if (http_request_method(r) == HTTP_OPTIONS) {
-        struct http_cors cors = {
-            .methods = STR("GET, POST"), .headers = STR("authorization"), .max_age_s = 600};
+        bool is_any = str_starts(http_request_path(r), STR("/any"));
+        struct http_cors cors = {.methods = STR("GET, POST"),
+                                 .headers = is_any ? STR("") : STR("authorization"),
+                                 .exposed = STR("Retry-After"),
+                                 .max_age_s = 600};
         http_answer_preflight(r, &cors);
     } else if (str_starts(http_request_path(r), STR("/later"))) {
         assert_int_equal(os_queue_push(site->later, &r), OK);
@@ -482,6 +486,19 @@ static void cross_origin(void **state)
     assert_true(has(&heard, "Access-Control-Allow-Methods: GET, POST\r\n"));
     assert_true(has(&heard, "Access-Control-Max-Age: 600\r\n"));
     assert_true(has(&heard, "Vary: Origin\r\n"));
+    assert_int_equal(ask(&site,
+                         "OPTIONS /any HTTP/1.1\r\nHost: h\r\nOrigin: http://shop.example\r\n"
+                         "Access-Control-Request-Headers: authorization,x-retry-count\r\n\r\n",
+                         &heard),
+                     204);
+    assert_true(has(&heard, "Access-Control-Allow-Headers: authorization,x-retry-count\r\n"));
+    assert_true(has(&heard, "Access-Control-Expose-Headers: Retry-After\r\n"));
+    assert_int_equal(ask(&site,
+                         "OPTIONS /any HTTP/1.1\r\nHost: h\r\nOrigin: http://shop.example\r\n"
+                         "Access-Control-Request-Headers: a;b\r\n\r\n",
+                         &heard),
+                     204);
+    assert_false(has(&heard, "Access-Control-Allow-Headers"));
     assert_int_equal(ask(&site, "OPTIONS /v1/i HTTP/1.1\r\nHost: h\r\n\r\n", &heard), 204);
     assert_false(has(&heard, "Access-Control"));
     assert_true(has(&heard, "Allow: GET, POST\r\n"));

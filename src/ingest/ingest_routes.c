@@ -47,9 +47,11 @@ struct ingest_routes {
     atomic_uint_fast64_t unnamed_count;
 };
 
+/* Any header may be asked for: analytics-next sends authorization, and x-retry-count from its second try
+ * on, and what its next version adds must not stop it. It reads Retry-After where it may. */
 static const struct http_cors cors = {
     .methods = {"GET, POST", 9},
-    .headers = {"authorization, content-type", 27},
+    .exposed = {"Retry-After", 11},
     .max_age_s = 7200,
 };
 
@@ -166,7 +168,7 @@ static void count(atomic_uint_fast64_t *counter, uint64_t by)
 static void answer_with(struct ingest_routes *r, struct http_request *request,
                         enum ingest_error error, const struct ingest_batch *batch)
 {
-    struct http_header headers[4];
+    struct http_header headers[HTTP_CORS_HEADERS + 2];
     size_t header_count = http_cors_headers(request, &cors, headers);
     struct buf body;
     buf_init(&body);
@@ -364,7 +366,7 @@ static void handle_settings(struct ingest_routes *r, struct http_request *reques
         refuse(r, request, INGEST_NOT_FOUND); /* a secret key is no browser's business */
         return;
     }
-    struct http_header headers[3];
+    struct http_header headers[HTTP_CORS_HEADERS + 1];
     size_t header_count = http_cors_headers(request, &cors, headers);
     headers[header_count++] = (struct http_header){
         STR("Cache-Control"), is_configured ? STR("public, max-age=300") : STR("no-store")};

@@ -195,11 +195,11 @@ static void preflight(void **state)
         client_ask(w->port,
                    STR("OPTIONS /v1/i HTTP/1.1\r\nHost: h\r\nOrigin: http://shop.example\r\n"
                        "Access-Control-Request-Method: POST\r\n"
-                       "Access-Control-Request-Headers: authorization\r\n\r\n"),
+                       "Access-Control-Request-Headers: authorization,x-retry-count\r\n\r\n"),
                    &w->heard),
         204);
     assert_true(heard(w, "Access-Control-Allow-Origin: http://shop.example\r\n"));
-    assert_true(heard(w, "Access-Control-Allow-Headers: authorization, content-type\r\n"));
+    assert_true(heard(w, "Access-Control-Allow-Headers: authorization,x-retry-count\r\n"));
     assert_true(heard(w, "Access-Control-Allow-Methods: GET, POST\r\n"));
     assert_int_equal(
         client_ask(w->port, STR("GET /v1/batch HTTP/1.1\r\nHost: h\r\n\r\n"), &w->heard), 405);
@@ -208,6 +208,9 @@ static void preflight(void **state)
     /* an error must be readable by the page's script, too */
     assert_int_equal(post(w, "/v1/t", "Origin: http://shop.example\r\n", "{}"), 401);
     assert_true(heard(w, "Access-Control-Allow-Origin: http://shop.example\r\n"));
+    atomic_store(&w->offer_status, TRY_AGAIN);
+    assert_int_equal(post(w, "/v1/p", "Origin: http://shop.example\r\n" AUTH, PAGE), 429);
+    assert_true(heard(w, "Access-Control-Expose-Headers: Retry-After\r\n"));
 }
 
 static void settings(void **state)
