@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "ingest/csv.h"
 #include "ingest/ingest_int.h"
-#include "when/civil.h"
+#include "when/zone.h"
 
 /* What becomes of a column of this file. */
 struct bound_column {
@@ -33,6 +33,7 @@ struct import {
     uint32_t column_count;
     uint32_t id_parts[IMPORT_PARTS_MAX]; /* columns of the message id */
     uint32_t *case_columns;              /* of the mapping's cases */
+    uint32_t *needed_columns;            /* of the mapping's */
     struct str fields[IMPORT_COLUMNS_MAX];
     struct csv_row row;
     struct buf message_id;
@@ -138,6 +139,8 @@ enum status import_new(const struct import_options *options, struct ingest_worke
         if (im->mapping.delimiter == 0)
             im->mapping.delimiter = ',';
         im->case_columns = mem_new((im->mapping.case_count + 1) * sizeof(im->case_columns[0]));
+        im->needed_columns =
+            mem_new((im->mapping.needed_count + 1) * sizeof(im->needed_columns[0]));
     }
     arena_init(&im->arena, 4096);
     buf_init(&im->row.text);
@@ -156,6 +159,7 @@ void import_free(struct import *im)
     buf_fini(&im->row.text);
     buf_fini(&im->message_id);
     mem_free(im->case_columns);
+    mem_free(im->needed_columns);
     mem_free(im);
 }
 
@@ -293,7 +297,11 @@ static enum status bind_columns(struct import *im, struct fault *f)
         if (need_header(im, m->message_id_columns[i], &im->id_parts[i], f) != OK)
             return FIX_INPUT;
     for (uint32_t i = 0; i < m->case_count; i++)
-        if (need_header(im, m->cases[i].column, &im->case_columns[i], f) != OK)
+        if (m->cases[i].column.len != 0 &&
+            need_header(im, m->cases[i].column, &im->case_columns[i], f) != OK)
+            return FIX_INPUT;
+    for (uint32_t i = 0; i < m->needed_count; i++)
+        if (need_header(im, m->needed_columns[i], &im->needed_columns[i], f) != OK)
             return FIX_INPUT;
     im->has_header = true;
     return OK;
@@ -391,7 +399,10 @@ static bool read_time(const struct import *im, struct str text, int64_t *at_ms)
         return timestamp_from_number(number, at_ms);
     if (timestamp_parse(text, TIMESTAMP_LOOSE, &time, NULL) != OK)
         return false;
-    *at_ms = time.has_offset ? time.at_ms : time.at_ms - im->mapping.offset_ms;
+    if (!time.has_offset)
+        time.at_ms = im->mapping.zone != NULL ? zone_utc(im->mapping.zone, time.at_ms)
+                                              : time.at_ms - im->mapping.offset_ms;
+    *at_ms = time.at_ms;
     return true;
 }
 
@@ -556,7 +567,8 @@ static void take_heads(struct import *im, struct row_state *row)
 {
     const struct import_mapping *m = &im->mapping;
     for (uint32_t i = 0; i < m->case_count && row->raw.name.len == 0; i++)
-        if (str_starts(im->fields[im->case_columns[i]], m->cases[i].prefix))
+        if (m->cases[i].column.len == 0 ||
+            str_starts(im->fields[im->case_columns[i]], m->cases[i].prefix))
             row->raw.name = m->cases[i].event;
     for (uint32_t i = 0; i < im->column_count; i++)
         take_head(im, row, im->columns[i].target, im->columns[i].type, im->columns[i].header,
@@ -581,6 +593,12 @@ static void take_row(struct import *im, int64_t now_ms, struct ingest_batch *bat
         snprintf(sentence, sizeof(sentence), "the row has %u cells where the header has %u",
                  im->row.field_count, im->column_count);
         report(im, STR(""), sentence, "");
+        return;
+    }
+    for (uint32_t i = 0; i < im->mapping.needed_count; i++) {
+        if (str_trim(im->fields[im->needed_columns[i]]).len != 0)
+            continue;
+        im->position.left_out++;
         return;
     }
     for (uint32_t i = 0; i < im->row.field_count; i++) {

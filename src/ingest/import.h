@@ -22,6 +22,8 @@
 #include "base/fault.h"
 #include "ingest/ingest.h"
 
+struct zone; /* when/zone.h */
+
 #define IMPORT_COLUMNS_MAX 256
 #define IMPORT_ROW_MAX     (64 * 1024) /* bytes of one line or row; longer ones are reported */
 #define IMPORT_PARTS_MAX   8           /* columns that make up one message id */
@@ -46,7 +48,7 @@ enum import_target {
 
 /* The event's name by what a column holds: the first case whose column begins with `prefix`. */
 struct import_case {
-    struct str column;
+    struct str column; /* empty = whatever the row holds */
     struct str prefix; /* empty = always */
     struct str event;
 };
@@ -79,9 +81,12 @@ struct import_mapping {
     struct str message_id_prefix;         /* in front of it, e.g. "shop1:" */
     const struct import_case *cases;      /* before a column of target IMPORT_EVENT; may be none */
     uint32_t case_count;
-    int32_t offset_ms;    /* of times that carry no offset: what the wall showed minus UTC */
-    char delimiter;       /* 0 = "," */
-    bool skip_empty;      /* an empty cell is absent (the usual); false: an empty text */
+    const struct str *needed_columns; /* a row in which one of these is empty is left out */
+    uint32_t needed_count;
+    const struct zone *zone; /* on whose walls times without an offset were read; NULL: */
+    int32_t offset_ms;       /* what the wall showed minus UTC */
+    char delimiter;          /* 0 = "," */
+    bool skip_empty;         /* an empty cell is absent (the usual); false: an empty text */
     bool ignore_unmapped; /* columns that the mapping does not name are left out; false: they become
                              properties of type IMPORT_AUTO */
 };
@@ -103,6 +108,7 @@ struct import_position {
     uint64_t rows; /* rows seen, without the header */
     uint64_t good;
     uint64_t bad;
+    uint64_t left_out;   /* rows that lack what the mapping says they need */
     bool is_in_long_row; /* the next bytes still belong to a row that was reported as too long */
 };
 

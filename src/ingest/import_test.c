@@ -7,6 +7,7 @@
 #include "ingest/csv.h"
 #include "model/names.h"
 #include "test.h"
+#include "when/zone.h"
 
 #define NOW INT64_C(1795290820000)
 
@@ -144,7 +145,7 @@ static struct str whole(struct world *w, const struct import_mapping *mapping, s
     assert_int_equal(feed(w, im, text, piece), OK);
     *end = import_position(im);
     assert_int_equal(end->byte, text.len);
-    assert_int_equal(end->rows, end->good + end->bad);
+    assert_int_equal(end->rows, end->good + end->bad + end->left_out);
     import_free(im);
     return buf_str(&w->log);
 }
@@ -340,6 +341,60 @@ static void message_ids(void **state)
     assert_true(hashes[1][0] == hashes[1][1]); /* the file says that they are one */
     assert_true(hashes[1][0] != hashes[1][2]);
     assert_true(hashes[0][0] != hashes[0][1]); /* two lines are two events */
+}
+
+static void left_out_rows(void **state)
+{
+    struct world *w = *state;
+    const struct import_column columns[] = {{.column = STR("who"), .target = IMPORT_USER_ID},
+                                            {.constant = STR("E"), .target = IMPORT_EVENT}};
+    const struct str needed[] = {STR("who"), STR("x")};
+    const struct import_mapping mapping = {.kind = EVENT_TRACK,
+                                           .columns = columns,
+                                           .column_count = 2,
+                                           .needed_columns = needed,
+                                           .needed_count = 2};
+    struct import_position end;
+    struct str log = whole(w, &mapping, STR("who,x\na,1\n ,2\nb,\n,\nc,3\n"), 5, &end);
+    assert_int_equal(end.rows, 5);
+    assert_int_equal(end.good, 2);
+    assert_int_equal(end.left_out, 3);
+    assert_int_equal(end.bad, 0);
+    assert_int_equal(str_find(log, STR("userId"), 0), SIZE_MAX); /* nothing is reported */
+    const struct str absent[] = {STR("y")};
+    struct import_mapping wrong = mapping;
+    wrong.needed_columns = absent;
+    wrong.needed_count = 1;
+    struct import *im = make(w, &wrong, false);
+    assert_int_equal(feed(w, im, STR("who,x\na,1\n"), 100), FIX_INPUT);
+    assert_non_null(strstr(w->fault.text, "no column \"y\""));
+    import_free(im);
+}
+
+static void times_on_a_wall(void **state)
+{
+    struct world *w = *state;
+    const struct zone_file file = {STR("Europe/London"), STR("GMT0BST,M3.5.0/1,M10.5.0")};
+    struct zoneset *zones;
+    assert_int_equal(zoneset_build(STR("test"), &file, 1, &zones, &w->fault), OK);
+    const struct import_column columns[] = {{.column = STR("who"), .target = IMPORT_USER_ID},
+                                            {.column = STR("at"), .target = IMPORT_TIMESTAMP},
+                                            {.constant = STR("E"), .target = IMPORT_EVENT}};
+    const struct import_mapping mapping = {
+        .kind = EVENT_TRACK, .columns = columns, .column_count = 3, .zone = zoneset_zone(zones, 0)};
+    struct import *im = make(w, &mapping, false);
+    size_t taken;
+    const struct str text = STR("who,at\n"
+                                "a,2011-02-01 09:00:00\n"
+                                "a,2011-07-01 09:00:00\n"
+                                "a,2011-07-01T09:00:00+03:00\n");
+    assert_int_equal(import_feed(im, text, true, NOW, &w->batch, &taken, &w->fault), OK);
+    assert_int_equal(w->batch.record_count, 3);
+    assert_int_equal(w->batch.records[0].event_ms, INT64_C(1296550800000)); /* 09:00 UTC */
+    assert_int_equal(w->batch.records[1].event_ms, INT64_C(1309507200000)); /* 08:00 UTC */
+    assert_int_equal(w->batch.records[2].event_ms, INT64_C(1309500000000)); /* 06:00 UTC */
+    import_free(im);
+    zoneset_free(zones);
 }
 
 static void bad_mappings(void **state)
@@ -611,6 +666,8 @@ int main(void)
         WITH_WORLD("NDJSON gives its events, and a report for each bad line", ndjson),
         WITH_WORLD("CSV gives events as its mapping says", orders_csv),
         WITH_WORLD("message ids are put together from columns", message_ids),
+        WITH_WORLD("rows without what the mapping needs are counted and left out", left_out_rows),
+        WITH_WORLD("times without an offset are those of the mapping's zone", times_on_a_wall),
         WITH_WORLD("a mapping or file that makes no sense is explained", bad_mappings),
         WITH_WORLD("rows are taken to 64 KiB, longer ones left out", long_rows),
         TEST("what was written as CSV is read back, whole or not at all", csv_round_trip),
