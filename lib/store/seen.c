@@ -116,6 +116,14 @@ bool seen_note(struct seen *s, uint64_t hash, int64_t now_ms)
     return false;
 }
 
+bool seen_has(const struct seen *s, uint64_t hash, int64_t now_ms)
+{
+    if (s->slot_count == 0)
+        return false;
+    uint64_t slot = s->slots[find(s, tag_of(hash))];
+    return slot != 0 && age_of(slot, (uint16_t)(now_ms / MINUTE_MS)) <= WINDOW_MINUTES;
+}
+
 void seen_restore(struct seen *s, uint64_t slot)
 {
     must(slot > 0xffff);

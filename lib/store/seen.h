@@ -31,6 +31,9 @@ void seen_fini(struct seen *s);
  * now_ms never goes back between calls. */
 bool seen_note(struct seen *s, uint64_t hash, int64_t now_ms) mustuse;
 
+/* True if seen_note() would say so; notes nothing. */
+bool seen_has(const struct seen *s, uint64_t hash, int64_t now_ms) mustuse;
+
 /* Puts back a slot as it stood in `slots` (of a snapshot), in any order. */
 void seen_restore(struct seen *s, uint64_t slot);
 

@@ -154,6 +154,7 @@ static void seen_ids_agree_with_a_plain_list(void **state)
         uint32_t i = (uint32_t)(next(&seed) % IDS);
         bool is_known = now_ms / MINUTE_MS - noted[i] / MINUTE_MS <= DAY_MS / MINUTE_MS;
         uint64_t hash = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+        assert_int_equal(seen_has(&s, hash, now_ms), is_known);
         assert_int_equal(seen_note(&s, hash, now_ms), is_known);
         if (!is_known)
             noted[i] = now_ms;

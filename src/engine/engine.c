@@ -845,6 +845,11 @@ uint64_t engine_find(const struct engine *e, struct id128 identifier)
     return identity_find(&e->identity, &e->host, identifier);
 }
 
+bool engine_has_seen(const struct engine *e, uint64_t message_hash, int64_t now_ms)
+{
+    return identity_knows_message(&e->identity, message_hash, now_ms);
+}
+
 uint64_t engine_each(const struct engine *e, uint64_t profile)
 {
     uint32_t partition = profile_partition(profile), local = profile_local(profile) + 1;

@@ -92,6 +92,9 @@ uint64_t engine_hash(const struct engine *e);
 /* The profile that the identifier means (forwards followed); 0 if unknown. */
 uint64_t engine_find(const struct engine *e, struct id128 identifier);
 
+/* Would an event with this message id be a duplicate if it came at `now_ms`? */
+bool engine_has_seen(const struct engine *e, uint64_t message_hash, int64_t now_ms);
+
 /* Goes through the living profiles by number: 0 starts; 0 comes back at the end. */
 uint64_t engine_each(const struct engine *e, uint64_t profile);
 

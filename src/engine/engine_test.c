@@ -587,9 +587,14 @@ static void duplicates_are_applied_once(void **state)
     struct world *w = world_new();
     world_meet(w, "ann");
     for (int i = 0; i < 3; i++) {
+        int64_t at_ms = WORLD_START_MS + 12 * HOUR_MS + i;
+        assert_int_equal(engine_has_seen(w->engine, 42, at_ms), i > 0);
+        assert_false(engine_has_seen(w->engine, 0, at_ms));
         world_event(w, "ann", "Order Completed")->message_hash = 42;
-        world_apply(w, WORLD_START_MS + 12 * HOUR_MS + i);
+        world_apply(w, at_ms);
     }
+    assert_true(engine_has_seen(w->engine, 42, WORLD_START_MS + 36 * HOUR_MS));
+    assert_false(engine_has_seen(w->engine, 42, WORLD_START_MS + 37 * HOUR_MS));
     world_run(w, WORLD_START_MS + 13 * HOUR_MS);
     assert_int_equal(world_count(w, "receipt"), 1);
     assert_int_equal(engine_counts(w->engine)->duplicates, 2);

@@ -35,6 +35,12 @@ bool identity_is_duplicate(struct identity *id, const struct record *r)
     return seen_note(&id->messages[r->message_hash & (PARTITIONS - 1)], r->message_hash, r->at_ms);
 }
 
+bool identity_knows_message(const struct identity *id, uint64_t message_hash, int64_t now_ms)
+{
+    return message_hash != 0 &&
+           seen_has(&id->messages[message_hash & (PARTITIONS - 1)], message_hash, now_ms);
+}
+
 void identity_prefetch(const struct identity *id, const struct record *r)
 {
     struct id128 first = id128_is_set(r->user) ? r->user : r->anonymous;

@@ -51,6 +51,10 @@ void identity_fini(struct identity *id);
  * without one (message_hash 0) are never duplicates. */
 bool identity_is_duplicate(struct identity *id, const struct record *r) mustuse;
 
+/* The same question at `now_ms`, without noting anything. */
+bool identity_knows_message(const struct identity *id, uint64_t message_hash,
+                            int64_t now_ms) mustuse;
+
 /* The profile that the record is about, after its links were applied; 0 if it has no identifier.
  * Later records of the batch may merge it: follow forwards before use. */
 uint64_t identity_resolve(struct identity *id, const struct identity_host *host,
