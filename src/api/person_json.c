@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/person_json.h"
+
+#include <stdio.h>
+
+#include "profile/traits.h"
+#include "when/civil.h"
+#include "json/json_write.h"
+
+static void write_moment(struct json_writer *w, const char *key, int64_t at_ms)
+{
+    char text[TIMESTAMP_BYTES];
+    bool is_never = at_ms == FOREVER_MS;
+    json_write_key_text(w, key, is_never ? STR("never") : timestamp_print(at_ms, text));
+}
+
+static void write_traits(struct person *who, struct json_writer *w)
+{
+    uint32_t place = 0;
+    struct body_field field;
+    int64_t at_ms;
+    json_write_key(w, STR("traits"));
+    json_write_map(w);
+    while (traits_next(who, &place, &field, &at_ms)) {
+        json_write_key(w, names_text(who->names, field.name));
+        json_write_value(w, body_value(&field, who->scratch));
+    }
+    json_write_end(w);
+}
+
+static void write_state(struct person *who, struct json_writer *w)
+{
+    const struct profile *p = who->profile;
+    json_write_key(w, STR("consents"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < p->consents.count; i++) {
+        const struct consent *x = person_consent(who, i);
+        json_write_map(w);
+        json_write_key_text(w, "channel", channel_name((enum channel)x->channel));
+        json_write_key_text(w, "purpose", names_text(who->names, x->purpose));
+        json_write_key_text(w, "topic", names_text(who->names, x->topic));
+        json_write_key_text(w, "says",
+                            x->is_suppression ? STR("bad address")
+                            : x->is_given     ? STR("granted")
+                                              : STR("denied"));
+        json_write_key_text(w, "source", names_text(who->names, x->source));
+        write_moment(w, "at", x->at_ms);
+        json_write_end(w);
+    }
+    json_write_end(w);
+    json_write_key(w, STR("journeys"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < p->instances.count; i++) {
+        const struct instance *x = person_instance(who, i);
+        const struct plan *plan = person_plan(who, x->plan);
+        const struct plan_journey *j = &plan->journeys[x->journey_index];
+        json_write_map(w);
+        json_write_key_text(w, "journey", names_text(who->names, x->journey));
+        json_write_key_text(w, "step",
+                            x->step == PLAN_END ? STR("")
+                                                : names_text(who->names, j->steps[x->step].id));
+        write_moment(w, "entered", x->entered_ms);
+        write_moment(w, "next", min_of(x->due_ms, x->ask_ms));
+        json_write_key_bool(w, "is_held_out", x->flags & INSTANCE_IS_GHOST);
+        json_write_end(w);
+    }
+    json_write_end(w);
+    json_write_key(w, STR("past_journeys"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < p->pasts.count; i++) {
+        const struct past *x = person_past(who, i);
+        json_write_map(w);
+        json_write_key_text(w, "journey", names_text(who->names, x->journey));
+        json_write_key_text(w, "ended", end_term((enum journey_end)x->end)->name);
+        write_moment(w, "entered_at", x->entered_ms);
+        write_moment(w, "ended_at", x->ended_ms);
+        json_write_end(w);
+    }
+    json_write_end(w);
+    static const char *const states[] = {"",         "settling", "deferred", "queued",
+                                         "revoking", "granted",  "in_doubt"};
+    json_write_key(w, STR("pending"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < p->intents.count; i++) {
+        const struct intent *x = person_intent(who, i);
+        json_write_map(w);
+        json_write_key_text(w, "message", names_text(who->names, x->message));
+        json_write_key_text(w, "journey", names_text(who->names, x->journey));
+        json_write_key_text(w, "state", str_of(states[x->state]));
+        write_moment(w, "not_before", x->not_before_ms);
+        write_moment(w, "deadline", x->deadline_ms);
+        json_write_end(w);
+    }
+    json_write_end(w);
+    json_write_key(w, STR("messages"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < p->ledger.count; i++) {
+        const struct sent *x = person_sent(who, i);
+        json_write_map(w);
+        json_write_key_text(w, "message", names_text(who->names, x->message));
+        json_write_key_text(w, "journey", names_text(who->names, x->journey));
+        json_write_key_text(w, "channel", channel_name((enum channel)x->channel));
+        write_moment(w, "at", x->at_ms);
+        json_write_key_text(w, "state",
+                            x->state == SENT_RESERVED  ? STR("on its way")
+                            : x->state == SENT_GHOST   ? STR("held out")
+                            : x->flags & SENT_ACCEPTED ? STR("sent")
+                                                       : STR("attempting"));
+        json_write_key_bool(w, "is_opened", x->flags & SENT_OPENED);
+        json_write_key_bool(w, "is_clicked", x->flags & SENT_CLICKED);
+        json_write_end(w);
+    }
+    json_write_end(w);
+    json_write_key(w, STR("holds"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < p->holds.count; i++) {
+        const struct hold *x = person_hold(who, i);
+        json_write_map(w);
+        json_write_key_text(w, "hold", names_text(who->names, x->name));
+        json_write_key_bool(w, "is_open", x->is_open);
+        write_moment(w, "from", x->from_ms);
+        write_moment(w, "until", x->until_ms);
+        json_write_end(w);
+    }
+    json_write_end(w);
+}
+
+void person_json(struct engine *e, uint64_t profile, struct buf *out)
+{
+    struct person who;
+    struct json_writer w;
+    char number[32];
+    engine_look(e, profile, &who);
+    snprintf(number, sizeof(number), "%lx", who.id);
+    json_write_init(&w, out, JSON_PRETTY);
+    json_write_map(&w);
+    json_write_key_text(&w, "profile", str_of(number));
+    write_moment(&w, "first_seen", who.profile->first_seen_ms);
+    write_moment(&w, "last_seen", who.profile->last_seen_ms);
+    write_moment(&w, "as_of", engine_now(e));
+    write_traits(&who, &w);
+    write_state(&who, &w);
+    json_write_end(&w);
+}

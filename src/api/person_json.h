@@ -1,0 +1,17 @@
+/* person_json.h - all that is known about a person, as JSON: what `wend person` prints and
+ * GET /v1/person answers.
+ *
+ *     {"profile": "1f", "first_seen": ..., "last_seen": ..., "as_of": ...,
+ *      "traits": {...}, "consents": [...], "journeys": [...], "past_journeys": [...],
+ *      "pending": [...], "messages": [...], "holds": [...]}
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "engine/engine.h"
+
+/* Appends the document, indented and without a line end. Requires a living profile. Between batches,
+ * as engine_look(). */
+void person_json(struct engine *e, uint64_t profile, struct buf *out);

@@ -1,0 +1,341 @@
+/* core.c - the engine's thread: batches in, results and granted attempts out, questions between.
+ *
+ * One queue brings batches and questions in the order in which they came, so that who was told 200 and
+ * then asks finds what they sent. The engine asks for time in two ways: an inbox that is not empty wants
+ * a batch at once, a deadline wants one when it is due. Either is pushed to the committer like any
+ * other entry, one at a time.
+ *
+ * A batch has two owners, this thread and the committer's, which answers the clients meanwhile; the
+ * last one gives its memory back.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "server/server_int.h"
+
+#include "api/person_json.h"
+#include "base/mem.h"
+#include "model/identifier.h"
+#include "os/clock.h"
+#include "when/civil.h"
+#include "json/json_write.h"
+
+#define QUEUE_MAX     256
+#define QUESTIONS_MAX 64 /* of them */
+#define WAIT_MS_MAX   1000
+#define RETRY_MS      20 /* a tick that the committer had no room for */
+
+struct batch_ref {
+    struct committed *batch;
+    atomic_uint owners;
+    int64_t committed_ns;
+};
+
+enum work_kind {
+    WORK_BATCH = 1,
+    WORK_QUESTION,
+    WORK_SYNC,
+};
+
+struct work {
+    enum work_kind kind;
+    enum question_kind question;
+    struct batch_ref *ref;
+    struct http_request *request;
+    struct str person; /* the request's memory */
+};
+
+struct core {
+    struct server *server;
+    struct engine *engine;
+    struct os_queue *queue;
+    struct os_thread thread;
+    struct buf results;
+    uint64_t snapshot_batch;
+    atomic_bool has_tick; /* one is on its way */
+    atomic_uint questions;
+    struct os_mutex lock;
+    struct os_cond change;
+    bool is_synced; /* under the lock */
+};
+
+/* ---- batches ------------------------------------------------------------------------------------- */
+
+static void release(struct server *s, struct batch_ref *ref)
+{
+    if (atomic_fetch_sub(&ref->owners, 1) != 1)
+        return;
+    struct committed *batch = ref->batch;
+    for (uint32_t i = 0; i < batch->part_count; i++) {
+        struct entry *e = batch->parts[i].token;
+        if (e->kind == ENTRY_EVENTS)
+            ingest_batch_release(e->events);
+        entry_free(e);
+    }
+    committer_release(s->committer, batch);
+    mem_free(ref);
+}
+
+void core_apply(struct core *c, struct committed *batch)
+{
+    struct batch_ref *ref = mem_new(sizeof(*ref));
+    ref->batch = batch;
+    ref->committed_ns = os_clock_monotonic_ns();
+    atomic_init(&ref->owners, 2);
+    struct work work = {.kind = WORK_BATCH, .ref = ref};
+    must(os_queue_push_wait(c->queue, &work, FOREVER_MS) == OK);
+    for (uint32_t i = 0; i < batch->part_count; i++) {
+        struct entry *e = batch->parts[i].token;
+        if (e->kind == ENTRY_EVENTS)
+            ingest_batch_answer(e->events, INGEST_DURABLE);
+    }
+    release(c->server, ref);
+}
+
+static void publish(struct core *c, const struct batch_ref *ref)
+{
+    struct server *s = c->server;
+    const struct engine_counts *counts = engine_counts(c->engine);
+    count_set(s, COUNTER_BATCH, engine_batch(c->engine));
+    count_set(s, COUNTER_BATCHES, counts->batches);
+    count_set(s, COUNTER_RECORDS, counts->records);
+    count_set(s, COUNTER_EVENTS, counts->events);
+    count_set(s, COUNTER_DUPLICATES, counts->duplicates);
+    count_set(s, COUNTER_TIMERS, counts->timers);
+    count_set(s, COUNTER_MERGES, counts->merges);
+    count_set(s, COUNTER_ACTIONS, counts->actions);
+    count_set(s, COUNTER_PROFILES, engine_profile_count(c->engine));
+    count_set(s, COUNTER_STATE_BYTES, engine_bytes(c->engine));
+    if (ref != NULL)
+        count_set(s, COUNTER_LAG_MS,
+                  (uint64_t)(os_clock_monotonic_ns() - ref->committed_ns) / 1000000);
+}
+
+static void save(struct core *c)
+{
+    struct server *s = c->server;
+    struct fault f = {0};
+    int64_t began_ns = os_clock_monotonic_ns();
+    c->snapshot_batch = engine_batch(c->engine);
+    if (snapshot_engine(&s->directory, c->engine, &f) != OK) {
+        journal_say(&s->journal, JOURNAL_WARNING, "snapshot", "no snapshot was written: %s",
+                    f.text);
+        return;
+    }
+    count_add(s, COUNTER_SNAPSHOTS, 1);
+    journal_say(&s->journal, JOURNAL_INFO, "snapshot", "snapshot of batch %lu written in %ld ms",
+                c->snapshot_batch, (os_clock_monotonic_ns() - began_ns) / 1000000);
+}
+
+static void apply(struct core *c, struct batch_ref *ref)
+{
+    struct server *s = c->server;
+    const struct committed *committed = ref->batch;
+    struct engine_output out;
+    engine_apply(c->engine, &committed->batch, &out);
+    c->results.len = 0;
+    results_write(out.results, out.result_count, committed->batch.now_ms, &c->results);
+    committer_results(s->committer, committed->batch.number, buf_str(&c->results));
+    for (uint32_t i = 0; i < out.action_count; i++)
+        sender_take(s->sender, &out.actions[i]);
+    for (uint32_t i = 0; i < committed->part_count; i++) {
+        const struct entry *e = committed->parts[i].token;
+        if (e->kind == ENTRY_TICK)
+            atomic_store(&c->has_tick, false);
+        if (e->kind == ENTRY_START)
+            atomic_store(&s->is_started, true);
+    }
+    publish(c, ref);
+    release(s, ref);
+    if (engine_batch(c->engine) - c->snapshot_batch >= s->options.snapshot_batches)
+        save(c);
+}
+
+/* ---- time ---------------------------------------------------------------------------------------- */
+
+void core_tick_refused(struct core *c)
+{
+    atomic_store(&c->has_tick, false);
+}
+
+static bool push_tick(struct core *c, uint32_t records)
+{
+    struct entry *e = entry_new(ENTRY_TICK, records);
+    if (records > 0) {
+        e->records[0].type = RECORD_TICK;
+        e->records[0].event_ms = e->records[0].arrival_ms = server_now_ms(c->server);
+    }
+    atomic_store(&c->has_tick, true);
+    if (feed_push(c->server, e) == OK)
+        return true;
+    atomic_store(&c->has_tick, false);
+    entry_free(e);
+    return false;
+}
+
+/* Asks for a batch if the engine needs one; how long the thread may sleep then. */
+static int64_t ask_for_time(struct core *c)
+{
+    struct server *s = c->server;
+    bool is_over = atomic_load(&s->is_stopping) || atomic_load(&s->has_failed);
+    if (is_over || !atomic_load(&s->is_started) || atomic_load(&c->has_tick) ||
+        os_queue_count(c->queue) > 0)
+        return WAIT_MS_MAX;
+    int64_t next_ms = engine_next(c->engine);
+    int64_t now_ms = server_now_ms(s);
+    bool has_inbox = engine_has_inbox(c->engine);
+    if (!has_inbox && next_ms > now_ms)
+        return min_of(next_ms - now_ms, WAIT_MS_MAX);
+    return push_tick(c, has_inbox ? 0 : 1) ? WAIT_MS_MAX : RETRY_MS;
+}
+
+/* ---- questions ----------------------------------------------------------------------------------- */
+
+static uint64_t find_person(struct core *c, struct str id)
+{
+    const uint8_t *secret = c->server->directory.secret;
+    uint64_t profile = engine_find(c->engine, identifier_hash(IDENTIFIER_USER, id, secret));
+    if (profile == 0)
+        profile = engine_find(c->engine, identifier_hash(IDENTIFIER_ANONYMOUS, id, secret));
+    return profile;
+}
+
+static void note_line(void *self, int64_t at_ms, struct str line)
+{
+    struct json_writer *w = self;
+    char at[TIMESTAMP_BYTES];
+    json_write_map(w);
+    json_write_key_text(w, "at", timestamp_print(at_ms, at));
+    json_write_key_text(w, "text", line);
+    json_write_end(w);
+}
+
+static void write_why(struct core *c, uint64_t profile, struct buf *out)
+{
+    struct json_writer w;
+    struct witness witness = {&w, note_line};
+    char text[TIMESTAMP_BYTES];
+    json_write_init(&w, out, JSON_PRETTY);
+    json_write_map(&w);
+    snprintf(text, sizeof(text), "%lx", profile);
+    json_write_key_text(&w, "profile", str_of(text));
+    json_write_key_text(&w, "as_of", timestamp_print(engine_now(c->engine), text));
+    json_write_key(&w, STR("pending"));
+    json_write_list(&w);
+    engine_explain(c->engine, profile, &witness);
+    json_write_end(&w);
+    json_write_end(&w);
+}
+
+static void answer(struct core *c, const struct work *work)
+{
+    atomic_fetch_sub(&c->questions, 1);
+    uint64_t profile = find_person(c, work->person);
+    if (profile == 0) {
+        http_answer_error(work->request, 404, "unknown_person",
+                          STR("nobody is known by this user id or anonymous id"));
+        return;
+    }
+    struct buf out;
+    buf_init(&out);
+    switch (work->question) {
+    case QUESTION_PERSON: person_json(c->engine, profile, &out); break;
+    case QUESTION_WHY: write_why(c, profile, &out); break;
+    }
+    buf_add_byte(&out, '\n');
+    struct http_header no_store = {STR("Cache-Control"), STR("no-store")};
+    http_answer(work->request, &(struct http_reply){.status = 200,
+                                                    .content_type = STR("application/json"),
+                                                    .headers = &no_store,
+                                                    .header_count = 1,
+                                                    .body = buf_str(&out)});
+    buf_fini(&out);
+}
+
+bool core_ask(struct core *c, enum question_kind kind, struct str person,
+              struct http_request *request)
+{
+    struct work work = {
+        .kind = WORK_QUESTION, .question = kind, .person = person, .request = request};
+    if (atomic_fetch_add(&c->questions, 1) < QUESTIONS_MAX && os_queue_push(c->queue, &work) == OK)
+        return true;
+    atomic_fetch_sub(&c->questions, 1);
+    return false;
+}
+
+uint32_t core_waiting(struct core *c)
+{
+    return os_queue_count(c->queue);
+}
+
+/* ---- the thread ---------------------------------------------------------------------------------- */
+
+static void sync(struct core *c)
+{
+    os_mutex_lock(&c->lock);
+    c->is_synced = true;
+    os_cond_wake_all(&c->change);
+    os_mutex_unlock(&c->lock);
+}
+
+void core_sync(struct core *c)
+{
+    struct work work = {.kind = WORK_SYNC};
+    c->is_synced = false;
+    must(os_queue_push_wait(c->queue, &work, FOREVER_MS) == OK);
+    os_mutex_lock(&c->lock);
+    while (!c->is_synced)
+        os_cond_wait(&c->change, &c->lock);
+    os_mutex_unlock(&c->lock);
+}
+
+static void run(void *context)
+{
+    struct core *c = context;
+    while (!os_queue_is_done(c->queue)) {
+        struct work work;
+        if (os_queue_pop(c->queue, &work, 1, ask_for_time(c)) == 0)
+            continue;
+        switch (work.kind) {
+        case WORK_BATCH: apply(c, work.ref); break;
+        case WORK_QUESTION: answer(c, &work); break;
+        case WORK_SYNC: sync(c); break;
+        }
+    }
+}
+
+enum status core_start(struct server *s, struct core **out, struct fault *f)
+{
+    struct core *c = mem_new(sizeof(*c));
+    c->server = s;
+    c->engine = s->recovered.engine;
+    c->snapshot_batch = engine_batch(c->engine);
+    c->queue = os_queue_new(sizeof(struct work), QUEUE_MAX);
+    buf_init(&c->results);
+    os_mutex_init(&c->lock);
+    os_cond_init(&c->change);
+    publish(c, NULL);
+    *out = c;
+    enum status status = os_thread_start(&c->thread, "core", run, c, f);
+    if (status != OK) {
+        core_free(c);
+        *out = NULL;
+    }
+    return status;
+}
+
+void core_join(struct core *c)
+{
+    os_queue_close(c->queue);
+    os_thread_join(&c->thread);
+}
+
+void core_free(struct core *c)
+{
+    if (c == NULL)
+        return;
+    os_queue_free(c->queue);
+    os_cond_fini(&c->change);
+    os_mutex_fini(&c->lock);
+    buf_fini(&c->results);
+    mem_free(c);
+}

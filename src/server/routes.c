@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/server_int.h"
+
+#include "os/process.h"
+
+#define PERSON_BYTES_MAX 256
+
+enum access {
+    OPEN,
+    KEY,
+};
+
+typedef void route_answer(struct server *s, struct http_request *request);
+
+static void answer_text(struct http_request *request, uint32_t status, struct str type,
+                        struct str body)
+{
+    http_answer(request,
+                &(struct http_reply){.status = status, .content_type = type, .body = body});
+}
+
+static void answer_health(struct server *s, struct http_request *request)
+{
+    if (atomic_load(&s->has_failed))
+        answer_text(request, 503, STR("application/json"), STR("{\"status\":\"failed\"}\n"));
+    else if (!atomic_load(&s->is_started) || atomic_load(&s->is_stopping))
+        answer_text(request, 503, STR("application/json"), STR("{\"status\":\"stopping\"}\n"));
+    else
+        answer_text(request, 200, STR("application/json"), STR("{\"status\":\"ok\"}\n"));
+}
+
+/* ---- figures ------------------------------------------------------------------------------------- */
+
+static void collect(struct server *s)
+{
+    struct ingest_counters in = ingest_routes_counters(s->routes);
+    struct http_counters http = http_server_counters(s->http);
+    count_set(s, COUNTER_REQUESTS, in.requests);
+    count_set(s, COUNTER_EVENTS_TAKEN, in.events);
+    count_set(s, COUNTER_EVENTS_REJECTED, in.rejected);
+    count_set(s, COUNTER_REQUESTS_REFUSED, in.refused);
+    count_set(s, COUNTER_REQUESTS_BUSY, in.busy);
+    count_set(s, COUNTER_REQUESTS_FULL, in.full);
+    count_set(s, COUNTER_JUNK_IDS, in.junk_ids);
+    count_set(s, COUNTER_UNNAMED, in.unnamed);
+    count_set(s, COUNTER_HTTP_CONNECTIONS, http.connections);
+    count_set(s, COUNTER_HTTP_REQUESTS, http.requests);
+    count_set(s, COUNTER_HTTP_OPEN, http.open);
+    count_set(s, COUNTER_NAMES, vocabulary_count(s->vocabulary));
+    count_set(s, COUNTER_QUEUE_ENGINE, core_waiting(s->core));
+    count_set(s, COUNTER_QUEUE_SENDER, sender_waiting(s->sender));
+    count_set(s, COUNTER_RESIDENT_BYTES, os_process_resident_bytes());
+}
+
+void metrics_write(struct server *s, struct buf *out)
+{
+    static const struct {
+        const char *name, *type, *help;
+    } rows[] = {
+#define COUNTER(symbol, name, type, help) {name, type, help},
+#include "server/counters.def"
+#undef COUNTER
+    };
+    collect(s);
+    for (uint32_t i = 0; i < COUNTER_END; i++)
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %lu\n", rows[i].name, rows[i].help,
+                   rows[i].name, rows[i].type, rows[i].name,
+                   atomic_load_explicit(&s->counters[i], memory_order_relaxed));
+    buf_printf(out, "# HELP wend_receipts_total Receipts written, by what became of the attempt.\n"
+                    "# TYPE wend_receipts_total counter\n");
+    for (uint32_t i = 1; i < RECEIPT_KIND_END; i++)
+        buf_printf(out, "wend_receipts_total{kind=\"%s\"} %lu\n",
+                   receipt_name((enum receipt_kind)i),
+                   atomic_load_explicit(&s->receipts[i], memory_order_relaxed));
+}
+
+static void answer_metrics(struct server *s, struct http_request *request)
+{
+    struct buf out;
+    buf_init(&out);
+    metrics_write(s, &out);
+    answer_text(request, 200, STR("text/plain; version=0.0.4"), buf_str(&out));
+    buf_fini(&out);
+}
+
+/* ---- people -------------------------------------------------------------------------------------- */
+
+static void ask(struct server *s, struct http_request *request, enum question_kind kind)
+{
+    struct str person;
+    if (!http_request_parameter(request, STR("person"), &person) || person.len == 0 ||
+        person.len > PERSON_BYTES_MAX) {
+        http_answer_error(request, 400, "no_person",
+                          STR("say whom you mean: ?person=a user id or anonymous id"));
+        return;
+    }
+    if (!core_ask(s->core, kind, person, request))
+        http_answer_error(request, 429, "too_busy",
+                          STR("too many questions wait; ask again later"));
+}
+
+static void answer_person(struct server *s, struct http_request *request)
+{
+    ask(s, request, QUESTION_PERSON);
+}
+
+static void answer_why(struct server *s, struct http_request *request)
+{
+    ask(s, request, QUESTION_WHY);
+}
+
+/* ---- who may, and where -------------------------------------------------------------------------- */
+
+/* Does the request carry a server key? Answers it if not. */
+static bool has_server_key(struct server *s, struct http_request *request)
+{
+    struct str user, password;
+    struct ingest_source source;
+    enum http_auth auth = http_request_auth(request, &user, &password);
+    bool is_known = (auth == HTTP_AUTH_BASIC || auth == HTTP_AUTH_BEARER) &&
+                    ingest_find_key(s->ingest, user, &source);
+    if (is_known && (source.flags & RECORD_IS_SERVER))
+        return true;
+    if (is_known)
+        http_answer_error(request, 403, "not_a_server_key",
+                          STR("a write key only writes; this needs a server key"));
+    else
+        http_answer_error(
+            request, 401, "no_server_key",
+            STR("send a server key as the user of Basic authorization, or as Bearer"));
+    return false;
+}
+
+void routes_handle(void *context, struct http_request *request)
+{
+    static const struct {
+        struct str path;
+        enum access access;
+        route_answer *answer;
+    } routes[] = {
+#define ROUTE(path, access, answer, doc) {{path, sizeof(path) - 1}, access, answer},
+#include "server/routes.def"
+#undef ROUTE
+    };
+    struct server *s = context;
+    if (ingest_routes_handle(s->routes, request))
+        return;
+    struct str path = http_request_path(request);
+    enum http_method method = http_request_method(request);
+    for (size_t i = 0; i < array_count(routes); i++) {
+        if (!str_equal(routes[i].path, path))
+            continue;
+        if (method != HTTP_GET && method != HTTP_HEAD)
+            http_answer_error(request, 405, "method_not_allowed", STR("this path is read by GET"));
+        else if (routes[i].access == OPEN || has_server_key(s, request))
+            routes[i].answer(s, request);
+        return;
+    }
+    http_answer_error(request, 404, "not_found", STR("there is nothing at this path"));
+}

@@ -1,0 +1,552 @@
+/* server.c - a start, a life and an end, in order. README.md tells the order and why.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "server/server.h"
+
+#include "base/mem.h"
+#include "channel/channel.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/process.h"
+#include "server/held.h"
+#include "server/server_int.h"
+
+#define LOOK_MS       250   /* how often the main thread looks at the clocks and for a failure */
+#define HTTP_GRACE_MS 5000  /* for requests in flight when the server stops */
+#define SEND_GRACE_MS 10000 /* for transmissions */
+#define RETRY_AFTER_S 2
+#define HTTP_THREADS  4
+#define START_MS_MAX  60000
+#define MESSAGES_KEPT (64u << 20) /* what the engine remembers unless told otherwise */
+#define RECEIPTS_A_GO 1024
+
+int64_t server_now_ms(struct server *s)
+{
+    return pace_now_ms(&s->pace, os_clock_monotonic_ns());
+}
+
+/* ---- recovery ------------------------------------------------------------------------------------ */
+
+/* Result blocks of the newest batches may not have reached the log before a crash: they are made
+ * again on the way. */
+struct missing {
+    struct evlog *log;
+    enum status status;
+    struct fault *f;
+};
+
+static void write_missing(void *self, struct engine *e, const struct batch *batch,
+                          const struct engine_output *out)
+{
+    struct missing *m = self;
+    struct buf bytes;
+    (void)e;
+    if (m->status != OK || batch->number <= evlog_results_newest(m->log))
+        return;
+    buf_init(&bytes);
+    results_write(out->results, out->result_count, batch->now_ms, &bytes);
+    m->status = evlog_append_results(m->log, batch->number, buf_str(&bytes), m->f);
+    buf_fini(&bytes);
+}
+
+static enum status recover_state(struct server *s, struct fault *f)
+{
+    struct missing missing = {.log = s->log, .f = f};
+    struct recover_options options = {.self = &missing, .after = write_missing};
+    int64_t began_ns = os_clock_monotonic_ns();
+    enum status status = recover(&s->directory, &options, &s->recovered, f);
+    if (status == OK)
+        status = missing.status;
+    if (status == OK)
+        status = evlog_commit(s->log, f);
+    if (status != OK)
+        return status;
+    const struct engine *e = s->recovered.engine;
+    if (engine_batch(e) + 1 != evlog_batch_next(s->log) ||
+        names_count(engine_names(e)) != names_count(evlog_names(s->log))) {
+        fault_set(f, "the state ends with batch %lu, the log with %lu", engine_batch(e),
+                  evlog_batch_next(s->log) - 1);
+        return GIVE_UP;
+    }
+    if (s->recovered.batches > 0 || s->recovered.snapshot_batch > 0)
+        journal_say(&s->journal, JOURNAL_INFO, "recovery",
+                    "recovered batch %lu in %ld ms: snapshot of batch %lu, %lu batches after it, "
+                    "%lu result blocks agree",
+                    engine_batch(e), (os_clock_monotonic_ns() - began_ns) / 1000000,
+                    s->recovered.snapshot_batch, s->recovered.batches,
+                    s->recovered.results_compared);
+    return OK;
+}
+
+enum status server_open(const struct server_options *options, struct server **out, struct fault *f)
+{
+    struct server *s = mem_new(sizeof(*s));
+    s->options = *options;
+    journal_init(&s->journal, options->journal, options->is_json, options->is_quiet);
+    os_mutex_init(&s->names_lock);
+    os_mutex_init(&s->failure_lock);
+    enum status status = directory_make(os_disk_real(), options->data, NULL, &s->directory, f);
+    struct evlog_options log = {.disk = os_disk_real(), .spare = EVLOG_SPARE_BY_CALLER};
+    if (status == OK &&
+        !os_path_join(s->held_path, sizeof(s->held_path), s->directory.path, "held")) {
+        fault_set(f, "the path of the data directory is too long");
+        status = FIX_INPUT;
+    }
+    if (status == OK)
+        status = evlog_open(s->directory.log, &log, &s->log, f);
+    if (status == OK)
+        status = recover_state(s, f);
+    if (status != OK) {
+        server_free(s);
+        return status;
+    }
+    *out = s;
+    return OK;
+}
+
+struct shelf *server_shelf(struct server *s)
+{
+    return &s->recovered.shelf;
+}
+
+/* ---- the committer's calls ----------------------------------------------------------------------- */
+
+static int64_t host_now(void *context)
+{
+    return server_now_ms(context);
+}
+
+static void host_committed(void *context, struct committed *batch)
+{
+    struct server *s = context;
+    core_apply(s->core, batch);
+}
+
+static void host_refused(void *context, void *token, enum status why, const struct fault *f)
+{
+    struct server *s = context;
+    struct entry *e = token;
+    switch (e->kind) {
+    case ENTRY_EVENTS:
+        ingest_batch_answer(e->events, why == TRY_AGAIN                     ? INGEST_FULL
+                                       : atomic_load(&s->is_stopping) != 0u ? INGEST_IS_STOPPING
+                                                                            : INGEST_FAILED);
+        ingest_batch_release(e->events);
+        break;
+    case ENTRY_TICK: core_tick_refused(s->core); break;
+    case ENTRY_RECEIPT:
+        if (why == TRY_AGAIN) {
+            sender_receipt_refused(s->sender, e);
+            return;
+        }
+        break;
+    case ENTRY_NAMES: break; /* the committer keeps the names */
+    case ENTRY_START:
+        journal_say(&s->journal, JOURNAL_ERROR, "start", "the log did not take the programme: %s",
+                    f->text);
+        break;
+    }
+    entry_free(e);
+}
+
+static void host_failed(void *context, const struct fault *f)
+{
+    struct server *s = context;
+    os_mutex_lock(&s->failure_lock);
+    s->failure = *f;
+    os_mutex_unlock(&s->failure_lock);
+    atomic_store(&s->has_failed, true);
+}
+
+/* ---- start --------------------------------------------------------------------------------------- */
+
+/* The vocabulary gets the names of the log, with their numbers, and behind them those that the programme
+ * brought. */
+static void learn_names(struct server *s)
+{
+    const struct names *names = s->recovered.shelf.names;
+    s->vocabulary = vocabulary_new(VOCABULARY_PER_SOURCE_MAX);
+    for (uint32_t name = NAME_FIXED_END; name < names_count(names); name++)
+        must(vocabulary_add(s->vocabulary, names_text(names, name), 0) == name);
+    atomic_store(&s->names_in_log, names_count(engine_names(s->recovered.engine)));
+}
+
+static enum status push_start(struct server *s, const char *hash)
+{
+    struct buf body;
+    struct entry *e = entry_new(ENTRY_START, hash != NULL ? 1 : 0);
+    if (hash != NULL) {
+        buf_init(&body);
+        body_put_text(&body, NAME_PROGRAMME, str_of(hash));
+        e->records[0].type = RECORD_PROGRAMME;
+        e->records[0].kind = PROGRAMME_ACTIVATE;
+        e->records[0].clear = entry_body(e, &body);
+        e->records[0].event_ms = e->records[0].arrival_ms = server_now_ms(s);
+    }
+    enum status status = feed_push(s, e);
+    if (status != OK)
+        entry_free(e);
+    return status;
+}
+
+/* Writes the programme as the first batch, and waits until it has been applied. */
+static enum status activate(struct server *s, const struct plan *plan,
+                            const struct programme_folder *folder, struct fault *f)
+{
+    const struct plans *plans = engine_plans(s->recovered.engine);
+    bool is_active = plans->newest && strcmp(plans->at[plans->newest]->hash, plan->hash) == 0;
+    if (!is_active) {
+        enum status status = programme_store(s->directory.disk, s->directory.programmes, folder, f);
+        if (status != OK)
+            return status;
+        journal_say(&s->journal, JOURNAL_INFO, "programme", "programme %.12s becomes active",
+                    plan->hash);
+    }
+    enum status status = push_start(s, is_active ? NULL : plan->hash);
+    int64_t until_ns = os_clock_monotonic_ns() + START_MS_MAX * INT64_C(1000000);
+    while (status == OK && !atomic_load(&s->is_started)) {
+        if (atomic_load(&s->has_failed) || os_clock_monotonic_ns() > until_ns)
+            status = GIVE_UP;
+        else
+            os_clock_sleep_ms(1);
+    }
+    if (status != OK)
+        fault_set(f, "the log did not take the programme");
+    return status;
+}
+
+/* What was granted and not reported when the last run ended. */
+struct unreported {
+    struct server *server;
+    struct held *held; /* known not to be with a provider */
+    struct pending *list;
+    uint32_t count, room;
+};
+
+static void note_pending(void *self, struct pending p)
+{
+    struct unreported *u = self;
+    if (u->count == u->room) {
+        u->room = u->room ? u->room * 2 : 64;
+        u->list = mem_resize(u->list, u->room * sizeof(u->list[0]));
+    }
+    u->list[u->count++] = p;
+}
+
+static bool is_same(const struct pending *p, const struct held *h)
+{
+    return p->profile == h->profile && p->decision == h->decision && p->attempt == h->attempt;
+}
+
+/* Gives to the sender what the last run kept, if it is still pending; drops it from the list. */
+static void go_on_with(struct unreported *u)
+{
+    while (u->held != NULL) {
+        struct held *h = u->held;
+        u->held = h->next;
+        uint32_t i = 0;
+        while (i < u->count && !is_same(&u->list[i], h))
+            i++;
+        if (i == u->count) {
+            held_free(h);
+            continue;
+        }
+        u->list[i] = u->list[--u->count];
+        sender_take_held(u->server->sender, h);
+    }
+}
+
+/* The rest may or may not have been transmitted: receipts in doubt. */
+static enum status doubt(struct unreported *u)
+{
+    struct server *s = u->server;
+    for (uint32_t first = 0; first < u->count; first += RECEIPTS_A_GO) {
+        uint32_t count = min_of(u->count - first, RECEIPTS_A_GO);
+        struct entry *e = entry_new(ENTRY_RECEIPT, count);
+        for (uint32_t i = 0; i < count; i++) {
+            const struct pending *p = &u->list[first + i];
+            struct receipt receipt = {
+                .kind = RECEIPT_IN_DOUBT,
+                .profile = p->profile,
+                .decision = p->decision,
+                .attempt = p->attempt,
+                .provider = p->provider,
+                .detail = STR("the server ended before the provider answered"),
+            };
+            struct buf clear, personal;
+            buf_init(&clear);
+            buf_init(&personal);
+            receipt_write(&receipt, server_now_ms(s), &clear, &personal, &e->records[i]);
+            e->records[i].clear = entry_body(e, &clear);
+            e->records[i].personal = entry_body(e, &personal);
+            atomic_fetch_add(&s->receipts[RECEIPT_IN_DOUBT], 1);
+        }
+        enum status status;
+        while ((status = feed_push(s, e)) == TRY_AGAIN)
+            os_clock_sleep_ms(1);
+        if (status != OK) {
+            entry_free(e);
+            return status;
+        }
+    }
+    return OK;
+}
+
+static enum status read_unreported(struct server *s, struct unreported *u, struct fault *f)
+{
+    const struct engine *e = s->recovered.engine;
+    u->server = s;
+    engine_pending(s->recovered.engine, u, note_pending);
+    return held_read(s->directory.disk, s->held_path, engine_batch(e), engine_plans(e), &u->held,
+                     f);
+}
+
+static enum status settle_unreported(struct unreported *u, struct fault *f)
+{
+    uint32_t count = u->count;
+    go_on_with(u);
+    if (count > 0)
+        journal_say(&u->server->journal, u->count ? JOURNAL_WARNING : JOURNAL_INFO, "recovery",
+                    "%u attempts were under way when the last run ended: %u of them are in doubt, "
+                    "%u go on",
+                    count, u->count, count - u->count);
+    enum status status = doubt(u);
+    if (status != OK)
+        fault_set(f, "the log did not take the receipts of attempts in doubt");
+    return status;
+}
+
+/* "127.0.0.1:8080", "[::1]:8080" */
+static enum status read_listen(const char *text, struct str *address, uint16_t *port,
+                               struct fault *f)
+{
+    struct str whole = str_of(text);
+    size_t mark = whole.len;
+    while (mark > 0 && whole.at[mark - 1] != ':')
+        mark--;
+    int64_t number;
+    if (mark < 2 || !str_to_int(str_part(whole, mark, whole.len), &number) || number < 0 ||
+        number > 65535) {
+        fault_set(f, "--listen wants an address and a port, as in 127.0.0.1:8080, not \"%.100s\"",
+                  text);
+        return FIX_INPUT;
+    }
+    *address = str_part(whole, 0, mark - 1);
+    if (str_starts(*address, STR("[")) && str_ends(*address, STR("]")))
+        *address = str_part(*address, 1, address->len - 2);
+    if (str_is(*address, "localhost"))
+        *address = STR("127.0.0.1");
+    *port = (uint16_t)number;
+    return OK;
+}
+
+static enum status start_ingest(struct server *s, struct fault *f)
+{
+    const struct keys *keys = s->options.keys;
+    s->ingest = ingest_new(
+        &(struct ingest_options){.vocabulary = s->vocabulary, .secret = s->directory.secret});
+    enum status status = ingest_set_keys(s->ingest, keys->list, keys->count, f);
+    if (status != OK)
+        return status;
+    s->routes = ingest_routes_new(&(struct ingest_routes_options){
+        .ingest = s->ingest,
+        .sink = {feed_offer, s},
+        .public_url = s->options.public_url ? str_of(s->options.public_url) : STR(""),
+        .retry_after_s = RETRY_AFTER_S,
+    });
+    return OK;
+}
+
+static enum status start_http(struct server *s, struct fault *f)
+{
+    struct http_server_options http = {
+        .threads = HTTP_THREADS,
+        .limits = http_limits_default(),
+        .handler = routes_handle,
+        .context = s,
+    };
+    enum status status = read_listen(s->options.listen, &http.address, &http.port, f);
+    return status == OK ? http_server_start(&http, &s->http, f) : status;
+}
+
+static enum status start_all(struct server *s, const struct plan *plan,
+                             const struct programme_folder *folder, struct fault *f)
+{
+    struct unreported unreported = {0};
+    struct committer_host host = {.context = s,
+                                  .now_ms = host_now,
+                                  .committed = host_committed,
+                                  .refused = host_refused,
+                                  .failed = host_failed};
+    if (!engine_knows(s->recovered.engine, str_of(plan->hash)))
+        engine_prepare(s->recovered.engine, plan);
+    learn_names(s);
+    count_set(s, COUNTER_DEDUPE_WINDOW, MESSAGES_KEPT);
+    enum status status = start_ingest(s, f);
+    if (status == OK)
+        status = read_unreported(s, &unreported, f);
+    if (status == OK)
+        status = sender_start(s, plan, &s->sender, f);
+    if (status == OK && s->pace.has_jumped)
+        sender_pause(s->sender, true);
+    if (status == OK)
+        status = core_start(s, &s->core, f);
+    if (status == OK)
+        status = committer_start(s->log, &host, &s->committer, f);
+    if (status == OK)
+        status = held_remove(s->directory.disk, s->held_path, f);
+    if (status == OK)
+        status = activate(s, plan, folder, f);
+    if (status == OK)
+        status = settle_unreported(&unreported, f);
+    if (status == OK)
+        status = start_http(s, f);
+    held_free_list(unreported.held);
+    mem_free(unreported.list);
+    return status;
+}
+
+/* ---- life ---------------------------------------------------------------------------------------- */
+
+static void say_ready(struct server *s)
+{
+    struct str listen = str_of(s->options.listen);
+    size_t mark = listen.len;
+    while (mark > 0 && listen.at[mark - 1] != ':')
+        mark--;
+    journal_say(&s->journal, JOURNAL_INFO, "ready", "listening on http://%.*s:%u",
+                (int)(mark > 0 ? mark - 1 : 0), listen.at, http_server_port(s->http));
+}
+
+static void look_at_clocks(struct server *s)
+{
+    int64_t utc_ms = os_clock_utc_ms();
+    int64_t monotonic_ns = os_clock_monotonic_ns();
+    bool had_jumped = s->pace.has_jumped;
+    bool is_fine = pace_check(&s->pace, utc_ms, monotonic_ns);
+    if (is_fine != had_jumped)
+        return;
+    sender_pause(s->sender, !is_fine);
+    if (is_fine)
+        journal_say(&s->journal, JOURNAL_WARNING, "clock",
+                    "the clock agrees with the time that has passed again: sending goes on");
+    else
+        journal_say(&s->journal, JOURNAL_ERROR, "clock",
+                    "the clock jumped by %ld s: nothing is sent until it is right again, or SIGHUP "
+                    "says that it is",
+                    pace_difference_ms(&s->pace, utc_ms, monotonic_ns) / 1000);
+}
+
+/* SIGHUP: the operator says that the clock is right and the providers are mended. */
+static void reload(struct server *s)
+{
+    pace_adopt(&s->pace, os_clock_utc_ms(), os_clock_monotonic_ns());
+    sender_pause(s->sender, false);
+    sender_try_again(s->sender);
+    journal_say(&s->journal, JOURNAL_INFO, "reload",
+                "the clock is taken for right, and providers "
+                "that were left alone are tried again");
+}
+
+static void live(struct server *s, struct os_signals *signals)
+{
+    say_ready(s);
+    while (!atomic_load(&s->has_failed)) {
+        switch (os_signals_wait(signals, LOOK_MS)) {
+        case OS_SIGNAL_NONE: look_at_clocks(s); break;
+        case OS_SIGNAL_RELOAD: reload(s); break;
+        case OS_SIGNAL_STOP: return;
+        }
+    }
+}
+
+/* ---- end ----------------------------------------------------------------------------------------- */
+
+/* Everything that was acknowledged is applied, everything that was sent is reported; what is known not to
+ * be sent is kept. */
+static enum status stop_all(struct server *s, struct fault *f)
+{
+    struct held *left = NULL;
+    if (s->http != NULL)
+        http_server_stop(s->http, HTTP_GRACE_MS);
+    s->http = NULL;
+    atomic_store(&s->is_stopping, true);
+    if (s->sender != NULL)
+        sender_stop(s->sender, SEND_GRACE_MS);
+    if (s->committer != NULL) {
+        core_sync(s->core);
+        committer_stop(s->committer);
+    }
+    s->committer = NULL;
+    if (s->core != NULL)
+        core_join(s->core);
+    if (s->sender != NULL)
+        left = sender_end(s->sender);
+
+    enum status status = OK;
+    if (atomic_load(&s->has_failed) || !atomic_load(&s->is_started)) {
+        held_free_list(left);
+        return OK;
+    }
+    uint64_t batch = engine_batch(s->recovered.engine);
+    if (left != NULL)
+        status = held_write(s->directory.disk, s->held_path, batch, left, f);
+    held_free_list(left);
+    if (status == OK && batch > s->recovered.snapshot_batch)
+        status = snapshot_engine(&s->directory, s->recovered.engine, f);
+    if (status == OK) {
+        status = evlog_close(s->log, f);
+        s->log = NULL;
+    }
+    if (status == OK)
+        journal_say(&s->journal, JOURNAL_INFO, "end", "stopped after batch %lu", batch);
+    return status;
+}
+
+enum status server_run(struct server *s, const struct plan *plan,
+                       const struct programme_folder *folder, struct os_signals *signals,
+                       struct fault *f)
+{
+    struct fault at_end = {0};
+    const struct engine *e = s->recovered.engine;
+    int64_t least_ms = max_of(engine_now(e), evlog_now_ms(s->log));
+    channel_global_init();
+    pace_init(&s->pace, os_clock_utc_ms(), os_clock_monotonic_ns(), least_ms);
+    if (s->pace.has_jumped)
+        journal_say(&s->journal, JOURNAL_ERROR, "clock",
+                    "the log ends %ld s after what the clock says: nothing is sent until the clock "
+                    "has caught up, or SIGHUP says that it is right",
+                    (least_ms - os_clock_utc_ms()) / 1000);
+    enum status status = start_all(s, plan, folder, f);
+    if (status == OK)
+        live(s, signals);
+    enum status ended = stop_all(s, &at_end);
+    if (status == OK && ended != OK) {
+        status = ended;
+        *f = at_end;
+    }
+    if (atomic_load(&s->has_failed)) {
+        status = GIVE_UP;
+        *f = s->failure;
+    }
+    channel_global_fini();
+    return status;
+}
+
+void server_free(struct server *s)
+{
+    if (s == NULL)
+        return;
+    ingest_routes_free(s->routes);
+    ingest_free(s->ingest);
+    vocabulary_free(s->vocabulary);
+    sender_free(s->sender);
+    core_free(s->core);
+    evlog_free(s->log);
+    recovered_fini(&s->recovered);
+    os_mutex_fini(&s->names_lock);
+    os_mutex_fini(&s->failure_lock);
+    journal_fini(&s->journal);
+    mem_free(s);
+}
