@@ -108,6 +108,8 @@ struct expr_argument {
     bool is_constant;             /* a literal (or made of literals only): `value` is it */
     struct value value;           /* good as long as the plan */
     const struct expr_type *type; /* never NULL; good as long as the plan */
+    bool is_slot;                 /* it is the host's slot `slot` and nothing else */
+    uint32_t slot;
     struct str variable;          /* the binder's variable, else empty */
     const struct expr *predicate; /* the binder's predicate, else NULL */
     uint32_t from, to;            /* where it stands in the text, in bytes */

@@ -171,6 +171,7 @@ static void functions(void **state)
     assert_int_equal(b.result.until_ms, 6700);
     says(&b, "twice(event.count + 1)", "16");
     says(&b, "twice(twice(event.count))", "28");
+    says(&b, "count(\"Login\", traits.plan) == 3", "true");
     says(&b, "last(\"Order\").total * 2.0", "85.0");
     says(&b, "traits.plan.echo().size()", "4");
     says(&b, "[1, 2].exists(x, twice(x) == 4)", "true");

@@ -115,6 +115,8 @@ static enum expr_found world_function(void *self, const struct expr_call *call,
     } else if (str_is(call->name, "count")) {
         bound.function = WORLD_COUNT;
         type = &expr_int;
+        /* count("Login", traits.window): the host may look at which attribute it is */
+        must(call->count < 2 || !call->arguments[1].is_slot || call->arguments[1].slot < w->count);
     } else if (str_is(call->name, "twice")) {
         bound.function = WORLD_TWICE;
         type = &expr_int;
