@@ -29,7 +29,7 @@ bool filter_raw(struct call *c)
     if (!input_text(c, &s))
         return false;
     c->result = value_text(s);
-    c->result.pad[0] = MARK_SAFE;
+    c->result.pad[0] = c->r->t->kind == LIQUID_JSON ? MARK_JSON : MARK_SAFE;
     return true;
 }
 
@@ -292,5 +292,9 @@ bool filter_base64_url_safe_decode(struct call *c)
 bool filter_json(struct call *c)
 {
     struct build b = liquid_build(c->r);
-    return liquid_add_json(&b, c->input) && build_done(&b, &c->result);
+    if (!liquid_add_json(&b, c->input) || !build_done(&b, &c->result))
+        return false;
+    if (c->r->t->kind == LIQUID_JSON)
+        c->result.pad[0] = MARK_JSON;
+    return true;
 }

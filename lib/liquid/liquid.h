@@ -41,10 +41,12 @@ struct zone; /* when/zone.h */
 
 /* What the output is for, which decides how {{ }} writes text (unless `| raw`). */
 enum liquid_kind {
-    LIQUID_TEXT = 0, /* as it is: plain text, SMS, push, JSON built with the `json` filter */
+    LIQUID_TEXT = 0, /* as it is: plain text, SMS, push */
     LIQUID_HTML,   /* & < > " ' become entities; a value that begins a link (href, src ...) and has
                       * a scheme other than http, https, mailto, tel or sms becomes "#blocked" */
     LIQUID_HEADER, /* as it is, but CR, LF and NUL anywhere in the output fail the rendering */
+    LIQUID_JSON, /* as the inside of a JSON string: {"name": "{{ person.name }}"}. What comes out of
+                      * the `json` filter has its own quotes and brackets and is written as it is */
 };
 
 /* A named text: a template, or a partial that templates may include or render. */

@@ -140,6 +140,7 @@ struct liquid_template {
 enum liquid_mark {
     MARK_NONE = 0,
     MARK_SAFE,  /* a text that is HTML already, not to be escaped again */
+    MARK_JSON,  /* in LIQUID_JSON: a text that is JSON already */
     MARK_RANGE, /* a list that was written (1..3) */
 };
 

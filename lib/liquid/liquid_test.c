@@ -166,6 +166,25 @@ static void header_lines(void **state)
     says(b, "Hello {{ z }} {{ x | strip_newlines }}", "Hello <ok> aBcc: eve@example.org");
 }
 
+static void json_strings(void **state)
+{
+    struct bench *b = *state;
+    b->kind = LIQUID_JSON;
+    set_data(
+        b,
+        "{\"x\": \"a\\\", \\\"admin\\\": true, \\\"b\\\": \\\"\", \"n\": 1.5, \"l\": [\"<\", 1]}");
+    says(b, "{\"v\": \"{{ x }}\"}", "{\"v\": \"a\\\", \\\"admin\\\": true, \\\"b\\\": \\\"\"}");
+    says(b, "{\"v\": {{ x | json }}, \"n\": {{ n }}, \"l\": {{ l | json }}}",
+         "{\"v\": \"a\\\", \\\"admin\\\": true, \\\"b\\\": \\\"\", \"n\": 1.5, \"l\": [\"<\",1]}");
+    says(b, "{% capture c %}[{{ x }}]{% endcapture %}\"{{ c }}\"",
+         "\"[a\\\", \\\"admin\\\": true, \\\"b\\\": \\\"]\"");
+    says(b, "\"{{ x | json | upcase }}\"",
+         "\"\\\"A\\\\\\\", \\\\\\\"ADMIN\\\\\\\": TRUE, \\\\\\\"B\\\\\\\": \\\\\\\"\\\"\"");
+    says(b, "\"{{ x | escape }}\"", "\"a&quot;, &quot;admin&quot;: true, &quot;b&quot;: &quot;\"");
+    says(b, "{{ '[1]' | raw }}{{ \"\\n\" }}", "[1]\\\\n");
+    says(b, "{% assign y = 'a' | append: '\"' %}{% cycle y %}", "a\\\"");
+}
+
 static void links(void **state)
 {
     struct bench *b = *state;
@@ -717,6 +736,7 @@ int main(void)
         BENCHED("what was captured is not escaped twice", captured_html),
         BENCHED("text output is written as it is", text_is_plain),
         BENCHED("a header never has a line break", header_lines),
+        BENCHED("no value breaks out of a JSON string", json_strings),
         BENCHED("a link has an allowed scheme or none", links),
         BENCHED("a value is never taken for a template", never_evaluated),
         BENCHED("a template says which paths it reads", reads),

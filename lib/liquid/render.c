@@ -125,6 +125,12 @@ static bool write_value(struct render *r, struct value x, bool is_link)
         if (!liquid_add_text(&b, x) || !build_done(&b, &text))
             return false;
     }
+    if (r->t->kind == LIQUID_JSON && !(x.type == VALUE_TEXT && x.pad[0] == MARK_JSON)) {
+        struct build b = liquid_build(r);
+        if (!liquid_add_json(&b, value_text(text.text)) || !build_done(&b, &text))
+            return false;
+        text.text = str_part(text.text, 1, text.text.len - 2); /* without the quotes */
+    }
     if (r->t->kind == LIQUID_HTML && !is_markup) {
         if (is_link && !is_link_allowed(r, text.text))
             text = value_text(STR("#blocked"));
@@ -391,6 +397,8 @@ static bool end_capture(struct render *r, const struct frame *frame)
     struct value x = value_text(text);
     if (r->t->kind == LIQUID_HTML)
         x.pad[0] = MARK_SAFE;
+    if (r->t->kind == LIQUID_JSON)
+        x.pad[0] = MARK_JSON;
     r->scope.locals[frame->name] = x;
     return true;
 }
