@@ -337,6 +337,26 @@ static void the_bytes_that_wait_are_bounded_too(void **state)
     mem_free(bytes);
 }
 
+static void a_batch_holds_no_more_records_than_it_may(void **state)
+{
+    struct host *h = *state;
+    static struct record records[BATCH_RECORDS_MAX];
+    for (uint32_t i = 0; i < BATCH_RECORDS_MAX; i++)
+        records[i] = (struct record){.type = RECORD_TICK};
+    stall(h, records);
+    assert_int_equal(push(h, 100, records, BATCH_RECORDS_MAX - 1, false), OK);
+    assert_int_equal(push(h, 101, records, 1, false), OK);
+    assert_int_equal(push(h, 102, records, 1, false), OK);
+    assert_int_equal(push(h, 103, records, BATCH_RECORDS_MAX, false), OK);
+    release_held(h, true);
+    wait_settled(h, COMMITTER_BATCHES_MAX + 4);
+    stop(h);
+    assert_int_equal(h->batch_count, COMMITTER_BATCHES_MAX + 3);
+    assert_int_equal(h->part_counts[COMMITTER_BATCHES_MAX], 2);
+    assert_int_equal(h->part_counts[COMMITTER_BATCHES_MAX + 1], 1);
+    assert_int_equal(h->part_counts[COMMITTER_BATCHES_MAX + 2], 1);
+}
+
 static void a_full_disk_refuses_the_ordinary_and_names_survive(void **state)
 {
     struct host *h = *state;
@@ -494,6 +514,8 @@ int main(void)
         HOSTED("a full queue refuses and keeps room for priority",
                a_full_queue_refuses_and_keeps_room_for_priority),
         HOSTED("the bytes that wait are bounded, too", the_bytes_that_wait_are_bounded_too),
+        HOSTED("a batch holds no more records than it may",
+               a_batch_holds_no_more_records_than_it_may),
         HOSTED("a full disk refuses the ordinary, and names survive",
                a_full_disk_refuses_the_ordinary_and_names_survive),
         HOSTED("a write that meets a full disk is refused whole",

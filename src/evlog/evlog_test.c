@@ -173,6 +173,7 @@ static void nothing_confirmed_is_lost_by_a_crash_at_any_call(void **state)
             struct memory m;
             memory_init(&m);
             o.log.segment_bytes = 4096 << (seed % 3);
+            o.log.spare = seed % 4 < 2 ? EVLOG_SPARE_AT_ONCE : EVLOG_SPARE_BY_CALLER;
             if (seed % 2)
                 fake_disk_be_short(o.fake);
             fake_disk_fail_at(o.fake, call, FAKE_CRASH);
@@ -617,6 +618,7 @@ static void no_room_at_any_call_loses_nothing(void **state)
         struct dice d = {.seed = 12};
         struct memory m;
         memory_init(&m);
+        o.log.segment_bytes = 4096;
         fake_disk_fail_at(o.fake, call, FAKE_FULL);
         struct evlog *log = NULL;
         enum status done = evlog_open(FIXTURE_DIR, &o.log, &log, NULL);
@@ -625,7 +627,7 @@ static void no_room_at_any_call_loses_nothing(void **state)
             log = open_log(&o);
             refusals++;
         }
-        for (int i = 0; i < 12; i++) {
+        for (int i = 0; i < 24; i++) {
             uint64_t durable = evlog_batch_durable(log);
             uint32_t names = names_count(evlog_names(log));
             uint64_t results = evlog_results_newest(log);
@@ -675,10 +677,14 @@ static void what_is_abandoned_does_not_come_back(void **state)
         uint64_t durable = evlog_batch_durable(log);
         uint32_t names = names_count(evlog_names(log));
 
-        /* A batch that is written in part before the disk is full. */
+        /* Two batches, of which the first is written whole before the disk is full. */
         uint64_t number = durable + 1;
-        const struct batch *b = random_batch(&m, &d, number, 1800000000000, evlog_names(log), 9);
+        const struct batch *b = random_batch(&m, &d, number, 1800000000000, evlog_names(log), 1);
         assert_int_equal(evlog_append(log, b, NULL), OK);
+        struct record big = {.type = RECORD_EVENT};
+        big.personal = (struct body){arena_zalloc(&m.arena, 2000), 2000};
+        struct batch second = {number + 1, 1800000000000, 1, &big};
+        assert_int_equal(evlog_append(log, &second, NULL), OK);
         fake_disk_fail_at(o.fake, fake_disk_calls(o.fake) + 1, FAKE_FULL);
         assert_int_equal(evlog_commit(log, NULL), TRY_AGAIN);
         assert_int_equal(evlog_abandon(log, NULL), OK);
@@ -698,6 +704,135 @@ static void what_is_abandoned_does_not_come_back(void **state)
         memory_fini(&m);
         fake_disk_free(o.fake);
     }
+}
+
+static void what_met_a_full_disk_goes_with_what_comes_after(void **state)
+{
+    (void)state;
+    struct case_options o = options_for(19);
+    struct dice d = {.seed = 19};
+    struct memory m;
+    memory_init(&m);
+    struct evlog *log = open_log(&o);
+    assert_int_equal(write_some(log, &m, &d, 5), OK);
+    for (int i = 0; i < 3; i++) {
+        uint64_t number = evlog_batch_next(log);
+        const struct batch *b = random_batch(&m, &d, number, 1800000000000, evlog_names(log), 3);
+        assert_int_equal(evlog_append(log, b, NULL), OK);
+        if (i < 2)
+            fake_disk_fail_at(o.fake, fake_disk_calls(o.fake) + 1, FAKE_FULL);
+        assert_int_equal(evlog_commit(log, NULL), i < 2 ? TRY_AGAIN : OK);
+    }
+    assert_reads_back(o.log.disk, &m, 1, evlog_batch_next(log) - 1);
+    evlog_free(log);
+    memory_fini(&m);
+    fake_disk_free(o.fake);
+}
+
+static void a_roll_that_met_a_full_disk_changes_nothing(void **state)
+{
+    (void)state;
+    struct case_options o = options_for(22);
+    struct memory m;
+    memory_init(&m);
+    o.log.segment_bytes = 4096;
+    struct evlog *log = open_log(&o);
+    struct record *r = arena_new(&m.arena, struct record);
+    *r = (struct record){.type = RECORD_EVENT, .at_ms = 5, .event_ms = 5, .arrival_ms = 5};
+    r->clear = (struct body){arena_zalloc(&m.arena, 1200), 1200};
+    for (uint64_t number = 1; number <= 4; number++)
+        m.batches[number] = (struct batch){number, 5, 1, r};
+    assert_int_equal(evlog_append(log, &m.batches[1], NULL), OK);
+    assert_int_equal(evlog_commit(log, NULL), OK);
+    assert_int_equal(evlog_append(log, &m.batches[2], NULL), OK);
+    assert_int_equal(evlog_append(log, &m.batches[3], NULL), OK);
+    /* The fourth does not fit; what is buffered has to go before the segment can end. */
+    fake_disk_fail_at(o.fake, fake_disk_calls(o.fake) + 1, FAKE_FULL);
+    assert_int_equal(evlog_append(log, &m.batches[4], NULL), TRY_AGAIN);
+    assert_int_equal(evlog_batch_next(log), 4);
+    assert_int_equal(evlog_commit(log, NULL), OK);
+    assert_reads_back(o.log.disk, &m, 1, 3);
+    assert_int_equal(evlog_append(log, &m.batches[4], NULL), OK);
+    assert_int_equal(evlog_close(log, NULL), OK);
+    assert_reads_back(o.log.disk, &m, 1, 4);
+    memory_fini(&m);
+    fake_disk_free(o.fake);
+}
+
+/* The first commit into a segment brings head, names and a batch. Torn, it is cut whole. */
+static void a_torn_beginning_of_a_segment_is_cut_to_nothing(void **state)
+{
+    (void)state;
+    struct case_options o = options_for(20);
+    struct dice d = {.seed = 20};
+    struct memory m;
+    memory_init(&m);
+    struct evlog *log = open_log(&o);
+    while (names_count(evlog_names(log)) < NAME_FIXED_END + 20)
+        assert_int_equal(write_some(log, &m, &d, 12), OK);
+    assert_int_equal(evlog_roll(log, NULL), OK);
+    uint64_t before = evlog_batch_durable(log);
+    assert_int_equal(write_some(log, &m, &d, 12), OK);
+    uint64_t after = evlog_batch_durable(log);
+    evlog_free(log);
+
+    char path[OS_PATH_BYTES];
+    path_of(path, before + 1);
+    struct buf whole = content_of(o.log.disk, path);
+    size_t head_bytes = BLOCK_HEADER_BYTES + SEGMENT_BODY_BYTES;
+    struct batch first = m.batches[before + 1];
+    struct batch second = m.batches[before + 2];
+    for (size_t at = 0; at < whole.len; at += 13) {
+        bool is_headless = at < head_bytes + BLOCK_HEADER_BYTES + 200;
+        assert_int_equal(os_write_whole(o.log.disk, path, buf_str(&whole), NULL), OK);
+        fake_disk_damage(o.fake, path, at, 4);
+        m.batches[before + 1] = first;
+        m.batches[before + 2] = second;
+        log = open_log(&o);
+        struct buf left = content_of(o.log.disk, path);
+        if (is_headless) {
+            assert_int_equal(left.len, 0);
+            assert_true(evlog_batch_durable(log) == before);
+        }
+        assert_in_range(evlog_batch_durable(log), before, after);
+        assert_int_equal(write_some(log, &m, &d, 3), OK);
+        assert_reads_back(o.log.disk, &m, before, evlog_batch_durable(log));
+        evlog_free(log);
+        buf_fini(&left);
+    }
+    buf_fini(&whole);
+    memory_fini(&m);
+    fake_disk_free(o.fake);
+}
+
+static void half_a_segment_is_kept_even_if_nobody_prepares_the_next(void **state)
+{
+    (void)state;
+    struct case_options o = options_for(21);
+    struct dice d = {.seed = 21};
+    struct memory m;
+    memory_init(&m);
+    o.log.segment_bytes = 16384;
+    o.log.spare = EVLOG_SPARE_BY_CALLER;
+    struct evlog *log = open_log(&o);
+    assert_int_equal(write_some(log, &m, &d, 6), OK);
+    fake_disk_set_capacity(o.fake, fake_disk_used_bytes(o.fake));
+    enum status done;
+    while ((done = write_some(log, &m, &d, 6)) == OK)
+        continue;
+    assert_int_equal(done, TRY_AGAIN);
+    size_t bytes = 0;
+    while (bytes < 16384 / 2 - 2048) { /* the last batch admitted may lie across the middle */
+        struct record r = {.type = RECORD_TICK, .at_ms = 1800000000000};
+        r.clear = (struct body){arena_zalloc(&m.arena, 500), 500};
+        struct batch b = {evlog_batch_next(log), r.at_ms, 1, &r};
+        assert_int_equal(evlog_append_priority(log, &b, NULL), OK);
+        bytes += evlog_buffered_bytes(log);
+        assert_int_equal(evlog_commit(log, NULL), OK);
+    }
+    evlog_free(log);
+    memory_fini(&m);
+    fake_disk_free(o.fake);
 }
 
 static void a_record_that_cannot_be_written_changes_nothing(void **state)
@@ -936,6 +1071,14 @@ int main(void)
              a_full_disk_keeps_a_reserve_for_what_must_get_in),
         TEST("no room at any call loses nothing", no_room_at_any_call_loses_nothing),
         TEST("what is abandoned does not come back", what_is_abandoned_does_not_come_back),
+        TEST("what met a full disk goes with what comes after",
+             what_met_a_full_disk_goes_with_what_comes_after),
+        TEST("a roll that met a full disk changes nothing",
+             a_roll_that_met_a_full_disk_changes_nothing),
+        TEST("a torn beginning of a segment is cut to nothing",
+             a_torn_beginning_of_a_segment_is_cut_to_nothing),
+        TEST("half a segment is kept even if nobody prepares the next",
+             half_a_segment_is_kept_even_if_nobody_prepares_the_next),
         TEST("a record that cannot be written changes nothing",
              a_record_that_cannot_be_written_changes_nothing),
         TEST("a batch larger than a segment has one for itself",
