@@ -282,19 +282,29 @@ static inline enum ingest_error put_leaf(struct event_draft *d, uint32_t place, 
     if (unlikely(++d->field_count > INGEST_FIELDS_MAX))
         return INGEST_TOO_MANY_FIELDS;
     enum json_type type = json_type(node);
-    bool is_text = type == JSON_TEXT;
-    if (unlikely(is_text && json_text(node).len > INGEST_TEXT_MAX))
-        return INGEST_TEXT_TOO_LONG;
     bool is_closed = place == PLACE_NONE || w->places[place].is_closed;
     uint32_t name = is_closed ? NAME_NONE : claim(d, place);
     if (unlikely(name == NAME_NONE))
         return put_rest(d, parent, key, node, depth);
     if (unlikely(type == JSON_LIST))
         return put_list(d, place, name, node, depth);
-    bool is_clear = d->part == PART_PROPERTIES && (!is_text || w->places[place].is_public);
+    if (type != JSON_TEXT) {
+        struct buf *to = d->part == PART_PROPERTIES ? &w->clear : &d->batch->bytes;
+        put_name(to, name);
+        put_scalar(to, node);
+        return INGEST_FINE;
+    }
+    struct str text = json_text(node);
+    if (unlikely(text.len > INGEST_TEXT_MAX))
+        return INGEST_TEXT_TOO_LONG;
+    bool is_clear = d->part == PART_PROPERTIES && w->places[place].is_public;
     struct buf *to = is_clear ? &w->clear : &d->batch->bytes;
-    put_name(to, name);
-    put_scalar(to, node);
+    uint8_t *start = buf_room(to, 2 * VARINT_BYTES + 1 + text.len);
+    uint8_t *at = put_varint(start, name);
+    *at++ = BODY_TEXT;
+    at = put_varint(at, text.len);
+    memcpy(at, text.at, text.len);
+    to->len += (size_t)(at - start) + text.len;
     return INGEST_FINE;
 }
 
@@ -384,9 +394,14 @@ bool is_junk_id(struct str id)
 #include "ingest/junk_ids.def"
 #undef JUNK
     };
-    if (id.len > 40) /* longer than any of them, blanks included */
-        return false;
+    static const uint64_t lengths = 0 /* which occur */
+#define JUNK(text) | UINT64_C(1) << (sizeof(text) - 1)
+#include "ingest/junk_ids.def"
+#undef JUNK
+        ;
     struct str trimmed = str_trim(id);
+    if (trimmed.len > 63 || (lengths >> trimmed.len & 1) == 0)
+        return false;
     for (size_t i = 0; i < array_count(junk); i++)
         if (trimmed.len == junk[i].len && str_equal_nocase(trimmed, junk[i]))
             return true;
@@ -463,11 +478,9 @@ static enum ingest_error name_settle(struct ingest_worker *w, const struct raw_e
     return *name == NAME_NONE ? INGEST_TOO_MANY_NAMES : INGEST_FINE;
 }
 
-enum ingest_error event_begin(struct ingest_worker *w, const struct raw_event *given,
-                              struct ingest_batch *batch, struct event_draft *draft,
-                              struct record *record, char *field)
+enum ingest_error event_begin(struct ingest_worker *w, struct raw_event *raw,
+                              struct ingest_batch *batch, struct event_draft *draft, char *field)
 {
-    struct raw_event raw = *given;
     const uint8_t *secret = w->in->secret;
     if (w->place_count > PLACES_MAX)
         places_reset(w);
@@ -480,61 +493,63 @@ enum ingest_error event_begin(struct ingest_worker *w, const struct raw_event *g
     w->rest_count = 0;
     *draft = (struct event_draft){.w = w,
                                   .batch = batch,
+                                  .record = batch_record(batch),
                                   .personal_at = batch->bytes.len,
-                                  .source = raw.source.name,
+                                  .source = raw->source.name,
                                   .field = field};
 
+    struct record *record = draft->record;
     *record = (struct record){
         .type = RECORD_EVENT,
-        .kind = (uint8_t)raw.kind,
-        .flags = raw.source.flags,
+        .kind = (uint8_t)raw->kind,
+        .flags = raw->source.flags,
         .schema = RECORD_SCHEMA,
-        .source = raw.source.name,
-        .at_ms = raw.arrival_ms,
-        .arrival_ms = raw.arrival_ms,
+        .source = raw->source.name,
+        .at_ms = raw->arrival_ms,
+        .arrival_ms = raw->arrival_ms,
     };
-    enum ingest_error error = ids_settle(&raw, batch, field);
+    enum ingest_error error = ids_settle(raw, batch, field);
     if (error != INGEST_FINE)
         return error;
-    if (raw.user.len == 0 && raw.anonymous.len == 0) {
+    if (raw->user.len == 0 && raw->anonymous.len == 0) {
         field_set(field, STR("userId"), STR(""));
         return INGEST_NO_IDENTITY;
     }
-    if (raw.kind == EVENT_ALIAS && (raw.user.len == 0 || raw.previous.len == 0)) {
-        field_set(field, raw.user.len == 0 ? STR("userId") : STR("previousId"), STR(""));
+    if (raw->kind == EVENT_ALIAS && (raw->user.len == 0 || raw->previous.len == 0)) {
+        field_set(field, raw->user.len == 0 ? STR("userId") : STR("previousId"), STR(""));
         return INGEST_NO_PREVIOUS;
     }
-    if (raw.kind == EVENT_GROUP && raw.group.len == 0) {
+    if (raw->kind == EVENT_GROUP && raw->group.len == 0) {
         field_set(field, STR("groupId"), STR(""));
         return INGEST_NO_GROUP;
     }
-    error = name_settle(w, &raw, &record->name, field);
+    error = name_settle(w, raw, &record->name, field);
     if (error != INGEST_FINE)
         return error;
-    if (raw.has_time && raw.time_ms < 0) {
+    if (raw->has_time && raw->time_ms < 0) {
         field_set(field, STR("timestamp"), STR(""));
         return INGEST_BAD_TIME;
     }
-    record->event_ms = event_time(&raw, &record->sent_skew_ms);
+    record->event_ms = event_time(raw, &record->sent_skew_ms);
 
     struct buf *personal = &batch->bytes;
-    if (raw.user.len != 0) {
-        record->user = identifier_hash(IDENTIFIER_USER, raw.user, secret);
-        body_put_text(personal, NAME_USER_ID, raw.user);
+    if (raw->user.len != 0) {
+        record->user = identifier_hash(IDENTIFIER_USER, raw->user, secret);
+        body_put_text(personal, NAME_USER_ID, raw->user);
     }
     /* people alias what was an anonymous id as often as what was a user's: it is tried as both */
-    if (raw.anonymous.len == 0 && raw.kind == EVENT_ALIAS)
-        record->anonymous = identifier_hash(IDENTIFIER_ANONYMOUS, raw.previous, secret);
-    if (raw.anonymous.len != 0) {
-        record->anonymous = identifier_hash(IDENTIFIER_ANONYMOUS, raw.anonymous, secret);
-        body_put_text(personal, NAME_ANONYMOUS_ID, raw.anonymous);
+    if (raw->anonymous.len == 0 && raw->kind == EVENT_ALIAS)
+        record->anonymous = identifier_hash(IDENTIFIER_ANONYMOUS, raw->previous, secret);
+    if (raw->anonymous.len != 0) {
+        record->anonymous = identifier_hash(IDENTIFIER_ANONYMOUS, raw->anonymous, secret);
+        body_put_text(personal, NAME_ANONYMOUS_ID, raw->anonymous);
     }
-    if (raw.kind == EVENT_ALIAS) {
-        record->previous = identifier_hash(IDENTIFIER_USER, raw.previous, secret);
-        body_put_text(personal, NAME_PREVIOUS_ID, raw.previous);
+    if (raw->kind == EVENT_ALIAS) {
+        record->previous = identifier_hash(IDENTIFIER_USER, raw->previous, secret);
+        body_put_text(personal, NAME_PREVIOUS_ID, raw->previous);
     }
-    if (raw.kind == EVENT_GROUP)
-        body_put_text(personal, NAME_GROUP_ID, raw.group);
+    if (raw->kind == EVENT_GROUP)
+        body_put_text(personal, NAME_GROUP_ID, raw->group);
     record->routing_hash = identifier_route(record->user, record->anonymous);
     field[0] = 0;
     return INGEST_FINE;
@@ -567,10 +582,10 @@ static uint64_t message_hash(const struct ingest_worker *w, const struct raw_eve
     return not_zero(hash_pair(hash, hash_str(personal, 2)));
 }
 
-enum ingest_error event_end(struct event_draft *d, const struct raw_event *raw,
-                            struct record *record)
+enum ingest_error event_end(struct event_draft *d, const struct raw_event *raw)
 {
     struct ingest_worker *w = d->w;
+    struct record *record = d->record;
     struct buf *bytes = &d->batch->bytes;
     if (w->rest_count != 0) {
         uint8_t count[VARINT_BYTES];
@@ -592,11 +607,11 @@ enum ingest_error event_end(struct event_draft *d, const struct raw_event *raw,
     record->personal = (struct body){(const uint8_t *)d->personal_at, (uint32_t)personal.len};
     record->clear = (struct body){(const uint8_t *)bytes->len, (uint32_t)w->clear.len};
     buf_add_str(bytes, buf_str(&w->clear));
-    *batch_record(d->batch) = *record;
     return INGEST_FINE;
 }
 
 void event_drop(struct event_draft *d)
 {
     d->batch->bytes.len = d->personal_at;
+    d->batch->record_count--;
 }

@@ -612,13 +612,12 @@ static void take_row(struct import *im, int64_t now_ms, struct ingest_batch *bat
     take_heads(im, &row);
     enum ingest_error error = row.wrong[0] != 0 ? INGEST_BAD_FIELD : INGEST_FINE;
     struct event_draft draft;
-    struct record record;
     if (error == INGEST_FINE) {
-        error = event_begin(im->worker, &row.raw, batch, &draft, &record, field);
+        error = event_begin(im->worker, &row.raw, batch, &draft, field);
         if (error == INGEST_FINE)
             error = put_cells(im, &draft, &row);
         if (error == INGEST_FINE)
-            error = event_end(&draft, &row.raw, &record);
+            error = event_end(&draft, &row.raw);
         if (error != INGEST_FINE)
             event_drop(&draft);
     }

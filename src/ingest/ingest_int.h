@@ -70,12 +70,58 @@ struct ingest_worker {
 
 #define PLACE_NONE UINT32_MAX
 
+/* place_find() where the guess was wrong, and place_name() where the name was not asked for yet. */
+uint32_t place_search(struct ingest_worker *w, uint32_t parent, struct str key);
+uint32_t place_ask_name(struct ingest_worker *w, uint32_t place, uint32_t source);
+
+/* Equal bytes, for the few that a key has: whole words, the last one overlapping. */
+static inline bool key_equal(struct str a, struct str b)
+{
+    uint64_t x, y;
+    uint32_t p, q;
+    if (a.len != b.len)
+        return false;
+    if (a.len >= 8) {
+        for (size_t i = 0; i + 8 < a.len; i += 8) {
+            memcpy(&x, a.at + i, 8);
+            memcpy(&y, b.at + i, 8);
+            if (x != y)
+                return false;
+        }
+        memcpy(&x, a.at + a.len - 8, 8);
+        memcpy(&y, b.at + a.len - 8, 8);
+        return x == y;
+    }
+    if (a.len >= 4) {
+        uint32_t r, s;
+        memcpy(&p, a.at, 4);
+        memcpy(&q, b.at, 4);
+        memcpy(&r, a.at + a.len - 4, 4);
+        memcpy(&s, b.at + a.len - 4, 4);
+        return p == q && r == s;
+    }
+    return a.len == 0 || (a.at[0] == b.at[0] && a.at[a.len / 2] == b.at[a.len / 2] &&
+                          a.at[a.len - 1] == b.at[a.len - 1]);
+}
+
 /* The place of `key` below `parent`, made if it is new; PLACE_NONE where the path would be longer than
  * a name may be. */
-uint32_t place_find(struct ingest_worker *w, uint32_t parent, struct str key);
+static inline uint32_t place_find(struct ingest_worker *w, uint32_t parent, struct str key)
+{
+    uint32_t found = w->places[w->last_place].guess;
+    const struct place *guess = &w->places[found];
+    if (unlikely(guess->parent != parent || !key_equal(guess->key, key)))
+        return place_search(w, parent, key);
+    w->last_place = found;
+    return found;
+}
 
 /* The number of the place's path, asked of the vocabulary once; NAME_NONE if it cannot have one. */
-uint32_t place_name(struct ingest_worker *w, uint32_t place, uint32_t source);
+static inline uint32_t place_name(struct ingest_worker *w, uint32_t place, uint32_t source)
+{
+    uint32_t name = w->places[place].name;
+    return likely(name != NAME_NONE) ? name : place_ask_name(w, place, source);
+}
 
 /* Forgets all places but the roots. */
 void places_reset(struct ingest_worker *w);
@@ -109,17 +155,19 @@ enum part {
 struct event_draft {
     struct ingest_worker *w;
     struct ingest_batch *batch;
-    size_t personal_at; /* where its personal body begins in batch->bytes */
-    enum part part;     /* where the fields that come stand: set by the caller */
+    struct record *record; /* in the batch */
+    size_t personal_at;    /* where its personal body begins in batch->bytes */
+    enum part part;        /* where the fields that come stand: set by the caller */
     uint32_t field_count;
     uint32_t source;
     char *field; /* INGEST_FIELD_BYTES: place of what is wrong */
 };
 
-/* Checks ids, name and times, writes the ids, and fills all of the record but its bodies. */
-enum ingest_error event_begin(struct ingest_worker *w, const struct raw_event *raw,
-                              struct ingest_batch *batch, struct event_draft *draft,
-                              struct record *record, char *field);
+/* Checks ids, name and times, takes placeholders out of `raw`, adds a record to the batch, writes the
+ * ids, and fills all of the record but its bodies. Whatever it answers, event_end() or event_drop()
+ * follows. */
+enum ingest_error event_begin(struct ingest_worker *w, struct raw_event *raw,
+                              struct ingest_batch *batch, struct event_draft *draft, char *field);
 
 /* Writes the member `key` of what stands at place `parent`: a leaf under its name, an object's leaves
  * under theirs, what can have no name into $rest. */
@@ -133,11 +181,10 @@ enum ingest_error event_put_value(struct event_draft *d, uint32_t parent, struct
 /* Whether the event has a field under that name already. */
 bool event_has(const struct event_draft *d, uint32_t name);
 
-/* Completes the record and appends it to the batch. */
-enum ingest_error event_end(struct event_draft *d, const struct raw_event *raw,
-                            struct record *record);
+/* Completes the record. */
+enum ingest_error event_end(struct event_draft *d, const struct raw_event *raw);
 
-/* Takes back what the draft has written. */
+/* Takes back what the draft has written, its record too. */
 void event_drop(struct event_draft *d);
 
 /* A placeholder that counts as no id. */

@@ -393,12 +393,11 @@ static enum ingest_error read_event(struct ingest_worker *w, const struct member
         return fail(field, "context", INGEST_BAD_FIELD);
 
     struct event_draft draft;
-    struct record record;
-    enum ingest_error error = event_begin(w, raw, batch, &draft, &record, field);
+    enum ingest_error error = event_begin(w, raw, batch, &draft, field);
     if (error == INGEST_FINE)
         error = put_parts(&draft, raw->kind, m, shared->context);
     if (error == INGEST_FINE)
-        error = event_end(&draft, raw, &record);
+        error = event_end(&draft, raw);
     if (error != INGEST_FINE)
         event_drop(&draft);
     return error;

@@ -81,15 +81,9 @@ static uint32_t place_make(struct ingest_worker *w, uint32_t parent, struct str 
     return place_add(w, &place);
 }
 
-uint32_t place_find(struct ingest_worker *w, uint32_t parent, struct str key)
+uint32_t place_search(struct ingest_worker *w, uint32_t parent, struct str key)
 {
-    const struct place *last = &w->places[w->last_place];
-    uint32_t found = last->guess;
-    const struct place *guess = &w->places[found];
-    if (likely(guess->parent == parent && str_equal(guess->key, key))) {
-        w->last_place = found;
-        return found;
-    }
+    uint32_t found;
     size_t prefix_bytes = w->places[parent].text.len;
     if (prefix_bytes + (prefix_bytes != 0) + key.len > NAME_BYTES_MAX)
         return PLACE_NONE;
@@ -107,11 +101,11 @@ uint32_t place_find(struct ingest_worker *w, uint32_t parent, struct str key)
     return found;
 }
 
-uint32_t place_name(struct ingest_worker *w, uint32_t index, uint32_t source)
+uint32_t place_ask_name(struct ingest_worker *w, uint32_t index, uint32_t source)
 {
     struct place *place = &w->places[index];
-    if (likely(place->name != NAME_NONE) || place->is_closed)
-        return place->name;
+    if (place->is_closed)
+        return NAME_NONE;
     /* not kept if it fails: another source may still have room, or the bound be raised */
     uint32_t name = vocabulary_add(w->in->vocabulary, place->text, source);
     place->name = name;
