@@ -84,7 +84,7 @@ static enum liquid_kind liquid_kind_of(enum channel_escape escape)
     switch (escape) {
     case CHANNEL_ESCAPE_NONE: return LIQUID_TEXT;
     case CHANNEL_ESCAPE_HTML: return LIQUID_HTML;
-    case CHANNEL_ESCAPE_JSON: return LIQUID_TEXT;
+    case CHANNEL_ESCAPE_JSON: return LIQUID_JSON;
     case CHANNEL_ESCAPE_HEADER: return LIQUID_HEADER;
     }
     return LIQUID_TEXT;
@@ -200,9 +200,12 @@ static enum status compile_part(struct channel_template *t, const struct channel
         .name = source->file.len > 0 ? source->file : source->name,
         .text = source->text,
     };
-    enum status status =
-        liquid_compile(plan, &text, partials, partials_count,
-                       liquid_kind_of(parts_of[t->channel].parts[at].escape), &part->liquid, f);
+    enum channel_escape escape = parts_of[t->channel].parts[at].escape;
+    if (escape == CHANNEL_ESCAPE_HEADER) /* a block of YAML ends with a line break */
+        while (text.text.len > 0 && strchr("\r\n \t", text.text.at[text.text.len - 1]) != NULL)
+            text.text.len--;
+    enum status status = liquid_compile(plan, &text, partials, partials_count,
+                                        liquid_kind_of(escape), &part->liquid, f);
     if (status != OK) {
         place(f, source);
         return status;

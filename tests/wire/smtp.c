@@ -493,7 +493,7 @@ static void random_text(struct buf *out, uint64_t *seed, uint32_t len, bool has_
             continue;
         buf_add(out, letter, strlen(letter));
     }
-    if (!has_lines) { /* a header's value has no space around it */
+    if (!has_lines && out->len > 0) { /* a header's value has no space around it */
         struct str trimmed = str_trim(buf_str(out));
         memmove(out->at, trimmed.at, trimmed.len);
         out->len = trimmed.len;

@@ -41,7 +41,7 @@ static int setup(void **state)
     arena_init(&world->plan, 4096);
     const struct channel_source json = {
         .name = STR("json"),
-        .text = STR("{\"name\": {{ person.name | json }}, \"value\": {{ event.value }}}"),
+        .text = STR("{\"name\": \"{{ person.name }}\", \"value\": {{ event.value }}}"),
         .file = STR("webhook.json.liquid"),
     };
     struct fault f = {0};

@@ -1,0 +1,607 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""`wend serve` from outside: events over HTTP in, mails over SMTP out, restarts and crashes between.
+
+Each test has its own data directory. Ends with `N passed, N failed, N skipped`; a name as argument runs
+only tests whose names contain it.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(__file__))
+from serving import (ROOT, SERVER_KEY, WEND, WRITE_KEY, Post, Server, Tests, consent, event,  # noqa: E402
+                     free_port, identify, replay, wait_for, write)
+
+PROGRAMME = {
+    'programme.yaml': '''
+name: Test shop
+traits:
+  first_name: {type: string}
+categories:
+  service: {lane: service, settle: 0s}
+  news: {lane: marketing, settle: 0s}
+caps:
+  - {limit: 1, per: 7d}
+quiet_hours: []
+''',
+    'journeys/welcome.yaml': '''
+journey: welcome
+owner: tests
+enter: {event: Signed Up, again: never}
+steps:
+  - send: hello
+  - send: offer
+''',
+    'journeys/trial.yaml': '''
+journey: trial
+owner: tests
+enter: {event: Trial Started, again: always}
+steps:
+  - wait: {for: 2s}
+  - send: trial
+''',
+    'journeys/promotion.yaml': '''
+journey: promotion
+owner: tests
+enter: {event: Promoted, again: always}
+steps:
+  - send: promotion
+''',
+    'messages/hello/message.yaml': '''
+category: service
+email: {subject: 'Hello {{ person.first_name }}'}
+''',
+    'messages/hello/email.txt.liquid':
+        'Dear {{ person.first_name }}, your plan is {{ entry.plan | upcase }}.',
+    'messages/offer/message.yaml': '''
+category: news
+email: {subject: 'An offer'}
+''',
+    'messages/offer/email.txt.liquid': 'Buy, {{ person.first_name }}!',
+    'messages/promotion/message.yaml': '''
+category: news
+email: {subject: 'A promotion'}
+''',
+    'messages/promotion/email.txt.liquid': 'Buy more, {{ person.first_name }}!',
+    'messages/trial/message.yaml': '''
+category: service
+email: {subject: 'Your trial'}
+''',
+    'messages/trial/email.txt.liquid': 'Try it, {{ person.first_name }}.',
+    'providers/mail.yaml': '''
+kind: smtp
+channel: email
+slots: 2
+settings:
+  url: '${ENV:WEND_SMTP_URL}'
+  from: 'Shop <shop@example.com>'
+  security: optional
+''',
+}
+
+
+class World:
+    """A programme, a data directory, an SMTP server and a server that is not started yet."""
+
+    def __init__(self, *options, has_post=True, programme=PROGRAMME, keys=True):
+        self.folder = tempfile.mkdtemp(prefix='wend-serve-')
+        self.programme = os.path.join(self.folder, 'programme')
+        self.data = os.path.join(self.folder, 'data')
+        write(self.programme, programme)
+        self.post = Post()
+        if has_post:
+            self.post.start()
+        self.server = Server(self.programme, self.data, self.post.port, *options, keys=keys)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.post.let_go.set()
+        if self.server.process and self.server.process.poll() is None:
+            self.server.kill()
+        self.post.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def sign_up(self, who, has_consent=False, name='Uma', key=SERVER_KEY):
+        self.server.send(identify(who, email=f'{who}@example.org', first_name=name),
+                         *([consent(who)] if has_consent else []),
+                         event(who, 'Signed Up', plan='pro'), key=key)
+
+
+# --- HTTP -----------------------------------------------------------------------------------------------
+
+
+def requests_without_a_known_key_are_401_and_nothing_is_stored():
+    with World() as w:
+        w.server.start()
+        body = json.dumps({'batch': [event('u1', 'Signed Up')]}).encode()
+        for key in (None, 'wrong', ''):
+            status, answer, _ = w.server.request('/v1/batch', body, key)
+            assert status == 401, (key, status)
+            assert set(json.loads(answer)) >= {'code', 'message'}, answer
+        assert w.server.request('/v1/person?person=u1')[0] == 401
+        assert w.server.request('/v1/person?person=u1', key='wrong')[0] == 401
+        assert w.server.request('/v1/person?person=u1', key=WRITE_KEY)[0] == 403
+        assert w.server.request('/v1/why?person=u1', key=WRITE_KEY)[0] == 403
+        assert w.server.request('/v1/person?person=u1', key=SERVER_KEY)[0] == 404
+        assert w.server.request('/v1/person', key=SERVER_KEY)[0] == 400
+        assert w.server.stop() == 0
+        assert replay(w.data)['events'] == 0
+
+
+def what_is_not_there_is_404_the_wrong_method_405_and_too_much_413():
+    with World() as w:
+        w.server.start()
+        for path, body, method, wanted in [
+                ('/nothing', None, 'GET', 404), ('/v1/person', b'{}', 'POST', 405),
+                ('/metrics', b'', 'POST', 405), ('/v1/batch', None, 'GET', 405),
+                ('/v1/batch', b'x' * 600000, 'POST', 413), ('/v1/batch', b'{', 'POST', 400)]:
+            status, answer, headers = w.server.request(path, body, SERVER_KEY, method=method)
+            assert status == wanted, (path, status)
+            assert set(json.loads(answer)) >= {'code', 'message'}, answer
+            assert headers['Content-Type'].startswith('application/json')
+        assert w.server.stop() == 0
+
+
+def health_and_metrics_are_there():
+    with World() as w:
+        w.server.start()
+        status, answer, _ = w.server.request('/healthz')
+        assert (status, json.loads(answer)['status']) == (200, 'ok')
+        w.sign_up('u1')
+        w.server.send(event('u1', 'Twice', 'the-same'))
+        w.server.send(event('u1', 'Twice', 'the-same'))
+        w.post.wait('u1@example.org')
+        wait_for(lambda: w.server.receipts('accepted') == 1)
+        figures = w.server.metrics()
+        with open(os.path.join(ROOT, 'src/server/counters.def'), encoding='utf-8') as file:
+            names = re.findall(r'^COUNTER\(\w+, "(\w+)"', file.read(), re.M)
+        assert len(names) > 20
+        for name in names:
+            assert name in figures, name
+        assert figures['wend_ingest_events_total'] == 4, figures
+        assert figures['wend_duplicates_total'] == 1, figures
+        assert figures['wend_actions_total'] == 1, figures
+        assert figures['wend_receipts_total{kind="accepted"}'] == 1, figures
+        assert figures['wend_profiles'] == 1, figures
+        assert figures['wend_outbox_held'] == 0, figures
+        assert w.server.stop() == 0
+
+
+def keys_are_made_once_and_kept_where_none_is_given():
+    with World(keys=False) as w:
+        w.server.start()
+        with open(os.path.join(w.data, 'keys.json'), encoding='utf-8') as file:
+            keys = {row['kind']: row['key'] for row in json.load(file)['keys']}
+        shown = '\n'.join(w.server.errors)
+        assert keys['write'] in shown and keys['server'] in shown, shown
+        w.sign_up('u1', key=keys['write'])
+        assert w.server.request('/v1/person?person=u1', key=keys['server'])[0] == 200
+        assert w.server.request('/v1/person?person=u1', key=keys['write'])[0] == 403
+        assert w.server.stop() == 0
+        assert keys['server'] not in '\n'.join(w.server.lines), 'the journal names no secret'
+        w.server.start()
+        assert keys['write'] not in '\n'.join(w.server.errors), 'shown once'
+        w.sign_up('u2', key=keys['write'])
+        mode = os.stat(os.path.join(w.data, 'keys.json')).st_mode & 0o077
+        assert mode == 0, oct(mode)
+        assert w.server.stop() == 0
+
+
+def who_was_told_200_finds_what_they_sent():
+    with World() as w:
+        w.server.start()
+        for i in range(200):
+            w.server.send(identify('u1', count=i))
+            assert w.server.person('u1')['traits']['count'] == i
+        assert w.server.stop() == 0
+
+
+def a_second_server_on_the_same_directory_ends_with_4():
+    with World() as w:
+        w.server.start()
+        second = Server(w.programme, w.data, w.post.port).start(expect_ready=False)
+        assert second.ended() == 4
+        assert second.errors, 'says why'
+        w.sign_up('u1')
+        assert w.server.stop() == 0
+
+
+def a_programme_with_errors_is_refused_with_3_and_changes_nothing():
+    with World() as w:
+        w.server.start()
+        w.sign_up('u1')
+        assert w.server.stop() == 0
+        before = replay(w.data)['state_hash']
+        write(w.programme, {'journeys/welcome.yaml': 'journey: welcome\nenter: {evnt: X}\nsteps: []\n'})
+        w.server.start(expect_ready=False)
+        assert w.server.ended() == 3
+        assert 'welcome.yaml' in '\n'.join(w.server.errors), w.server.errors
+        assert replay(w.data)['state_hash'] == before
+
+
+# --- messages -------------------------------------------------------------------------------------------
+
+
+def the_right_mail_arrives_once_and_as_it_was_written():
+    with World() as w:
+        w.server.start()
+        w.sign_up('u1')
+        mails = w.post.wait('u1@example.org')
+        assert [m['subject'] for m in mails] == ['Hello Uma'], mails
+        assert mails[0]['text'] == 'Dear Uma, your plan is PRO.', mails
+        w.sign_up('u1')
+        time.sleep(0.3)
+        assert len(w.post.mails) == 1, 'again: never'
+        assert w.server.stop() == 0
+        assert replay(w.data)['audit_faults'] == 0
+
+
+def without_consent_there_is_no_marketing_and_with_it_there_is():
+    with World() as w:
+        w.server.start()
+        w.sign_up('no', has_consent=False)
+        w.sign_up('yes', has_consent=True)
+        assert w.post.wait('yes@example.org', 'An offer')
+        assert w.post.wait('no@example.org', 'Hello')
+        time.sleep(0.3)
+        assert not w.post.of('no@example.org', 'An offer')
+        assert len(w.post.mails) == 3, w.post.mails
+        assert w.server.stop() == 0
+
+
+def a_write_key_cannot_give_consent():
+    with World() as w:
+        w.server.start()
+        w.sign_up('u1', has_consent=True, key=WRITE_KEY)
+        assert w.post.wait('u1@example.org', 'Hello')
+        time.sleep(0.3)
+        assert not w.post.of('u1@example.org', 'An offer')
+        assert w.server.stop() == 0
+
+
+def why_says_which_rule_holds_a_message_back_and_until_when():
+    with World() as w:
+        w.server.start()
+        w.sign_up('u1', has_consent=True)
+        assert w.post.wait('u1@example.org', 'An offer')
+        wait_for(lambda: w.server.receipts('accepted') == 2)
+        w.server.send(event('u1', 'Promoted'))
+        lines = [line['text'] for line in w.server.why('u1')['pending']]
+        assert any('promotion' in line and 'cap' in line for line in lines), lines
+        pending = w.server.person('u1')['pending']
+        assert [p['message'] for p in pending] == ['promotion'], pending
+        assert w.server.stop() == 0
+        assert not w.post.of('u1@example.org', 'A promotion')
+
+
+def the_same_message_id_again_sends_nothing_more():
+    with World() as w:
+        w.server.start()
+        w.server.send(identify('u1', email='u1@example.org', first_name='Uma'))
+        for _ in range(5):
+            w.server.send(event('u1', 'Trial Started', 'one'))
+        assert w.post.wait('u1@example.org', 'Your trial')
+        time.sleep(0.5)
+        assert len(w.post.mails) == 1, w.post.mails
+        assert w.server.stop() == 0
+        assert replay(w.data)['duplicates'] == 4
+
+
+def no_journal_line_carries_personal_data():
+    with World() as w:
+        w.server.start()
+        w.sign_up('secret-person', name='Hildegard')
+        w.post.wait('secret-person@example.org')
+        w.post.stop()
+        w.sign_up('other-person', name='Hildegard')
+        wait_for(lambda: w.server.receipts('temporary') >= 1)
+        assert w.server.stop() == 0
+        said = '\n'.join(w.server.lines + w.server.errors)
+        for word in ('secret-person', 'other-person', 'example.org', 'Hildegard'):
+            assert word not in said, word
+        for line in w.server.lines:
+            assert set(json.loads(line)) >= {'at', 'level', 'event', 'text'}, line
+        assert any('temporary' in line for line in w.server.lines), w.server.lines
+
+
+# --- restarts -------------------------------------------------------------------------------------------
+
+
+def waits_outlive(how):
+    with World() as w:
+        w.server.start()
+        w.server.send(identify('u1', email='u1@example.org', first_name='Uma'),
+                      event('u1', 'Trial Started'))
+        assert getattr(w.server, how)() in (0, -9)
+        w.server.start()
+        assert not w.post.mails
+        assert [m['text'] for m in w.post.wait('u1@example.org')] == ['Try it, Uma.']
+        time.sleep(0.3)
+        assert len(w.post.mails) == 1
+        assert w.server.stop() == 0
+        assert replay(w.data)['audit_faults'] == 0
+
+
+def a_wait_outlives_sigterm():
+    waits_outlive('stop')
+
+
+def a_wait_outlives_kill_9():
+    waits_outlive('kill')
+
+
+def what_was_due_while_the_server_was_down_goes_out_when_it_is_back():
+    with World() as w:
+        w.server.start()
+        w.server.send(identify('u1', email='u1@example.org', first_name='Uma'),
+                      event('u1', 'Trial Started'))
+        w.server.kill()
+        time.sleep(2.5)
+        w.server.start()
+        assert len(w.post.wait('u1@example.org', seconds=5)) == 1
+        assert w.server.stop() == 0
+
+
+def a_mail_that_nobody_took_is_tried_again_until_somebody_does():
+    with World(has_post=False) as w:
+        w.server.start()
+        w.sign_up('u1')
+        assert wait_for(lambda: w.server.receipts('temporary') >= 1), w.server.lines
+        assert w.server.request('/healthz')[0] == 200
+        w.post.start()
+        assert len(w.post.wait('u1@example.org', seconds=30)) == 1
+        wait_for(lambda: w.server.receipts('accepted') == 1)
+        assert w.server.metrics()['wend_outbox_held'] == 0
+        assert w.server.stop() == 0
+        assert replay(w.data)['audit_faults'] == 0
+
+
+def a_mail_that_nobody_took_goes_out_after_a_stop_and_a_start():
+    """Marketing is at most once: had the stop left it in doubt, it would never go out."""
+    with World(has_post=False) as w:
+        w.server.start()
+        w.server.send(identify('u1', email='u1@example.org', first_name='Uma'), consent('u1'),
+                      event('u1', 'Promoted'))
+        assert wait_for(lambda: w.server.receipts('temporary') >= 1)
+        assert w.server.stop() == 0
+        assert os.path.exists(os.path.join(w.data, 'held'))
+        w.post.start()
+        w.server.start()
+        assert not os.path.exists(os.path.join(w.data, 'held'))
+        assert len(w.post.wait('u1@example.org', seconds=30)) == 1
+        assert w.server.receipts('in_doubt') == 0
+        assert w.server.stop() == 0
+        replay(w.data)
+
+
+def stop_waits_for_mails_that_are_on_their_way():
+    with World() as w:
+        w.server.start()
+        w.server.send(identify('u1', email='slow@example.org', first_name='Uma'),
+                      event('u1', 'Signed Up', plan='a'))
+        assert wait_for(lambda: w.post.begun)
+        assert w.server.stop() == 0
+        assert len(w.post.mails) == 1
+        w.server.start()
+        assert w.server.receipts('in_doubt') == 0
+        assert [m['state'] for m in w.server.person('u1')['messages']] == ['sent']
+        assert w.server.stop() == 0
+
+
+def killed_while_sending(event_name, stuck, is_sent_again):
+    with World() as w:
+        w.server.start()
+        w.server.send(identify('u1', email=stuck, first_name='Uma'), consent('u1'),
+                      event('u1', event_name, plan='a'))
+        assert wait_for(lambda: w.post.begun)
+        w.server.kill()
+        w.post.let_go.set()
+        w.server.start()
+        assert wait_for(lambda: w.server.receipts('in_doubt') == 1)
+        if is_sent_again:
+            assert wait_for(lambda: w.post.begun.count(stuck) == 2, 90)
+            ids = w.post.wait(stuck, count=2, seconds=5)
+            assert ids
+        else:
+            time.sleep(1)
+            assert w.post.begun == [stuck], w.post.begun
+        assert w.server.stop() == 0
+        assert replay(w.data)['audit_faults'] == 0
+
+
+def marketing_that_is_in_doubt_after_a_crash_is_never_sent_again():
+    killed_while_sending('Promoted', 'stuck1@example.org', False)
+
+
+def a_service_mail_that_is_in_doubt_after_a_crash_is_sent_again():
+    killed_while_sending('Trial Started', 'stuck2@example.org', True)
+
+
+def a_restart_with_a_changed_programme_activates_it():
+    with World() as w:
+        w.server.start()
+        w.server.send(identify('u1', email='u1@example.org', first_name='Uma'),
+                      event('u1', 'Trial Started'))
+        assert w.server.stop() == 0
+        write(w.programme, {'messages/trial/email.txt.liquid': 'Changed, {{ person.first_name }}.',
+                            'journeys/new.yaml': '''
+journey: new
+owner: tests
+enter: {event: Brand New, again: always}
+steps:
+  - send: trial
+'''})
+        w.server.start()
+        assert any('becomes active' in line for line in w.server.lines)
+        w.server.send(identify('u2', email='u2@example.org', first_name='Bo'), event('u2', 'Brand New'))
+        assert w.post.wait('u2@example.org')[0]['text'] == 'Changed, Bo.'
+        assert len(w.post.wait('u1@example.org')) == 1
+        assert w.server.stop() == 0
+        w.server.start()
+        assert not any('becomes active' in line for line in w.server.lines)
+        assert w.server.stop() == 0
+        assert replay(w.data)['audit_faults'] == 0
+
+
+def snapshots_while_running_are_those_of_a_replay():
+    with World('--snapshot-every', '20') as w:
+        w.server.start()
+        for i in range(100):
+            w.server.send(identify(f'p{i % 7}', n=i))
+        assert wait_for(lambda: w.server.metrics()['wend_snapshots_total'] >= 3)
+        w.server.kill()
+        w.server.start()
+        recovered = next(json.loads(line) for line in w.server.lines if '"recovery"' in line)
+        assert 'snapshot of batch 0' not in recovered['text'], recovered
+        w.server.send(identify('p1', n='after'))
+        assert w.server.person('p1')['traits']['n'] == 'after'
+        assert w.server.stop() == 0
+        report = replay(w.data)
+        assert report['hashes_compared'] >= 1 and report['audit_faults'] == 0, report
+
+
+def sighup_is_survived_and_said():
+    with World() as w:
+        w.server.start()
+        w.server.process.send_signal(1)
+        assert wait_for(lambda: any('"reload"' in line for line in w.server.lines))
+        w.sign_up('u1')
+        assert w.post.wait('u1@example.org')
+        assert w.server.stop() == 0
+
+
+def many_clients_at_once_lose_and_double_nothing():
+    with World() as w:
+        w.server.start()
+        failures = []
+
+        def client(number):
+            try:
+                for i in range(40):
+                    w.server.send(*[identify(f'c{number}', n=i * 10 + k) for k in range(10)])
+            except Exception as problem:  # noqa: BLE001
+                failures.append(problem)
+
+        threads = [threading.Thread(target=client, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failures, failures
+        for n in range(8):
+            assert w.server.person(f'c{n}')['traits']['n'] == 399
+        assert w.server.stop() == 0
+        assert replay(w.data)['events'] == 3200
+
+
+def new_names_from_many_clients_at_once_keep_their_numbers():
+    with World() as w:
+        w.server.start()
+
+        def client(number):
+            for i in range(30):
+                w.server.send(event(f'c{number}', f'Event {i * 7 % 30}', **{f'p{number}-{i}': i, f'q{i}': 1}))
+
+        threads = [threading.Thread(target=client, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        w.server.kill()
+        w.server.start()
+        w.server.send(event('late', 'Event 3', q1=2, brand_new=3))
+        assert w.server.stop() == 0
+        assert replay(w.data)['events'] == 241
+
+
+def a_full_disk_answers_503_and_the_server_lives_on():
+    if os.geteuid() != 0:
+        return 'needs root, to mount a small tmpfs'
+    with World() as w:
+        os.makedirs(w.data)
+        mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=200m', 'none', w.data],
+                                 capture_output=True, text=True)
+        if mounted.returncode != 0:
+            return 'mount is not permitted here'
+        try:
+            w.server.start()
+            filler = os.path.join(w.data, 'filler')
+            room = os.statvfs(w.data)
+            with open(filler, 'wb') as file:
+                file.write(b'\0' * (room.f_bavail * room.f_frsize - 65536))
+            big = {f'k{i}': 'x' * 1000 for i in range(25)}
+
+            def post():
+                body = json.dumps({'batch': [identify('u1', **big) for _ in range(15)]}).encode()
+                status, _, headers = w.server.request('/v1/batch', body, SERVER_KEY)
+                return status, headers
+
+            acknowledged, refused = 0, None
+            for _ in range(1000):
+                status, headers = post()
+                if status == 200:
+                    acknowledged += 1
+                else:
+                    refused = status, headers
+                    break
+            assert refused and refused[0] == 503, (acknowledged, refused)
+            assert int(refused[1]['Retry-After']) >= 1
+            assert w.server.request('/healthz')[0] == 200
+            os.remove(filler)
+            assert wait_for(lambda: post()[0] == 200), 'room again, and events get in'
+            acknowledged += 1
+            assert w.server.stop() == 0
+            assert replay(w.data)['events'] >= acknowledged * 15
+        finally:
+            if w.server.process and w.server.process.poll() is None:
+                w.server.kill()
+            subprocess.run(['umount', '-l', w.data], check=False)
+    return None
+
+
+def main():
+    tests = Tests()
+    only = sys.argv[1] if len(sys.argv) > 1 else ''
+    for test in [requests_without_a_known_key_are_401_and_nothing_is_stored,
+                 what_is_not_there_is_404_the_wrong_method_405_and_too_much_413,
+                 health_and_metrics_are_there,
+                 keys_are_made_once_and_kept_where_none_is_given,
+                 who_was_told_200_finds_what_they_sent,
+                 a_second_server_on_the_same_directory_ends_with_4,
+                 a_programme_with_errors_is_refused_with_3_and_changes_nothing,
+                 the_right_mail_arrives_once_and_as_it_was_written,
+                 without_consent_there_is_no_marketing_and_with_it_there_is,
+                 a_write_key_cannot_give_consent,
+                 why_says_which_rule_holds_a_message_back_and_until_when,
+                 the_same_message_id_again_sends_nothing_more,
+                 no_journal_line_carries_personal_data,
+                 a_wait_outlives_sigterm,
+                 a_wait_outlives_kill_9,
+                 what_was_due_while_the_server_was_down_goes_out_when_it_is_back,
+                 a_mail_that_nobody_took_is_tried_again_until_somebody_does,
+                 a_mail_that_nobody_took_goes_out_after_a_stop_and_a_start,
+                 stop_waits_for_mails_that_are_on_their_way,
+                 marketing_that_is_in_doubt_after_a_crash_is_never_sent_again,
+                 a_service_mail_that_is_in_doubt_after_a_crash_is_sent_again,
+                 a_restart_with_a_changed_programme_activates_it,
+                 snapshots_while_running_are_those_of_a_replay,
+                 sighup_is_survived_and_said,
+                 many_clients_at_once_lose_and_double_nothing,
+                 new_names_from_many_clients_at_once_keep_their_numbers,
+                 a_full_disk_answers_503_and_the_server_lives_on]:
+        if only in test.__name__.replace('_', ' '):
+            tests.run(test)
+    return tests.end()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
