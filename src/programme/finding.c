@@ -188,3 +188,16 @@ void finding_print(const struct finding *finding, struct buf *out)
     if (finding->fix.len)
         buf_printf(out, "    write: %.*s\n", STR_ARG(finding->fix));
 }
+
+void findings_reference(struct buf *out)
+{
+    buf_printf(out,
+               "# What can be wrong with a programme\n\n"
+               "Generated from `src/programme/findings.def`. The code stands in brackets at the "
+               "end of a finding. An error means that the programme cannot be used; a warning, "
+               "that it hardly works as meant; advice, that it could be better.\n\n"
+               "| code | kind | meaning |\n|---|---|---|\n");
+    for (int i = 0; i < FINDING_CODE_END; i++)
+        buf_printf(out, "| `%s` | %s | %s |\n", codes[i].name,
+                   finding_severity_name(codes[i].severity), codes[i].doc);
+}

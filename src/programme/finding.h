@@ -78,3 +78,6 @@ const char *finding_severity_name(enum finding_severity severity);
 
 /* Appends "file:line:column: error: sentence [code]" and, on lines of their own, advice and fix. */
 void finding_print(const struct finding *finding, struct buf *out);
+
+/* Appends all codes as Markdown: docs/reference/findings.md. */
+void findings_reference(struct buf *out);

@@ -836,26 +836,74 @@ static void laters_reference(const struct shape *shape, struct buf *out)
         buf_printf(out, ".\n");
 }
 
+static void shape_print(const struct shape *shape, struct arena *scratch, struct buf *out)
+{
+    bool is_file = strstr(shape->name, ".yaml") != NULL;
+    buf_printf(out, "%s `%s`\n\n%c%s.", is_file ? "##" : "###", shape->name,
+               shape->doc[0] >= 'a' && shape->doc[0] <= 'z' ? shape->doc[0] - 32 : shape->doc[0],
+               shape->doc + 1);
+    if (shape->short_key[0])
+        buf_printf(out, " A value that is not a map stands for `%s`.", shape->short_key);
+    buf_printf(out, "\n\n| key | value | if absent | meaning |\n|---|---|---|---|\n");
+    for (uint32_t i = 0; i < shape->key_count; i++)
+        if (!shape->keys[i].is_later)
+            key_reference(&shape->keys[i], scratch, out);
+    laters_reference(shape, out);
+    buf_add_byte(out, '\n');
+}
+
+static void union_print(const struct shape_union *u, struct buf *out)
+{
+    buf_printf(out, "### `%s`\n\n%c%s. One of", u->name, u->doc[0] - 32, u->doc + 1);
+    for (uint32_t i = 0; i < u->member_count; i++)
+        if (u->members[i].shape)
+            buf_printf(out, "%s `%s`", i ? "," : "", u->members[i].key);
+    buf_printf(out, ".");
+    if (u->short_key[0])
+        buf_printf(out, " A value that is not a map stands for `%s`.", u->short_key);
+    bool has_any = false;
+    for (uint32_t i = 0; i < u->member_count; i++) {
+        if (u->members[i].shape)
+            continue;
+        buf_printf(out, "%s`%s`",
+                   has_any ? ", " : " Not supported yet by this release: ", u->members[i].key);
+        has_any = true;
+    }
+    buf_printf(out, "%s\n\n", has_any ? "." : "");
+}
+
+/* In the order of keys.def: shapes and unions as they come. */
 void shape_reference(struct buf *out)
 {
     struct arena scratch;
     arena_init(&scratch, 4096);
-    for (size_t s = 0; s < array_count(shape_list); s++) {
-        const struct shape *shape = &shape_list[s];
-        bool is_file = strstr(shape->name, ".yaml") != NULL;
-        buf_printf(out, "%s `%s`\n\n%c%s.", is_file ? "##" : "###", shape->name,
-                   shape->doc[0] >= 'a' && shape->doc[0] <= 'z' ? shape->doc[0] - 32
-                                                                : shape->doc[0],
-                   shape->doc + 1);
-        if (shape->short_key[0])
-            buf_printf(out, " A value that is not a map stands for `%s`.", shape->short_key);
-        buf_printf(out, "\n\n| key | value | if absent | meaning |\n|---|---|---|---|\n");
-        for (uint32_t i = 0; i < shape->key_count; i++)
-            if (!shape->keys[i].is_later)
-                key_reference(&shape->keys[i], &scratch, out);
-        laters_reference(shape, out);
-        buf_add_byte(out, '\n');
+    buf_printf(out,
+               "# The keys of a programme's files\n\n"
+               "Generated from `src/programme/keys.def`. What the files are for, and how they go "
+               "together, is told in [PROGRAMME.md](../PROGRAMME.md).\n\n"
+               "A *name* has letters, digits, `-`, `_` and `.`, at most %d of them. A *time* is "
+               "`90s`, `15m`, `2h`, `3d`, `2w` or `1d12h`; `3d` is 72 hours. *Calendar days* "
+               "(`day`, `2 days`, `week`) end at midnight in the person's zone. An *expression* is "
+               "CEL.\n\n",
+               NAME_LETTERS_MAX);
+    static const struct {
+        bool is_union;
+        const char *symbol;
+    } order[] = {
+#define SHAPE(symbol, name, short, doc) {false, #symbol},
+#define UNION(symbol, name, short, doc) {true, #symbol},
+#include "programme/keys.def"
+#undef SHAPE
+#undef UNION
+    };
+    for (size_t i = 0; i < array_count(order); i++) {
+        if (order[i].is_union)
+            union_print(shape_union_get(order[i].symbol), out);
+        else
+            shape_print(shape_get(order[i].symbol), &scratch, out);
         arena_reset(&scratch);
     }
     arena_fini(&scratch);
+    while (out->len > 1 && out->at[out->len - 1] == '\n' && out->at[out->len - 2] == '\n')
+        out->len--;
 }

@@ -124,5 +124,5 @@ struct str shape_text(const struct yaml_node *node, struct str standard);
 /* The outcomes' names, separated by |: what "=outcomes" in keys.def means. */
 struct str shape_choices(const struct key *key, struct arena *scratch);
 
-/* Appends the reference of all files as Markdown: the generated part of docs/PROGRAMME.md. */
+/* Appends the reference of all files as Markdown: docs/reference/programme.md. */
 void shape_reference(struct buf *out);

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "programme/check.h"
+
+#include "test_programme.h"
+
+static bool seen_begun(void *context, uint32_t name)
+{
+    return str_is(names_text(context, name), "Begun");
+}
+
+static void unseen_events(void **state)
+{
+    (void)state;
+    struct trial t;
+    trial_begin(&t);
+    assert_int_equal(trial_compile(&t), OK);
+    programme_check_events(t.plan, t.names, seen_begun, t.names, &t.findings);
+    trial_say(&t);
+    assert_string_equal((const char *)t.said.at,
+                        "programme.yaml: advice: the event \"Done\" has never come in "
+                        "[event-unseen]\n"
+                        "    is it spelt as the source spells it?\n");
+    trial_end(&t);
+}
+
+static uint64_t cost_with(const char *only_if, uint32_t *count, struct arena *arena)
+{
+    struct trial t;
+    trial_begin(&t);
+    char message[512];
+    snprintf(message, sizeof(message), "category: lifecycle\n%semail: {subject: Hello}\n", only_if);
+    trial_put(&t, STR("messages/m/message.yaml"), str_of(message));
+    assert_int_equal(trial_compile(&t), OK);
+    uint64_t total = 0;
+    const struct programme_cost *costs = programme_cost(t.plan, t.names, arena, count, &total);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < *count; i++) {
+        sum += costs[i].bytes;
+        if (i)
+            assert_true(costs[i - 1].bytes >= costs[i].bytes);
+    }
+    assert_int_equal(sum, total);
+    trial_end(&t);
+    return total;
+}
+
+static void costs(void **state)
+{
+    (void)state;
+    struct arena arena;
+    uint32_t plain, with_did, with_count;
+    arena_init(&arena, 1024);
+    uint64_t none = cost_with("", &plain, &arena);
+    uint64_t last = cost_with("only_if: 'did(\"A\", \"3d\")'\n", &with_did, &arena);
+    uint64_t all = cost_with("only_if: 'count(\"A\", \"3d\") > 2'\n", &with_count, &arena);
+    assert_int_equal(with_did, plain + 1);
+    assert_int_equal(with_count, plain + 1);
+    assert_true(last > none);
+    assert_int_equal(all - last, (PLAN_HISTORY_MAX - 1) * 8);
+    arena_fini(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST("events that never came in are named", unseen_events),
+        TEST("a count costs what it remembers, a did() one moment", costs),
+    };
+    return cmocka_run_group_tests_name("programme/check", tests, NULL, NULL);
+}
