@@ -190,7 +190,7 @@ enum status snapshot_open(struct os_disk *disk, const char *path, struct snapsho
     must(x->zstd != NULL);
 
     uint64_t bytes = 0;
-    struct trailer t;
+    struct trailer t = {0};
     done = os_file_size(file, &bytes, f);
     if (done == OK)
         done = read_trailer(x, bytes, &t, f);
