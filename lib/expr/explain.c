@@ -8,7 +8,8 @@
  */
 #include "expr/expr_int.h"
 
-#define BINDS_MAX 16 /* names around a clause; one further in is not looked into */
+#define BINDS_MAX 16  /* names around a clause; one further in is not looked into */
+#define ITEMS_MAX 256 /* items of a list that are looked at one by one */
 
 struct explainer {
     const struct expr *expr;
@@ -113,6 +114,56 @@ static void see_operands(struct explainer *x, const struct node *node)
     }
 }
 
+/* Puts the loop's variables for one round around what is looked at next. */
+static void bind_round(struct explainer *x, const struct node *loop, const struct value *values)
+{
+    for (uint32_t i = 0; i < loop->variable_count; i++) {
+        struct node *constant = arena_new(x->scratch, struct node);
+        constant->kind = NODE_CONST;
+        constant->constant = values[i];
+        struct node *bind = arena_new(x->scratch, struct node);
+        bind->kind = NODE_BIND;
+        bind->variables = &loop->variables[i];
+        bind->variable_count = 1;
+        bind->arguments = arena_array(x->scratch, struct node *, 2);
+        bind->arguments[0] = constant;
+        bind->count = 2;
+        x->binds[x->bind_count++] = bind;
+    }
+}
+
+/* The body of all() or exists() with the item that decided bound to its name, or NULL. */
+static const struct node *decisive_item(struct explainer *x, const struct node *loop,
+                                        const struct value *outcome)
+{
+    bool is_wanted = loop->sign == LOOP_ALL      ? outcome->type != VALUE_BOOL || !outcome->boolean
+                     : loop->sign == LOOP_EXISTS ? outcome->type != VALUE_BOOL || outcome->boolean
+                                                 : false;
+    if (!is_wanted || x->bind_count + loop->variable_count > BINDS_MAX)
+        return NULL;
+    struct value range = value_of(x, loop->arguments[0]);
+    bool is_map = range.type == VALUE_MAP;
+    if (!is_map && range.type != VALUE_LIST)
+        return NULL;
+    uint32_t count = is_map ? range.map->count : range.list->count;
+    for (uint32_t i = 0; i < min_of(count, (uint32_t)ITEMS_MAX); i++) {
+        bool has_two = loop->variable_count == 2;
+        struct value values[2] = {
+            is_map    ? range.map->pairs[i].key
+            : has_two ? value_int(i)
+                      : range.list->items[i],
+            is_map ? range.map->pairs[i].value : range.list->items[i],
+        };
+        uint32_t before = x->bind_count;
+        bind_round(x, loop, values);
+        struct value part = value_of(x, loop->arguments[1]);
+        if (is_alike(&part, outcome))
+            return loop->arguments[1];
+        x->bind_count = before;
+    }
+    return NULL;
+}
+
 /* The part of `node` that alone decides, or NULL; *value is the node's, then the part's. */
 static const struct node *decisive(struct explainer *x, const struct node *node,
                                    struct value *value)
@@ -141,6 +192,7 @@ static const struct node *decisive(struct explainer *x, const struct node *node,
         }
         see(x, node->arguments[0]);
         return node->arguments[part.boolean ? 1 : 2];
+    case NODE_LOOP: return decisive_item(x, node, value);
     case NODE_BIND:
         if (x->bind_count == BINDS_MAX)
             return NULL;
@@ -159,7 +211,6 @@ static const struct node *decisive(struct explainer *x, const struct node *node,
     case NODE_COMPARE:
     case NODE_IN:
     case NODE_SUM:
-    case NODE_LOOP:
     case NODE_BLOCK:
     case NODE_OPT_MAP:
     case NODE_SLOT:

@@ -28,6 +28,7 @@ enum world_function { WORLD_DID, WORLD_COUNT, WORLD_TWICE, WORLD_TOTAL, WORLD_PA
 struct bound {
     enum world_function function;
     struct str event;
+    uint32_t slot; /* of its second argument, or UINT32_MAX */
     const struct expr *predicate;
 };
 
@@ -98,7 +99,7 @@ static enum expr_found world_function(void *self, const struct expr_call *call,
                                       struct expr_binding *out, struct fault *f)
 {
     struct world *w = self;
-    struct bound bound = {0};
+    struct bound bound = {.slot = UINT32_MAX};
     const struct expr_type *type = &expr_dyn;
     uint32_t fields = 0;
     if (str_is(call->name, "refused")) {
@@ -115,8 +116,9 @@ static enum expr_found world_function(void *self, const struct expr_call *call,
     } else if (str_is(call->name, "count")) {
         bound.function = WORLD_COUNT;
         type = &expr_int;
-        /* count("Login", traits.window): the host may look at which attribute it is */
-        must(call->count < 2 || !call->arguments[1].is_slot || call->arguments[1].slot < w->count);
+        /* count("Login", traits.window): which attribute the window is */
+        if (call->count > 1 && call->arguments[1].is_slot)
+            bound.slot = call->arguments[1].slot;
     } else if (str_is(call->name, "twice")) {
         bound.function = WORLD_TWICE;
         type = &expr_int;

@@ -462,9 +462,10 @@ static struct value has(const struct value *v)
     } while (0)
 
 /* Runs from instruction `at` on; those before it are comparisons of the outermost chain that did not
- * stop it. */
+ * stop it, and what they read holds until until_ms. */
 static noinline void run_from(const struct expr *expr, const struct expr_host *host,
-                              struct arena *scratch, uint32_t at, struct expr_result *result)
+                              struct arena *scratch, uint32_t at, int64_t until_ms,
+                              struct expr_result *result)
 {
     static const void *const labels[] = {
 #define X(name, doc) [OP_##name] = &&do_##name,
@@ -484,7 +485,7 @@ static noinline void run_from(const struct expr *expr, const struct expr_host *h
     m->expr = expr;
     m->host = host;
     m->scratch = scratch;
-    m->until_ms = FOREVER_MS;
+    m->until_ms = until_ms;
     m->cost_left = (int64_t)min_of(cost_max, (uint64_t)INT64_MAX);
     m->is_over = false;
     m->is_affine = false;
@@ -815,6 +816,61 @@ end:
     result->cost = cost_max - (uint64_t)m->cost_left;
 }
 
+/* Asks the host for a slot of the quick front. */
+static void ask(const struct expr_host *host, uint32_t slot, struct value *room, int64_t *until_ms)
+{
+    int64_t slot_until_ms = FOREVER_MS;
+    *room = value_none();
+    host->load(host->self, slot, room, &slot_until_ms);
+    must_slow(slot_until_ms > host->now_ms);
+    *until_ms = min_of(*until_ms, max_of(slot_until_ms, host->now_ms + 1));
+}
+
+/* Is the value, which is of the right type, inside? */
+static inline bool is_inside(const struct quick *q, const struct value *v)
+{
+    if (v->type == VALUE_INT)
+        return (uint64_t)v->integer - (uint64_t)q->low <= q->span;
+    if (v->type == VALUE_TEXT)
+        return is_same_text(v->text, q->text);
+    if (v->type == VALUE_DOUBLE)
+        return v->number >= q->least && v->number <= q->most;
+    return v->boolean;
+}
+
+static inline void answer(struct expr_result *out, bool x, int64_t until_ms)
+{
+    put_bool(&out->value, x);
+    out->until_ms = until_ms;
+    out->cost = 0;
+}
+
+/* The quick front from comparison `i` on, where the host wants to be asked. */
+static noinline void run_asking(const struct expr *expr, const struct expr_host *host,
+                                struct arena *scratch, uint32_t i, struct expr_result *out)
+{
+    int64_t until_ms = FOREVER_MS;
+    for (; i < expr->quick_count; i++) {
+        const struct quick *q = &expr->quick[i];
+        struct value room;
+        const struct value *v = &room;
+        if (q->slot < host->slot_count && host->slots[q->slot].type != EXPR_ASK)
+            v = &host->slots[q->slot];
+        else
+            ask(host, q->slot, &room, &until_ms);
+        if (unlikely(v->type != q->type))
+            break;
+        if (is_inside(q, v) == q->stops_inside) {
+            answer(out, expr->quick_stop, until_ms);
+            return;
+        }
+    }
+    if (i == expr->quick_all)
+        answer(out, !expr->quick_stop, until_ms);
+    else
+        run_from(expr, host, scratch, i, until_ms, out);
+}
+
 void expr_run(const struct expr *expr, const struct expr_host *host, struct arena *scratch,
               struct expr_result *out)
 {
@@ -822,31 +878,18 @@ void expr_run(const struct expr *expr, const struct expr_host *host, struct aren
     uint32_t i = 0;
     for (; i < expr->quick_count; i++) {
         const struct quick *q = &expr->quick[i];
-        if (unlikely(q->slot >= slot_count))
-            break;
-        const struct value *v = &host->slots[q->slot];
-        if (unlikely(v->type != q->type))
-            break; /* to be asked for, absent, or of another type: the long way */
-        bool is_in;
-        if (v->type == VALUE_INT)
-            is_in = (uint64_t)v->integer - (uint64_t)q->low <= q->span;
-        else if (v->type == VALUE_TEXT)
-            is_in = is_same_text(v->text, q->text);
-        else if (v->type == VALUE_DOUBLE)
-            is_in = v->number >= q->least && v->number <= q->most;
-        else
-            is_in = v->boolean;
-        if (is_in == q->stops_inside) {
-            put_bool(&out->value, expr->quick_stop);
-            goto done;
+        if (unlikely(q->slot >= slot_count || host->slots[q->slot].type != q->type)) {
+            /* To be asked for, absent, or of another type. */
+            run_asking(expr, host, scratch, i, out);
+            return;
+        }
+        if (is_inside(q, &host->slots[q->slot]) == q->stops_inside) {
+            answer(out, expr->quick_stop, FOREVER_MS);
+            return;
         }
     }
-    if (i != expr->quick_all) {
-        run_from(expr, host, scratch, i, out);
-        return;
-    }
-    put_bool(&out->value, !expr->quick_stop);
-done:
-    out->until_ms = FOREVER_MS;
-    out->cost = 0;
+    if (likely(i == expr->quick_all))
+        answer(out, !expr->quick_stop, FOREVER_MS);
+    else
+        run_from(expr, host, scratch, i, FOREVER_MS, out);
 }
