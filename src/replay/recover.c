@@ -255,6 +255,44 @@ enum status recover(const struct directory *d, const struct recover_options *opt
     return status;
 }
 
+struct missing {
+    struct evlog *log;
+    enum status status;
+    struct fault *f;
+};
+
+static void append_missing(void *self, struct engine *engine, const struct batch *batch,
+                           const struct engine_output *out)
+{
+    struct missing *m = self;
+    struct buf bytes;
+    (void)engine;
+    if (m->status != OK || batch->number <= evlog_results_newest(m->log))
+        return;
+    buf_init(&bytes);
+    results_write(out->results, out->result_count, batch->now_ms, &bytes);
+    m->status = evlog_append_results(m->log, batch->number, buf_str(&bytes), m->f);
+    buf_fini(&bytes);
+}
+
+enum status recover_to_write(const struct directory *d, struct evlog *log, struct recovered *out,
+                             struct fault *f)
+{
+    struct missing missing = {.log = log, .f = f};
+    struct recover_options options = {.self = &missing, .after = append_missing};
+    enum status status = recover(d, &options, out, f);
+    if (status == OK)
+        status = missing.status;
+    if (status == OK)
+        status = evlog_commit(log, f);
+    if (status == OK && engine_batch(out->engine) + 1 != evlog_batch_next(log)) {
+        fault_set(f, "the state ends with batch %lu, the log with %lu", engine_batch(out->engine),
+                  evlog_batch_next(log) - 1);
+        status = GIVE_UP;
+    }
+    return status;
+}
+
 void recovered_fini(struct recovered *r)
 {
     engine_free(r->engine);

@@ -45,6 +45,12 @@ struct recovered {
 enum status recover(const struct directory *d, const struct recover_options *options,
                     struct recovered *out, struct fault *f) mustuse;
 
+/* The same for who goes on writing: `log` is the directory's, open. Result blocks that did not reach it
+ * before a crash are made again and appended, durably. GIVE_UP also where log and state do not end with
+ * the same batch. */
+enum status recover_to_write(const struct directory *d, struct evlog *log, struct recovered *out,
+                             struct fault *f) mustuse;
+
 void recovered_fini(struct recovered *r);
 
 /* Writes a snapshot of the engine into the directory and drops all but the two newest. */
