@@ -68,7 +68,7 @@ static enum status real_open(struct os_disk *disk, const char *path, enum os_ope
     }
     int fd;
     do {
-        fd = open(path, flags, 0640);
+        fd = open(path, flags, 0600);
     } while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return refuse(f, "open", path, errno);
@@ -238,7 +238,7 @@ static enum status real_remove(struct os_disk *disk, const char *path, struct fa
 static enum status real_make_dir(struct os_disk *disk, const char *path, struct fault *f)
 {
     (void)disk;
-    if (mkdir(path, 0750) != 0)
+    if (mkdir(path, 0700) != 0)
         return refuse(f, "make the folder", path, errno);
     return OK;
 }
