@@ -273,35 +273,67 @@ static void apply_names_and_programmes(struct engine *e, const struct batch *b)
 
 /* ---- the identity stage ------------------------------------------------------------------------ */
 
+#define AHEAD 64 /* records that are brought into the cache together */
+
+/* Records of strangers stand anywhere in memory: waiting for each in turn would cost more than all the
+ * work. So a few are fetched at once, one hop after the other: slots, references, profiles. */
+static void fetch_ahead(struct engine *e, const struct record *records, uint32_t count)
+{
+    uint64_t guesses[AHEAD];
+    must(count <= AHEAD);
+    for (uint32_t i = 0; i < count; i++)
+        if (records[i].type == RECORD_EVENT)
+            identity_prefetch(&e->identity, &records[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        guesses[i] =
+            records[i].type == RECORD_EVENT ? identity_guess(&e->identity, &records[i]) : 0;
+        const struct partition *p = &e->partitions[profile_partition(guesses[i])];
+        __builtin_prefetch(&p->profiles[profile_local(guesses[i])]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (guesses[i] == 0)
+            continue;
+        const struct partition *p = &e->partitions[profile_partition(guesses[i])];
+        const char *at = space_at(&p->space, p->profiles[profile_local(guesses[i])]);
+        __builtin_prefetch(at);
+        __builtin_prefetch(at + 64);
+        __builtin_prefetch(at + 128);
+    }
+}
+
+static void resolve_record(struct engine *e, const struct record *r, uint32_t place)
+{
+    uint64_t profile = 0;
+    if (r->type == RECORD_EVENT) {
+        e->counts.events++;
+        if (identity_is_duplicate(&e->identity, r)) {
+            e->counts.duplicates++;
+            results_add(&e->results, (struct result){.kind = RESULT_DUPLICATE,
+                                                     .id = r->message_hash,
+                                                     .at_ms = r->at_ms});
+            return;
+        }
+        profile = identity_resolve(&e->identity, &e->host, r);
+    } else if (r->type == RECORD_RECEIPT) {
+        struct receipt receipt;
+        if (receipt_read(r, &receipt)) {
+            profile = receipt.profile;
+            uint32_t local = profile_local(profile);
+            if (local == 0 || local >= e->partitions[profile_partition(profile)].count)
+                profile = 0;
+        }
+    }
+    if (profile != 0)
+        add_item(e, profile, ITEM_RECORD, place);
+}
+
 static void resolve_records(struct engine *e, const struct batch *b)
 {
-    for (uint32_t i = 0; i < b->count; i++)
-        if (b->records[i].type == RECORD_EVENT)
-            identity_prefetch(&e->identity, &b->records[i]);
-    for (uint32_t i = 0; i < b->count; i++) {
-        const struct record *r = &b->records[i];
-        uint64_t profile = 0;
-        if (r->type == RECORD_EVENT) {
-            e->counts.events++;
-            if (identity_is_duplicate(&e->identity, r)) {
-                e->counts.duplicates++;
-                results_add(&e->results, (struct result){.kind = RESULT_DUPLICATE,
-                                                         .id = r->message_hash,
-                                                         .at_ms = r->at_ms});
-                continue;
-            }
-            profile = identity_resolve(&e->identity, &e->host, r);
-        } else if (r->type == RECORD_RECEIPT) {
-            struct receipt receipt;
-            if (receipt_read(r, &receipt)) {
-                profile = receipt.profile;
-                uint32_t local = profile_local(profile);
-                if (local == 0 || local >= e->partitions[profile_partition(profile)].count)
-                    profile = 0;
-            }
-        }
-        if (profile != 0)
-            add_item(e, profile, ITEM_RECORD, i);
+    for (uint32_t first = 0; first < b->count; first += AHEAD) {
+        uint32_t count = min_of(b->count - first, (uint32_t)AHEAD);
+        fetch_ahead(e, &b->records[first], count);
+        for (uint32_t i = first; i < first + count; i++)
+            resolve_record(e, &b->records[i], i);
     }
 }
 

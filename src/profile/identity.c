@@ -50,6 +50,13 @@ void identity_prefetch(const struct identity *id, const struct record *r)
     seen_prefetch(&id->messages[r->message_hash & (PARTITIONS - 1)], r->message_hash);
 }
 
+uint64_t identity_guess(const struct identity *id, const struct record *r)
+{
+    struct id128 first = id128_is_set(r->user) ? r->user : r->anonymous;
+    const struct index_entry *e = index_find(&id->ids[partition_of(first)], first);
+    return e ? e->first : 0;
+}
+
 uint64_t identity_follow(const struct identity_host *host, uint64_t number)
 {
     for (;;) {

@@ -69,3 +69,7 @@ uint64_t identity_find(const struct identity *id, const struct identity_host *ho
 
 /* Brings the index and dedupe slots of the record into the cache. */
 void identity_prefetch(const struct identity *id, const struct record *r);
+
+/* The profile that the record's first identifier was bound to when last resolved, 0 if unknown: only
+ * good for bringing it into the cache. */
+uint64_t identity_guess(const struct identity *id, const struct record *r);
