@@ -3,7 +3,7 @@
 #   tests/flow/*.c     scenarios in C, where a scenario file is not enough
 #   tests/vectors/*.c  tables of input and expected output, ours and others'
 #   tests/wire/*.c     against real peers over sockets (next to them: *.py and *.mjs, run by suites.def)
-#   tests/wire/sdk/*.c a server of ingest alone, for tests/wire/sdk/run
+#   tests/wire/sdk/*.c a server of ingest alone, and a log printed: for tests/wire/sdk/run
 #   tests/crash/*.c    kill -9 and what is left
 #   tests/sim/*.c      the simulator
 #   tests/bench/*.c    figures: each prints lines of `name value unit`
@@ -21,7 +21,7 @@ $(WHOLE_TESTS) $(BENCHES): $(B)/%: $(B)/%.o $(SUPPORT) $(ALL_ARCHIVES)
 	$(link) -lcmocka $(LIBS)
 $(FUZZERS): $(B)/%: $(B)/%.o $(SUPPORT) $(ALL_ARCHIVES)
 	$(link:$(CC)%=$(CXX)%) -fsanitize=fuzzer $(LIBS)
-$(SDK_SERVERS): $(B)/%: $(B)/%.o $(call archives,src/ingest)
+$(SDK_SERVERS): $(B)/%: $(B)/%.o $(call archives,src/ingest) $(call archives,src/evlog)
 	$(link) $(LIBS)
 
 .PHONY: sdk-servers

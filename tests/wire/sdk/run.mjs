@@ -1,8 +1,9 @@
 // run.mjs - drives the official clients, unmodified, against a server, and checks that each event arrived
 // once and as it was sent, through refusals, lost answers and kill -9.
 //
-//   node run.mjs [--serve 'COMMAND {dir}'] [--events 'COMMAND {dir}'] [--only TEXT]
+//   node run.mjs [--daemon] [--serve 'COMMAND {dir}'] [--events 'COMMAND {dir}'] [--only TEXT]
 //
+// --daemon  against `wend serve` with examples/shop; otherwise against ingest alone
 // --serve   starts the server and prints http://127.0.0.1:PORT; its write key is wk_test
 // --events  prints what it stored, one record a line as JSON (as src/ingest/describe.h has it)
 //
@@ -25,14 +26,22 @@ const options = {
     serve: `${root}/build/plain/tests/wire/sdk/ingest_server 0 {dir}/events.ndjson`,
     events: 'cat {dir}/events.ndjson',
     only: '',
+    duplicates: '', // a figure of /metrics that counts repeated messages
 };
-for (let i = 2; i < process.argv.length; i += 2) {
+for (let i = 2; i < process.argv.length; i++) {
     const name = process.argv[i].replace(/^--/, '');
-    if (!(name in options) || i + 1 >= process.argv.length) {
+    if (name === 'daemon') {
+        options.serve =
+            `${root}/build/plain/wend serve --data {dir}/data --listen 127.0.0.1:0 ` +
+            `--write-key wk_test=web ${root}/examples/shop`;
+        options.events = `${root}/build/plain/tests/wire/sdk/log_events {dir}/data/log`;
+        options.duplicates = 'wend_duplicates_total';
+    } else if (name in options && i + 1 < process.argv.length) {
+        options[name] = process.argv[++i];
+    } else {
         console.error(`unknown or incomplete option ${process.argv[i]}`);
         process.exit(2);
     }
-    options[name] = process.argv[i + 1];
 }
 
 const EVENTS = 6 + clients.TRACKS;
@@ -121,6 +130,19 @@ function isSettled(proxy) {
     return proxy.scenario.length === 0 && sent.size >= EVENTS && heard.size === sent.size;
 }
 
+// The server says that it has recognised as many repetitions as its log holds.
+async function noticed(server, expected) {
+    const figure = new RegExp(`^${options.duplicates} (\\d+)`, 'm');
+    let count;
+    for (let i = 0; i < 50; i++) {
+        const answer = await fetch(`http://127.0.0.1:${server.port}/metrics`);
+        count = Number(figure.exec(await answer.text())?.[1]);
+        if (count === expected) return;
+        await new Promise((done) => setTimeout(done, 100));
+    }
+    assert.equal(count, expected, options.duplicates);
+}
+
 // --- The tests ----------------------------------------------------------------------------------------
 
 async function through(client, scenario, check) {
@@ -173,7 +195,7 @@ const refused = (client, scenario) => async () => {
 
 // The answer was lost after the events were durable: the client sends them again, under the same ids.
 const unheard = (client, what) => async () => {
-    await through(client, [what], ({ server, proxy, events }) => {
+    await through(client, [what], async ({ server, proxy, events }) => {
         const first = messageIds(proxy.seen[0]);
         const again = proxy.seen.slice(1).flatMap(messageIds);
         assert.ok(first.every((id) => again.includes(id)));
@@ -182,6 +204,7 @@ const unheard = (client, what) => async () => {
         // a server that remembers message ids shows one copy, one that only logs shows both
         assert.ok(doubled.length <= first.length);
         assert.ok(doubled.every((event) => event.copies === 2));
+        if (options.duplicates) await noticed(server, doubled.length);
     });
 };
 

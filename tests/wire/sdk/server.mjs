@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import path from 'node:path';
 
 const fill = (text, dir) => text.split(' ').map((word) => word.replaceAll('{dir}', dir));
 
@@ -14,28 +13,25 @@ export class Server {
         this.serve = fill(serve, dir);
         this.eventsCommand = fill(events, dir);
         fs.mkdirSync(dir, { recursive: true });
-        this.errors = path.join(dir, 'stderr');
         this.kills = 0;
     }
 
     async start() {
-        const errors = fs.openSync(this.errors, 'a');
         this.child = spawn(this.serve[0], this.serve.slice(1), {
-            stdio: ['ignore', 'pipe', errors],
+            stdio: ['ignore', 'pipe', 'pipe'],
         });
-        fs.closeSync(errors);
         this.gone = new Promise((done) => this.child.once('exit', done));
         this.port = await new Promise((done, failed) => {
             let said = '';
-            this.child.stdout.on('data', (piece) => {
+            const listen = (piece) => {
                 said += piece;
                 const hit = /http:\/\/127\.0\.0\.1:(\d+)/.exec(said);
                 if (hit) done(Number(hit[1]));
-            });
+            };
+            this.child.stdout.on('data', listen);
+            this.child.stderr.on('data', listen);
             this.child.once('error', failed);
-            this.child.once('exit', (code) =>
-                failed(new Error(`server ended with ${code}: ${fs.readFileSync(this.errors)}`)),
-            );
+            this.child.once('exit', (code) => failed(new Error(`server ended with ${code}: ${said}`)));
         });
         return this;
     }
