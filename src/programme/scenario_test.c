@@ -52,7 +52,7 @@ static void everything(void **state)
               "      - {id: bob, consent: [push]}\n"
               "    answers:\n"
               "      - {message: m, person: bob, answer: rejected_address, code: 550, times: 2}\n"
-              "      - {answer: temporary}\n"
+              "      - {answer: in_doubt}\n"
               "  when:\n"
               "    - {at: 2026-03-02T12:00, person: ann, event: Begun, properties: {a: {b: {c: "
               "2.5}}, d: [1], e: true, f: null}}\n"
