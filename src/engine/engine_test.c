@@ -33,7 +33,7 @@ struct small {
     struct plan_provider provider;
     struct plan_event events[6];
     uint16_t entry_index[JOURNEYS];
-    uint16_t event_index[256];
+    uint16_t event_index[2048];
     uint32_t field;
     uint32_t cart_id;
 };
@@ -171,7 +171,7 @@ static struct small *small_new(void)
     s->plan.provider_count = 1;
     s->plan.events = s->events;
     s->plan.event_index = s->event_index;
-    s->plan.event_index_count = 256;
+    s->plan.event_index_count = 2048;
     s->plan.ledger_ms = 8 * DAY_MS;
     memset(s->plan.hash, 'a', 64);
     return s;

@@ -29,7 +29,8 @@ static void grow(struct names *n)
     mem_free(n->slots);
     n->slots = mem_new(n->slot_count * sizeof(n->slots[0]));
     for (uint32_t i = 1; i < n->count; i++)
-        n->slots[slot_of(n, n->texts[i])] = i;
+        if (n->texts[i].len != 0) /* the reserved numbers have none */
+            n->slots[slot_of(n, n->texts[i])] = i;
 }
 
 struct names *names_new(void)
@@ -41,14 +42,17 @@ struct names *names_new(void)
     };
     struct names *n = mem_new(sizeof(*n));
     arena_init(&n->arena, 16384);
-    n->room = 1024;
+    n->room = NAME_FIXED_END * 2;
     n->texts = mem_new(n->room * sizeof(n->texts[0]));
-    n->slot_count = 1024;
+    n->slot_count = NAME_FIXED_END * 4;
     n->slots = mem_new(n->slot_count * sizeof(n->slots[0]));
     n->count = 1;
     for (size_t i = 0; i < array_count(fixed); i++)
         must(names_add(n, str_of(fixed[i])) == i + 1);
-    must(n->count == NAME_FIXED_END);
+    must(n->count == NAME_FIXED_COUNT);
+    _Static_assert((uint32_t)NAME_FIXED_COUNT <= NAME_FIXED_END, "names.def has outgrown its room");
+    memset(&n->texts[n->count], 0, (NAME_FIXED_END - n->count) * sizeof(n->texts[0]));
+    n->count = NAME_FIXED_END;
     return n;
 }
 

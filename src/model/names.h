@@ -23,8 +23,12 @@ enum name_fixed {
 #define NAME(symbol, text) NAME_##symbol,
 #include "model/names.def"
 #undef NAME
-    NAME_FIXED_END, /* first number that is given out freely */
+    NAME_FIXED_COUNT,
 };
+
+/* The first number that is given out freely. Room for more fixed names lies before it, so that a later
+ * release can add them without shifting what logs and snapshots have given out. */
+#define NAME_FIXED_END 1024u
 
 struct names;
 
