@@ -34,12 +34,13 @@ static inline bool str_is(struct str a, const char *z)
 
 static inline bool str_starts(struct str a, struct str prefix)
 {
-    return a.len >= prefix.len && memcmp(a.at, prefix.at, prefix.len) == 0;
+    return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.at, prefix.at, prefix.len) == 0);
 }
 
 static inline bool str_ends(struct str a, struct str suffix)
 {
-    return a.len >= suffix.len && memcmp(a.at + a.len - suffix.len, suffix.at, suffix.len) == 0;
+    return a.len >= suffix.len &&
+           (suffix.len == 0 || memcmp(a.at + a.len - suffix.len, suffix.at, suffix.len) == 0);
 }
 
 /* The part of `a` from byte `from`, at most `len` bytes; both are clipped to what there is. */
