@@ -102,8 +102,9 @@ int main(void)
         struct arena plan;
         arena_init(&plan, 16384);
         const struct expr *expr = NULL;
-        enum status status = expr_compile(
-            &plan, str_of(five), &scope, (struct expr_options){.wanted = EXPR_WANT_BOOL}, &expr, NULL);
+        enum status status =
+            expr_compile(&plan, str_of(five), &scope,
+                         (struct expr_options){.wanted = EXPR_WANT_BOOL}, &expr, NULL);
         bench_keep(status);
         arena_fini(&plan);
     }
