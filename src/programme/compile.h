@@ -96,6 +96,7 @@ struct compile {
 
     struct compile_file *files;
     uint32_t file_count;
+    struct map_u64 file_map;        /* kind and name's number to the index in the plan */
     struct compile_file *settings;  /* programme.yaml */
     struct liquid_source *partials; /* partials/NAME.liquid, which templates render by NAME */
     uint32_t partial_count;
@@ -147,6 +148,9 @@ uint16_t build_journey_index(struct compile *c, const struct yaml_file *file,
                              const struct yaml_node *node);
 uint16_t build_message_index(struct compile *c, const struct yaml_file *file,
                              const struct yaml_node *node);
+
+/* The index of the journey, message or provider whose name has that number, or PLAN_NO_INDEX. */
+uint16_t build_find(const struct compile *c, enum file_kind kind, uint32_t name);
 
 /* ---- the parts ------------------------------------------------------------------------------- */
 

@@ -250,9 +250,17 @@ enum status programme_folder_of(const struct programme_file *files, uint32_t cou
 const struct programme_file *programme_folder_find(const struct programme_folder *folder,
                                                    struct str path)
 {
-    for (uint32_t i = 0; i < folder->file_count; i++)
-        if (str_equal(folder->files[i].path, path))
-            return &folder->files[i];
+    uint32_t low = 0, high = folder->file_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = str_order(folder->files[middle].path, path);
+        if (order == 0)
+            return &folder->files[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return NULL;
 }
 

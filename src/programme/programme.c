@@ -75,6 +75,8 @@ void build_unknown(struct compile *c, const struct yaml_file *file, const struct
 {
     findings_add(c->findings, FINDING_UNKNOWN_NAME, yaml_place(file, node),
                  "there is no %s \"%.*s\"", what, STR_ARG(str_part(node->text, 0, 100)));
+    if (c->findings->dropped)
+        return; /* nobody will read it, and looking for near names takes its time */
     struct str near = str_nearest(node->text, known, count);
     if (near.len) {
         finding_advise(c->findings, "did you mean \"%.*s\"?", STR_ARG(near));
@@ -130,20 +132,31 @@ uint16_t build_group_index(struct compile *c, const struct yaml_file *file,
     return PLAN_NO_INDEX;
 }
 
+static uint64_t file_key(enum file_kind kind, uint32_t name)
+{
+    return (uint64_t)kind << 32 | name;
+}
+
+uint16_t build_find(const struct compile *c, enum file_kind kind, uint32_t name)
+{
+    uint32_t index =
+        name == NAME_NONE ? MAP_NONE : map_u64_find(&c->file_map, file_key(kind, name));
+    return index == MAP_NONE ? PLAN_NO_INDEX : (uint16_t)index;
+}
+
 static uint16_t file_index(struct compile *c, const struct yaml_file *file,
                            const struct yaml_node *node, enum file_kind kind, const char *what)
 {
     if (!is_name(node))
         return PLAN_NO_INDEX;
+    uint16_t index = build_find(c, kind, names_find(c->names, node->text));
+    if (index != PLAN_NO_INDEX)
+        return index;
     struct str *known = arena_array(&c->scratch, struct str, c->file_count);
     uint32_t count = 0;
-    for (uint32_t i = 0; i < c->file_count; i++) {
-        if (c->files[i].kind != kind || c->files[i].index == PLAN_NO_INDEX)
-            continue;
-        if (str_equal(c->files[i].name, node->text))
-            return c->files[i].index;
-        known[count++] = c->files[i].name;
-    }
+    for (uint32_t i = 0; i < c->file_count; i++)
+        if (c->files[i].kind == kind && c->files[i].index != PLAN_NO_INDEX)
+            known[count++] = c->files[i].name;
     build_unknown(c, file, node, what, known, count);
     return PLAN_NO_INDEX;
 }
@@ -307,6 +320,17 @@ static bool name_is_fine(struct str name)
     return true;
 }
 
+/* The file that has the name already. */
+static const struct compile_file *declared(const struct compile *c, enum file_kind kind,
+                                           uint16_t index)
+{
+    for (uint32_t i = 0; i < c->file_count; i++)
+        if (c->files[i].kind == kind && c->files[i].index == index)
+            return &c->files[i];
+    must(!"a file of that index");
+    return NULL;
+}
+
 static bool declare_name(struct compile *c, struct compile_file *file)
 {
     struct place place = {file->yaml.path, 0, 0};
@@ -322,14 +346,12 @@ static bool declare_name(struct compile *c, struct compile_file *file)
                      STR_ARG(str_part(file->name, 0, 100)));
         return false;
     }
-    for (struct compile_file *other = c->files; other < file; other++) {
-        if (other->kind == file->kind && other->index != PLAN_NO_INDEX &&
-            str_equal(other->name, file->name)) {
-            findings_add(c->findings, FINDING_NAME_TWICE, place,
-                         "there is a journey \"%.*s\" in %.*s already", STR_ARG(file->name),
-                         STR_ARG(other->yaml.path));
-            return false;
-        }
+    uint16_t taken = build_find(c, file->kind, names_find(c->names, file->name));
+    if (taken != PLAN_NO_INDEX) {
+        findings_add(c->findings, FINDING_NAME_TWICE, place,
+                     "there is a journey \"%.*s\" in %.*s already", STR_ARG(file->name),
+                     STR_ARG(declared(c, file->kind, taken)->yaml.path));
+        return false;
     }
     file->name_id = build_name(c, file->name);
     return file->name_id != NAME_NONE;
@@ -357,6 +379,7 @@ static void declare(struct compile *c)
                              "a programme has at most %u %s", bounds[k].most, bounds[k].words);
                 counts[k]++;
             } else if (counts[k] < bounds[k].most && declare_name(c, file)) {
+                map_u64_set(&c->file_map, file_key(file->kind, file->name_id), counts[k]);
                 file->index = (uint16_t)counts[k]++;
             }
         }
@@ -484,6 +507,7 @@ enum status programme_compile(const struct programme_folder *folder, struct name
     *c = (struct compile){.folder = folder, .names = names, .findings = findings};
     arena_init(&c->scratch, 64 * 1024);
     map_u64_init(&c->event_map);
+    map_u64_init(&c->file_map);
     c->plan = mem_new(sizeof(*c->plan));
     arena_init(&c->plan->arena, 64 * 1024);
     c->arena = &c->plan->arena;
@@ -499,6 +523,7 @@ enum status programme_compile(const struct programme_folder *folder, struct name
     else
         programme_plan_free(c->plan);
     map_u64_fini(&c->event_map);
+    map_u64_fini(&c->file_map);
     mem_free(c->bindings);
     mem_free(c->events);
     arena_fini(&c->scratch);

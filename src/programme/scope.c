@@ -387,14 +387,11 @@ static struct str *known_files(struct compile *c, enum file_kind kind, size_t *c
 static bool file_named(struct scope *s, enum file_kind kind, const char *what, struct str text,
                        uint32_t *name, struct fault *f)
 {
-    size_t count;
-    struct str *known = known_files(s->c, kind, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (str_equal(known[i], text)) {
-            *name = names_find(s->c->names, text);
-            return true;
-        }
-    }
+    *name = names_find(s->c->names, text);
+    if (build_find(s->c, kind, *name) != PLAN_NO_INDEX)
+        return true;
+    size_t count = 0;
+    struct str *known = s->c->findings->dropped ? NULL : known_files(s->c, kind, &count);
     name_unknown(what, text, known, count, f);
     return false;
 }
