@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "programme/check.h"
 
-#include "test_programme.h"
+#include "programme/test_programme.h"
 
 static bool seen_begun(void *context, uint32_t name)
 {

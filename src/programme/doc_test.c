@@ -6,7 +6,7 @@
 #include "programme/programme.h"
 #include "programme/scenario.h"
 
-#include "test_programme.h"
+#include "programme/test_programme.h"
 
 #define DOC_PATH  "docs/PROGRAMME.md"
 #define DOC_BYTES ((size_t)1 << 18)

@@ -4,7 +4,7 @@
 #include "os/fake_disk.h"
 #include "os/file.h"
 
-#include "test_programme.h"
+#include "programme/test_programme.h"
 
 static void folder_given(struct programme_folder *out, const char *journey, const char *zones)
 {

@@ -14,7 +14,7 @@
 #include "programme/programme.h"
 #include "programme/scenario.h"
 
-#include "test_programme.h"
+#include "programme/test_programme.h"
 
 #include <stdio.h>
 #include <stdlib.h>

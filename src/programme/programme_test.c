@@ -6,7 +6,7 @@
 #include "os/disk.h"
 #include "programme/scenario.h"
 
-#include "test_programme.h"
+#include "programme/test_programme.h"
 
 static const struct plan_journey *journey_get(const struct trial *t, const char *name)
 {

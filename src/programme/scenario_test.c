@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "programme/scenario.h"
 
-#include "test_programme.h"
+#include "programme/test_programme.h"
 
 struct read {
     struct trial trial;
