@@ -334,8 +334,11 @@ static enum status write_further(struct buf *out, const struct mime_header *h, s
                                  struct fault *f)
 {
     bool is_name = h->name.len > 0 && h->name.len <= 60;
-    for (size_t i = 0; i < h->name.len && is_name; i++)
-        is_name = h->name.at[i] > ' ' && h->name.at[i] <= '~' && h->name.at[i] != ':';
+    for (size_t i = 0; i < h->name.len && is_name; i++) {
+        char c = h->name.at[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        is_name = is_letter || (i > 0 && (c == '-' || c == '_' || (c >= '0' && c <= '9')));
+    }
     if (!is_name || is_reserved(h->name)) {
         fault_set(f, is_name ? "header \"%.*s\" cannot be set" : "\"%.*s\" is no header's name",
                   STR_ARG(h->name));

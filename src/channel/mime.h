@@ -38,7 +38,7 @@ struct mime_mailbox {
 };
 
 struct mime_header {
-    struct str name; /* a header name: printable ASCII without a colon */
+    struct str name; /* a letter, then letters, digits, - and _ */
     struct str value;
 };
 

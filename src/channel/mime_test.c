@@ -93,6 +93,7 @@ static void refuses(void **state)
     memset(long_text, 'x', sizeof(long_text));
     const struct mime_header bcc[] = {{STR("Bcc"), STR("all@example.com")}};
     const struct mime_header colon[] = {{STR("X: Y"), STR("1")}};
+    const struct mime_header dotted[] = {{STR(".X"), STR("1")}};
     const struct mime_header broken[] = {{STR("X-Y"), STR("1\nBcc: all@example.com")}};
     const struct mime_header content[] = {{STR("content-TYPE"), STR("text/html")}};
     for (int i = 0;; i++) {
@@ -122,6 +123,7 @@ static void refuses(void **state)
         case 16: m.headers = content, m.headers_count = 1, word = "cannot be set"; break;
         case 17: m.text = STR("\xc3"), word = "UTF-8"; break;
         case 18: m.reply_to.address = STR("nobody"), word = "Reply-To"; break;
+        case 20: m.headers = dotted, m.headers_count = 1, word = "name"; break;
         case 19: m.unsubscribe_mailto = STR("nobody"), word = "unsubscribe"; break;
         }
         if (word == NULL)
