@@ -16,6 +16,8 @@
 #include "os/thread.h"
 #include "test.h"
 
+#define BIG_BYTES (32u << 20) /* more than any socket's buffers hold */
+
 /* --- A server whose handler tells what it saw --------------------------------------------------- */
 
 struct site {
@@ -78,6 +80,13 @@ static void handle(void *context, struct http_request *r)
         http_answer_preflight(r, &cors);
     } else if (str_starts(http_request_path(r), STR("/later"))) {
         assert_int_equal(os_queue_push(site->later, &r), OK);
+    } else if (str_starts(http_request_path(r), STR("/big"))) {
+        struct buf body;
+        buf_init(&body);
+        memset(buf_reserve(&body, BIG_BYTES), 'b', BIG_BYTES);
+        body.len = BIG_BYTES;
+        http_answer(r, &(struct http_reply){.status = 200, .body = buf_str(&body)});
+        buf_fini(&body);
     } else if (str_starts(http_request_path(r), STR("/error"))) {
         http_answer_error(r, 418, "teapot", STR("no \"coffee\""));
     } else {
@@ -568,6 +577,60 @@ static void slow_answer(void **state)
     site_stop(&site);
 }
 
+/* A client that does not read its answer holds no connection for ever. */
+static void slow_reader(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http_limits limits = http_limits_default();
+    limits.body_ms = 300;
+    limits.body_bytes_per_s = 1u << 30;
+    site_start(&site, &limits, 1);
+    int fd = dial(&site);
+    assert_true(say_text(fd, "GET /big HTTP/1.1\r\nHost: h\r\n\r\n"));
+    for (int i = 0; i < 3000 && http_server_counters(site.server).timeouts == 0; i++)
+        os_clock_sleep_ms(10);
+    assert_int_equal(http_server_counters(site.server).timeouts, 1);
+    close(fd);
+    site_stop(&site);
+    site_start(&site, NULL, 1);
+    fd = dial(&site);
+    assert_true(say_text(fd, "GET /big HTTP/1.1\r\nHost: h\r\n\r\n"));
+    static char piece[65536];
+    size_t got = 0;
+    for (ssize_t n; got < BIG_BYTES && (n = recv(fd, piece, sizeof(piece), 0)) > 0;)
+        got += (size_t)n;
+    assert_true(got >= BIG_BYTES); /* who reads gets it whole */
+    close(fd);
+    site_stop(&site);
+}
+
+static void too_many_connections(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http_limits limits = http_limits_default();
+    limits.connections_per_ip_max = 3;
+    site_start(&site, &limits, 1);
+    int fds[3];
+    for (size_t i = 0; i < array_count(fds); i++) {
+        fds[i] = dial(&site);
+        assert_true(say_text(fds[i], "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+        assert_int_equal(hear(fds[i], &heard, false), 200);
+    }
+    assert_int_equal(ask(&site, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n", &heard), 0);
+    close(fds[0]);
+    int status = 0;
+    for (int i = 0; i < 1000 && status == 0; i++) { /* until the server has noticed */
+        status = ask(&site, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n", &heard);
+        os_clock_sleep_ms(5);
+    }
+    assert_int_equal(status, 200);
+    close(fds[1]);
+    close(fds[2]);
+    site_stop(&site);
+}
+
 static void ask_many(void *context)
 {
     const struct site *site = context;
@@ -706,6 +769,8 @@ int main(void)
         TEST("a preflight is answered, and origins are echoed", cross_origin),
         TEST("a client that dawdles is shut down though it never falls silent", slow_headers),
         TEST("a client that waits for the handler is not", slow_answer),
+        TEST("a client that does not read its answer is shut down", slow_reader),
+        TEST("one address may hold so many connections and no more", too_many_connections),
         TEST("many clients at once get their own answers", many_clients),
         TEST("stopping waits for answers in flight", gentle_stop),
         TEST("stopping ends although nobody answers", hard_stop),
