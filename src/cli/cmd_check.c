@@ -4,6 +4,7 @@
 #include "cli/table.h"
 #include "model/plan.h"
 #include "programme/check.h"
+#include "programme/scenario.h"
 #include "json/json_write.h"
 
 static void findings_json(struct cli *c, struct findings *findings)
@@ -78,6 +79,12 @@ int cmd_check(struct cli *c)
         return cli_fail(c, status, &f);
     }
     status = programme_compile(&folder, names, &plan, &findings);
+    if (status == OK) {
+        const struct scenario *scenarios;
+        uint32_t scenario_count;
+        status = scenarios_read(&folder, plan, names, &c->arena, &scenarios, &scenario_count,
+                                &findings);
+    }
     if (c->is_json) {
         findings_sort(&findings);
         findings_json(c, &findings);
