@@ -1,0 +1,275 @@
+/* channel.c - rendering, mails per second to a server on this machine, and how long one takes.
+ *
+ * The server is a few threads of this process that speak as much SMTP as is needed and keep nothing,
+ * so that what is measured is our side: rendering, libcurl, the slots' threads. Both sides share the
+ * machine's processors.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "bench.h"
+#include "channel/transport.h"
+#include "os/clock.h"
+#include "os/thread.h"
+
+#define SLOTS 8
+
+/* --- a server --- */
+
+struct sink {
+    int listener;
+    uint16_t port;
+    struct os_thread acceptor;
+    struct os_thread talkers[64];
+    int sockets[64];
+    uint32_t count;
+    atomic_llong last_ns; /* when the last final dot was read */
+};
+
+struct talk {
+    struct sink *sink;
+    int socket;
+};
+
+static void say(int socket, const char *text)
+{
+    if (send(socket, text, strlen(text), MSG_NOSIGNAL) < 0)
+        shutdown(socket, SHUT_RDWR);
+}
+
+static void talk(void *context)
+{
+    struct talk *t = context;
+    static const char dot[] = "\r\n.\r\n";
+    char at[65536];
+    size_t len = 0;
+    bool is_data = false;
+    say(t->socket, "220 sink\r\n");
+    for (;;) {
+        ssize_t got = recv(t->socket, at + len, sizeof(at) - len - 1, 0);
+        if (got <= 0)
+            break;
+        len += (size_t)got;
+        if (is_data) {
+            if (len >= 5 && memcmp(at + len - 5, dot, 5) == 0) {
+                atomic_store(&t->sink->last_ns, os_clock_monotonic_ns());
+                say(t->socket, "250 Ok\r\n");
+                is_data = false;
+                len = 0;
+            } else if (len > 5) {
+                memmove(at, at + len - 5, 5);
+                len = 5;
+            }
+            continue;
+        }
+        if (at[len - 1] != '\n')
+            continue;
+        if (memcmp(at, "EHLO", 4) == 0) {
+            say(t->socket, "250-sink\r\n250 SIZE 50000000\r\n");
+        } else if (memcmp(at, "DATA", 4) == 0) {
+            is_data = true;
+            say(t->socket, "354 go on\r\n");
+        } else {
+            say(t->socket, "250 Ok\r\n");
+        }
+        len = 0;
+    }
+    close(t->socket);
+    mem_free(t);
+}
+
+static void take_calls(void *context)
+{
+    struct sink *s = context;
+    for (;;) {
+        int socket = accept(s->listener, NULL, NULL);
+        if (socket < 0 || s->count == 64)
+            return;
+        int on = 1;
+        setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        struct talk *t = mem_new(sizeof(*t));
+        *t = (struct talk){s, socket};
+        must(os_thread_start(&s->talkers[s->count], "sink", talk, t, NULL) == OK);
+        s->count++;
+    }
+}
+
+static void sink_start(struct sink *s)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof(to);
+    s->listener = socket(AF_INET, SOCK_STREAM, 0);
+    must(bind(s->listener, (struct sockaddr *)&to, sizeof(to)) == 0);
+    must(listen(s->listener, 64) == 0);
+    must(getsockname(s->listener, (struct sockaddr *)&to, &bytes) == 0);
+    s->port = ntohs(to.sin_port);
+    must(os_thread_start(&s->acceptor, "accept", take_calls, s, NULL) == OK);
+}
+
+static void sink_stop(struct sink *s)
+{
+    shutdown(s->listener, SHUT_RDWR);
+    os_thread_join(&s->acceptor);
+    close(s->listener);
+    for (uint32_t i = 0; i < s->count; i++)
+        os_thread_join(&s->talkers[i]);
+}
+
+/* --- our side --- */
+
+struct sender {
+    struct transport *transport;
+    struct transport_job job;
+    atomic_long left;
+    atomic_long accepted;
+    struct os_queue *ended;
+};
+
+/* Keeps every slot busy: the next one starts as soon as one has ended. */
+static void on_done(void *context, uint64_t ticket, uint32_t slot,
+                    const struct transmission *result)
+{
+    struct sender *s = context;
+    if (result->outcome == TRANSMISSION_ACCEPTED)
+        atomic_fetch_add(&s->accepted, 1);
+    if (atomic_fetch_sub(&s->left, 1) > 0)
+        transport_start(s->transport, slot, &s->job);
+    else
+        must(os_queue_push(s->ended, &ticket) == OK);
+}
+
+static int order(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void latency(struct sender *s, struct sink *sink)
+{
+    uint64_t count = bench_count(2000);
+    int64_t *spent_ns = mem_new(count * sizeof(spent_ns[0]));
+    for (uint64_t i = 0; i < count + 10; i++) {
+        uint64_t ticket;
+        os_clock_sleep_ms(2); /* idle, so that every thread is asleep */
+        atomic_store(&s->left, 0);
+        int64_t start_ns = os_clock_monotonic_ns();
+        transport_start(s->transport, 0, &s->job);
+        must(os_queue_pop(s->ended, &ticket, 1, 10000) == 1);
+        if (i >= 10)
+            spent_ns[i - 10] = atomic_load(&sink->last_ns) - start_ns;
+    }
+    qsort(spent_ns, count, sizeof(spent_ns[0]), order);
+    bench_print("handed_in_to_smtp_p50", (double)spent_ns[count / 2] / 1e6, "ms");
+    bench_print("handed_in_to_smtp_p99", (double)spent_ns[count * 99 / 100] / 1e6, "ms");
+    mem_free(spent_ns);
+}
+
+static void throughput(struct sender *s)
+{
+    uint64_t count = bench_count(40000);
+    atomic_store(&s->accepted, 0);
+    atomic_store(&s->left, (long)count - SLOTS);
+    int64_t start_ns = os_clock_monotonic_ns();
+    for (uint32_t i = 0; i < SLOTS; i++)
+        transport_start(s->transport, i, &s->job);
+    for (uint32_t i = 0; i < SLOTS; i++) {
+        uint64_t ticket;
+        must(os_queue_pop(s->ended, &ticket, 1, FOREVER_MS) == 1);
+    }
+    int64_t spent_ns = os_clock_monotonic_ns() - start_ns;
+    must((uint64_t)atomic_load(&s->accepted) >= count);
+    bench_rate("smtp_mails", (uint64_t)atomic_load(&s->accepted), spent_ns);
+}
+
+static void rendering(const struct channel_provider *p, const struct channel_message *m)
+{
+    struct channel_payload payload;
+    channel_payload_init(&payload);
+    uint64_t count = bench_count(50000);
+    int64_t start_ns = os_clock_thread_ns();
+    for (uint64_t i = 0; i < count; i++)
+        must(channel_render(p, m, &payload, NULL) == OK);
+    bench_rate("mail_render", count, os_clock_thread_ns() - start_ns);
+    bench_print("mail_bytes", (double)payload.bytes.len, "bytes");
+    channel_payload_fini(&payload);
+}
+
+int main(void)
+{
+    channel_global_init();
+    struct sink *sink = mem_new(sizeof(*sink));
+    sink_start(sink);
+
+    char url[64];
+    snprintf(url, sizeof(url), "smtp://127.0.0.1:%u", sink->port);
+    const struct channel_option options[] = {
+        {STR("url"), str_of(url), 0},
+        {STR("from"), STR("Northwind Outdoor <hello@example.com>"), 0},
+        {STR("security"), STR("none"), 0},
+        {STR("slots"), STR("8"), 0},
+    };
+    struct channel_provider *p;
+    must(channel_provider_new(channel_kind_find(STR("smtp")), CHANNEL_EMAIL, STR("sink"), options,
+                              array_count(options), &p, NULL) == OK);
+    struct arena plan;
+    arena_init(&plan, 4096);
+    const struct channel_source sources[] = {
+        {.name = STR("subject"), .text = STR("{{ person.name }}, your cart is waiting")},
+        {.name = STR("html"),
+         .text = STR("<html><body><p>Hello {{ person.name | default: \"there\" }},</p>\n"
+                     "{% for item in event.items %}<p>{{ item }} for {{ event.value }} EUR</p>\n"
+                     "{% endfor %}<p><a href=\"https://shop.example.com/cart\">To your cart</a>"
+                     "</p></body></html>\n")},
+    };
+    struct channel_template *t;
+    struct fault f = {0};
+    if (channel_compile(CHANNEL_EMAIL, sources, 2, NULL, 0, &plan, &t, &f) != OK)
+        must_fail(f.text, __FILE__, __LINE__);
+    struct value_list *items = arena_zalloc(&plan, sizeof(*items) + 3 * sizeof(items->items[0]));
+    items->count = 3;
+    for (uint32_t i = 0; i < items->count; i++)
+        items->items[i] = value_text(STR("Trekking boots \"Gr\xc3\xb6nland\""));
+    size_t count;
+    const struct channel_field *fields = channel_template_fields(t, &count);
+    struct value values[8];
+    must(count <= array_count(values));
+    for (size_t i = 0; i < count; i++)
+        values[i] = str_is(fields[i].path, "event.items")
+                        ? (struct value){.type = VALUE_LIST, .list = items}
+                    : str_is(fields[i].path, "event.value") ? value_double(129.5)
+                                                            : value_text(STR("J\xc3\xbcrgen"));
+    const struct channel_message message = {
+        .message = t,
+        .id = STR("1f-9c0a1b2c3d4e5f60-1"),
+        .to = STR("juergen@example.org"),
+        .to_name = STR("J\xc3\xbcrgen"),
+        .fields = values,
+        .field_count = count,
+        .unsubscribe_url = STR("https://example.com/u/0123456789abcdef"),
+        .at_ms = INT64_C(1772452800000),
+    };
+    rendering(p, &message);
+
+    struct sender s = {.job = {.ticket = 1, .message = message},
+                       .ended = os_queue_new(sizeof(uint64_t), SLOTS)};
+    const struct transport_options transport = {.provider = p, .done = on_done, .context = &s};
+    must(transport_new(&transport, &s.transport, NULL) == OK);
+    latency(&s, sink);
+    throughput(&s);
+    transport_free(s.transport, 1000);
+    sink_stop(sink);
+    os_queue_free(s.ended);
+    channel_provider_free(p);
+    arena_fini(&plan);
+    mem_free(sink);
+    channel_global_fini();
+    return 0;
+}
