@@ -315,12 +315,14 @@ static void hand_back(struct outbox *o, struct held *h)
     release(o, h);
 }
 
-static void raise_alarm(struct outbox *o, uint32_t provider, int64_t until_ms, const char *detail)
+static void raise_alarm(struct outbox *o, uint32_t provider, int64_t until_ms, int32_t code,
+                        const char *detail)
 {
     struct outbox_order *order = order_new(o, OUTBOX_ALARM);
     order->provider = provider;
     order->breaker = o->providers[provider].breaker;
     order->until_ms = until_ms;
+    order->code = code;
     snprintf(order->detail, sizeof(order->detail), "%s", detail);
 }
 
@@ -369,7 +371,7 @@ static void budget_refill(struct provider *p, int64_t now_ms)
 }
 
 static void breaker_open(struct outbox *o, uint32_t provider, int64_t for_ms, int64_t now_ms,
-                         const char *detail)
+                         const struct transmission *t)
 {
     struct provider *p = &o->providers[provider];
     if (p->breaker == OUTBOX_OPEN && (for_ms == 0 || p->open_until_ms == FOREVER_MS))
@@ -381,7 +383,7 @@ static void breaker_open(struct outbox *o, uint32_t provider, int64_t for_ms, in
     }
     p->breaker = OUTBOX_OPEN;
     p->open_until_ms = later(now_ms, for_ms);
-    raise_alarm(o, provider, p->open_until_ms, detail);
+    raise_alarm(o, provider, p->open_until_ms, t->code, t->detail);
 }
 
 static void breaker_close(struct outbox *o, uint32_t provider, const char *detail)
@@ -392,7 +394,7 @@ static void breaker_close(struct outbox *o, uint32_t provider, const char *detai
         return;
     p->breaker = OUTBOX_CLOSED;
     p->open_ms = 0;
-    raise_alarm(o, provider, 0, detail);
+    raise_alarm(o, provider, 0, 0, detail);
 }
 
 /* Nothing starts for a while, longer each time until something is accepted. What was in flight when
@@ -408,7 +410,7 @@ static void pause_provider(struct outbox *o, uint32_t provider, int64_t now_ms,
     int64_t until_ms = later(now_ms, max_of(p->pause_ms, t->retry_after_ms));
     p->pause_until_ms = max_of(p->pause_until_ms, until_ms);
     if (is_news)
-        raise_alarm(o, provider, p->pause_until_ms, t->detail);
+        raise_alarm(o, provider, p->pause_until_ms, t->code, t->detail);
 }
 
 /* What a result says about the provider, whatever it says about the message. */
@@ -432,13 +434,13 @@ static void learn(struct outbox *o, uint32_t provider, const struct transmission
         pause_provider(o, provider, now_ms, t);
         breaker_close(o, provider, "answers again");
         break;
-    case TRANSMISSION_NO_ACCESS: breaker_open(o, provider, 0, now_ms, t->detail); break;
-    case TRANSMISSION_GONE: breaker_open(o, provider, FOREVER_MS, now_ms, t->detail); break;
+    case TRANSMISSION_NO_ACCESS: breaker_open(o, provider, 0, now_ms, t); break;
+    case TRANSMISSION_GONE: breaker_open(o, provider, FOREVER_MS, now_ms, t); break;
     case TRANSMISSION_UNREACHABLE:
     case TRANSMISSION_IN_DOUBT:
         p->failures++;
         if (p->failures >= p->retry.breaker_failures || is_probe)
-            breaker_open(o, provider, 0, now_ms, t->detail);
+            breaker_open(o, provider, 0, now_ms, t);
         break;
     case TRANSMISSION_ABORTED: /* the provider was not asked */
     case TRANSMISSION_OUTCOME_END: break;

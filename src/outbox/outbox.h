@@ -107,7 +107,7 @@ struct outbox_order {
 
     enum receipt_kind receipt;   /* REPORT */
     bool is_final;               /* REPORT: every receipt but RECEIPT_TEMPORARY */
-    int32_t code;                /* REPORT: of the last transmission; 0 = none */
+    int32_t code;                /* REPORT, ALARM: of the last transmission; 0 = none */
     enum outbox_breaker breaker; /* ALARM: as it is now */
     int64_t until_ms; /* REPORT temporary: its next try. ALARM: nothing starts before (FOREVER_MS:
                        * until an operator acts) */

@@ -337,6 +337,8 @@ static void credential(void **state)
     receipt(o, now, RECEIPT_TEMPORARY);
     struct outbox_order alarm = next(o, now, OUTBOX_ALARM);
     assert_int_equal(alarm.breaker, OUTBOX_OPEN);
+    assert_int_equal(alarm.code, 250);
+    assert_string_equal(alarm.detail, "said no_access");
     int64_t open_ms = retry.breaker_first_ms;
     for (int i = 0; i < 8; i++) { /* one probe each time, each time later; the messages stay */
         assert_int_equal(alarm.until_ms, now + open_ms);
