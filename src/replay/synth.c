@@ -343,10 +343,11 @@ static bool tell(struct synth *s, struct plan_item *item, struct synth_event *e)
             tell_traits(s, item->person, e);
         else
             tell_consent(s, item->person, e);
-        if (item->part == 1)
-            plan_deed(
-                s, item->person, DEED_SESSION,
-                next_session(s, item->person, item->at_ms - below(s, item->person, 4 * DAY_MS)));
+        if (item->part == 1) { /* as if the last session had been some days ago */
+            int64_t ago_ms = below(s, item->person, 4 * DAY_MS);
+            int64_t next_ms = next_session(s, item->person, item->at_ms - ago_ms);
+            plan_deed(s, item->person, DEED_SESSION, max_of(next_ms, item->at_ms + MINUTE_MS));
+        }
         return item->part == 0;
     case DEED_SIGNS_UP:
         p->is_known = true;
