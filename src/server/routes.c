@@ -34,7 +34,10 @@ static void answer_health(struct server *s, struct http_request *request)
 static void collect(struct server *s)
 {
     struct ingest_counters in = ingest_routes_counters(s->routes);
-    struct http_counters http = http_server_counters(s->http);
+    struct http_server *server = atomic_load(&s->http);
+    struct http_counters http = {0};
+    if (server != NULL)
+        http = http_server_counters(server);
     count_set(s, COUNTER_REQUESTS, in.requests);
     count_set(s, COUNTER_EVENTS_TAKEN, in.events);
     count_set(s, COUNTER_EVENTS_REJECTED, in.rejected);

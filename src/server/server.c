@@ -367,7 +367,11 @@ static enum status start_http(struct server *s, struct fault *f)
         .context = s,
     };
     enum status status = read_listen(s->options.listen, &http.address, &http.port, f);
-    return status == OK ? http_server_start(&http, &s->http, f) : status;
+    struct http_server *server = NULL;
+    if (status == OK)
+        status = http_server_start(&http, &server, f);
+    atomic_store(&s->http, server);
+    return status;
 }
 
 static enum status start_all(struct server *s, const struct plan *plan,
@@ -416,7 +420,7 @@ static void say_ready(struct server *s)
     while (mark > 0 && listen.at[mark - 1] != ':')
         mark--;
     journal_say(&s->journal, JOURNAL_INFO, "ready", "listening on http://%.*s:%u",
-                (int)(mark > 0 ? mark - 1 : 0), listen.at, http_server_port(s->http));
+                (int)(mark > 0 ? mark - 1 : 0), listen.at, http_server_port(atomic_load(&s->http)));
 }
 
 static void look_at_clocks(struct server *s)
@@ -468,9 +472,9 @@ static void live(struct server *s, struct os_signals *signals)
 static enum status stop_all(struct server *s, struct fault *f)
 {
     struct held *left = NULL;
-    if (s->http != NULL)
-        http_server_stop(s->http, HTTP_GRACE_MS);
-    s->http = NULL;
+    struct http_server *http = atomic_load(&s->http);
+    if (http != NULL)
+        http_server_stop(http, HTTP_GRACE_MS);
     atomic_store(&s->is_stopping, true);
     if (s->sender != NULL)
         sender_stop(s->sender, SEND_GRACE_MS);

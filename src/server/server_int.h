@@ -65,7 +65,7 @@ struct server {
     struct sender *sender;
     struct ingest *ingest;
     struct ingest_routes *routes;
-    struct http_server *http;
+    struct http_server *_Atomic http; /* set only when the server listens already */
 
     _Atomic uint64_t counters[COUNTER_END];
     _Atomic uint64_t receipts[RECEIPT_KIND_END];
