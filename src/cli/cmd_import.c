@@ -30,7 +30,6 @@
 #define EVENTS_A_BATCH   2048
 #define BATCHES_A_COMMIT 16
 #define POSITION_BYTES   4096 /* a position's file has at most */
-#define LINES_SHOWN      10
 
 struct importing {
     struct cli *cli;
@@ -234,17 +233,14 @@ static enum status import_one(struct importing *im, const char *path, struct fau
 {
     const char *format = cli_text(im->cli, "format");
     bool is_csv = format != NULL ? strcmp(format, "csv") == 0 : event_file_is_csv(path);
-    struct event_file_options options = {.path = path,
-                                         .is_csv = is_csv,
-                                         .mapping = &im->mapping.import,
-                                         .is_live = im->is_live,
-                                         .events_max = EVENTS_A_BATCH,
-                                         .intake = &im->intake,
-                                         .report = &im->report};
-    if (is_csv && cli_text(im->cli, "mapping") == NULL) {
-        fault_set(f, "%s is CSV: --mapping FILE says what its columns are", path);
-        return FIX_INPUT;
-    }
+    struct event_file_options options = {
+        .path = path,
+        .is_csv = is_csv,
+        .mapping = cli_text(im->cli, "mapping") ? &im->mapping.import : NULL,
+        .is_live = im->is_live,
+        .events_max = EVENTS_A_BATCH,
+        .intake = &im->intake,
+        .report = &im->report};
     enum status status = event_file_open(&im->file, &options, f);
     if (status != OK)
         return status;
@@ -426,19 +422,6 @@ static void say(struct importing *im)
         term_text(&c->out, "  messages wait for `wend serve` to send them\n");
 }
 
-static bool read_mapping(struct importing *im)
-{
-    const char *path = cli_text(im->cli, "mapping");
-    struct findings findings;
-    if (path == NULL)
-        return true;
-    findings_init(&findings);
-    bool is_fine = mapping_read(os_disk_real(), path, &im->mapping, &findings);
-    print_findings(im->cli, &findings, true);
-    findings_fini(&findings);
-    return is_fine;
-}
-
 static bool open_errors(struct importing *im, struct fault *f)
 {
     const char *path = cli_text(im->cli, "errors");
@@ -467,7 +450,7 @@ static enum status close_errors(struct importing *im, struct fault *f)
 static int run(struct importing *im, struct fault *f)
 {
     struct cli *c = im->cli;
-    if (!read_mapping(im))
+    if (!read_mapping(c, &im->mapping))
         return CLI_INPUT;
     if (!open_errors(im, f))
         return cli_fail(c, GIVE_UP, f);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
 #include "cli/common.h"
 #include "cli/progress.h"
+#include "cli/run_events.h"
 #include "decide/rule.h"
 #include "model/identifier.h"
 #include "os/clock.h"
@@ -20,7 +24,7 @@ struct example {
     uint32_t journey;
 };
 
-/* A run of made-up customers through a programme. */
+/* A run of made-up customers, or of a file's events, through a programme. */
 struct run {
     struct cli *cli;
     struct shelf shelf;
@@ -30,27 +34,49 @@ struct run {
     struct synth *synth;
     struct tally tally;
     const uint8_t *secret;
+    uint8_t own_secret[IDENTIFIER_SECRET_BYTES]; /* where there is no directory */
     uint32_t source;
     struct arena bodies; /* of one event */
     uint64_t events;
     struct example sent, deferred, candidate; /* to be explained by `wend why` */
+    FILE *sent_file;                          /* --sent; NULL: nobody asks */
+
+    /* of a file's events */
+    bool is_file;
+    struct mapping mapping;
+    struct intake intake;
+    struct line_report lines;
+    struct run_events file;
 };
 
-/* The number of the made-up person that the profile belongs to. */
-static bool person_of(struct run *r, uint64_t profile, uint32_t *person)
+/* The person's user id, or anonymous id; empty if neither is known. Good until the next batch. */
+static struct str id_of(struct run *r, uint64_t profile)
 {
     struct person who;
     engine_look(world_engine(r->world), profile, &who);
-    uint32_t place = 0;
-    struct body_field field;
-    int64_t at_ms;
-    while (traits_next(&who, &place, &field, &at_ms)) {
-        if (field.name != NAME_USER_ID)
-            continue;
-        struct value id = body_value(&field, NULL);
-        return id.type == VALUE_TEXT && synth_person(id.text, person);
-    }
-    return false;
+    struct value id = traits_get(&who, NAME_USER_ID, NULL);
+    if (id.type != VALUE_TEXT)
+        id = traits_get(&who, NAME_ANONYMOUS_ID, NULL);
+    return id.type == VALUE_TEXT ? id.text : STR("");
+}
+
+/* A line of --sent. */
+static void write_sent(struct run *r, const struct result *row)
+{
+    struct buf out;
+    struct json_writer w;
+    char at[TIMESTAMP_BYTES];
+    buf_init(&out);
+    json_write_init(&w, &out, JSON_COMPACT);
+    json_write_map(&w);
+    json_write_key_text(&w, "at", timestamp_print(row->at_ms, at));
+    json_write_key_text(&w, "person", id_of(r, row->profile));
+    json_write_key_text(&w, "journey", names_text(r->shelf.names, row->journey));
+    json_write_key_text(&w, "message", names_text(r->shelf.names, row->message));
+    json_write_key_text(&w, "channel", channel_name((enum channel)row->how));
+    json_write_end(&w);
+    fprintf(r->sent_file, "%.*s\n", STR_ARG(buf_str(&out)));
+    buf_fini(&out);
 }
 
 static void act(void *self, const struct action *a, int64_t now_ms)
@@ -63,7 +89,7 @@ static void act(void *self, const struct action *a, int64_t now_ms)
                               .decision = a->decision,
                               .attempt = a->attempt,
                               .provider = plan->providers[a->provider].name};
-    if (person_of(r, a->profile, &person)) {
+    if (!r->is_file && synth_person(id_of(r, a->profile), &person)) {
         char id[ATTEMPT_ID_BYTES];
         receipt.kind = synth_answer(r->synth, person);
         receipt.code = receipt.kind == RECEIPT_ACCEPTED ? 250 : 550;
@@ -96,9 +122,12 @@ static void results(void *self, uint64_t batch, int64_t now_ms, const struct res
     (void)batch;
     (void)now_ms;
     tally_add(&r->tally, rows, count);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         if (rows[i].kind == RESULT_DECIDED)
             choose_example(r, &rows[i]);
+        if (rows[i].kind == RESULT_GRANTED && r->sent_file != NULL)
+            write_sent(r, &rows[i]);
+    }
 }
 
 static struct body keep(struct run *r, struct buf *b)
@@ -183,6 +212,14 @@ static void print_json(struct cli *c, const struct run *r, int64_t took_ns, uint
     json_write_init(&w, &out, JSON_PRETTY);
     json_write_map(&w);
     json_write_key_int(&w, "events", (int64_t)counts->events);
+    json_write_key_int(&w, "duplicates", (int64_t)counts->duplicates);
+    if (r->is_file) {
+        json_write_key_int(&w, "rows", (int64_t)r->file.position.rows);
+        json_write_key_int(&w, "left_out", (int64_t)r->file.position.left_out);
+        json_write_key_int(&w, "bad", (int64_t)r->file.position.bad);
+        json_write_key_int(&w, "untimed", (int64_t)r->file.untimed);
+        json_write_key_int(&w, "people_assumed", (int64_t)r->file.people_assumed);
+    }
     json_write_key_int(&w, "batches", (int64_t)counts->batches);
     json_write_key_int(&w, "profiles", (int64_t)engine_profile_count(world_engine(r->world)));
     json_write_key_double(&w, "seconds", (double)took_ns / 1e9);
@@ -218,16 +255,34 @@ static void print_fault(void *self, struct str line)
 /* A command that explains the example. */
 static void print_why(struct run *r, const struct example *x, const char *what, bool by_journey)
 {
-    struct person who;
     const char *data = cli_text(r->cli, "data");
     if (x->profile == 0 || data == NULL)
         return;
-    engine_look(world_engine(r->world), x->profile, &who);
-    struct value id = traits_get(&who, NAME_USER_ID, NULL);
-    if (id.type == VALUE_TEXT)
-        term_text(&r->cli->out, "  %-24s wend why %s %.*s --%s %.*s\n", what, data,
-                  STR_ARG(id.text), by_journey ? "journey" : "message",
+    struct str id = id_of(r, x->profile);
+    if (id.len > 0)
+        term_text(&r->cli->out, "  %-24s wend why %s %.*s --%s %.*s\n", what, data, STR_ARG(id),
+                  by_journey ? "journey" : "message",
                   STR_ARG(names_text(r->shelf.names, by_journey ? x->journey : x->message)));
+}
+
+static void print_file(struct run *r)
+{
+    struct term *out = &r->cli->out;
+    const struct run_events *e = &r->file;
+    char a[TERM_NUMBER_BYTES], b[TERM_NUMBER_BYTES], d[TERM_NUMBER_BYTES];
+    term_text(out, "  of %s rows %s are left out and %s are wrong",
+              term_number((int64_t)e->position.rows, a),
+              term_number((int64_t)e->position.left_out, b),
+              term_number((int64_t)e->position.bad, d));
+    term_text(out, "; %s events came twice\n",
+              term_number((int64_t)engine_counts(world_engine(r->world))->duplicates, a));
+    if (e->untimed > 0)
+        term_print(out, TERM_RED, "  %s events have no time and were not run\n",
+                   term_number((int64_t)e->untimed, a));
+    if (e->people_assumed > 0)
+        term_print(out, TERM_YELLOW,
+                   "  %s people were given an address and agreed to mail: that is assumed\n",
+                   term_number((int64_t)e->people_assumed, a));
 }
 
 static int report(struct run *r, int64_t took_ns)
@@ -247,6 +302,8 @@ static int report(struct run *r, int64_t took_ns)
     term_text(&c->out, " in %.1f s: %s events and %s batches per second\n", (double)took_ns / 1e9,
               term_number((int64_t)((double)counts->events * 1e9 / (double)took_ns), d),
               term_number((int64_t)((double)counts->batches * 1e9 / (double)took_ns), g));
+    if (r->is_file)
+        print_file(r);
     print_tally(c, &r->tally, r->shelf.names);
     if (faults == 0)
         term_print(&c->out, TERM_GREEN, "  audit: no cap exceeded, no slot lost, no timer wrong\n");
@@ -287,59 +344,154 @@ static enum status close_log(struct run *r, struct fault *f)
     return status;
 }
 
+/* The secret, and the files of --data and --sent. */
+static enum status begin(struct run *r, const struct programme_folder *folder, struct fault *f)
+{
+    const char *data = cli_text(r->cli, "data");
+    const char *sent = cli_text(r->cli, "sent");
+    directory_secret((uint64_t)cli_int(r->cli, "seed"), r->own_secret);
+    r->secret = r->own_secret;
+    enum status status = data != NULL ? open_log(r, data, folder, r->own_secret, f) : OK;
+    if (status != OK || sent == NULL)
+        return status;
+    r->sent_file = fopen(sent, "w");
+    if (r->sent_file != NULL)
+        return OK;
+    fault_set(f, "%s cannot be written: %s", sent, strerror(errno));
+    return GIVE_UP;
+}
+
+static void make_world(struct run *r, int64_t start_ms)
+{
+    struct world_options world = {
+        .secret = r->secret, .log = r->log, .host = {.self = r, .act = act, .results = results}};
+    r->world = world_new(&r->shelf, &world, start_ms);
+}
+
+static enum status run_people(struct run *r, const struct plan *plan, int64_t start_ms,
+                              struct fault *f)
+{
+    struct cli *c = r->cli;
+    struct synth_options synth = {.seed = (uint64_t)cli_int(c, "seed"),
+                                  .people = (uint32_t)cli_int(c, "people"),
+                                  .start_ms = start_ms,
+                                  .end_ms = start_ms + cli_int(c, "days") * DAY_MS};
+    r->source = names_add(r->shelf.names, STR("synth"));
+    r->synth = synth_new(&synth);
+    make_world(r, start_ms);
+    enum status status = world_activate(r->world, plan, f);
+    return status == OK ? run_all(r, synth.start_ms, synth.end_ms, f) : status;
+}
+
+static enum status run_file(struct run *r, const struct plan *plan, struct fault *f)
+{
+    struct cli *c = r->cli;
+    const char *path = cli_text(c, "events");
+    const char *format = cli_text(c, "format");
+    r->lines = (struct line_report){.cli = c, .shown_max = LINES_SHOWN};
+    r->file = (struct run_events){
+        .cli = c,
+        .assumes_consent = cli_text(c, "assume-consent") != NULL,
+        .file = {.path = path,
+                 .is_csv = format ? strcmp(format, "csv") == 0 : event_file_is_csv(path),
+                 .mapping = cli_text(c, "mapping") ? &r->mapping.import : NULL,
+                 .intake = &r->intake,
+                 .report = &r->lines},
+    };
+    intake_init(&r->intake, r->shelf.names, r->secret, STR("file"));
+    enum status status = run_events_look(&r->file, f);
+    if (status != OK)
+        return status;
+    make_world(r, r->file.first_ms);
+    status = world_activate(r->world, plan, f);
+    if (status == OK)
+        status = run_events_go(&r->file, r->world, f);
+    if (status == OK)
+        status = world_wait(r->world, r->file.last_ms + cli_span_ms(c, "after"), f);
+    return status;
+}
+
+static enum status end(struct run *r, struct fault *f)
+{
+    FILE *sent = r->sent_file;
+    enum status status = close_log(r, f);
+    r->sent_file = NULL;
+    if (sent == NULL)
+        return status;
+    bool is_written = ferror(sent) == 0;
+    if ((fclose(sent) == 0 && is_written) || status != OK)
+        return status;
+    fault_set(f, "%s cannot be written: %s", cli_text(r->cli, "sent"), strerror(errno));
+    return GIVE_UP;
+}
+
+static int run_under(struct run *r, const struct plan *plan, const struct programme_folder *folder,
+                     int64_t start_ms)
+{
+    struct fault f = {0};
+    enum status status = begin(r, folder, &f);
+    int64_t began_ns = os_clock_monotonic_ns();
+    if (status == OK)
+        status = r->is_file ? run_file(r, plan, &f) : run_people(r, plan, start_ms, &f);
+    int64_t took_ns = os_clock_monotonic_ns() - began_ns;
+    if (status == OK)
+        status = end(r, &f);
+    if (status != OK)
+        return cli_fail(r->cli, status, &f);
+    int code = report(r, max_of(took_ns, 1));
+    bool is_wrong = r->file.position.bad + r->file.untimed > 0;
+    return code == CLI_OK && is_wrong ? CLI_INPUT : code;
+}
+
+/* Options that mean nothing where customers are, or are not, made up. CLI_OK or CLI_USAGE. */
+static int check_options(struct cli *c)
+{
+    static const char *const of_people[] = {"people", "days", "start"};
+    static const char *const of_files[] = {"mapping", "format", "assume-consent", "after"};
+    bool is_file = cli_text(c, "events") != NULL;
+    for (size_t i = 0; i < array_count(of_people); i++)
+        if (is_file && cli_is_given(c, of_people[i]))
+            return cli_usage(c, "--%s is for made-up customers; those of --events are there",
+                             of_people[i]);
+    for (size_t i = 0; i < array_count(of_files); i++)
+        if (!is_file && cli_is_given(c, of_files[i]))
+            return cli_usage(c, "--%s goes with --events FILE", of_files[i]);
+    return CLI_OK;
+}
+
 int cmd_run(struct cli *c)
 {
-    struct run r = {.cli = c};
-    struct fault f = {0};
+    struct run r = {.cli = c, .is_file = cli_text(c, "events") != NULL};
     struct programme_folder folder;
     const struct plan *plan = NULL;
-    uint8_t secret[IDENTIFIER_SECRET_BYTES];
-    int64_t start_ms;
-    uint64_t seed = (uint64_t)cli_int(c, "seed");
-    int64_t days = cli_int(c, "days");
-    const char *data = cli_text(c, "data");
-    if (cli_text(c, "start") == NULL)
-        start_ms = os_clock_utc_ms() - days * DAY_MS;
-    else if (!read_moment(c, cli_text(c, "start"), &start_ms))
+    int64_t start_ms = os_clock_utc_ms() - cli_int(c, "days") * DAY_MS;
+    int code = check_options(c);
+    if (code != CLI_OK)
+        return code;
+    if (cli_text(c, "start") != NULL && !read_moment(c, cli_text(c, "start"), &start_ms))
         return cli_usage(c, "--start wants a date such as 2026-03-02, not \"%s\"",
                          cli_text(c, "start"));
-    directory_secret(seed, secret);
     shelf_init(&r.shelf, NULL);
-    int code = load_programme(c, c->arguments[0], &r.shelf, &folder, &plan);
-    if (code != CLI_OK) {
-        shelf_fini(&r.shelf);
-        return code;
-    }
-    r.secret = secret;
     arena_init(&r.bodies, 16384);
     tally_init(&r.tally);
-    r.source = names_add(r.shelf.names, STR("synth"));
-    enum status status = data != NULL ? open_log(&r, data, &folder, secret, &f) : OK;
-    programme_folder_fini(&folder);
-    if (status == OK) {
-        struct synth_options synth = {.seed = seed,
-                                      .people = (uint32_t)cli_int(c, "people"),
-                                      .start_ms = start_ms,
-                                      .end_ms = start_ms + days * DAY_MS};
-        struct world_options world = {
-            .secret = r.secret, .log = r.log, .host = {.self = &r, .act = act, .results = results}};
-        r.synth = synth_new(&synth);
-        r.world = world_new(&r.shelf, &world, start_ms);
-        int64_t began_ns = os_clock_monotonic_ns();
-        status = world_activate(r.world, plan, &f);
-        if (status == OK)
-            status = run_all(&r, synth.start_ms, synth.end_ms, &f);
-        int64_t took_ns = os_clock_monotonic_ns() - began_ns;
-        if (status == OK)
-            status = close_log(&r, &f);
-        if (status == OK)
-            code = report(&r, max_of(took_ns, 1));
+    map_u64_init(&r.file.met);
+    code = read_mapping(c, &r.mapping)
+               ? load_programme(c, c->arguments[0], &r.shelf, &folder, &plan)
+               : CLI_INPUT;
+    if (code == CLI_OK) {
+        code = run_under(&r, plan, &folder, start_ms);
+        programme_folder_fini(&folder);
     }
+    if (r.sent_file != NULL)
+        fclose(r.sent_file);
     evlog_free(r.log);
     world_free(r.world);
     synth_free(r.synth);
+    run_events_fini(&r.file);
+    intake_fini(&r.intake);
+    mapping_fini(&r.mapping);
     tally_fini(&r.tally);
     arena_fini(&r.bodies);
     shelf_fini(&r.shelf);
-    return status == OK ? code : cli_fail(c, status, &f);
+    return code;
 }

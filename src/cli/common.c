@@ -66,6 +66,19 @@ int load_programme(struct cli *c, const char *folder, struct shelf *shelf,
     return code;
 }
 
+bool read_mapping(struct cli *c, struct mapping *out)
+{
+    const char *path = cli_text(c, "mapping");
+    struct findings findings;
+    if (path == NULL)
+        return true;
+    findings_init(&findings);
+    bool is_fine = mapping_read(os_disk_real(), path, out, &findings);
+    print_findings(c, &findings, true);
+    findings_fini(&findings);
+    return is_fine;
+}
+
 uint64_t find_person(const struct engine *e, const uint8_t *secret, const char *id)
 {
     uint64_t profile = engine_find(e, identifier_hash(IDENTIFIER_USER, str_of(id), secret));

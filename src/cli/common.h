@@ -6,6 +6,7 @@
 #pragma once
 
 #include "cli/cli.h"
+#include "cli/mapping.h"
 #include "measure/tally.h"
 #include "programme/programme.h"
 #include "replay/recover.h"
@@ -19,6 +20,10 @@ void print_findings(struct cli *c, struct findings *findings, bool with_advice);
  * code. */
 int load_programme(struct cli *c, const char *folder, struct shelf *shelf,
                    struct programme_folder *folder_out, const struct plan **plan) mustuse;
+
+/* Reads the file of --mapping, printing what is wrong; true also where there is none. The caller ends
+ * *out (zeroed before) with mapping_fini(). */
+bool read_mapping(struct cli *c, struct mapping *out) mustuse;
 
 /* The profile of a user id or anonymous id; 0 if nobody is known by it. */
 uint64_t find_person(const struct engine *e, const uint8_t *secret, const char *id);

@@ -23,6 +23,8 @@ void line_report_file(struct line_report *r, const char *path)
 static void note_line(void *context, uint64_t line, struct str field, struct str message)
 {
     struct line_report *r = context;
+    if (r->is_muted)
+        return;
     r->count++;
     if (r->file != NULL)
         fprintf(r->file, "%s:%lu: %.*s%s%.*s\n", r->path, line, STR_ARG(field),
@@ -136,6 +138,15 @@ enum status event_file_open(struct event_file *e, const struct event_file_option
         .events_max = options->events_max,
     };
     buf_init(&e->window);
+    if (options->is_csv && options->mapping == NULL) {
+        fault_set(f, "%s is CSV: --mapping FILE says what its columns are", options->path);
+        return FIX_INPUT;
+    }
+    if (!options->is_csv && options->mapping != NULL) {
+        fault_set(f, "%s is NDJSON, which needs no mapping; is it CSV? then --format csv",
+                  options->path);
+        return FIX_INPUT;
+    }
     line_report_file(options->report, options->path);
     enum status status = OK;
     if (strcmp(options->path, "-") != 0) {
@@ -189,7 +200,8 @@ enum status event_file_next(struct event_file *e, int64_t now_ms, struct fault *
     struct ingest_batch *batch = &e->options.intake->batch;
     for (;;) {
         size_t taken = 0;
-        enum status status = e->is_end ? OK : fill(e, f);
+        bool is_enough = e->options.is_by_row && waiting(e).len >= 2 * IMPORT_ROW_MAX;
+        enum status status = e->is_end || is_enough ? OK : fill(e, f);
         if (status != OK)
             return status;
         status = import_feed(e->import, waiting(e), e->is_end, now_ms, batch, &taken, f);
@@ -205,6 +217,23 @@ enum status event_file_next(struct event_file *e, int64_t now_ms, struct fault *
         }
         must(taken > 0 || !e->is_end);
     }
+}
+
+enum status event_file_row(struct event_file *e, struct event_row row, int64_t now_ms,
+                           struct fault *f)
+{
+    struct import_position at = {.byte = row.byte, .line = row.line};
+    size_t got = 0, taken;
+    must(row.bytes <= WINDOW_BYTES);
+    e->window.len = e->from = 0;
+    e->read_at = row.byte;
+    enum status status = read_more(e, buf_reserve(&e->window, row.bytes), row.bytes, &got, f);
+    if (status != OK)
+        return status;
+    e->window.len = got;
+    import_resume(e->import, &at);
+    return import_feed(e->import, buf_str(&e->window), true, now_ms, &e->options.intake->batch,
+                       &taken, f);
 }
 
 struct import_position event_file_position(const struct event_file *e)

@@ -15,6 +15,7 @@
 #include "os/disk.h"
 
 #define EVENT_FILE_HASH_BYTES 4096
+#define LINES_SHOWN           10 /* of those that are wrong */
 
 /* What turns bytes into records whose names are those of `names`. */
 struct intake {
@@ -40,15 +41,17 @@ struct line_report {
     uint32_t shown;   /* so far */
     uint32_t shown_max;
     uint64_t count;
-    FILE *file; /* --errors; NULL = none */
+    FILE *file;    /* --errors; NULL = none */
+    bool is_muted; /* nothing is said or counted: the file is read again */
 };
 
 struct event_file_options {
     const char *path; /* "-" = standard input */
     bool is_csv;
-    const struct import_mapping *mapping; /* CSV only */
+    const struct import_mapping *mapping; /* CSV only; NULL = none was given */
     bool is_live;
     uint32_t events_max; /* in one batch */
+    bool is_by_row;      /* batches are small and may end anywhere: bytes are moved seldom */
     struct intake *intake;
     struct line_report *report;
 };
@@ -78,8 +81,18 @@ enum status event_file_go_on(struct event_file *e, const struct import_position 
                              struct fault *f) mustuse;
 
 /* The next records, in intake->batch; none only at the end. `now_ms` is when the events arrive. Where a
- * batch ends depends on where it begins and on nothing else. */
+ * batch ends depends on where it begins and on nothing else, unless is_by_row. */
 enum status event_file_next(struct event_file *e, int64_t now_ms, struct fault *f) mustuse;
+
+/* The one record of the row that stands there (bytes as event_file_position() counts them before and
+ * after it), in intake->batch. After event_file_go_on(). */
+struct event_row {
+    uint64_t byte;
+    uint64_t line;
+    uint32_t bytes;
+};
+enum status event_file_row(struct event_file *e, struct event_row row, int64_t now_ms,
+                           struct fault *f) mustuse;
 
 struct import_position event_file_position(const struct event_file *e);
 

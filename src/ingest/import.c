@@ -711,6 +711,8 @@ enum status import_feed(struct import *im, struct str bytes, bool is_end, int64_
     }
     while (*taken < bytes.len && batch->record_count < im->options.events_max) {
         struct str rest = str_part(bytes, *taken, SIZE_MAX);
+        im->position.row_byte = im->position.byte;
+        im->position.row_line = im->position.line;
         size_t done = im->position.is_in_long_row ? skip_line(im, rest)
                       : is_csv                    ? feed_csv(im, rest, is_end, now_ms, batch)
                                                   : feed_line(im, rest, is_end, now_ms, batch);

@@ -108,7 +108,9 @@ struct import_position {
     uint64_t rows; /* rows seen, without the header */
     uint64_t good;
     uint64_t bad;
-    uint64_t left_out;   /* rows that lack what the mapping says they need */
+    uint64_t left_out; /* rows that lack what the mapping says they need */
+    uint64_t row_byte; /* where the row that was read last begins */
+    uint64_t row_line;
     bool is_in_long_row; /* the next bytes still belong to a row that was reported as too long */
 };
 
