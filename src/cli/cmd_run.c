@@ -214,11 +214,14 @@ static void print_json(struct cli *c, const struct run *r, int64_t took_ns, uint
     json_write_key_int(&w, "events", (int64_t)counts->events);
     json_write_key_int(&w, "duplicates", (int64_t)counts->duplicates);
     if (r->is_file) {
+        json_write_key(&w, STR("file"));
+        json_write_map(&w);
         json_write_key_int(&w, "rows", (int64_t)r->file.position.rows);
         json_write_key_int(&w, "left_out", (int64_t)r->file.position.left_out);
         json_write_key_int(&w, "bad", (int64_t)r->file.position.bad);
         json_write_key_int(&w, "untimed", (int64_t)r->file.untimed);
         json_write_key_int(&w, "people_assumed", (int64_t)r->file.people_assumed);
+        json_write_end(&w);
     }
     json_write_key_int(&w, "batches", (int64_t)counts->batches);
     json_write_key_int(&w, "profiles", (int64_t)engine_profile_count(world_engine(r->world)));
