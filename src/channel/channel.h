@@ -113,6 +113,10 @@ const struct channel_kind *const *channel_kinds(size_t *count);
 /* The settings that every kind has besides its own: slots. Ends with a NULL name. */
 const struct channel_setting *channel_settings_common(void);
 
+/* Appends the reference of channels' parts and of providers' settings as Markdown:
+ * docs/reference/providers.md. */
+void channel_reference(struct buf *out);
+
 /* Once per process, before any connection is made, while there is one thread; and at the end. */
 void channel_global_init(void);
 void channel_global_fini(void);

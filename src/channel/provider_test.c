@@ -190,6 +190,31 @@ static void kinds(void **state)
     assert_false(channel_kind_find(STR("smtp"))->is_idempotent);
 }
 
+/* The page must have just these bytes; WEND_UPDATE=1 writes it instead. */
+static void reference(void **state)
+{
+    (void)state;
+    static const char path[] = "docs/reference/providers.md";
+    static char found[65536];
+    struct buf wanted;
+    buf_init(&wanted);
+    channel_reference(&wanted);
+    if (getenv("WEND_UPDATE")) {
+        FILE *out = fopen(path, "wb");
+        assert_non_null(out);
+        assert_int_equal(fwrite(wanted.at, 1, wanted.len, out), wanted.len);
+        fclose(out);
+    }
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        fail_msg("cannot open %s: tests run at the repository's root", path);
+    size_t bytes = fread(found, 1, sizeof(found), file);
+    fclose(file);
+    if (!str_equal((struct str){found, bytes}, buf_str(&wanted)))
+        fail_msg("%s is stale: run this test with WEND_UPDATE=1", path);
+    buf_fini(&wanted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +223,7 @@ int main(void)
         TEST("a file is checked where its secrets are not", without_secrets),
         TEST("a secret is read from its file", secret_file),
         TEST("kinds of providers are found by name", kinds),
+        TEST("the page about providers says what the tables say", reference),
     };
     return cmocka_run_group_tests_name("channel/provider", tests, NULL, NULL);
 }

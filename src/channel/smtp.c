@@ -51,7 +51,7 @@ static const struct channel_setting settings[] = {
     {.name = "url", .kind = CHANNEL_SETTING_URL, .is_required = true,
      .doc = "smtp://host:port (port 587 if not given), or smtps://host:port for TLS from the start"},
     {.name = "from", .kind = CHANNEL_SETTING_MAILBOX, .is_required = true,
-     .doc = "sender of messages that name none: Name <address>"},
+     .doc = "sender of messages that name none"},
     {.name = "reply_to", .kind = CHANNEL_SETTING_MAILBOX,
      .doc = "where answers go, if a message does not say"},
     {.name = "return_path", .kind = CHANNEL_SETTING_MAILBOX,
