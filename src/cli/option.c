@@ -192,7 +192,7 @@ static enum status check_argument_count(const struct command *command, const cha
                                         uint32_t count, struct fault *f)
 {
     if (count < command->arguments_min) {
-        fault_set(f, "wend %s wants %s", command->name, command->arguments);
+        fault_set(f, "wants %s", command->arguments);
         return FIX_INPUT;
     }
     if (count > command->arguments_max) {

@@ -141,7 +141,7 @@ static void wrong_lines(void **state)
     refuses("shop --level=inf", "--level takes one of debug|info|error, not \"inf\"");
     refuses("shop --level=debug|info", "--level takes one of debug|info|error, not \"debug|info\"");
     refuses("shop --wait=day", "--wait takes a stretch of time like 90s, 2h or 30d, not \"day\"");
-    refuses("", "wend try wants FOLDER [FILE]");
+    refuses("", "wants FOLDER [FILE]");
     refuses("a b c", "wend try takes FOLDER [FILE], but there is also \"c\"");
 }
 
