@@ -28,6 +28,7 @@ struct fixture {
     struct results results;
     struct messages messages;
     struct arena scratch;
+    struct buf bytes;
     struct intent intent;
     struct person who;
 };
@@ -58,6 +59,7 @@ static void fixture_init(struct fixture *f)
                              .plan = &f->plan,
                              .names = f->names,
                              .scratch = &f->scratch,
+                             .bytes = &f->bytes,
                              .results = &f->results,
                              .messages = &f->messages};
 }
@@ -66,6 +68,7 @@ static void fixture_fini(struct fixture *f)
 {
     space_fini(&f->space);
     arena_fini(&f->scratch);
+    buf_fini(&f->bytes);
     names_free(f->names);
     zoneset_free(f->zones);
     mem_free(f->results.rows);

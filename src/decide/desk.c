@@ -29,6 +29,28 @@ static void note_slot(struct person *who, enum result_kind kind, const struct in
                                        .id = in->decision});
 }
 
+static uint32_t find_intent(const struct person *who, uint64_t decision)
+{
+    for (uint32_t i = 0; i < who->profile->intents.count; i++)
+        if (person_intent(who, i)->decision == decision)
+            return i;
+    return UINT32_MAX;
+}
+
+/* Makes room for one more line: the oldest goes whose intent has ended. */
+static void forget_line(struct person *who)
+{
+    for (uint32_t i = 0; i < who->profile->ledger.count; i++) {
+        if (find_intent(who, person_sent(who, i)->decision) != UINT32_MAX)
+            continue;
+        person_drop_sent(who, i);
+        return;
+    }
+    must(!"a ledger of pending intents only: PROFILE_LEDGER_MAX > PROFILE_UNITED_MAX");
+}
+
+_Static_assert(PROFILE_LEDGER_MAX > PROFILE_UNITED_MAX, "a line without an intent can go");
+
 static void take_slot(struct person *who, struct intent *in, enum sent_state state)
 {
     const struct plan *plan = person_plan(who, in->plan);
@@ -37,16 +59,13 @@ static void take_slot(struct person *who, struct intent *in, enum sent_state sta
     if (in->has_slot) { /* an earlier attempt's: it only moves to the new channel */
         uint32_t place = find_line(who, in->decision);
         must(place != UINT32_MAX);
-        person_touch_sent(who, place)->channel = in->channel;
+        struct sent *own = person_touch_sent(who, place);
+        own->channel = in->channel;
+        own->address = in->address;
         return;
     }
-    if (who->profile->ledger.count >= PROFILE_LEDGER_MAX) {
-        uint32_t oldest = 0; /* of those that are over */
-        while (oldest + 1u < who->profile->ledger.count &&
-               person_sent(who, oldest)->state == SENT_RESERVED)
-            oldest++;
-        person_drop_sent(who, oldest);
-    }
+    if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
+        forget_line(who);
     struct sent *line = person_push_sent(who);
     must(line != NULL);
     *line = (struct sent){
@@ -61,6 +80,7 @@ static void take_slot(struct person *who, struct intent *in, enum sent_state sta
         .channel = in->channel,
         .lane = in->lane,
         .state = (uint8_t)state,
+        .address = in->address,
     };
     in->has_slot = state == SENT_RESERVED;
     if (state == SENT_RESERVED)
@@ -91,7 +111,7 @@ void desk_forget(struct person *who)
     int64_t oldest_ms = who->now_ms - who->plan->ledger_ms;
     for (uint32_t i = 0; i < who->profile->ledger.count;) {
         const struct sent *s = person_sent(who, i);
-        if (s->at_ms < oldest_ms && s->state != SENT_RESERVED)
+        if (s->at_ms < oldest_ms && find_intent(who, s->decision) == UINT32_MAX)
             person_drop_sent(who, i);
         else
             i++;
@@ -99,14 +119,6 @@ void desk_forget(struct person *who)
 }
 
 /* ---- how intents come and end ------------------------------------------------------------------ */
-
-static uint32_t find_intent(const struct person *who, uint64_t decision)
-{
-    for (uint32_t i = 0; i < who->profile->intents.count; i++)
-        if (person_intent(who, i)->decision == decision)
-            return i;
-    return UINT32_MAX;
-}
 
 static void note_decision(struct person *who, const struct intent *in, enum outcome outcome,
                           uint32_t rule, int64_t number)
@@ -120,13 +132,22 @@ static void note_decision(struct person *who, const struct intent *in, enum outc
                                        .number = number});
 }
 
-/* The intent at `place` has ended: its slot goes back unless the message went out, its journey goes
- * on. Later intents move down. */
+static bool was_doubted(const struct person *who, const struct intent *in)
+{
+    uint32_t line = in->has_slot ? find_line(who, in->decision) : UINT32_MAX;
+    return line != UINT32_MAX && (person_sent(who, line)->flags & SENT_DOUBTED);
+}
+
+/* The intent at `place` has ended: its slot goes back unless the message went out or may have, its
+ * journey goes on. Later intents move down. */
 static void finish(struct person *who, uint32_t place, enum outcome outcome, uint32_t rule)
 {
     struct intent in = *person_intent(who, place);
+    bool is_doubted = was_doubted(who, &in);
+    if (is_doubted && outcome == OUTCOME_EXPIRED)
+        outcome = OUTCOME_UNKNOWN;
     bool is_out = outcome == OUTCOME_SENT || outcome == OUTCOME_UNKNOWN;
-    if (!is_out)
+    if (!is_out && !is_doubted)
         return_slot(who, &in);
     bool was_told = in.state == INTENT_IN_DOUBT; /* the journey went on when the doubt began */
     note_decision(who, &in, outcome, rule, in.created_ms);
@@ -134,7 +155,7 @@ static void finish(struct person *who, uint32_t place, enum outcome outcome, uin
                 STR_ARG(outcome_term(outcome)->name), rule ? ", rule " : "", rule_name(rule));
     blob_set(who->space, &in.entry, NULL, 0);
     person_drop_intent(who, place);
-    who->changed |= plan_wake_bit(in.message);
+    person_changed(who, plan_wake_bit(in.message));
     who->is_touched = true;
     if (!in.goes_on && !was_told)
         who->settled(who, in.instance, in.decision, in.step, outcome);
@@ -146,6 +167,13 @@ static bool is_held_out(const struct person *who)
            hash_chance(who->plan->holdout_salt, who->id) < who->plan->holdout;
 }
 
+/* Rule 5: does a holdout cover what an instance with these flags says in the lane? */
+static bool is_ghost(const struct person *who, enum lane lane, uint8_t instance_flags)
+{
+    return lane_term(lane)->flags & LANE_HOLDOUT &&
+           (instance_flags & INSTANCE_IS_GHOST || is_held_out(who));
+}
+
 void desk_propose(struct person *who, const struct instance *from, uint16_t step)
 {
     const struct plan *plan = person_plan(who, from->plan);
@@ -154,7 +182,6 @@ void desk_propose(struct person *who, const struct instance *from, uint16_t step
     const struct plan_message *m = &plan->messages[send->message];
     const struct plan_category *c = &plan->categories[m->category];
     uint32_t flags = lane_term((enum lane)c->lane)->flags;
-    bool is_ghost = flags & LANE_HOLDOUT && (from->flags & INSTANCE_IS_GHOST || is_held_out(who));
     int64_t valid_ms = send->valid_for_ms ? send->valid_for_ms : m->valid_for_ms;
     struct intent *in =
         who->profile->intents.count < PROFILE_INTENTS_MAX ? person_push_intent(who) : NULL;
@@ -176,7 +203,7 @@ void desk_propose(struct person *who, const struct instance *from, uint16_t step
         .state = INTENT_SETTLING,
         .lane = c->lane,
         .channel_count = send->channel_count,
-        .is_ghost = is_ghost,
+        .is_ghost = is_ghost(who, (enum lane)c->lane, from->flags),
         .goes_on = send->goes_on,
         .journey_priority = j->priority,
         .priority = m->priority,
@@ -193,24 +220,31 @@ void desk_propose(struct person *who, const struct instance *from, uint16_t step
     who->is_touched = true;
 }
 
+/* The name of the provider that it is handed to. */
+static uint32_t provider_of(const struct person *who, const struct intent *in)
+{
+    const struct plan *plan = person_plan(who, in->plan);
+    uint16_t provider = plan->messages[in->message_index].providers[in->channel];
+    must(provider != PLAN_NO_INDEX);
+    return plan->providers[provider].name;
+}
+
 /* Takes an intent back that is on its way to the provider; it ends with `ending`, or comes back to
  * the desk (OUTCOME_NONE), when the pool has answered. */
 static void revoke(struct person *who, struct intent *in, enum outcome ending)
 {
     if (in->state == INTENT_REVOKING) {
-        if (ending != OUTCOME_NONE)
+        if (in->ending == OUTCOME_NONE)
             in->ending = (uint8_t)ending;
         return;
     }
     must(in->state == INTENT_QUEUED);
-    const struct plan *plan = person_plan(who, in->plan);
-    uint16_t provider = plan->messages[in->message_index].providers[in->channel];
     in->state = INTENT_REVOKING;
     in->ending = (uint8_t)ending;
     person_send(who, (struct stage_message){
                          .kind = TO_POOL_REVOKE,
                          .channel = in->channel,
-                         .provider = plan->providers[provider].name,
+                         .provider = provider_of(who, in),
                          .decision = in->decision,
                      });
 }
@@ -224,7 +258,10 @@ static bool end_pending(struct person *who, uint32_t place, enum outcome outcome
     case INTENT_DEFERRED: finish(who, place, outcome, RULE_WANTED); return true;
     case INTENT_QUEUED:
     case INTENT_REVOKING: revoke(who, in, outcome); return false;
-    case INTENT_GRANTED:
+    case INTENT_GRANTED: /* what is under way may still arrive; if it does not, it is over */
+        if (in->ending == OUTCOME_NONE)
+            in->ending = (uint8_t)outcome;
+        return false;
     case INTENT_IN_DOUBT: return false;
     }
     return false;
@@ -250,8 +287,8 @@ struct verdict {
     uint8_t channel;
     uint8_t rule;
     uint8_t outcome;
-    bool is_crowded; /* waits only because reserved slots of lower intents fill a cap */
-    int64_t at_ms;   /* GO: until; WAIT: T, FOREVER_MS = unknown */
+    bool is_last;  /* END: no other channel may be tried */
+    int64_t at_ms; /* GO: until; WAIT: T, FOREVER_MS = unknown */
 };
 
 static uint16_t category_now(const struct person *who, uint32_t name)
@@ -281,50 +318,47 @@ static struct question question_of(struct person *who, const struct intent *in)
     };
 }
 
-/* The first instant from now on at which every rule allows `q`'s channel. */
+/* The first instant from now on at which every rule with a known end allows `q`'s channel. Rules whose
+ * end is unknown wait for their wake-up and prove nothing. */
 static struct verdict ask_channel(struct question *q)
 {
-    struct verdict v = {.kind = VERDICT_WAIT, .channel = (uint8_t)q->channel};
-    int64_t known_ms;
-    uint8_t rule;
+    struct verdict v = {.channel = (uint8_t)q->channel, .at_ms = FOREVER_MS};
+    bool is_unknown = false;
     q->at_ms = q->who->now_ms;
     for (uint32_t i = 0; i < LOOK_AHEADS_MAX; i++) {
+        int64_t known_ms;
+        uint8_t rule;
         struct answer a = rules_ask(q, &rule, &known_ms);
-        if (v.rule == RULE_NONE)
+        if (i == 0) {
             v.rule = rule;
-        switch ((enum answer_kind)a.kind) {
-        case ALLOW:
-            if (q->at_ms == q->who->now_ms)
+            switch ((enum answer_kind)a.kind) {
+            case ALLOW:
                 v.kind = VERDICT_GO;
-            v.at_ms = v.kind == VERDICT_GO ? a.at_ms : q->at_ms;
-            return v;
-        case NEVER_HERE:
-        case NEVER:
-            /* A condition may say never of an instant that lies ahead; it is asked again there. */
-            if (q->at_ms > q->who->now_ms) {
-                v.at_ms = q->at_ms;
+                v.at_ms = a.at_ms;
+                return v;
+            case NOT_BEFORE: is_unknown = a.at_ms == FOREVER_MS; break;
+            case NEVER_HERE:
+            case NEVER:
+                v.kind = VERDICT_END;
+                v.outcome = a.outcome;
+                v.is_last = a.kind == NEVER;
                 return v;
             }
-            v.kind = VERDICT_END;
-            v.outcome = a.outcome;
-            v.at_ms = a.kind == NEVER ? 0 : 1; /* 1: another channel may be tried */
-            return v;
-        case NOT_BEFORE: break;
         }
-        if (known_ms > q->intent->deadline_ms) {
+        /* A condition may say never of an instant that lies ahead; it is asked again there. */
+        if (a.kind != NOT_BEFORE || known_ms == q->at_ms)
+            break;
+        must(known_ms > q->at_ms);
+        q->at_ms = known_ms;
+        if (known_ms >= q->intent->deadline_ms) {
             v.kind = VERDICT_END;
             v.outcome = OUTCOME_EXPIRED;
-            v.at_ms = 1;
             return v;
         }
-        if (a.at_ms == FOREVER_MS) {
-            v.at_ms = FOREVER_MS;
-            return v;
-        }
-        must(a.at_ms > q->at_ms);
-        q->at_ms = a.at_ms;
     }
-    v.at_ms = q->at_ms;
+    v.kind = VERDICT_WAIT;
+    if (!is_unknown)
+        v.at_ms = q->at_ms;
     return v;
 }
 
@@ -333,8 +367,10 @@ static struct verdict ask_intent(struct person *who, const struct intent *in)
     struct question q = question_of(who, in);
     struct verdict first_end = {.kind = VERDICT_END, .outcome = in->reason, .rule = in->rule};
     if (q.category == PLAN_NO_INDEX || q.journey == PLAN_NO_INDEX)
-        return (struct verdict){
-            .kind = VERDICT_END, .outcome = OUTCOME_WITHDRAWN, .rule = RULE_WANTED};
+        return (struct verdict){.kind = VERDICT_END,
+                                .outcome = OUTCOME_WITHDRAWN,
+                                .rule = RULE_WANTED,
+                                .is_last = true};
     /* What a later stage said stands until its time. */
     bool is_put_off = in->rule == RULE_ADDRESS || in->rule == RULE_POOL;
     if (is_put_off && in->not_before_ms > who->now_ms && in->not_before_ms != FOREVER_MS)
@@ -347,13 +383,7 @@ static struct verdict ask_intent(struct person *who, const struct intent *in)
             continue;
         q.channel = (enum channel)in->channels[i];
         struct verdict v = ask_channel(&q);
-        if (v.kind == VERDICT_WAIT && v.at_ms == FOREVER_MS && v.rule == RULE_CAP) {
-            q.ignores_reserved = true;
-            q.at_ms = who->now_ms;
-            v.is_crowded = ask_channel(&q).kind == VERDICT_GO;
-            q.ignores_reserved = false;
-        }
-        if (v.kind != VERDICT_END || v.at_ms == 0)
+        if (v.kind != VERDICT_END || v.is_last)
             return v;
         if (first_end.outcome == OUTCOME_NONE)
             first_end = v;
@@ -369,21 +399,44 @@ static struct str freeze(struct person *who, const struct intent *in)
     const struct plan *plan = person_plan(who, in->plan);
     const struct plan_message *m = &plan->messages[in->message_index];
     struct str address = person_address(who, (enum channel)in->channel);
-    struct buf b;
-    buf_init(&b);
-    buf_add_varint(&b, address.len);
-    buf_add_str(&b, address);
+    struct buf *b = who->bytes;
+    b->len = 0;
+    buf_add_varint(b, address.len);
+    buf_add_str(b, address);
     for (uint32_t i = 0; i < m->field_count; i++) {
         struct value x = ask_slot(who, m->fields[i], in->entry, in->journey, in->message,
                                   in->decision, in->attempt + 1u);
-        if (b.len < SPACE_OBJECT_MAX / 2)
-            body_put(&b, i + 1, &x);
+        size_t before = b->len;
+        body_put(b, i + 1, &x);
+        if (b->len > SPACE_OBJECT_MAX)
+            b->len = before; /* it would not fit into the queue: rendered as if it were missing */
     }
-    if (b.len > SPACE_OBJECT_MAX)
-        b.len = 0;
-    struct str frozen = arena_copy(who->scratch, buf_str(&b));
-    buf_fini(&b);
-    return frozen;
+    return arena_copy(who->scratch, buf_str(b));
+}
+
+static struct id128 address_now(const struct person *who, enum channel channel)
+{
+    return address_hash(who->secret, channel, person_address(who, channel), who->id);
+}
+
+/* Has anything changed that was frozen when the intent was handed over? What a message says is what is
+ * true when it is granted. */
+static bool is_stale(const struct person *who, const struct intent *in)
+{
+    const struct plan_message *m = &person_plan(who, in->plan)->messages[in->message_index];
+    for (uint32_t i = 0; i < m->field_count; i++)
+        if (SLOT_SPACE(m->fields[i]) == SLOT_TRAIT &&
+            who->changed & plan_wake_bit(SLOT_NAME(m->fields[i])))
+            return true;
+    return !id128_equal(in->address, address_now(who, (enum channel)in->channel));
+}
+
+/* The group's place among groups as they are now: lower goes first, none comes last. */
+static uint16_t group_now(const struct person *who, const struct intent *in)
+{
+    uint16_t journey = in->plan == who->plans->newest ? in->journey_index
+                                                      : plan_journey_find(who->plan, in->journey);
+    return journey == PLAN_NO_INDEX ? PLAN_NO_INDEX : who->plan->journeys[journey].group;
 }
 
 static void hand_over(struct person *who, uint32_t place, const struct verdict *v)
@@ -391,10 +444,10 @@ static void hand_over(struct person *who, uint32_t place, const struct verdict *
     struct intent *in = person_touch_intent(who, place);
     const struct plan *plan = person_plan(who, in->plan);
     const struct plan_message *m = &plan->messages[in->message_index];
-    uint16_t group = plan->journeys[in->journey_index].group;
     uint16_t provider = m->providers[v->channel];
     must(provider != PLAN_NO_INDEX);
     in->channel = v->channel;
+    in->address = address_now(who, (enum channel)v->channel);
     in->rule = RULE_NONE;
     in->not_before_ms = FOREVER_MS;
     if (in->is_ghost) {
@@ -409,29 +462,27 @@ static void hand_over(struct person *who, uint32_t place, const struct verdict *
     person_note(who, "message %.*s: allowed by every rule, handed to provider %.*s",
                 STR_ARG(names_text(who->names, in->message)),
                 STR_ARG(names_text(who->names, plan->providers[provider].name)));
-    person_send(
-        who, (struct stage_message){
-                 .kind = TO_POOL_QUEUE,
-                 .channel = in->channel,
-                 .lane = in->lane,
-                 .attempt = (uint16_t)(in->attempt + 1),
-                 .group_rank = group,
-                 .provider = plan->providers[provider].name,
-                 .plan = in->plan,
-                 .message_index = in->message_index,
-                 .provider_index = provider,
-                 .message = in->message,
-                 .journey = in->journey,
-                 .journey_priority = in->journey_priority,
-                 .priority = in->priority,
-                 .decision = in->decision,
-                 .created_ms = in->created_ms,
-                 .deadline_ms = in->deadline_ms,
-                 .until_ms = in->until_ms,
-                 .address = address_hash(who->secret, (enum channel)in->channel,
-                                         person_address(who, (enum channel)in->channel), who->id),
-                 .fields = freeze(who, in),
-             });
+    person_send(who, (struct stage_message){
+                         .kind = TO_POOL_QUEUE,
+                         .channel = in->channel,
+                         .lane = in->lane,
+                         .attempt = (uint16_t)(in->attempt + 1),
+                         .group_rank = group_now(who, in),
+                         .provider = plan->providers[provider].name,
+                         .plan = in->plan,
+                         .message_index = in->message_index,
+                         .provider_index = provider,
+                         .message = in->message,
+                         .journey = in->journey,
+                         .journey_priority = in->journey_priority,
+                         .priority = in->priority,
+                         .decision = in->decision,
+                         .created_ms = in->created_ms,
+                         .deadline_ms = in->deadline_ms,
+                         .until_ms = in->until_ms,
+                         .address = in->address,
+                         .fields = freeze(who, in),
+                     });
 }
 
 /* ---- competition ------------------------------------------------------------------------------- */
@@ -439,8 +490,8 @@ static void hand_over(struct person *who, uint32_t place, const struct verdict *
 /* Rule 12: lane, group, journey priority, category priority, deadline, age, id. Total. */
 static int order_intents(const struct person *who, const struct intent *a, const struct intent *b)
 {
-    uint16_t group_a = person_plan(who, a->plan)->journeys[a->journey_index].group;
-    uint16_t group_b = person_plan(who, b->plan)->journeys[b->journey_index].group;
+    uint16_t group_a = group_now(who, a);
+    uint16_t group_b = group_now(who, b);
     if (a->lane != b->lane)
         return a->lane < b->lane ? -1 : 1;
     if (group_a != group_b)
@@ -457,7 +508,7 @@ static int order_intents(const struct person *who, const struct intent *a, const
 }
 
 struct line_up {
-    uint64_t decisions[PROFILE_INTENTS_MAX]; /* best first: places change while we go on */
+    uint64_t decisions[PROFILE_UNITED_MAX]; /* best first: places change while we go on */
     uint32_t count;
 };
 
@@ -480,26 +531,70 @@ static void line_up(const struct person *who, struct line_up *up)
     }
 }
 
-/* The lowest intent at the pool that ranks below place `rank` gives its slot back. */
-static void make_room(struct person *who, const struct line_up *up, uint32_t rank)
+/* Would the intent go if the slots of `yields` were free? */
+static bool would_go(struct person *who, const struct intent *in, const uint64_t *yields,
+                     uint32_t count)
 {
-    for (uint32_t i = up->count; i-- > rank + 1;) {
-        uint32_t place = find_intent(who, up->decisions[i]);
-        if (place == UINT32_MAX || person_intent(who, place)->state != INTENT_QUEUED)
-            continue;
-        revoke(who, person_touch_intent(who, place), OUTCOME_NONE);
+    struct question q = question_of(who, in);
+    q.channel = (enum channel)in->channel;
+    q.yields = yields;
+    q.yield_count = count;
+    return ask_channel(&q).kind == VERDICT_GO;
+}
+
+/* The intent at `place` waits for a cap that reserved slots fill. Lower ones give theirs back if that
+ * lets it go: as few as it takes, the lowest first. Those that are being taken back already come
+ * before. */
+static void make_room(struct person *who, uint32_t place)
+{
+    const struct intent *in = person_intent(who, place);
+    uint64_t yields[PROFILE_UNITED_MAX];
+    uint32_t count = 0, revoking, lower;
+    if (in->is_ghost) /* stands in nobody's way */
         return;
+    for (uint32_t i = 0; i < who->profile->intents.count; i++) {
+        const struct intent *other = person_intent(who, i);
+        if (other->state == INTENT_REVOKING)
+            yields[count++] = other->decision;
     }
+    revoking = count;
+    for (uint32_t i = 0; i < who->profile->intents.count; i++) {
+        const struct intent *other = person_intent(who, i);
+        if (other->state != INTENT_QUEUED || order_intents(who, in, other) >= 0)
+            continue;
+        uint32_t k = count++;
+        for (; k > revoking; k--) { /* lowest first */
+            const struct intent *before = person_intent(who, find_intent(who, yields[k - 1]));
+            if (order_intents(who, before, other) > 0)
+                break;
+            yields[k] = yields[k - 1];
+        }
+        yields[k] = other->decision;
+    }
+    for (lower = revoking; !would_go(who, in, yields, lower); lower++)
+        if (lower == count)
+            return; /* not theirs to give */
+    for (uint32_t i = lower;
+         i-- > revoking;) { /* the highest of them first: may it keep its slot? */
+        uint64_t kept = yields[i];
+        yields[i] = yields[lower - 1];
+        if (would_go(who, in, yields, lower - 1))
+            lower--;
+        else
+            yields[i] = kept;
+    }
+    for (uint32_t i = revoking; i < lower; i++)
+        revoke(who, person_touch_intent(who, find_intent(who, yields[i])), OUTCOME_NONE);
 }
 
 /* Acts on what the rules say about the intent. */
-static void act(struct person *who, const struct line_up *up, uint32_t rank, uint32_t place,
-                const struct verdict *v)
+static void act(struct person *who, uint32_t place, const struct verdict *v)
 {
     struct intent *in = person_touch_intent(who, place);
     if (in->state == INTENT_QUEUED) {
         bool still_goes = v->kind == VERDICT_GO && v->channel == in->channel &&
-                          min_of(v->at_ms, in->deadline_ms) >= in->until_ms;
+                          in->until_ms > who->now_ms &&
+                          min_of(v->at_ms, in->deadline_ms) >= in->until_ms && !is_stale(who, in);
         if (!still_goes)
             revoke(who, in, v->kind == VERDICT_END ? (enum outcome)v->outcome : OUTCOME_NONE);
         return;
@@ -521,8 +616,8 @@ static void act(struct person *who, const struct line_up *up, uint32_t rank, uin
         if (who->witness != NULL)
             desk_explain(who, place);
     }
-    if (v->is_crowded)
-        make_room(who, up, rank);
+    if (v->rule == RULE_CAP && v->at_ms == FOREVER_MS)
+        make_room(who, place);
 }
 
 static bool is_due(const struct person *who, const struct intent *in)
@@ -554,7 +649,7 @@ void desk_settle(struct person *who)
                 struct verdict early = ask_intent(who, person_intent(who, other));
                 if (early.kind != VERDICT_GO)
                     continue;
-                act(who, &up, above, other, &early);
+                act(who, other, &early);
                 has_granted = true;
             }
             if (has_granted) {
@@ -562,7 +657,7 @@ void desk_settle(struct person *who)
                 v = ask_intent(who, person_intent(who, place));
             }
         }
-        act(who, &up, rank, place, &v);
+        act(who, place, &v);
     }
 }
 
@@ -616,7 +711,7 @@ int64_t desk_deadline(const struct person *who)
         case INTENT_DEFERRED:
             next_ms = min_of(next_ms, min_of(in->not_before_ms, in->deadline_ms));
             break;
-        case INTENT_QUEUED: next_ms = min_of(next_ms, in->deadline_ms); break;
+        case INTENT_QUEUED: next_ms = min_of(next_ms, min_of(in->until_ms, in->deadline_ms)); break;
         case INTENT_IN_DOUBT: next_ms = min_of(next_ms, in->granted_ms + IN_DOUBT_LASTS_MS); break;
         case INTENT_REVOKING:
         case INTENT_GRANTED: break;
@@ -643,6 +738,8 @@ void desk_timer(struct person *who)
         case INTENT_QUEUED:
             if (in->deadline_ms <= who->at_ms)
                 revoke(who, person_touch_intent(who, i), OUTCOME_EXPIRED);
+            else if (in->until_ms <= who->at_ms)
+                who->is_desk_due = true;
             break;
         case INTENT_IN_DOUBT:
             if (in->granted_ms + IN_DOUBT_LASTS_MS <= who->at_ms) {
@@ -665,6 +762,10 @@ static void refuse_channel(struct person *who, uint32_t place, enum outcome reas
 {
     struct intent *in = person_touch_intent(who, place);
     bool has_more = false;
+    if (in->ending != OUTCOME_NONE) { /* it was called off meanwhile */
+        finish(who, place, (enum outcome)in->ending, RULE_WANTED);
+        return;
+    }
     for (uint32_t i = 0; i < in->channel_count; i++) {
         if (in->channels[i] == in->channel)
             in->refused |= (uint8_t)(1u << i);
@@ -724,11 +825,11 @@ void desk_answer(struct person *who, const struct stage_message *answer)
         if (line != UINT32_MAX && person_sent(who, line)->state == SENT_RESERVED)
             return_slot(who, in);
         in->state = INTENT_DEFERRED;
-        if (in->ending != OUTCOME_NONE) {
-            finish(who, place, (enum outcome)in->ending, RULE_WANTED);
-            return;
-        }
-        if (answer->how == SUPPRESSED_CAP) {
+        if (answer->how == SUPPRESSED_CAP && in->ending == OUTCOME_NONE) {
+            if (answer->at_ms >= in->deadline_ms) {
+                refuse_channel(who, place, OUTCOME_EXPIRED, RULE_ADDRESS);
+                return;
+            }
             in->rule = RULE_ADDRESS;
             in->not_before_ms = answer->at_ms;
             note_decision(who, in, OUTCOME_DEFERRED, RULE_ADDRESS, answer->at_ms);
@@ -751,10 +852,9 @@ void desk_answer(struct person *who, const struct stage_message *answer)
     must(!"an answer that is none");
 }
 
-static void suppress_address(struct person *who, enum channel channel)
+/* The address is bad, whether or not it still is the person's. */
+static void suppress_address(struct person *who, enum channel channel, struct id128 address)
 {
-    struct id128 address =
-        address_hash(who->secret, channel, person_address(who, channel), who->id);
     consent_note(who, (struct consent){.channel = (uint8_t)channel,
                                        .is_suppression = true,
                                        .address = address,
@@ -774,23 +874,62 @@ static bool is_hard_bounce(const struct receipt *r)
     return r->code == 550 || r->code == 511 || r->code == 521;
 }
 
+/* The attempt ended without acceptance, and no other will be made. */
+static void fail(struct person *who, uint32_t place, enum outcome outcome, uint32_t rule)
+{
+    const struct intent *in = person_intent(who, place);
+    bool is_called_off = in->ending != OUTCOME_NONE;
+    finish(who, place, is_called_off ? (enum outcome)in->ending : outcome,
+           is_called_off ? (uint32_t)RULE_WANTED : rule);
+}
+
+/* It turns out that an attempt in doubt was accepted: if the next one is not under way, it is not made. */
+static void accept_late(struct person *who, uint32_t place)
+{
+    struct intent *in = person_touch_intent(who, place);
+    switch ((enum intent_state)in->state) {
+    case INTENT_SETTLING:
+    case INTENT_DEFERRED:
+        mark_line(who, in->decision, SENT_ACCEPTED);
+        finish(who, place, OUTCOME_SENT, RULE_NONE);
+        return;
+    case INTENT_QUEUED:
+    case INTENT_REVOKING:
+        mark_line(who, in->decision, SENT_ACCEPTED);
+        in->ending = OUTCOME_NONE; /* whatever else it was to come to */
+        revoke(who, in, OUTCOME_SENT);
+        in->ending = OUTCOME_SENT;
+        return;
+    case INTENT_GRANTED:
+    case INTENT_IN_DOUBT: return;
+    }
+}
+
 void desk_receipt(struct person *who, const struct receipt *r)
 {
     uint32_t place = find_intent(who, r->decision);
     const struct intent *known = place == UINT32_MAX ? NULL : person_intent(who, place);
     uint32_t line = find_line(who, r->decision);
+    const struct sent *sent = line == UINT32_MAX ? NULL : person_sent(who, line);
     person_result(who, (struct result){.kind = RESULT_RECEIPT,
                                        .how = (uint8_t)r->kind,
                                        .step = (uint16_t)r->attempt,
-                                       .journey = known ? known->journey : 0,
-                                       .message = known ? known->message : 0,
+                                       .journey = known  ? known->journey
+                                                  : sent ? sent->journey
+                                                         : 0,
+                                       .message = known  ? known->message
+                                                  : sent ? sent->message
+                                                         : 0,
                                        .id = r->decision,
                                        .number = r->code});
     who->is_touched = true;
     if (r->kind == RECEIPT_DELIVERED)
         mark_line(who, r->decision, SENT_DELIVERED);
-    if (r->kind == RECEIPT_BOUNCED && line != UINT32_MAX && is_hard_bounce(r))
-        suppress_address(who, (enum channel)person_sent(who, line)->channel);
+    if (r->kind == RECEIPT_BOUNCED && sent != NULL && is_hard_bounce(r))
+        suppress_address(who, (enum channel)sent->channel, sent->address);
+    bool is_accepted = r->kind == RECEIPT_ACCEPTED || r->kind == RECEIPT_DELIVERED;
+    if (is_accepted && known != NULL && known->attempt == r->attempt && r->attempt != 0)
+        accept_late(who, place);
     bool is_under_way = known != NULL && known->attempt == r->attempt &&
                         (known->state == INTENT_GRANTED || known->state == INTENT_IN_DOUBT);
     if (!is_under_way || r->kind == RECEIPT_TEMPORARY)
@@ -800,7 +939,7 @@ void desk_receipt(struct person *who, const struct receipt *r)
     if (!was_in_doubt)
         person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
                                                 .channel = in->channel,
-                                                .provider = r->provider,
+                                                .provider = provider_of(who, in),
                                                 .decision = in->decision});
     switch (r->kind) {
     case RECEIPT_ACCEPTED:
@@ -812,6 +951,7 @@ void desk_receipt(struct person *who, const struct receipt *r)
     case RECEIPT_IN_DOUBT:
         if (was_in_doubt)
             return;
+        mark_line(who, r->decision, SENT_DOUBTED);
         if (lane_term((enum lane)in->lane)->attempts == AT_LEAST_ONCE) {
             /* The same slot, the next attempt, after a pause that doubles. */
             in->state = INTENT_DEFERRED;
@@ -823,21 +963,21 @@ void desk_receipt(struct person *who, const struct receipt *r)
         }
         in->state = INTENT_IN_DOUBT;
         mark_line(who, r->decision, SENT_ACCEPTED);
-        who->changed |= plan_wake_bit(in->message);
+        person_changed(who, plan_wake_bit(in->message));
         note_decision(who, in, OUTCOME_IN_DOUBT, RULE_NONE, in->granted_ms);
         if (!in->goes_on)
             who->settled(who, in->instance, in->decision, in->step, OUTCOME_IN_DOUBT);
         return;
     case RECEIPT_REJECTED_ADDRESS:
-        suppress_address(who, (enum channel)in->channel);
+        suppress_address(who, (enum channel)in->channel, in->address);
         refuse_channel(who, find_intent(who, r->decision), OUTCOME_FAILED, RULE_NONE);
         return;
     case RECEIPT_REJECTED_MESSAGE: refuse_channel(who, place, OUTCOME_FAILED, RULE_NONE); return;
-    case RECEIPT_REJECTED_POLICY: finish(who, place, OUTCOME_FAILED, RULE_NONE); return;
-    case RECEIPT_ABORTED: finish(who, place, OUTCOME_ABORTED, RULE_NONE); return;
+    case RECEIPT_REJECTED_POLICY: fail(who, place, OUTCOME_FAILED, RULE_NONE); return;
+    case RECEIPT_ABORTED: fail(who, place, OUTCOME_ABORTED, RULE_NONE); return;
     case RECEIPT_GAVE_UP:
-        finish(who, place, in->deadline_ms <= who->now_ms ? OUTCOME_EXPIRED : OUTCOME_FAILED,
-               RULE_POOL);
+        fail(who, place, in->deadline_ms <= who->now_ms ? OUTCOME_EXPIRED : OUTCOME_FAILED,
+             RULE_POOL);
         return;
     case RECEIPT_TEMPORARY:
     case RECEIPT_KIND_END: break;
@@ -856,19 +996,17 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how)
                                        .message = s.message,
                                        .id = decision});
     if (how == ENGAGED_COMPLAINED) {
-        consent_note(
-            who, (struct consent){
-                     .channel = s.channel,
-                     .purpose = NAME_MARKETING,
-                     .source = who->event->source,
-                     .address = address_hash(who->secret, (enum channel)s.channel,
-                                             person_address(who, (enum channel)s.channel), who->id),
-                     .at_ms = who->event->event_ms,
-                 });
+        consent_note(who, (struct consent){
+                              .channel = s.channel,
+                              .purpose = NAME_MARKETING,
+                              .source = who->event->source,
+                              .address = s.address,
+                              .at_ms = who->event->event_ms,
+                          });
         return;
     }
     mark_line(who, decision, how == ENGAGED_CLICKED ? SENT_CLICKED : SENT_OPENED);
-    who->changed |= plan_wake_bit(s.message);
+    person_changed(who, plan_wake_bit(s.message));
     if (s.content_key != s.message) {
         for (uint32_t i = 0; i < who->profile->intents.count;) {
             const struct intent *in = person_intent(who, i);
@@ -883,17 +1021,111 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how)
 
 /* ---- merges ------------------------------------------------------------------------------------ */
 
+static bool is_waiting(const struct intent *in)
+{
+    return in->state == INTENT_SETTLING || in->state == INTENT_DEFERRED;
+}
+
+/* What is known of the instance of an intent, which may have ended: its flags and key. */
+static void look_up_instance(const struct person *who, uint64_t instance, uint8_t *flags,
+                             uint64_t *key)
+{
+    *flags = 0;
+    *key = 0;
+    for (uint32_t i = 0; i < who->profile->instances.count; i++) {
+        const struct instance *in = person_instance(who, i);
+        if (in->id != instance)
+            continue;
+        *flags = in->flags;
+        *key = in->key;
+        return;
+    }
+    for (uint32_t i = 0; i < who->profile->pasts.count; i++) {
+        const struct past *p = person_past(who, i);
+        if (p->id != instance)
+            continue;
+        *flags = p->flags;
+        *key = p->key;
+        return;
+    }
+}
+
+/* Do both say the same to the same end: one message of one journey, about one cart? */
+static bool is_twin(const struct person *who, const struct intent *a, const struct intent *b)
+{
+    uint8_t flags;
+    uint64_t key_a, key_b;
+    if (a->message != b->message || a->journey != b->journey || a->instance == b->instance)
+        return false;
+    look_up_instance(who, a->instance, &flags, &key_a);
+    look_up_instance(who, b->instance, &flags, &key_b);
+    return key_a == key_b;
+}
+
+/* Pending intents with the same message and key become one: a waiting one gives way to one that is
+ * under way, or was there before it. */
+static void drop_twins(struct person *who)
+{
+    for (uint32_t i = 0; i < who->profile->intents.count;) {
+        const struct intent *in = person_intent(who, i);
+        bool gives_way = false;
+        for (uint32_t k = 0; k < who->profile->intents.count && is_waiting(in); k++) {
+            const struct intent *other = person_intent(who, k);
+            if (k != i && (k < i || !is_waiting(other)) && is_twin(who, in, other))
+                gives_way = true;
+        }
+        if (gives_way)
+            finish(who, i, OUTCOME_MERGED, RULE_NONE);
+        else
+            i++;
+    }
+}
+
+/* The control group of the one that both are now covers what was not tried yet, and nothing else. */
+static void mark_ghosts(struct person *who)
+{
+    for (uint32_t i = 0; i < who->profile->intents.count; i++) {
+        struct intent *in = person_touch_intent(who, i);
+        bool is_untried = in->attempt == 0 && (is_waiting(in) || in->state == INTENT_QUEUED ||
+                                               in->state == INTENT_REVOKING);
+        uint8_t flags;
+        uint64_t key;
+        look_up_instance(who, in->instance, &flags, &key);
+        bool is_one = is_ghost(who, (enum lane)in->lane, flags);
+        if (!is_untried || in->is_ghost == is_one)
+            continue;
+        in->is_ghost = is_one;
+        if (in->state == INTENT_QUEUED)
+            revoke(who, in, OUTCOME_NONE);
+    }
+}
+
+uint32_t desk_under_way(const struct person *who)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < who->profile->intents.count; i++)
+        count += !is_waiting(person_intent(who, i));
+    return count;
+}
+
+/* Ends the last waiting intent; false if there is none. */
+static bool drop_waiting(struct person *who)
+{
+    for (uint32_t i = who->profile->intents.count; i-- > 0;) {
+        if (!is_waiting(person_intent(who, i)))
+            continue;
+        finish(who, i, OUTCOME_MERGED, RULE_NONE);
+        return true;
+    }
+    return false;
+}
+
 void desk_unite(struct person *who, struct person *from)
 {
-    for (uint32_t i = 0; i < from->profile->ledger.count; i++) {
-        const struct sent *theirs = person_sent(from, i);
-        if (find_line(who, theirs->decision) != UINT32_MAX)
-            continue;
-        if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
-            person_drop_sent(who, 0);
-        struct sent *line = person_push_sent(who);
-        must(line != NULL);
-        *line = *theirs;
+    must(desk_under_way(who) + desk_under_way(from) <= PROFILE_UNITED_MAX);
+    while (who->profile->intents.count + from->profile->intents.count > PROFILE_UNITED_MAX) {
+        bool has_dropped = drop_waiting(from) || drop_waiting(who);
+        must(has_dropped);
     }
     for (uint32_t i = 0; i < from->profile->intents.count; i++) {
         struct intent theirs = *person_intent(from, i);
@@ -901,25 +1133,24 @@ void desk_unite(struct person *who, struct person *from)
         blob_set(who->space, &entry, blob_at(from->space, theirs.entry), theirs.entry.bytes);
         blob_set(from->space, &theirs.entry, NULL, 0);
         struct intent *in = person_push_intent(who);
-        must(in != NULL); /* twice PROFILE_INTENTS_MAX still fit into an object */
+        must(in != NULL);
         *in = theirs;
         in->entry = entry;
     }
-    vec_clear(from->space, &from->profile->intents, sizeof(struct intent));
-    /* The same message of both, still waiting: the earlier one stays. */
-    for (uint32_t i = 0; i < who->profile->intents.count; i++) {
-        const struct intent *mine = person_intent(who, i);
-        for (uint32_t k = i + 1; k < who->profile->intents.count; k++) {
-            const struct intent *other = person_intent(who, k);
-            bool waits = other->state == INTENT_SETTLING || other->state == INTENT_DEFERRED;
-            if (waits && other->message == mine->message && other->journey == mine->journey &&
-                other->instance != mine->instance) {
-                finish(who, k, OUTCOME_MERGED, RULE_NONE);
-                k--;
-                mine = person_intent(who, i);
-            }
-        }
+    for (uint32_t i = 0; i < from->profile->ledger.count; i++) {
+        const struct sent *theirs = person_sent(from, i);
+        if (find_line(who, theirs->decision) != UINT32_MAX)
+            continue;
+        if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
+            forget_line(who);
+        struct sent *line = person_push_sent(who);
+        must(line != NULL);
+        *line = *theirs;
     }
+    vec_clear(from->space, &from->profile->intents, sizeof(struct intent));
+    vec_clear(from->space, &from->profile->ledger, sizeof(struct sent));
+    drop_twins(who);
+    mark_ghosts(who);
     who->is_desk_due = true;
     who->is_touched = true;
 }

@@ -59,7 +59,11 @@ void desk_receipt(struct person *who, const struct receipt *receipt);
 enum engagement { ENGAGED_OPENED = 1, ENGAGED_CLICKED, ENGAGED_COMPLAINED };
 void desk_engaged(struct person *who, uint64_t decision, enum engagement how);
 
-/* Unites with the intents and ledger of `from`, as of a merge. */
+/* How many intents are under way: at a pool, granted, or in doubt. */
+uint32_t desk_under_way(const struct person *who);
+
+/* Unites with the intents and ledger of `from`, as of a merge, after journeys did. Both together have at
+ * most PROFILE_UNITED_MAX under way. */
 void desk_unite(struct person *who, struct person *from);
 
 /* Forgets lines of the ledger that no cap and no expression can read any more. */

@@ -33,9 +33,10 @@ struct question {
     uint16_t group;                     /* index in the newest plan, or PLAN_NO_INDEX */
     enum channel channel;
     uint32_t lane_flags;
-    int64_t at_ms;         /* the instant asked about; not before the batch's time */
-    bool ignores_reserved; /* caps: as if lower intents had given their slots back */
-    struct buf *words;     /* where the rule says its facts, for `why`; NULL = nobody asks */
+    int64_t at_ms;          /* the instant asked about; not before the batch's time */
+    const uint64_t *yields; /* caps: as if these decisions had given their reserved slots back */
+    uint32_t yield_count;
+    struct buf *words; /* where the rule says its facts, for `why`; NULL = nobody asks */
 };
 
 #define ANSWER_ALLOW ((struct answer){.kind = ALLOW, .at_ms = FOREVER_MS})

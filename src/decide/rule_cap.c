@@ -67,10 +67,13 @@ static bool counts(const struct question *q, const struct plan_cap *c, const str
     return c->journey == PLAN_NO_INDEX || q->plan->journeys[c->journey].name == s->journey;
 }
 
-/* May an intent of lower rank be asked to give its slot back for this one? */
-static bool is_takable(const struct question *q, const struct sent *s)
+/* Is it asked as if this slot had been given back? */
+static bool is_yielded(const struct question *q, const struct sent *s)
 {
-    return q->ignores_reserved && s->state == SENT_RESERVED;
+    for (uint32_t i = 0; i < q->yield_count; i++)
+        if (q->yields[i] == s->decision)
+            return s->state == SENT_RESERVED;
+    return false;
 }
 
 struct tally {
@@ -85,7 +88,7 @@ static void tally(const struct question *q, const struct plan_cap *c, int64_t fr
     t->spent = t->reserved = 0;
     for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
         const struct sent *s = person_sent(q->who, i);
-        if (!counts(q, c, s) || is_takable(q, s))
+        if (!counts(q, c, s) || is_yielded(q, s))
             continue;
         if (s->state == SENT_RESERVED)
             t->reserved += q->who->now_ms > from_ms; /* counts as a send of now */
@@ -130,7 +133,7 @@ static struct answer ask_calendar(const struct question *q, const struct plan_ca
     tally(q, c, start_ms - 1, &t);
     if (t.spent + t.reserved < c->limit)
         return (struct answer){.kind = ALLOW, .at_ms = end_ms};
-    if (t.spent < c->limit && q->at_ms <= q->who->now_ms) {
+    if (t.spent < c->limit) {
         say(q, "%.*s: a message that is on its way counts", STR_ARG(c->text));
         return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
     }

@@ -13,6 +13,15 @@ struct answer rule_reachable_ask(const struct question *q)
         say(q, "the message has no content or no provider for this channel");
         return never;
     }
+    const struct plan *own = person_plan(q->who, q->intent->plan);
+    if (own != q->plan) { /* people in flight need a provider that is still there */
+        uint32_t provider = own->providers[q->message->providers[q->channel]].name;
+        if (plan_provider_find(q->plan, provider) == PLAN_NO_INDEX) {
+            say(q, "the programme no longer has the provider %.*s",
+                STR_ARG(names_text(q->who->names, provider)));
+            return never;
+        }
+    }
     if (channel_trait(q->channel) == NAME_NONE)
         return ANSWER_ALLOW;
     struct str address = person_address(q->who, q->channel);

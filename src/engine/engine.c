@@ -7,8 +7,9 @@
 #include "profile/holds.h"
 #include "profile/traits.h"
 
-#define SETTLE_ROUNDS_MAX 32     /* journeys that go on at once propose again; bounded */
-#define MOMENTS_MAX       100000 /* timers and records of one person in one batch */
+#define SETTLE_ROUNDS_MAX 32   /* journeys that go on at once propose again; bounded */
+#define MOMENTS_MAX       4096 /* moments of one person's timers in one batch; then all at once */
+#define SWEEP_PROFILES    4096 /* that a batch looks at, at most by a partition's more */
 #define MESSAGES_DEFAULT  (64u << 20)
 
 /* ---- profiles ---------------------------------------------------------------------------------- */
@@ -82,6 +83,7 @@ struct person engine_person(struct engine *e, uint64_t number)
         .names = e->names,
         .secret = e->secret,
         .scratch = &e->scratch,
+        .bytes = &e->bytes,
         .now_ms = e->now_ms,
         .at_ms = e->before_ms,
         .results = &e->results,
@@ -106,12 +108,14 @@ static void add_item(struct engine *e, uint64_t profile, enum item_kind kind, ui
     e->items[e->item_count++] = (struct item){profile, kind, place};
 }
 
-static void merge_profiles(void *self, uint64_t loser, uint64_t winner)
+static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
 {
     struct engine *e = self;
     struct person from = engine_person(e, loser);
     struct person who = engine_person(e, winner);
     struct profile *l = from.profile, *w = who.profile;
+    if (desk_under_way(&who) + desk_under_way(&from) > PROFILE_UNITED_MAX)
+        return false;
     from.at_ms = who.at_ms = e->now_ms;
     from.witness = who.witness = NULL;
     traits_unite(&who, &from);
@@ -153,7 +157,8 @@ static void merge_profiles(void *self, uint64_t loser, uint64_t winner)
     for (uint32_t i = 0; i < e->settled_count; i++)
         if (e->settled[i].profile == loser)
             e->settled[i].profile = winner;
-    add_item(e, winner, ITEM_TOUCH, 0);
+    add_item(e, winner, ITEM_TOUCH, e->resolving);
+    return true;
 }
 
 /* ---- life -------------------------------------------------------------------------------------- */
@@ -188,6 +193,8 @@ struct engine *engine_new(const struct engine_options *options)
     e->shelf = options->shelf;
     e->plan_of = options->plan_of;
     arena_init(&e->scratch, 256 * 1024);
+    buf_init(&e->bytes);
+    e->sweep = PARTITIONS;
     return e;
 }
 
@@ -217,6 +224,7 @@ void engine_free(struct engine *e)
     mem_free(e->spare_keys);
     mem_free(e->settled);
     mem_free(e->actions);
+    buf_fini(&e->bytes);
     mem_free(e);
 }
 
@@ -252,6 +260,8 @@ static void activate(struct engine *e, const struct record *r)
     must(e->plans.count < UINT16_MAX);
     e->plans.at = mem_resize(e->plans.at, (e->plans.count + 1) * sizeof(e->plans.at[0]));
     e->plans.at[e->plans.count] = plan;
+    if (e->plans.newest)
+        e->sweep = 0;
     e->plans.newest = e->plans.count++;
     results_add(
         &e->results,
@@ -304,6 +314,7 @@ static void fetch_ahead(struct engine *e, const struct record *records, uint32_t
 static void resolve_record(struct engine *e, const struct record *r, uint32_t place)
 {
     uint64_t profile = 0;
+    e->resolving = place;
     if (r->type == RECORD_EVENT) {
         e->counts.events++;
         if (identity_is_duplicate(&e->identity, r)) {
@@ -385,6 +396,17 @@ static uint64_t decision_of(const struct record *r)
     return 0;
 }
 
+/* In answer to a message: marketing in its instance is over. */
+static void opt_out(struct person *who, uint64_t decision)
+{
+    for (uint32_t i = 0; decision != 0 && i < who->profile->ledger.count; i++) {
+        if (person_sent(who, i)->decision != decision)
+            continue;
+        journey_opted_out(who, person_sent(who, i)->instance);
+        return;
+    }
+}
+
 static void apply_own_event(struct person *who, const struct record *r)
 {
     uint64_t decision;
@@ -392,13 +414,7 @@ static void apply_own_event(struct person *who, const struct record *r)
     case NAME_CONSENT_CHANGED: consent_event(who); return;
     case NAME_UNSUBSCRIBED:
         consent_event(who);
-        decision = decision_of(r);
-        for (uint32_t i = 0; decision != 0 && i < who->profile->ledger.count; i++) {
-            if (person_sent(who, i)->decision == decision) {
-                journey_opted_out(who, person_sent(who, i)->instance);
-                break;
-            }
-        }
+        opt_out(who, decision_of(r));
         return;
     case NAME_MESSAGE_OPENED:
     case NAME_MESSAGE_CLICKED:
@@ -411,6 +427,8 @@ static void apply_own_event(struct person *who, const struct record *r)
                      r->name == NAME_MESSAGE_OPENED    ? ENGAGED_OPENED
                      : r->name == NAME_MESSAGE_CLICKED ? ENGAGED_CLICKED
                                                        : ENGAGED_COMPLAINED);
+        if (r->name == NAME_MESSAGE_COMPLAINED)
+            opt_out(who, decision);
         return;
     }
     }
@@ -421,16 +439,22 @@ static void apply_event(struct person *who, const struct record *r)
     struct profile *p = who->profile;
     who->event = r;
     p->last_seen_ms = max_of(p->last_seen_ms, r->event_ms);
-    p->first_seen_ms = min_of(p->first_seen_ms, r->event_ms);
+    if (unlikely(r->event_ms < p->first_seen_ms)) {
+        p->first_seen_ms = r->event_ms; /* idle() and since() count from here */
+        person_changed(who, UINT64_MAX);
+    }
     if (unlikely((p->known & (PROFILE_KNOWS_USER | PROFILE_KNOWS_ANONYMOUS)) !=
                  (PROFILE_KNOWS_USER | PROFILE_KNOWS_ANONYMOUS)))
         learn_ids(who, r);
     if (r->kind == EVENT_IDENTIFY) {
         set_traits(who, r->clear, r->event_ms);
         set_traits(who, r->personal, r->event_ms);
+        if (who->changed & plan_wake_bit(NAME_TIMEZONE) && p->instances.count)
+            journey_thaw(who);
     }
-    if (r->kind <= EVENT_SCREEN && who->plan != NULL) {
-        const struct plan_event *means = plan_event_find(who->plan, r->name);
+    if (r->kind <= EVENT_SCREEN) {
+        const struct plan_event *means =
+            who->plan != NULL ? plan_event_find(who->plan, r->name) : NULL;
         if (means != NULL && means->history)
             history_note(who, r->name, r->event_ms, means->history);
         if (means != NULL && (means->holds_from | means->holds_until)) {
@@ -442,8 +466,6 @@ static void apply_event(struct person *who, const struct record *r)
         if (p->instances.count || p->pasts.count || (means != NULL && means->entry_count))
             journey_event(who);
     }
-    if (who->changed && p->instances.count)
-        journey_changed(who);
     who->event = NULL;
 }
 
@@ -497,25 +519,44 @@ static void run_timers(struct person *who, int64_t at_ms)
     }
     journey_timer(who);
     desk_timer(who);
-    if (who->changed && who->profile->instances.count)
-        journey_changed(who);
 }
 
-/* Instances whose messages have settled go on. True if there were any. */
-static bool go_on(struct engine *e, struct person *who)
+/* Instances whose messages have settled go on, and what reads what has changed is asked again. */
+static void go_on(struct engine *e, struct person *who)
 {
-    bool has_moved = false;
-    for (uint32_t i = 0; i < e->settled_count; i++) {
+    do {
+        for (uint32_t i = e->settled_merged; i < e->settled_count; i++) {
+            struct settled s = e->settled[i];
+            journey_settled(who, s.instance, s.decision, s.step, (enum outcome)s.outcome);
+        }
+        e->settled_count = e->settled_merged;
+        if (who->stirred && who->profile->instances.count)
+            journey_changed(who);
+        who->stirred = 0;
+    } while (e->settled_count > e->settled_merged);
+}
+
+/* The same for what settled when the person was merged. */
+static void go_on_merged(struct engine *e, struct person *who)
+{
+    for (uint32_t i = 0; i < e->settled_merged; i++) {
         struct settled s = e->settled[i];
-        if (s.profile != who->id)
-            continue;
-        e->settled[i].profile = 0;
-        journey_settled(who, s.instance, s.decision, s.step, (enum outcome)s.outcome);
-        has_moved = true;
+        if (s.profile == who->id)
+            journey_settled(who, s.instance, s.decision, s.step, (enum outcome)s.outcome);
     }
-    if (has_moved && who->changed && who->profile->instances.count)
-        journey_changed(who);
-    return has_moved;
+}
+
+/* The person was merged, or the programme has changed: everything is asked again. */
+static void apply_touch(struct person *who, bool is_merge)
+{
+    person_changed(who, UINT64_MAX);
+    who->is_desk_due = true;
+    who->is_touched = true;
+    if (who->plan == NULL)
+        return;
+    if (!is_merge)
+        journey_activated(who);
+    journey_thaw(who);
 }
 
 /* Applies the items [first, last) of one person: inbox, then timers and records by time, then one
@@ -539,21 +580,23 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         desk_answer(&who, &e->inbox.at[item->place]);
     }
     who.at_ms = e->before_ms;
+    if (e->settled_merged > 0)
+        go_on_merged(e, &who);
     go_on(e, &who);
     for (uint32_t moments = 0;; moments++) {
-        must(moments < MOMENTS_MAX);
-        const struct record *r = NULL;
-        while (at < last && r == NULL) {
-            const struct item *item = &e->items[e->keys[at] & 0xffffff];
-            if (item->kind == ITEM_RECORD)
-                r = &b->records[item->place];
-            else
-                at++;
-        }
+        const struct item *item = at < last ? &e->items[e->keys[at] & 0xffffff] : NULL;
+        const struct record *r =
+            item != NULL && item->place != ITEM_NOWHERE ? &b->records[item->place] : NULL;
+        int64_t item_ms = item == NULL ? FOREVER_MS : r == NULL ? e->now_ms : r->at_ms;
         int64_t timer_ms = who.plan != NULL ? next_moment(&who) : FOREVER_MS;
-        if (r != NULL && r->at_ms <= timer_ms) {
-            who.at_ms = max_of(r->at_ms, who.at_ms);
-            apply_record(&who, r);
+        if (moments > MOMENTS_MAX) /* after a long sleep: what is left is done as of now */
+            timer_ms = timer_ms <= e->now_ms ? e->now_ms : timer_ms;
+        if (item != NULL && item_ms <= timer_ms) {
+            who.at_ms = max_of(item_ms, who.at_ms);
+            if (item->kind == ITEM_TOUCH)
+                apply_touch(&who, r != NULL);
+            else
+                apply_record(&who, r);
             at++;
         } else if (timer_ms <= e->now_ms) {
             e->counts.timers++;
@@ -564,8 +607,10 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         go_on(e, &who);
     }
     who.at_ms = e->now_ms;
-    if (had_timer)
+    if (had_timer) {
         desk_timer(&who);
+        go_on(e, &who);
+    }
     for (uint32_t round = 0; round < SETTLE_ROUNDS_MAX && who.profile->intents.count; round++) {
         if (!who.is_desk_due && who.changed == 0)
             break;
@@ -573,8 +618,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         desk_settle(&who);
         who.is_desk_due = false;
         who.changed = 0;
-        if (!go_on(e, &who))
-            break;
+        go_on(e, &who);
     }
     if (who.profile->ledger.count && who.is_touched)
         desk_forget(&who);
@@ -624,6 +668,7 @@ static void profile_stage(struct engine *e, const struct batch *b)
             (uint64_t)profile_partition(number) << 56 | (uint64_t)profile_local(number) << 24 | i;
     }
     sort_keys(e);
+    e->settled_merged = e->settled_count;
     for (uint32_t first = 0; first < e->item_count;) {
         uint32_t last = first + 1;
         while (last < e->item_count && e->keys[last] >> 24 == e->keys[first] >> 24)
@@ -707,6 +752,14 @@ static void pool_stage(struct engine *e)
             gate_apply(&e->gate, m);
     }
     for (uint32_t i = 0; i < e->messages.count; i++) {
+        const struct stage_message *m = &e->messages.at[i];
+        if (m->kind == TO_POOL_DONE)
+            pool_done(pools_get(&e->pools, m->provider));
+        else if (m->kind == TO_POOL_QUEUE)
+            pool_queue(pools_get(&e->pools, m->provider), m);
+    }
+    /* Before grants: also what was handed over in this batch may be taken back in it. */
+    for (uint32_t i = 0; i < e->messages.count; i++) {
         struct stage_message m = e->messages.at[i];
         if (m.kind != TO_POOL_REVOKE)
             continue;
@@ -715,13 +768,6 @@ static void pool_stage(struct engine *e)
             m.kind = BACK_REVOKED;
             answer(e, &m);
         }
-    }
-    for (uint32_t i = 0; i < e->messages.count; i++) {
-        const struct stage_message *m = &e->messages.at[i];
-        if (m->kind == TO_POOL_DONE)
-            pool_done(pools_get(&e->pools, m->provider));
-        else if (m->kind == TO_POOL_QUEUE)
-            pool_queue(pools_get(&e->pools, m->provider), m);
     }
     const struct plan *plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
     for (uint32_t i = 0; plan != NULL && i < e->pools.count; i++) {
@@ -777,6 +823,21 @@ static void wake_timers(struct engine *e)
     }
 }
 
+/* Another programme is live since some batches: tells a few more people who have anything pending. */
+static void sweep(struct engine *e)
+{
+    uint64_t seen = 0;
+    for (; e->sweep < PARTITIONS && seen < SWEEP_PROFILES; e->sweep++) {
+        const struct partition *p = &e->partitions[e->sweep];
+        for (uint32_t local = 1; local < p->count; local++) {
+            const struct profile *profile = space_at(&p->space, p->profiles[local]);
+            if (profile->intents.count || profile->instances.count)
+                add_item(e, profile_number(e->sweep, local), ITEM_TOUCH, ITEM_NOWHERE);
+        }
+        seen += p->count;
+    }
+}
+
 void engine_apply(struct engine *e, const struct batch *batch, struct engine_output *out)
 {
     must(batch->number == e->batch + 1);
@@ -786,12 +847,13 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     e->now_ms = batch->now_ms;
     e->batch = batch->number;
     e->results.count = e->messages.count = e->item_count = e->action_count = 0;
-    e->settled_count = 0;
+    e->settled_count = e->settled_merged = 0;
 
     apply_names_and_programmes(e, batch);
     empty_inboxes(e);
     if (e->plans.newest)
         wake_timers(e);
+    sweep(e);
     resolve_records(e, batch);
     profile_stage(e, batch);
     pool_stage(e);
@@ -804,7 +866,7 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
         .results = e->results.rows,
         .result_count = e->results.count,
         .next_ms = engine_next(e),
-        .has_inbox = e->inbox_count > 0,
+        .has_inbox = engine_has_inbox(e),
     };
 }
 
@@ -830,7 +892,7 @@ int64_t engine_next(const struct engine *e)
 
 bool engine_has_inbox(const struct engine *e)
 {
-    return e->inbox_count > 0;
+    return e->inbox_count > 0 || e->sweep < PARTITIONS;
 }
 
 const struct names *engine_names(const struct engine *e)

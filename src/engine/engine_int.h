@@ -31,18 +31,22 @@ struct settled {
     uint8_t outcome;
 };
 
-/* Something for a profile to work on in this batch. */
+/* Something for a profile to work on in this batch. ITEM_TOUCH: it was merged, or the programme has
+ * changed; everything is to be asked again. */
 enum item_kind { ITEM_INBOX, ITEM_TIMER, ITEM_RECORD, ITEM_TOUCH };
+
+#define ITEM_NOWHERE UINT32_MAX
 
 struct item {
     uint64_t profile;
     uint32_t kind;
-    uint32_t place; /* of the record, or of the inbox message */
+    uint32_t place; /* of the record, or of the inbox message; ITEM_NOWHERE = none */
 };
 
 struct engine {
     struct partition partitions[PARTITIONS];
-    int64_t due_ms[PARTITIONS]; /* each partition's first deadline, side by side to be looked over */
+    int64_t
+        due_ms[PARTITIONS]; /* each partition's first deadline, side by side to be looked over */
     struct identity identity;
     struct identity_host host;
     struct pools pools;
@@ -59,6 +63,8 @@ struct engine {
     int64_t now_ms;
     int64_t before_ms; /* the batch before's time */
     uint32_t inbox_count;
+    uint32_t
+        sweep; /* partition whose people are told of the new programme next; PARTITIONS = done */
 
     /* of the batch at hand */
     struct arena scratch;
@@ -68,8 +74,10 @@ struct engine {
     struct item *items;
     uint64_t *keys, *spare_keys;
     uint32_t item_count, item_room;
-    struct settled *settled;
-    uint32_t settled_count, settled_room;
+    struct settled *settled; /* first those of merges, then those of the person at hand */
+    uint32_t settled_count, settled_room, settled_merged;
+    uint32_t resolving; /* place of the record whose identity is being found out */
+    struct buf bytes;   /* struct person's */
     struct action *actions;
     uint32_t action_count, action_room;
 

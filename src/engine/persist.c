@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "engine/engine_int.h"
 
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 
 /* ---- one codec for both directions ------------------------------------------------------------- */
 
@@ -184,6 +184,7 @@ static void code_intent(struct codec *c, struct intent *x)
     code_time(c, &x->not_before_ms);
     code_time(c, &x->until_ms);
     code_time(c, &x->granted_ms);
+    code_id(c, &x->address);
     code_blob(c, &x->entry);
 }
 
@@ -201,12 +202,14 @@ static void code_sent(struct codec *c, struct sent *x)
     code_u8(c, &x->lane);
     code_u8(c, &x->state);
     code_u8(c, &x->flags);
+    code_id(c, &x->address);
 }
 
 static void code_hold(struct codec *c, struct hold *x)
 {
     code_u32(c, &x->name);
     code_u8(c, &x->is_open);
+    code_u8(c, &x->is_lifted);
     code_word(c, &x->key);
     code_time(c, &x->from_ms);
     code_time(c, &x->until_ms);
@@ -315,6 +318,7 @@ uint64_t engine_hash(const struct engine *e)
     struct buf b;
     buf_init(&b);
     sum += hash_pair(names_count(e->names), e->plans.newest);
+    sum += hash_pair(e->sweep, 5);
     for (uint32_t i = 1; i < e->plans.count; i++)
         sum += hash_str(str_of(e->plans.at[i]->hash), i);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
@@ -384,6 +388,7 @@ void engine_save(const struct engine *e, void *self,
     buf_add_varint(&b, e->batch);
     buf_add_zigzag(&b, e->now_ms);
     buf_add_varint(&b, e->counts.merges);
+    buf_add_varint(&b, e->sweep);
     buf_add_varint(&b, names_count(e->names));
     for (uint32_t i = NAME_FIXED_END; i < names_count(e->names); i++) {
         struct str text = names_text(e->names, i);
@@ -471,6 +476,7 @@ static enum status load_meta(struct engine *e, struct cursor *in, struct fault *
     e->batch = cursor_varint(in);
     e->now_ms = e->before_ms = cursor_zigzag(in);
     e->counts.merges = cursor_varint(in);
+    e->sweep = (uint32_t)min_of(cursor_varint(in), (uint64_t)PARTITIONS);
     uint64_t names = cursor_varint(in);
     for (uint64_t i = NAME_FIXED_END; i < names && !in->is_bad; i++)
         if (names_add(e->names, cursor_take(in, cursor_varint(in))) != i)

@@ -5,35 +5,20 @@
 #include "journey/journey_int.h"
 #include "profile/ask.h"
 
-uint64_t entry_key(const struct plan_journey *j, const struct record *event)
-{
-    if (j->key == NAME_NONE)
-        return 0;
-    struct value x = record_get(event, j->key, NULL);
-    uint64_t key = 0;
-    if (x.type == VALUE_TEXT)
-        key = hash_str(x.text, 1);
-    else if (x.type == VALUE_INT)
-        key = hash_bytes(&x.integer, sizeof(x.integer), 2);
-    else if (x.type == VALUE_DOUBLE)
-        key = hash_bytes(&x.number, sizeof(x.number), 3);
-    else
-        return 0;
-    return key ? key : 1;
-}
-
 void entry_keep(struct person *who, const struct plan_journey *j, struct blob *entry)
 {
-    struct buf b;
-    buf_init(&b);
+    struct buf *b = who->bytes;
+    b->len = 0;
     for (uint32_t i = 0; i < j->kept_count; i++) {
-        struct value x = record_get(who->event, j->kept[i], who->scratch);
-        body_put(&b, j->kept[i], &x);
+        struct body_field field;
+        bool is_there = body_find(who->event->clear, j->kept[i], &field) ||
+                        body_find(who->event->personal, j->kept[i], &field);
+        if (is_there)
+            buf_add(b, field.value + field.value_bytes - field.whole_bytes, field.whole_bytes);
     }
-    if (b.len > SPACE_OBJECT_MAX) /* an event has 32 KB at most: cannot be, but is bounded */
-        b.len = 0;
-    blob_set(who->space, entry, b.at, (uint32_t)b.len);
-    buf_fini(&b);
+    if (b->len > SPACE_OBJECT_MAX) /* an event has 32 KB at most: cannot be, but is bounded */
+        b->len = 0;
+    blob_set(who->space, entry, b->at, (uint32_t)b->len);
 }
 
 static void refuse(struct person *who, const struct plan_journey *j, enum refusal why,
@@ -88,18 +73,22 @@ static uint32_t count_live(const struct person *who, const struct plan_journey *
     return live;
 }
 
-static uint32_t count_group(const struct person *who, uint16_t group)
+/* Live instances of the group, as a ghost sees them or as others do: ghosts stand in nobody's way but
+ * each other's. */
+static uint32_t count_group(const struct person *who, uint16_t group, bool is_ghost)
 {
     uint32_t live = 0;
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
-        uint16_t other = plan_journey_find(who->plan, person_instance(who, i)->journey);
-        if (other != PLAN_NO_INDEX && who->plan->journeys[other].group == group)
+        const struct instance *in = person_instance(who, i);
+        uint16_t other = plan_journey_find(who->plan, in->journey);
+        bool counts = is_ghost || !(in->flags & INSTANCE_IS_GHOST);
+        if (counts && other != PLAN_NO_INDEX && who->plan->journeys[other].group == group)
             live++;
     }
     return live;
 }
 
-static bool is_held_out(const struct person *who, const struct plan_journey *j)
+bool entry_is_held_out(const struct person *who, const struct plan_journey *j)
 {
     return j->holdout != 0 && hash_chance(j->salt, who->id) < j->holdout;
 }
@@ -116,7 +105,7 @@ static void enter(struct person *who, uint16_t journey_index, uint64_t key)
         .plan = who->plans->newest,
         .journey_index = journey_index,
         .state = INSTANCE_READY,
-        .flags = is_held_out(who, j) ? INSTANCE_IS_GHOST : 0,
+        .flags = entry_is_held_out(who, j) ? INSTANCE_IS_GHOST : 0,
         .key = key,
         .entered_ms = who->at_ms,
         .step_ms = who->at_ms,
@@ -134,7 +123,7 @@ static void enter(struct person *who, uint16_t journey_index, uint64_t key)
     person_note(who, "enters %.*s%s", STR_ARG(names_text(who->names, j->name)),
                 in->flags & INSTANCE_IS_GHOST ? " (control group)" : "");
     /* Group precedence and in_journey() may have changed for everything pending. */
-    who->changed |= plan_wake_bit(j->name);
+    person_changed(who, plan_wake_bit(j->name));
     who->is_desk_due |= who->profile->intents.count != 0;
     instance_run(who, place);
 }
@@ -180,7 +169,11 @@ void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
         refuse(who, j, REFUSAL_CONSUMED, 0);
         return;
     }
-    uint64_t key = entry_key(j, event);
+    uint64_t key = record_key(event, j->key);
+    if (j->key != NAME_NONE && key == 0) {
+        refuse(who, j, REFUSAL_ERROR, 0); /* what would name the instance is missing */
+        return;
+    }
     uint32_t oldest;
     uint32_t live = count_live(who, j, key, &oldest);
     int64_t again_ms = again_at(who, j, key);
@@ -193,13 +186,14 @@ void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
         refuse(who, j, REFUSAL_AGAIN, again_ms);
         return;
     }
-    if (who->profile->instances.count == PROFILE_INSTANCES_MAX) {
+    if (who->profile->instances.count >= PROFILE_INSTANCES_MAX && !restarts) {
         refuse(who, j, REFUSAL_LIMIT, PROFILE_INSTANCES_MAX);
         return;
     }
     if (j->group != PLAN_NO_INDEX) {
         uint32_t at_most = who->plan->groups[j->group].at_most;
-        if (at_most && count_group(who, j->group) >= at_most && !restarts) {
+        bool is_ghost = entry_is_held_out(who, j);
+        if (at_most && count_group(who, j->group, is_ghost) >= at_most && !restarts) {
             refuse(who, j, REFUSAL_GROUP, at_most);
             return;
         }

@@ -52,6 +52,40 @@ void step_at(struct person *who, uint32_t place, struct step *s)
     }
 }
 
+/* Could the past still keep anybody from entering, or become a conversion? */
+static bool past_matters(const struct person *who, uint32_t place)
+{
+    const struct past *p = person_past(who, place);
+    uint16_t index = who->plan ? plan_journey_find(who->plan, p->journey) : PLAN_NO_INDEX;
+    const struct plan_journey *j = index == PLAN_NO_INDEX ? NULL : &who->plan->journeys[index];
+    if (p->goal_until_ms > who->at_ms)
+        return true;
+    if (j == NULL || j->again == AGAIN_ALWAYS)
+        return false;
+    if (j->again == AGAIN_AFTER)
+        return (j->again_of_end ? p->ended_ms : p->entered_ms) + j->again_ms > who->at_ms;
+    /* Of several that say never, the latest is enough. */
+    for (uint32_t i = place + 1; i < who->profile->pasts.count; i++) {
+        const struct past *later = person_past(who, i);
+        if (later->journey == p->journey && (!j->again_per_key || later->key == p->key))
+            return false;
+    }
+    return true;
+}
+
+/* Makes room for one more: the first that no longer matters goes, else the oldest. */
+static void forget_past(struct person *who)
+{
+    uint32_t place = 0;
+    while (place < who->profile->pasts.count && past_matters(who, place))
+        place++;
+    if (place == who->profile->pasts.count)
+        place = 0;
+    struct blob entry = person_past(who, place)->entry;
+    blob_set(who->space, &entry, NULL, 0);
+    person_drop_past(who, place);
+}
+
 static void remember(struct person *who, const struct instance *in, enum journey_end end)
 {
     const struct plan_journey *j = journey_of(who, in);
@@ -60,11 +94,8 @@ static void remember(struct person *who, const struct instance *in, enum journey
         goal_until_ms = in->entered_ms + j->goal.within_ms;
     if (goal_until_ms <= who->at_ms)
         goal_until_ms = 0;
-    if (who->profile->pasts.count == PROFILE_PASTS_MAX) {
-        struct blob entry = person_past(who, 0)->entry;
-        blob_set(who->space, &entry, NULL, 0);
-        person_drop_past(who, 0);
-    }
+    if (who->profile->pasts.count >= PROFILE_PASTS_MAX)
+        forget_past(who);
     struct past *past = person_push_past(who);
     must(past != NULL);
     *past = (struct past){
@@ -123,7 +154,7 @@ void instance_end(struct person *who, uint32_t place, enum journey_end end)
     enum outcome outcome = outcome_of(end);
     if (outcome != OUTCOME_NONE)
         who->cancel(who, in.id, outcome);
-    who->changed |= plan_wake_bit(in.journey);
+    person_changed(who, plan_wake_bit(in.journey));
     who->is_desk_due |= who->profile->intents.count != 0;
     who->is_touched = true;
 }
@@ -135,6 +166,11 @@ static bool no_longer_eligible(struct step *s)
     const struct plan_journey *j = s->journey;
     if (j->require.code != NULL) {
         struct asked asked = ask(s->who, s->plan, &j->require, s->at->entry);
+        if (asked.is_error)
+            person_result(s->who, (struct result){.kind = RESULT_ERROR,
+                                                  .step = s->at->step,
+                                                  .journey = s->at->journey,
+                                                  .id = s->at->id});
         if (!asked.is_true) {
             instance_end(s->who, s->place, JOURNEY_NO_LONGER_ELIGIBLE);
             return true;
@@ -157,7 +193,8 @@ static bool no_longer_eligible(struct step *s)
 void instance_run(struct person *who, uint32_t place)
 {
     who->is_touched = true;
-    for (uint32_t steps = 0; steps < INSTANCE_CASCADE_MAX; steps++) {
+    /* Steps lead forward only, so a journey's steps bound the cascade. */
+    for (uint32_t steps = 0; steps <= PLAN_STEPS_MAX; steps++) {
         struct step s;
         step_at(who, place, &s);
         if (s.means == NULL) {
@@ -191,12 +228,7 @@ void instance_run(struct person *who, uint32_t place)
         s.at->step = s.next;
         s.at->state = INSTANCE_READY;
     }
-    /* A loop without a wait in it: the instance ends here, so that it cannot run for ever. */
-    person_result(who, (struct result){.kind = RESULT_ERROR,
-                                       .step = person_instance(who, place)->step,
-                                       .journey = person_instance(who, place)->journey,
-                                       .id = person_instance(who, place)->id});
-    instance_end(who, place, JOURNEY_ERROR);
+    must(!"a loop in a plan");
 }
 
 void instance_go(struct person *who, uint32_t place, uint16_t step)
@@ -207,14 +239,13 @@ void instance_go(struct person *who, uint32_t place, uint16_t step)
     instance_run(who, place);
 }
 
-/* Does the event concern this instance? A keyed one sees only events of its key, or without one. */
-static bool sees(const struct plan_journey *j, const struct instance *in,
-                 const struct record *event)
+/* Does the event concern an instance of this key? Only events of its key, or without one. */
+static bool sees(const struct plan_journey *j, uint64_t own, const struct record *event)
 {
-    if (in->key == 0)
+    if (own == 0)
         return true;
-    uint64_t key = entry_key(j, event);
-    return key == 0 || key == in->key;
+    uint64_t key = record_key(event, j->key);
+    return key == 0 || key == own;
 }
 
 static bool is_true(struct person *who, const struct instance *in, const struct plan *plan,
@@ -228,12 +259,13 @@ static bool is_true(struct person *who, const struct instance *in, const struct 
     return asked.is_true;
 }
 
-static void convert(struct person *who, uint32_t journey, uint64_t id, int64_t entered_ms)
+void journey_convert(struct person *who, uint32_t journey, uint64_t id, int64_t entered_ms,
+                     int64_t at_ms)
 {
     person_result(who, (struct result){.kind = RESULT_CONVERTED,
                                        .journey = journey,
                                        .id = id,
-                                       .number = who->event->event_ms - entered_ms});
+                                       .number = at_ms - entered_ms});
     person_note(who, "%.*s: goal reached", STR_ARG(names_text(who->names, journey)));
 }
 
@@ -246,14 +278,19 @@ static enum met meet(struct person *who, uint32_t place)
     step_at(who, place, &s);
     const struct record *event = who->event;
     const struct plan_journey *j = s.journey;
-    if (!(j->event_wake & plan_wake_bit(event->name)) || !sees(j, s.at, event))
+    if (!(j->event_wake & plan_wake_bit(event->name)) || !sees(j, s.at->key, event))
         return MET_NOTHING;
     if (event->event_ms < s.at->entered_ms - MAX_LATENESS_MS)
         return MET_NOTHING; /* it happened long before the instance began */
     if (j->goal.event == event->name && !(s.at->flags & INSTANCE_CONVERTED) &&
         is_true(who, s.at, s.plan, &j->goal.when)) {
-        convert(who, s.at->journey, s.at->id, s.at->entered_ms);
-        s.at->flags |= INSTANCE_CONVERTED;
+        /* Later than `within` it still ends the instance, but is not its doing. */
+        bool is_within =
+            j->goal.within_ms == 0 || event->event_ms < s.at->entered_ms + j->goal.within_ms;
+        if (is_within) {
+            journey_convert(who, s.at->journey, s.at->id, s.at->entered_ms, event->event_ms);
+            s.at->flags |= INSTANCE_CONVERTED;
+        }
         if (!j->goal.stays) {
             instance_end(who, place, JOURNEY_GOAL_REACHED);
             return MET_ENDED;
@@ -265,8 +302,8 @@ static enum met meet(struct person *who, uint32_t place)
         instance_end(who, place, JOURNEY_EXITED);
         return MET_ENDED;
     }
-    if (s.at->state != INSTANCE_WAITING || s.means == NULL)
-        return MET_NOTHING;
+    if (s.at->state != INSTANCE_WAITING || s.means == NULL || event->flags & RECORD_IS_HISTORY)
+        return MET_NOTHING; /* imported history may end what is pending, it moves nobody on */
     const struct plan_wait *w = &s.means->wait;
     for (uint32_t i = 0; i < w->until_count; i++) {
         if (w->until[i].event != event->name || !is_true(who, s.at, s.plan, &w->until[i].when))
@@ -275,9 +312,6 @@ static enum met meet(struct person *who, uint32_t place)
         return MET_CONSUMED;
     }
     if (w->reset_by == event->name && w->reset_by != NAME_NONE) {
-        int64_t due_ms = wait_end(who, w, who->at_ms);
-        if (w->at_most_ms)
-            due_ms = min_of(due_ms, s.at->wait_ms + w->at_most_ms);
         if (w->refreshes_entry) {
             struct blob entry = s.at->entry;
             entry_keep(who, j, &entry);
@@ -285,7 +319,7 @@ static enum met meet(struct person *who, uint32_t place)
             s.at->entry = entry;
         }
         s.at->step_ms = who->at_ms;
-        s.at->due_ms = due_ms;
+        s.at->due_ms = wait_end(&s);
         who->is_touched = true;
         return MET_CONSUMED;
     }
@@ -302,10 +336,12 @@ static void convert_late(struct person *who)
         bool is_over = p->goal_until_ms <= who->event->event_ms;
         if (!is_over) {
             const struct plan *plan = person_plan(who, p->plan);
-            const struct plan_goal *goal = &plan->journeys[p->journey_index].goal;
-            if (goal->event != who->event->name || !ask(who, plan, &goal->when, p->entry).is_true)
+            const struct plan_journey *j = &plan->journeys[p->journey_index];
+            if (j->goal.event != who->event->name || !sees(j, p->key, who->event) ||
+                who->event->event_ms < p->entered_ms - MAX_LATENESS_MS ||
+                !ask(who, plan, &j->goal.when, p->entry).is_true)
                 continue;
-            convert(who, p->journey, p->id, p->entered_ms);
+            journey_convert(who, p->journey, p->id, p->entered_ms, who->event->event_ms);
         }
         blob_set(who->space, &entry, NULL, 0);
         struct past *past = person_touch_past(who, i);
@@ -341,15 +377,15 @@ void journey_event(struct person *who)
     for (uint32_t i = 0; i < means->entry_count; i++) {
         const struct plan_journey *j = &who->plan->journeys[means->entries[i]];
         bool is_consumed = false;
-        uint64_t key = consumed_count ? entry_key(j, who->event) : 0;
+        uint64_t key = consumed_count ? record_key(who->event, j->key) : 0;
         for (uint32_t k = 0; k < consumed_count; k++)
             is_consumed |= consumed[k] == j->name && consumed_key[k] == key;
         entry_try(who, means->entries[i], is_consumed);
     }
 }
 
-/* Asks again what the instance at `place` waits for; true if it moved (or ended). */
-static bool ask_again(struct person *who, uint32_t place)
+/* Asks again what the instance at `place` waits for. */
+static void ask_again(struct person *who, uint32_t place)
 {
     struct step s;
     step_at(who, place, &s);
@@ -357,12 +393,8 @@ static bool ask_again(struct person *who, uint32_t place)
     s.at->ask_ms = FOREVER_MS;
     if (s.at->state == INSTANCE_WAITING && s.means != NULL)
         holds = wait_condition(&s);
-    if (no_longer_eligible(&s))
-        return true;
-    if (!holds)
-        return false;
-    instance_go(who, place, s.means->next);
-    return true;
+    if (!no_longer_eligible(&s) && holds)
+        instance_go(who, place, s.means->next);
 }
 
 static uint64_t wake_of(const struct plan_journey *j, const struct instance *in)
@@ -378,22 +410,21 @@ static uint64_t wake_of(const struct plan_journey *j, const struct instance *in)
 
 void journey_changed(struct person *who)
 {
-    /* A cascade may change what another waits for: go on until nothing moves. */
-    for (uint32_t round = 0; round < INSTANCE_CASCADE_MAX; round++) {
-        uint64_t changed = who->changed;
-        bool has_moved = false;
+    /* A cascade may change what another waits for: go on until nothing moves. Each round that stirs
+     * anything has moved an instance forward or ended it, so there is a last one. */
+    while (who->stirred != 0) {
+        uint64_t stirred = who->stirred;
+        who->stirred = 0;
         for (uint32_t i = 0; i < who->profile->instances.count;) {
             const struct instance *in = person_instance(who, i);
             uint64_t id = in->id;
-            if (wake_of(journey_of(who, in), in) & changed && ask_again(who, i)) {
-                has_moved = true;
+            if (wake_of(journey_of(who, in), in) & stirred) {
                 who->is_touched = true;
+                ask_again(who, i);
             }
             if (i < who->profile->instances.count && person_instance(who, i)->id == id)
                 i++;
         }
-        if (!has_moved)
-            return;
     }
 }
 
@@ -416,8 +447,13 @@ static void fire(struct person *who, uint32_t place)
         instance_run(who, place);
         return;
     }
-    if (s.at->state != INSTANCE_WAITING || !wait_is_over(&s))
+    if (s.at->state != INSTANCE_WAITING)
         return;
+    int64_t end_ms = wait_end(&s);
+    if (end_ms > who->at_ms) { /* a hold froze it meanwhile */
+        s.at->due_ms = end_ms;
+        return;
+    }
     const struct plan_wait *w = &s.means->wait;
     instance_go(who, place, w->on_timeout != PLAN_NO_INDEX ? w->on_timeout : s.means->next);
 }
@@ -497,17 +533,23 @@ void journey_thaw(struct person *who)
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
         struct step s;
         step_at(who, i, &s);
-        if (s.at->state != INSTANCE_WAITING || s.means == NULL || s.at->due_ms != FOREVER_MS)
+        if (s.at->state != INSTANCE_WAITING || s.means == NULL)
             continue;
-        int64_t end_ms = wait_end(who, &s.means->wait, s.at->step_ms);
-        if (end_ms == FOREVER_MS)
+        int64_t end_ms = wait_end(&s);
+        if (end_ms == s.at->due_ms)
             continue;
-        bool is_open;
-        int64_t frozen_ms = holds_frozen(who, s.at->step_ms, who->at_ms, &is_open);
-        if (is_open)
-            continue;
-        s.at->due_ms = max_of(end_ms + frozen_ms, who->at_ms);
+        s.at->due_ms = end_ms;
         who->is_touched = true;
+    }
+}
+
+void journey_activated(struct person *who)
+{
+    for (uint32_t i = 0; i < who->profile->instances.count;) {
+        if (plan_journey_find(who->plan, person_instance(who, i)->journey) == PLAN_NO_INDEX)
+            instance_end(who, i, JOURNEY_WITHDRAWN);
+        else
+            i++;
     }
 }
 
@@ -515,8 +557,8 @@ void journey_unite(struct person *who, struct person *from)
 {
     for (uint32_t i = 0; i < from->profile->pasts.count; i++) {
         struct past theirs = *person_past(from, i);
-        if (who->profile->pasts.count == PROFILE_PASTS_MAX)
-            break;
+        if (who->profile->pasts.count >= PROFILE_PASTS_MAX)
+            forget_past(who);
         struct blob entry = {0};
         blob_set(who->space, &entry, blob_at(from->space, theirs.entry), theirs.entry.bytes);
         struct past *past = person_push_past(who);
@@ -550,6 +592,10 @@ void journey_unite(struct person *who, struct person *from)
         must(in != NULL);
         *in = theirs;
         in->entry = entry;
+        /* Of two assignments the winner's holds from here on. */
+        bool is_ghost = entry_is_held_out(who, journey_of(who, in));
+        in->flags =
+            (uint8_t)((in->flags & ~INSTANCE_IS_GHOST) | (is_ghost ? INSTANCE_IS_GHOST : 0));
         blob_set(from->space, &theirs.entry, NULL, 0);
         person_drop_instance(from, 0);
     }

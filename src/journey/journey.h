@@ -22,8 +22,7 @@
 /* The event at hand meets the person's instances, then the journeys that it enters. */
 void journey_event(struct person *who);
 
-/* Something that is not an event changed (traits, consent, engagement): asks again the conditions that
- * read what changed (who->changed). */
+/* Asks again the conditions that read what changed since they were asked (who->stirred). */
 void journey_changed(struct person *who);
 
 /* Runs what is due at who->at_ms, in order of (instance, kind). */
@@ -47,8 +46,11 @@ void journey_opted_out(struct person *who, uint64_t instance);
  * the further one stays, the other ends `merged`. Ended ones' intents are cancelled. */
 void journey_unite(struct person *who, struct person *from);
 
-/* A hold was lifted or started: frozen waits get a known end again. */
+/* Holds or the person's clock have changed: the ends of waits are reckoned anew. */
 void journey_thaw(struct person *who);
+
+/* Another programme is live: instances of journeys that it does not have end `withdrawn`. */
+void journey_activated(struct person *who);
 
 /* Why the journey would not be entered by the event at hand, or whether it would: a sentence in
  * scratch. For `why`. */

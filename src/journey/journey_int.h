@@ -34,12 +34,9 @@ struct str step_kind_name(enum step_kind kind);
 /* Asks the wait's condition; sets ask_ms. True if it holds. (step_wait.c) */
 bool wait_condition(struct step *s);
 
-/* The time of the wait is over at who->at_ms, unless holds froze it: then due_ms is moved and false
- * comes back. (step_wait.c) */
-bool wait_is_over(struct step *s);
-
-/* When a wait that begins now is over. (step_wait.c) */
-int64_t wait_end(struct person *who, const struct plan_wait *w, int64_t from_ms);
+/* When the time of the wait that the instance stands at is over, with what holds froze of it so far;
+ * FOREVER_MS if it has none, or an open hold freezes it. (step_wait.c) */
+int64_t wait_end(const struct step *s);
 
 /* Sets up `s` for the instance at `place`. */
 void step_at(struct person *who, uint32_t place, struct step *s);
@@ -56,8 +53,12 @@ void instance_go(struct person *who, uint32_t place, uint16_t step);
 /* Tries to enter the journey with the event at hand. (entry.c) */
 void entry_try(struct person *who, uint16_t journey_index, bool is_consumed);
 
-/* The hash of the event's key value for the journey; 0 = it has none. */
-uint64_t entry_key(const struct plan_journey *j, const struct record *event);
+/* Is the person in the journey's own control group? (entry.c) */
+bool entry_is_held_out(const struct person *who, const struct plan_journey *j);
+
+/* Notes that the goal was reached at at_ms. (journey.c) */
+void journey_convert(struct person *who, uint32_t journey, uint64_t id, int64_t entered_ms,
+                     int64_t at_ms);
 
 /* Copies the properties that entry.* and templates read from the event at hand. */
 void entry_keep(struct person *who, const struct plan_journey *j, struct blob *entry);

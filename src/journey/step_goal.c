@@ -1,4 +1,5 @@
-/* step_goal.c - says that the journey has reached its goal: counted as a conversion, and the end.
+/* step_goal.c - says that the journey has reached its goal: counted as a conversion (once), and the end
+ * unless the journey's goal says `then: stay`.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -6,11 +7,9 @@
 
 enum step_answer step_goal_run(struct step *s)
 {
-    person_result(s->who, (struct result){.kind = RESULT_CONVERTED,
-                                          .journey = s->at->journey,
-                                          .id = s->at->id,
-                                          .number = s->who->at_ms - s->at->entered_ms});
+    if (!(s->at->flags & INSTANCE_CONVERTED))
+        journey_convert(s->who, s->at->journey, s->at->id, s->at->entered_ms, s->who->at_ms);
     s->at->flags |= INSTANCE_CONVERTED;
     s->end = JOURNEY_GOAL_REACHED;
-    return STEP_ENDS;
+    return s->journey->goal.stays ? STEP_GO : STEP_ENDS;
 }

@@ -27,13 +27,13 @@
 #define PROFILE_INSTANCES_MAX   64
 #define PROFILE_PASTS_MAX       128
 #define PROFILE_INTENTS_MAX     64
+#define PROFILE_UNITED_MAX      128 /* intents after a merge: those under way stay */
 #define PROFILE_LEDGER_MAX      256
 #define PROFILE_HOLDS_MAX       64
 #define PROFILE_CONSENTS_MAX    128
 #define PROFILE_HISTORIES_MAX   256
 #define PROFILE_IDENTIFIERS_MAX 64
 #define PROFILE_TRAITS_BYTES    16384 /* all traits of one person together */
-#define INSTANCE_CASCADE_MAX    64    /* steps that one instance may take at one moment */
 
 /* A profile's number: which partition it lives in, and its place there. Never 0; a smaller number is
  * the older profile of the two where both are of one partition. */
@@ -98,8 +98,9 @@ struct history {
 
 struct hold {
     uint32_t name;
-    uint8_t is_open;
-    uint64_t key; /* hash of the pairing property; 0 = none */
+    uint8_t is_open;   /* not closed yet */
+    uint8_t is_lifted; /* over, and noted as such */
+    uint64_t key;      /* hash of the pairing property; 0 = none */
     int64_t from_ms;
     int64_t until_ms; /* FOREVER_MS while it is open without a bound; includes linger once closed */
 };
@@ -178,8 +179,10 @@ struct intent {
     uint8_t channels[PLAN_CHANNELS_MAX];
     uint8_t channel; /* enum channel it waits for or goes out on; 0 = none chosen yet */
     uint8_t is_ghost;
-    uint8_t goes_on;  /* no instance waits for it */
-    uint8_t ending;   /* enum outcome that a revoke leads to; 0 = back to the desk */
+    uint8_t goes_on; /* no instance waits for it */
+    uint8_t
+        ending; /* enum outcome that it comes to unless the attempt under way is accepted; 0 = back
+                     * to the desk */
     uint8_t rule;     /* the rule that spoke last (number in rules.def); 0 = none */
     uint8_t reason;   /* enum outcome for the channel refused first; 0 = none */
     uint8_t has_slot; /* an entry of the ledger is its slot */
@@ -193,7 +196,8 @@ struct intent {
     int64_t not_before_ms; /* T; FOREVER_MS = unknown */
     int64_t until_ms;      /* QUEUED: the allow holds until then */
     int64_t granted_ms;
-    struct blob entry; /* copy of the instance's entry fields: the instance may end first */
+    struct id128 address; /* keyed hash of the address that it was handed over for */
+    struct blob entry;    /* copy of the instance's entry fields: the instance may end first */
 };
 
 enum sent_state {
@@ -207,6 +211,7 @@ enum sent_flag {
     SENT_OPENED = 1 << 1,   /* by a human */
     SENT_CLICKED = 1 << 2,
     SENT_DELIVERED = 1 << 3,
+    SENT_DOUBTED = 1 << 4, /* an attempt of it was in doubt: it may have arrived */
 };
 
 /* One line of the ledger: a cap slot and the memory of a message. */
@@ -223,4 +228,6 @@ struct sent {
     uint8_t lane;
     uint8_t state; /* enum sent_state */
     uint8_t flags; /* enum sent_flag */
+    struct id128
+        address; /* keyed hash of where it went; a bounce that comes later means this one */
 };

@@ -75,7 +75,7 @@ bool consent_note(struct person *who, struct consent statement)
     must(statement.channel < CHANNEL_END);
     if (!keep(who, &statement))
         return false;
-    who->changed |= plan_wake_bit(NAME_CONSENT_CHANGED);
+    person_changed(who, plan_wake_bit(NAME_CONSENT_CHANGED));
     who->is_desk_due = true;
     if (statement.is_suppression)
         return true;
@@ -182,5 +182,5 @@ void consent_unite(struct person *who, const struct person *from)
 {
     for (uint32_t i = 0; i < from->profile->consents.count; i++)
         keep(who, person_consent(from, i));
-    who->changed |= plan_wake_bit(NAME_CONSENT_CHANGED);
+    person_changed(who, plan_wake_bit(NAME_CONSENT_CHANGED));
 }

@@ -1,21 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "profile/holds.h"
 
-static uint64_t key_of(const struct person *who, const struct plan_hold *h)
-{
-    if (h->key == NAME_NONE)
-        return 0;
-    struct value x = record_get(who->event, h->key, NULL);
-    uint64_t key;
-    if (x.type == VALUE_TEXT)
-        key = hash_str(x.text, 1);
-    else if (x.type == VALUE_INT)
-        key = hash_bytes(&x.integer, sizeof(x.integer), 2);
-    else
-        return 0;
-    return key ? key : 1;
-}
-
+/* The pair that a close closes: the oldest that is open with this key. */
 static uint32_t find_open(const struct person *who, uint32_t name, uint64_t key)
 {
     for (uint32_t i = 0; i < who->profile->holds.count; i++) {
@@ -26,64 +12,97 @@ static uint32_t find_open(const struct person *who, uint32_t name, uint64_t key)
     return UINT32_MAX;
 }
 
-static void note_change(struct person *who, const struct plan_hold *h, bool is_started)
+static void note_change(struct person *who, uint32_t name, bool is_started)
 {
-    person_result(who, (struct result){.kind = RESULT_HOLD, .how = is_started, .number = h->name});
+    person_result(who, (struct result){.kind = RESULT_HOLD, .how = is_started, .number = name});
     who->is_desk_due = true;
     who->is_touched = true;
-    person_note(who, "hold %.*s %s", STR_ARG(names_text(who->names, h->name)),
+    person_note(who, "hold %.*s %s", STR_ARG(names_text(who->names, name)),
                 is_started ? "starts" : "is lifted");
+}
+
+static void lift(struct person *who, uint32_t place)
+{
+    struct hold *h = person_touch_hold(who, place);
+    h->is_open = false;
+    h->is_lifted = true;
+    note_change(who, h->name, false);
+}
+
+/* A place for one more. Of those that are over the oldest is forgotten first: a wait that it froze may
+ * then end early, but nobody is written to under a hold. */
+static struct hold *add_hold(struct person *who)
+{
+    if (who->profile->holds.count == PROFILE_HOLDS_MAX) {
+        uint32_t oldest = UINT32_MAX;
+        for (uint32_t i = 0; i < PROFILE_HOLDS_MAX; i++) {
+            const struct hold *h = person_hold(who, i);
+            if (h->is_lifted &&
+                (oldest == UINT32_MAX || h->until_ms < person_hold(who, oldest)->until_ms))
+                oldest = i;
+        }
+        if (oldest == UINT32_MAX)
+            return NULL; /* enough are in force already */
+        person_drop_hold(who, oldest);
+    }
+    struct hold *fresh = person_push_hold(who);
+    must(fresh != NULL);
+    return fresh;
+}
+
+static void close_hold(struct person *who, const struct plan_hold *h)
+{
+    uint32_t place = find_open(who, h->name, record_key(who->event, h->key));
+    if (place == UINT32_MAX)
+        return;
+    struct hold *open = person_touch_hold(who, place);
+    int64_t closed_ms = max_of(open->from_ms, who->event->event_ms);
+    open->is_open = false;
+    open->until_ms = min_of(open->until_ms, closed_ms + h->linger_ms);
+    who->is_desk_due = true;
+    who->is_touched = true;
+    if (open->until_ms <= who->at_ms)
+        lift(who, place);
+}
+
+static void open_hold(struct person *who, const struct plan_hold *h)
+{
+    uint64_t key = record_key(who->event, h->key);
+    /* With a key it is one pair, however often it is said; without one, pairs are counted. */
+    if (key != 0 && find_open(who, h->name, key) != UINT32_MAX)
+        return;
+    int64_t from_ms = who->event->event_ms;
+    if (h->at_most_ms && from_ms + h->at_most_ms <= who->at_ms)
+        return; /* told of it when it was over */
+    struct hold *fresh = add_hold(who);
+    if (fresh == NULL)
+        return;
+    *fresh = (struct hold){
+        .name = h->name,
+        .is_open = true,
+        .key = key,
+        .from_ms = from_ms,
+        .until_ms = h->at_most_ms ? from_ms + h->at_most_ms : FOREVER_MS,
+    };
+    note_change(who, h->name, true);
 }
 
 void holds_event(struct person *who, const struct plan_event *means)
 {
     for (uint32_t i = 0; i < who->plan->hold_count; i++) {
-        const struct plan_hold *h = &who->plan->holds[i];
-        uint64_t key;
-        if (means->holds_until >> i & 1) {
-            key = key_of(who, h);
-            uint32_t place = find_open(who, h->name, key);
-            if (place != UINT32_MAX) {
-                struct hold *open = person_touch_hold(who, place);
-                open->is_open = false;
-                open->until_ms = min_of(open->until_ms,
-                                        max_of(open->from_ms, who->event->event_ms) + h->linger_ms);
-                if (open->until_ms <= who->at_ms)
-                    note_change(who, h, false);
-                who->is_desk_due = true;
-                who->is_touched = true;
-            }
-        }
-        if (means->holds_from >> i & 1) {
-            key = key_of(who, h);
-            if (find_open(who, h->name, key) != UINT32_MAX)
-                continue;
-            if (who->profile->holds.count == PROFILE_HOLDS_MAX)
-                continue;
-            struct hold *fresh = person_push_hold(who);
-            must(fresh != NULL);
-            *fresh = (struct hold){
-                .name = h->name,
-                .is_open = true,
-                .key = key,
-                .from_ms = who->event->event_ms,
-                .until_ms = h->at_most_ms ? who->event->event_ms + h->at_most_ms : FOREVER_MS,
-            };
-            note_change(who, h, true);
-        }
+        if (means->holds_until >> i & 1)
+            close_hold(who, &who->plan->holds[i]);
+        if (means->holds_from >> i & 1)
+            open_hold(who, &who->plan->holds[i]);
     }
 }
 
-static const struct plan_hold *plan_hold_of(const struct person *who, uint32_t name,
-                                            uint16_t *index)
+static uint16_t index_of(const struct person *who, uint32_t name)
 {
-    for (uint32_t i = 0; i < who->plan->hold_count; i++) {
-        if (who->plan->holds[i].name == name) {
-            *index = (uint16_t)i;
-            return &who->plan->holds[i];
-        }
-    }
-    return NULL;
+    for (uint32_t i = 0; i < who->plan->hold_count; i++)
+        if (who->plan->holds[i].name == name)
+            return (uint16_t)i;
+    return PLAN_NO_INDEX;
 }
 
 static bool is_in_force(const struct hold *h, int64_t at_ms)
@@ -99,10 +118,10 @@ uint16_t holds_ask(const struct person *who, uint16_t category, enum lane lane, 
     *until_ms = FOREVER_MS;
     for (uint32_t i = 0; i < who->profile->holds.count; i++) {
         const struct hold *h = person_hold(who, i);
-        uint16_t index;
-        const struct plan_hold *means = plan_hold_of(who, h->name, &index);
-        if (means == NULL || !is_in_force(h, at_ms))
+        uint16_t index = index_of(who, h->name);
+        if (index == PLAN_NO_INDEX || !is_in_force(h, at_ms))
             continue;
+        const struct plan_hold *means = &who->plan->holds[index];
         bool is_meant = means->categories ? means->categories >> category & 1
                                           : (lane_term(lane)->flags & LANE_HOLDS) != 0;
         if (!is_meant)
@@ -122,37 +141,41 @@ uint16_t holds_ask(const struct person *who, uint16_t category, enum lane lane, 
     return found;
 }
 
-int64_t holds_frozen(const struct person *who, int64_t from_ms, int64_t to_ms, bool *is_open)
+/* The interval of a freezing hold that covers done_ms, or the next that begins after it; of several one
+ * whose end is known. */
+static const struct hold *next_frozen(const struct person *who, int64_t done_ms)
 {
-    int64_t sum_ms = 0;
-    int64_t done_ms = from_ms; /* what lies before is counted */
-    *is_open = false;
-    if (who->profile->holds.count == 0 || who->plan == NULL)
-        return 0;
-    /* The union, by repeatedly taking the interval that begins first after what is done. */
-    for (;;) {
-        const struct hold *next = NULL;
-        for (uint32_t i = 0; i < who->profile->holds.count; i++) {
-            const struct hold *h = person_hold(who, i);
-            uint16_t index;
-            const struct plan_hold *means = plan_hold_of(who, h->name, &index);
-            if (means == NULL || !means->freezes || h->until_ms <= done_ms || h->from_ms >= to_ms)
-                continue;
-            if (next == NULL || h->from_ms < next->from_ms)
-                next = h;
-            if (h->is_open && is_in_force(h, to_ms))
-                *is_open = true;
+    const struct hold *next = NULL;
+    int64_t next_ms = FOREVER_MS;
+    for (uint32_t i = 0; i < who->profile->holds.count; i++) {
+        const struct hold *h = person_hold(who, i);
+        uint16_t index = index_of(who, h->name);
+        int64_t from_ms = max_of(h->from_ms, done_ms);
+        if (index == PLAN_NO_INDEX || !who->plan->holds[index].freezes || h->until_ms <= done_ms)
+            continue;
+        if (next == NULL || from_ms < next_ms || (from_ms == next_ms && next->is_open)) {
+            next = h;
+            next_ms = from_ms;
         }
-        if (next == NULL)
-            return sum_ms;
-        int64_t start_ms = max_of(done_ms, next->from_ms);
-        int64_t end_ms = min_of(to_ms, next->until_ms);
-        if (end_ms > start_ms)
-            sum_ms += end_ms - start_ms;
-        if (end_ms <= done_ms || end_ms == to_ms)
-            return sum_ms;
-        done_ms = end_ms;
     }
+    return next;
+}
+
+int64_t holds_thawed(const struct person *who, int64_t from_ms, int64_t length_ms)
+{
+    int64_t done_ms = from_ms, left_ms = length_ms;
+    if (length_ms <= 0 || length_ms == FOREVER_MS)
+        return length_ms == FOREVER_MS ? FOREVER_MS : from_ms;
+    while (who->plan != NULL && who->profile->holds.count) {
+        const struct hold *next = next_frozen(who, done_ms);
+        if (next == NULL || next->from_ms - done_ms >= left_ms)
+            break;
+        left_ms -= max_of(next->from_ms - done_ms, (int64_t)0);
+        if (next->is_open)
+            return FOREVER_MS;
+        done_ms = next->until_ms;
+    }
+    return done_ms + left_ms;
 }
 
 int64_t holds_deadline(const struct person *who)
@@ -160,15 +183,16 @@ int64_t holds_deadline(const struct person *who)
     int64_t next_ms = FOREVER_MS;
     for (uint32_t i = 0; i < who->profile->holds.count; i++) {
         const struct hold *h = person_hold(who, i);
-        if (h->until_ms > who->at_ms)
+        if (!h->is_lifted)
             next_ms = min_of(next_ms, h->until_ms);
     }
     return next_ms;
 }
 
+/* Does a wait still need to know how long it was frozen? */
 static bool is_needed(const struct person *who, const struct hold *h)
 {
-    if (h->until_ms > who->at_ms)
+    if (!h->is_lifted)
         return true;
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
         const struct instance *in = person_instance(who, i);
@@ -182,12 +206,8 @@ void holds_timer(struct person *who)
 {
     for (uint32_t i = 0; i < who->profile->holds.count;) {
         const struct hold *h = person_hold(who, i);
-        uint16_t index;
-        const struct plan_hold *means = plan_hold_of(who, h->name, &index);
-        if (h->until_ms == who->at_ms && means != NULL) {
-            person_touch_hold(who, i)->is_open = false;
-            note_change(who, means, false);
-        }
+        if (!h->is_lifted && h->until_ms <= who->at_ms)
+            lift(who, i);
         if (is_needed(who, person_hold(who, i)))
             i++;
         else
@@ -199,12 +219,11 @@ void holds_unite(struct person *who, const struct person *from)
 {
     for (uint32_t i = 0; i < from->profile->holds.count; i++) {
         const struct hold *h = person_hold(from, i);
-        if (h->is_open && find_open(who, h->name, h->key) != UINT32_MAX)
+        if (h->is_open && h->key != 0 && find_open(who, h->name, h->key) != UINT32_MAX)
             continue;
-        if (who->profile->holds.count == PROFILE_HOLDS_MAX)
+        struct hold *fresh = add_hold(who);
+        if (fresh == NULL)
             return;
-        struct hold *fresh = person_push_hold(who);
-        must(fresh != NULL);
         *fresh = *h;
         who->is_desk_due = true;
     }

@@ -1,7 +1,7 @@
 /* holds.h - stretches of time in which a person is left alone: an open ticket, a complaint.
  *
- * A hold is made by a pair of events, told apart by a key (two open tickets are two pairs); a close
- * without an open is ignored. It goes on for `linger` after it closed, and lifts by itself after
+ * A hold is made by a pair of events, told apart by a key (two open tickets are two pairs, and one that
+ * is opened twice is one); without a key pairs are counted. A close without an open is ignored. It goes on for `linger` after it closed, and lifts by itself after
  * `at_most`. Holds act at the event's time. Intervals are kept, nothing is rewritten: a wait that a
  * hold freezes adds up what it missed when it fires.
  *
@@ -20,14 +20,14 @@ void holds_event(struct person *who, const struct plan_event *means);
 uint16_t holds_ask(const struct person *who, uint16_t category, enum lane lane, int64_t at_ms,
                    int64_t *until_ms);
 
-/* How long freezing holds covered (from_ms, to_ms], together. *is_open: one of them covers to_ms and
- * has no known end. */
-int64_t holds_frozen(const struct person *who, int64_t from_ms, int64_t to_ms, bool *is_open);
+/* The moment by which `length_ms` have passed since from_ms that no freezing hold covered; FOREVER_MS
+ * if an open one stands in the way (or length_ms is FOREVER_MS): ask again when it is closed. */
+int64_t holds_thawed(const struct person *who, int64_t from_ms, int64_t length_ms);
 
 /* The next moment at which a hold lifts by itself; FOREVER_MS if there is none. */
 int64_t holds_deadline(const struct person *who);
 
-/* Notes the holds that lift at who->at_ms, and forgets those that nothing refers to any more. */
+/* Notes the holds that are over at who->at_ms, and forgets those that nothing refers to any more. */
 void holds_timer(struct person *who);
 
 void holds_unite(struct person *who, const struct person *from);

@@ -84,7 +84,7 @@ static bool has_room(const struct identity_host *host, uint64_t profile)
     return true;
 }
 
-/* Makes p and q one if they may be; returns the profile that is alive afterwards and contains p. */
+/* Makes p and q one if they may be; returns the profile that is alive afterwards and contains p, or 0. */
 static uint64_t unite(const struct identity_host *host, uint64_t p, uint64_t q, bool is_alias)
 {
     must(p != q);
@@ -95,19 +95,22 @@ static uint64_t unite(const struct identity_host *host, uint64_t p, uint64_t q, 
         id128_is_set(w->user) && id128_is_set(l->user) && !id128_equal(w->user, l->user);
     if (is_stranger && !is_alias)
         return 0;
+    struct id128 user = l->user;
+    if (!host->merge(host->self, loser, winner))
+        return 0;
     if (!id128_is_set(w->user))
-        w->user = l->user;
-    host->merge(host->self, loser, winner);
+        w->user = user;
     return winner;
 }
 
-/* s belongs to p (of `user`, if set) from here on; returns the profile that p is part of afterwards. */
+/* s belongs to p from here on; returns the profile that p is part of afterwards. */
 static uint64_t link(struct identity *id, const struct identity_host *host, struct id128 s,
-                     uint64_t p, struct id128 user, bool is_alias)
+                     uint64_t p, bool is_alias)
 {
     struct index *ids = &id->ids[partition_of(s)];
     struct index_entry *e = index_find(ids, s);
-    uint64_t mark = fingerprint(user);
+    /* Of the profile, not of the record: after an alias one profile has several user ids. */
+    uint64_t mark = fingerprint(host->profile(host->self, p)->user);
     if (e == NULL) {
         if (!has_room(host, p))
             return p;
@@ -128,8 +131,9 @@ static uint64_t link(struct identity *id, const struct identity_host *host, stru
         host->shared(host->self, p, q);
         whole = p;
     }
+    uint64_t whole_mark = fingerprint(host->profile(host->self, whole)->user);
     e->first = whole;
-    e->second = mark ? mark : e->second;
+    e->second = whole_mark ? whole_mark : e->second;
     return whole;
 }
 
@@ -158,9 +162,11 @@ uint64_t identity_resolve(struct identity *id, const struct identity_host *host,
         if (!id128_is_set(profile->user))
             profile->user = r->user;
         if (id128_is_set(r->anonymous))
-            p = link(id, host, r->anonymous, p, r->user, false);
+            p = link(id, host, r->anonymous, p, false);
     }
-    if (r->kind == EVENT_ALIAS && id128_is_set(r->previous))
-        p = link(id, host, r->previous, p, r->user, (r->flags & RECORD_IS_SERVER) != 0);
+    /* A public key may not take a user id for its own, known or not. */
+    bool is_server = (r->flags & RECORD_IS_SERVER) != 0;
+    if (r->kind == EVENT_ALIAS && is_server && id128_is_set(r->previous))
+        p = link(id, host, r->previous, p, true);
     return p;
 }

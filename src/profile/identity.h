@@ -1,7 +1,7 @@
 /* identity.h - which profile an identifier belongs to, and when two profiles are one person.
  *
  * Only user id and anonymous id merge profiles. Two different user ids never merge, except by `alias`
- * from a server key. The owner of a record's first identifier r (user id before anonymous id) says
+ * from a server key, which is the only one that may alias user ids at all. The owner of a record's first identifier r (user id before anonymous id) says
  * which profile p it is (and makes one if it is unknown); then every other identifier s is linked:
  *
  *     s unknown                              s now means p
@@ -38,8 +38,9 @@ struct identity_host {
     uint64_t (*create)(void *self, uint32_t partition, int64_t at_ms);
     /* The profile, not following forwards; never NULL for a number that create() gave. */
     struct profile *(*profile)(void *self, uint64_t number);
-    /* `loser` becomes part of `winner`; both are alive and differ. */
-    void (*merge)(void *self, uint64_t loser, uint64_t winner);
+    /* `loser` becomes part of `winner`; both are alive and differ. False, and nothing has changed, if
+     * together they would be too large: they stay two. */
+    bool (*merge)(void *self, uint64_t loser, uint64_t winner);
     /* s moved from one user's profile to another's. */
     void (*shared)(void *self, uint64_t profile, uint64_t other);
 };

@@ -97,11 +97,13 @@ struct person {
     const struct names *names;
     const uint8_t *secret;
     struct arena *scratch; /* reset after the batch */
+    struct buf *bytes;     /* for putting bytes together; whoever uses it empties it first */
 
     int64_t now_ms; /* the batch's time */
     int64_t at_ms;  /* the moment being worked on: a record's engine time or a timer's due_ms */
     const struct record *event; /* being applied, or NULL */
     uint64_t changed;           /* wake bits of what changed since the desk was last asked */
+    uint64_t stirred;           /* the same, since journeys were last asked */
     bool is_desk_due;           /* the desk must be asked at the end of the batch */
     bool is_touched;            /* deadlines may have changed */
 
@@ -123,6 +125,13 @@ void person_result(struct person *who, struct result row);
 
 /* Puts a message on its way to a later stage; `profile` is filled in. */
 void person_send(struct person *who, struct stage_message message);
+
+/* What these wake bits stand for has changed: the desk and journeys will ask again who read it. */
+static inline void person_changed(struct person *who, uint64_t bits)
+{
+    who->changed |= bits;
+    who->stirred |= bits;
+}
 
 /* Notes a line for whoever asked why; does nothing (and formats nothing) if nobody did. */
 void person_note(struct person *who, const char *format, ...) printf_like(2, 3);

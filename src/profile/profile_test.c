@@ -19,6 +19,7 @@ struct fixture {
     struct results results;
     struct messages messages;
     struct arena scratch;
+    struct buf bytes;
     uint8_t secret[IDENTIFIER_SECRET_BYTES];
     struct person who;
     uint32_t age, joined, vip;
@@ -29,6 +30,7 @@ static struct fixture *fixture_new(void)
     struct fixture *f = mem_new(sizeof(*f));
     space_init(&f->space);
     arena_init(&f->scratch, 4096);
+    buf_init(&f->bytes);
     f->names = names_new();
     f->age = names_add(f->names, STR("age"));
     f->joined = names_add(f->names, STR("joined"));
@@ -52,6 +54,7 @@ static struct fixture *fixture_new(void)
         .names = f->names,
         .secret = f->secret,
         .scratch = &f->scratch,
+        .bytes = &f->bytes,
         .results = &f->results,
         .messages = &f->messages,
     };
@@ -62,6 +65,7 @@ static void fixture_free(struct fixture *f)
 {
     space_fini(&f->space);
     arena_fini(&f->scratch);
+    buf_fini(&f->bytes);
     names_free(f->names);
     mem_free(f->results.rows);
     mem_free(f->messages.at);
@@ -92,6 +96,97 @@ static void latest_statement_wins(void **state)
     assert_false(set(f, plan, value_text(STR("pro")), 300)); /* nothing changed */
     assert_true(set(f, plan, (struct value){.type = VALUE_NULL}, 400));
     assert_int_equal(traits_get(&f->who, plan, NULL).type, VALUE_NONE);
+    fixture_free(f);
+}
+
+static void saying_it_again_renews_it(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    uint32_t plan = names_add(f->names, STR("plan"));
+    const int64_t day_ms = INT64_C(1772409600000);
+    assert_true(set(f, plan, value_text(STR("pro")), day_ms));
+    assert_false(set(f, plan, value_text(STR("pro")), day_ms + 200));  /* nothing new, but said */
+    assert_false(set(f, plan, value_text(STR("free")), day_ms + 100)); /* comes late */
+    assert_true(str_is(traits_get(&f->who, plan, NULL).text, "pro"));
+    assert_false(set(f, plan, value_text(STR("pro")), INT64_MAX / 4)); /* a longer time */
+    assert_false(set(f, plan, value_text(STR("free")), INT64_MAX / 4 - 1));
+    assert_true(str_is(traits_get(&f->who, plan, NULL).text, "pro"));
+    fixture_free(f);
+}
+
+static void what_was_forgotten_stays_forgotten(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    uint32_t plan = names_add(f->names, STR("plan"));
+    struct body_field field;
+    int64_t at_ms;
+    uint32_t place = 0;
+    assert_true(set(f, plan, value_text(STR("pro")), 100));
+    assert_true(set(f, f->age, value_int(42), 100));
+    assert_true(set(f, plan, (struct value){.type = VALUE_NULL}, 300));
+    assert_true(set(f, f->age, (struct value){.type = VALUE_NULL}, 300));
+    assert_false(set(f, plan, value_text(STR("free")), 200)); /* older news */
+    assert_int_equal(traits_get(&f->who, plan, NULL).type, VALUE_NONE);
+    assert_int_equal(traits_get(&f->who, f->age, NULL).integer, 18); /* the default again */
+    assert_false(traits_next(&f->who, &place, &field, &at_ms));
+    assert_true(set(f, plan, value_text(STR("free")), 400));
+    assert_true(str_is(traits_get(&f->who, plan, NULL).text, "free"));
+    fixture_free(f);
+}
+
+static void traits_equal_a_model(void **state)
+{
+    (void)state;
+    uint64_t seed = 77;
+    struct fixture *f = fixture_new();
+    uint32_t names[5];
+    struct {
+        int64_t at_ms;
+        int64_t value; /* 0 = none */
+    } model[5];
+    for (uint32_t i = 0; i < 5; i++) {
+        char text[8];
+        snprintf(text, sizeof(text), "t%u", i);
+        names[i] = names_add(f->names, str_of(text));
+        model[i].at_ms = INT64_MIN;
+        model[i].value = 0;
+    }
+    for (int step = 0; step < 20000; step++) {
+        uint32_t i = (uint32_t)(next(&seed) % 5);
+        int64_t at_ms = (int64_t)(next(&seed) % 1000) << next(&seed) % 30;
+        int64_t value = (int64_t)(next(&seed) % 4) * 1000; /* 0 forgets */
+        struct value x = value ? value_int(value) : (struct value){.type = VALUE_NULL};
+        f->who.changed = f->who.stirred = 0;
+        bool has_changed = set(f, names[i], x, at_ms);
+        bool is_newer = at_ms >= model[i].at_ms && (value || model[i].at_ms != INT64_MIN);
+        bool is_new = is_newer && value != model[i].value;
+        assert_int_equal(has_changed, is_new);
+        assert_int_equal(f->who.stirred != 0, is_new);
+        if (is_newer) {
+            model[i].at_ms = at_ms;
+            model[i].value = value;
+        }
+        struct value y = traits_get(&f->who, names[i], NULL);
+        assert_int_equal(y.type, model[i].value ? VALUE_INT : VALUE_NONE);
+        if (model[i].value)
+            assert_int_equal(y.integer, model[i].value);
+    }
+    fixture_free(f);
+}
+
+static void a_trait_said_before_it_was_declared_is_converted(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    const struct plan *declares = f->who.plan;
+    f->who.plan = NULL;
+    assert_true(set(f, f->age, value_text(STR("42")), 1));
+    assert_true(set(f, f->joined, value_text(STR("never")), 1));
+    f->who.plan = declares;
+    assert_int_equal(traits_get(&f->who, f->age, NULL).integer, 42);
+    assert_int_equal(traits_get(&f->who, f->joined, NULL).type, VALUE_NONE);
     fixture_free(f);
 }
 
@@ -242,9 +337,9 @@ static void frozen_time_is_the_union(void **state)
 {
     (void)state;
     uint64_t seed = 12;
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < 600; round++) {
         struct fixture *f = fixture_new();
-        bool covered[400] = {false};
+        enum frost { THAWED, FROZEN, OPEN } frost[1200] = {THAWED};
         f->holds[0] = (struct plan_hold){.name = 60, .freezes = true};
         f->holds[1] = (struct plan_hold){.name = 61, .freezes = false};
         f->plan.hold_count = 2;
@@ -252,26 +347,139 @@ static void frozen_time_is_the_union(void **state)
             struct hold *h = person_push_hold(&f->who);
             h->name = next(&seed) % 4 ? 60 : 61;
             h->from_ms = (int64_t)(next(&seed) % 300);
+            h->is_open = next(&seed) % 8 == 0;
             h->until_ms = h->from_ms + 1 + (int64_t)(next(&seed) % 90);
-            for (int64_t t = h->from_ms; t < h->until_ms; t++)
-                covered[t] |= h->name == 60;
+            for (int64_t t = h->from_ms; t < h->until_ms && h->name == 60; t++)
+                frost[t] = h->is_open && frost[t] != FROZEN ? OPEN : FROZEN;
         }
         int64_t from_ms = (int64_t)(next(&seed) % 200);
-        int64_t to_ms = from_ms + (int64_t)(next(&seed) % 199);
-        int64_t model = 0;
-        bool is_open;
-        for (int64_t t = from_ms; t < to_ms; t++)
-            model += covered[t];
-        assert_int_equal(holds_frozen(&f->who, from_ms, to_ms, &is_open), model);
-        assert_false(is_open);
+        int64_t length_ms = (int64_t)(next(&seed) % 199), left_ms = length_ms, model = from_ms;
+        for (; left_ms > 0 && frost[model] != OPEN; model++)
+            left_ms -= frost[model] == THAWED;
+        int64_t end_ms = holds_thawed(&f->who, from_ms, length_ms);
+        if (left_ms > 0)
+            assert_true(end_ms == FOREVER_MS);
+        else
+            assert_int_equal(end_ms, model);
         fixture_free(f);
     }
+}
+
+/* ---- holds -------------------------------------------------------------------------------------- */
+
+static void hold_event(struct fixture *f, bool opens, int64_t ticket, int64_t event_ms,
+                       int64_t at_ms)
+{
+    struct buf b;
+    struct plan_event means = {.holds_from = opens, .holds_until = !opens};
+    buf_init(&b);
+    if (ticket)
+        body_put_int(&b, f->age, ticket);
+    struct record r = {.event_ms = event_ms, .clear = body_of(&b)};
+    f->who.event = &r;
+    f->who.at_ms = f->who.now_ms = at_ms;
+    holds_event(&f->who, &means);
+    f->who.event = NULL;
+    buf_fini(&b);
+}
+
+static bool is_held(const struct fixture *f, int64_t at_ms)
+{
+    int64_t until_ms;
+    return holds_ask(&f->who, 0, LANE_MARKETING, at_ms, &until_ms) != PLAN_NO_INDEX;
+}
+
+static void pairs_without_a_key_are_counted(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    f->holds[0] = (struct plan_hold){.name = 60, .linger_ms = 10};
+    f->plan.hold_count = 1;
+    hold_event(f, false, 0, 50, 50); /* a close without an open */
+    assert_false(is_held(f, 50));
+    hold_event(f, true, 0, 100, 100);
+    hold_event(f, true, 0, 110, 110);
+    hold_event(f, false, 0, 120, 120);
+    assert_true(is_held(f, 1000)); /* the second is still open */
+    hold_event(f, false, 0, 1000, 1000);
+    assert_true(is_held(f, 1009));
+    assert_false(is_held(f, 1010));
+    fixture_free(f);
+}
+
+static void a_key_makes_one_pair(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    f->holds[0] = (struct plan_hold){.name = 60, .key = f->age};
+    f->plan.hold_count = 1;
+    hold_event(f, true, 7, 100, 100);
+    hold_event(f, true, 7, 105, 105); /* the same ticket, told again */
+    hold_event(f, true, 8, 110, 110);
+    hold_event(f, false, 7, 120, 120);
+    assert_true(is_held(f, 121));
+    hold_event(f, false, 8, 130, 130);
+    assert_false(is_held(f, 130));
+    fixture_free(f);
+}
+
+static void a_hold_is_lifted_once_whenever_it_is_looked_at(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    f->holds[0] = (struct plan_hold){.name = 60, .at_most_ms = 100};
+    f->plan.hold_count = 1;
+    hold_event(f, true, 0, 100, 100);
+    assert_int_equal(holds_deadline(&f->who), 200);
+    f->who.at_ms = 200; /* a record of the very moment was applied first */
+    assert_int_equal(holds_deadline(&f->who), 200);
+    uint32_t rows = f->results.count;
+    holds_timer(&f->who);
+    assert_int_equal(f->results.count, rows + 1);
+    assert_int_equal(f->results.rows[rows].kind, RESULT_HOLD);
+    assert_int_equal(f->results.rows[rows].how, 0);
+    assert_true(holds_deadline(&f->who) == FOREVER_MS);
+    holds_timer(&f->who);
+    assert_int_equal(f->results.count, rows + 1);
+    assert_int_equal(f->profile.holds.count, 0); /* and forgotten */
+    hold_event(f, true, 0, 50, 300);             /* told of it when it was over */
+    assert_int_equal(f->profile.holds.count, 0);
+    fixture_free(f);
+}
+
+static void a_full_list_of_holds_still_holds(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    f->holds[0] = (struct plan_hold){.name = 60, .key = f->age, .freezes = true};
+    f->plan.hold_count = 1;
+    struct instance *in = person_push_instance(&f->who); /* whose wait keeps all of them */
+    *in = (struct instance){.state = INSTANCE_WAITING, .step_ms = 1};
+    for (int64_t i = 1; i <= PROFILE_HOLDS_MAX; i++) {
+        hold_event(f, true, i, i * 10, i * 10);
+        hold_event(f, false, i, i * 10 + 5, i * 10 + 5);
+    }
+    assert_int_equal(f->profile.holds.count, PROFILE_HOLDS_MAX);
+    hold_event(f, true, 1000, 1000, 1000);
+    assert_true(is_held(f, 1000));
+    for (int64_t i = 2000; i < 2000 + 2 * PROFILE_HOLDS_MAX; i++)
+        hold_event(f, true, i, i, i);
+    assert_int_equal(f->profile.holds.count, PROFILE_HOLDS_MAX);
+    assert_true(is_held(f, 5000));
+    fixture_free(f);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST("the latest statement about a trait wins, by event time", latest_statement_wins),
+        TEST("saying a trait again renews it, so that older news stays older",
+             saying_it_again_renews_it),
+        TEST("a trait that was forgotten is not brought back by older news",
+             what_was_forgotten_stays_forgotten),
+        TEST("traits equal a model, whatever comes late", traits_equal_a_model),
+        TEST("a trait said before it was declared is what it was declared to be",
+             a_trait_said_before_it_was_declared_is_converted),
         TEST("declared traits are converted or refused", declared_traits_are_converted),
         TEST("all traits of a person together are bounded", traits_are_bounded),
         TEST("consent is as last stated, topic by topic", consent_is_as_last_stated),
@@ -280,6 +488,12 @@ int main(void)
              windows_equal_a_recount),
         TEST("a count beyond what is remembered says at least", a_full_history_says_at_least),
         TEST("what holds freeze is the union of their intervals", frozen_time_is_the_union),
+        TEST("holds without a key count their pairs", pairs_without_a_key_are_counted),
+        TEST("holds with a key are one pair for each key", a_key_makes_one_pair),
+        TEST("a hold is lifted once, whenever it is looked at",
+             a_hold_is_lifted_once_whenever_it_is_looked_at),
+        TEST("a person with many tickets is still held by the next",
+             a_full_list_of_holds_still_holds),
     };
     return cmocka_run_group_tests_name("profile", tests, NULL, NULL);
 }

@@ -28,22 +28,23 @@ bool traits_next(const struct person *who, uint32_t *place, struct body_field *f
     if (cursor_left(&c) == 0)
         return false;
     c.at += *place;
-    if (!next_trait(&c, field, at_ms))
-        return false;
+    do
+        if (!next_trait(&c, field, at_ms))
+            return false;
+    while (field->type == BODY_NULL);
     *place = (uint32_t)(c.at - start);
     return true;
 }
 
-struct value traits_get(const struct person *who, uint32_t name, struct arena *scratch)
+/* The trait as it is kept, a forgotten one too; false if it was never said. */
+static bool find_trait(const struct person *who, uint32_t name, struct body_field *field,
+                       int64_t *at_ms)
 {
     struct cursor c = traits_of(who);
-    struct body_field field;
-    int64_t at_ms;
-    while (next_trait(&c, &field, &at_ms))
-        if (field.name == name)
-            return body_value(&field, scratch);
-    const struct plan_trait *declared = who->plan ? plan_trait_find(who->plan, name) : NULL;
-    return declared ? declared->missing : value_none();
+    while (next_trait(&c, field, at_ms))
+        if (field->name == name)
+            return true;
+    return false;
 }
 
 static bool number_of(const struct value *x, double *out)
@@ -112,6 +113,39 @@ static bool convert(const struct plan_trait *declared, struct value *x)
     return false;
 }
 
+struct value traits_get(const struct person *who, uint32_t name, struct arena *scratch)
+{
+    struct body_field field;
+    int64_t at_ms;
+    const struct plan_trait *declared = who->plan ? plan_trait_find(who->plan, name) : NULL;
+    struct value missing = declared ? declared->missing : value_none();
+    if (!find_trait(who, name, &field, &at_ms) || field.type == BODY_NULL)
+        return missing;
+    struct value x = body_value(&field, scratch);
+    /* It may have been said before it was declared. */
+    if (declared != NULL && !convert(declared, &x))
+        return missing;
+    return x;
+}
+
+/* The same was said again, later: only the time of it moves. Most times are as long as the one before,
+ * so that it is written over. */
+static bool renew(struct person *who, size_t place, size_t time_bytes, int64_t at_ms)
+{
+    uint64_t folded = (uint64_t)at_ms << 1 ^ (uint64_t)(at_ms >> 63);
+    uint8_t bytes[10];
+    size_t count = 0;
+    do {
+        bytes[count] = (uint8_t)(folded & 0x7f) | (folded > 0x7f ? 0x80 : 0);
+        folded >>= 7;
+        count++;
+    } while (folded != 0);
+    if (count != time_bytes)
+        return false;
+    memcpy((uint8_t *)space_touch(who->space, who->profile->traits.ref) + place, bytes, count);
+    return true;
+}
+
 bool traits_set(struct person *who, uint32_t name, const struct value *value, int64_t at_ms)
 {
     struct value x = *value;
@@ -121,89 +155,66 @@ bool traits_set(struct person *who, uint32_t name, const struct value *value, in
         return false;
     }
     struct cursor c = traits_of(who);
-    const uint8_t *start = c.at, *from = NULL, *to = NULL;
-    struct body_field field;
+    const uint8_t *start = c.at, *end = c.end, *from = c.end, *to = c.end;
+    struct body_field field = {0};
     int64_t said_ms;
-    while (cursor_left(&c)) {
-        const uint8_t *before = c.at;
+    bool is_known = false;
+    while (!is_known && cursor_left(&c)) {
+        from = c.at;
         next_trait(&c, &field, &said_ms);
-        if (field.name != name)
-            continue;
-        if (said_ms > at_ms)
-            return false;
-        from = before;
         to = c.at;
-        break;
+        is_known = field.name == name;
     }
-    struct buf b;
-    buf_init(&b);
-    if (from != NULL) {
-        buf_add(&b, start, (size_t)(from - start));
-        buf_add(&b, to, (size_t)(c.end - to));
-    } else {
-        buf_add(&b, start, (size_t)(c.end - c.at) + (size_t)(c.at - start));
-    }
-    size_t before_bytes = b.len;
-    if (x.type != VALUE_NULL && x.type != VALUE_NONE) {
-        buf_add_zigzag(&b, at_ms);
-        size_t said_at = b.len;
-        bool is_same = false;
-        if (!body_put(&b, name, &x))
-            b.len = before_bytes;
-        else if (from != NULL)
-            is_same = b.len - said_at == field.whole_bytes &&
-                      memcmp(b.at + said_at, to - field.whole_bytes, field.whole_bytes) == 0;
-        if (is_same || b.len > PROFILE_TRAITS_BYTES) {
-            bool is_full = !is_same;
-            buf_fini(&b);
-            if (is_full)
-                person_result(who, (struct result){.kind = RESULT_ERROR, .number = name});
-            return false;
-        }
-    } else if (from == NULL) {
-        buf_fini(&b);
+    if (is_known && said_ms > at_ms)
+        return false;
+    if (!is_known)
+        from = to = end;
+    bool is_null = x.type == VALUE_NULL || x.type == VALUE_NONE;
+    if (is_null && !is_known)
+        return false;
+    struct buf *b = who->bytes;
+    b->len = 0;
+    buf_add(b, start, (size_t)(from - start));
+    buf_add(b, to, (size_t)(end - to));
+    size_t rest_bytes = b->len;
+    buf_add_zigzag(b, at_ms);
+    size_t said_at = b->len;
+    /* What is forgotten leaves its time, so that older news does not bring it back. */
+    if (is_null)
+        body_put_null(b, name);
+    else if (!body_put(b, name, &x))
+        b->len = said_at;
+    bool is_same = is_known && b->len - said_at == field.whole_bytes &&
+                   memcmp(b->at + said_at, to - field.whole_bytes, field.whole_bytes) == 0;
+    size_t time_bytes = is_known ? (size_t)(to - from) - field.whole_bytes : 0;
+    if (is_same && renew(who, (size_t)(from - start), time_bytes, at_ms))
+        return false;
+    if (b->len == said_at)
+        b->len = rest_bytes; /* it cannot be kept */
+    if (b->len > PROFILE_TRAITS_BYTES) {
+        person_result(who, (struct result){.kind = RESULT_ERROR, .number = name});
         return false;
     }
-    blob_set(who->space, &who->profile->traits, b.at, (uint32_t)b.len);
-    buf_fini(&b);
-    who->changed |= plan_wake_bit(name);
+    blob_set(who->space, &who->profile->traits, b->at, (uint32_t)b->len);
+    if (is_same)
+        return false;
+    person_changed(who, plan_wake_bit(name));
     if (name == NAME_TIMEZONE)
         who->profile->zone_plan = 0;
     return true;
 }
 
-static void apply_body(struct person *who, struct body body, int64_t at_ms)
-{
-    struct body_field field;
-    while (body_next(&body, &field)) {
-        struct value x = body_value(&field, who->scratch);
-        traits_set(who, field.name, &x, at_ms);
-    }
-}
-
-void traits_apply(struct person *who, const struct record *r)
-{
-    apply_body(who, r->clear, r->event_ms);
-    apply_body(who, r->personal, r->event_ms);
-}
-
 void traits_unite(struct person *who, const struct person *from)
 {
-    uint32_t place = 0;
-    struct body_field field;
-    int64_t at_ms;
-    while (traits_next(from, &place, &field, &at_ms)) {
-        struct value x = body_value(&field, who->scratch);
-        struct cursor c = traits_of(who);
-        struct body_field mine;
-        int64_t mine_ms = INT64_MIN;
-        while (cursor_left(&c)) {
-            next_trait(&c, &mine, &mine_ms);
-            if (mine.name == field.name)
-                break;
-            mine_ms = INT64_MIN;
-        }
-        if (at_ms > mine_ms)
-            traits_set(who, field.name, &x, at_ms);
+    struct cursor c = traits_of(from);
+    struct body_field theirs, mine;
+    int64_t at_ms, mine_ms;
+    while (next_trait(&c, &theirs, &at_ms)) {
+        bool is_known = find_trait(who, theirs.name, &mine, &mine_ms);
+        bool is_id = theirs.name == NAME_USER_ID || theirs.name == NAME_ANONYMOUS_ID;
+        if (is_known && (is_id || mine_ms >= at_ms))
+            continue;
+        struct value x = body_value(&theirs, who->scratch);
+        traits_set(who, theirs.name, &x, at_ms);
     }
 }

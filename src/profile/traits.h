@@ -1,7 +1,7 @@
 /* traits.h - what is known of a person: named values, each with the time at which it was said.
  *
  * The latest statement wins, by event time; of two of the same moment the one applied later. A trait
- * set to null is forgotten. Declared traits have a type: what does not fit it is converted where that
+ * set to null is forgotten, but for the time of that. Declared traits have a type: what does not fit it is converted where that
  * is plain ("12" to 12) and refused, counted as an error, where it is not.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -14,16 +14,13 @@
  * traits change; lists and maps are built in `scratch` (NULL: VALUE_NONE for them). */
 struct value traits_get(const struct person *who, uint32_t name, struct arena *scratch);
 
-/* Says that the trait is `value` since `at_ms` (event time). True if that changed anything. Notes
- * the wake bit. */
+/* Says that the trait is `value` since `at_ms` (event time). True if that changed what is known (saying
+ * the same again only renews its time). Notes the wake bit. */
 bool traits_set(struct person *who, uint32_t name, const struct value *value, int64_t at_ms);
-
-/* Sets all fields of a record's bodies. */
-void traits_apply(struct person *who, const struct record *r);
 
 /* Goes through all traits: *place starts at 0; false at the end. */
 bool traits_next(const struct person *who, uint32_t *place, struct body_field *field,
                  int64_t *at_ms);
 
-/* Takes over what `from`, a profile of another space, was told later than this one. */
+/* Takes over what `from`, a profile of another space, was told later than this one; ids are kept. */
 void traits_unite(struct person *who, const struct person *from);
