@@ -14,7 +14,7 @@ void pace_init(struct pace *p, int64_t utc_ms, int64_t monotonic_ns, int64_t lea
     *p = (struct pace){.checked_ns = monotonic_ns};
     atomic_store(&p->offset_ns, offset_of(max_of(utc_ms, least_ms), monotonic_ns));
     atomic_store(&p->newest_ms, INT64_MIN);
-    p->has_jumped = least_ms - utc_ms > PACE_JUMP_MS;
+    p->has_jumped = least_ms > utc_ms && least_ms - utc_ms > PACE_JUMP_MS;
 }
 
 int64_t pace_now_ms(struct pace *p, int64_t monotonic_ns)
