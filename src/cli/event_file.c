@@ -126,6 +126,21 @@ static struct str waiting(const struct event_file *e)
 
 /* ---- the file -------------------------------------------------------------------------------- */
 
+static enum status open_path(struct event_file *e, struct fault *f)
+{
+    struct os_stat stat;
+    const char *path = e->options.path;
+    enum status status = os_stat(os_disk_real(), path, &stat, f);
+    if (status != OK)
+        return status;
+    if (stat.kind != OS_REGULAR && stat.kind != OS_ABSENT) {
+        fault_set(f, "%s is not a file; - reads standard input", path);
+        return FIX_INPUT;
+    }
+    status = os_file_open(os_disk_real(), path, OS_READ, &e->file, f);
+    return status == OK ? os_file_size(e->file, &e->bytes, f) : status;
+}
+
 enum status event_file_open(struct event_file *e, const struct event_file_options *options,
                             struct fault *f)
 {
@@ -148,12 +163,7 @@ enum status event_file_open(struct event_file *e, const struct event_file_option
         return FIX_INPUT;
     }
     line_report_file(options->report, options->path);
-    enum status status = OK;
-    if (strcmp(options->path, "-") != 0) {
-        status = os_file_open(os_disk_real(), options->path, OS_READ, &e->file, f);
-        if (status == OK)
-            status = os_file_size(e->file, &e->bytes, f);
-    }
+    enum status status = strcmp(options->path, "-") != 0 ? open_path(e, f) : OK;
     if (status == OK)
         status =
             import_new(&import, options->intake->worker, note_line, options->report, &e->import, f);
