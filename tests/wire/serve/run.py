@@ -16,8 +16,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(__file__))
-from serving import (ROOT, SERVER_KEY, WEND, WRITE_KEY, Post, Server, Tests, consent, event,  # noqa: E402
-                     free_port, identify, replay, wait_for, write)
+from serving import (ROOT, SERVER_KEY, WRITE_KEY, Mischief, Post, Server, Tests, consent, event,  # noqa: E402
+                     identify, replay, wait_for, write)
 
 PROGRAMME = {
     'programme.yaml': '''
@@ -523,6 +523,101 @@ def new_names_from_many_clients_at_once_keep_their_numbers():
         assert replay(w.data)['events'] == 241
 
 
+def a_failed_fsync_ends_the_process_and_acknowledges_nothing():
+    with World() as w:
+        mischief = Mischief(w.folder)
+        w.server.environment = mischief.environment()
+        w.server.start()
+        w.server.send(identify('u1', n=1))
+        mischief.disk(fails=True)
+        try:
+            status, _, _ = w.server.request('/v1/identify', json.dumps(identify('u1', n=2)).encode(),
+                                            SERVER_KEY)
+        except OSError:
+            status = None
+        assert status != 200, status
+        assert w.server.ended() == 4
+        assert 'sync' in '\n'.join(w.server.errors), w.server.errors
+        mischief.disk(fails=False)
+        w.server.start()
+        assert w.server.person('u1')['traits']['n'] in (1, 2)
+        w.server.send(identify('u1', n=3))
+        assert w.server.stop() == 0
+        assert replay(w.data)['audit_faults'] == 0
+
+
+def a_clock_that_jumps_stops_sending_until_the_operator_agrees():
+    with World() as w:
+        mischief = Mischief(w.folder)
+        w.server.environment = mischief.environment()
+        w.server.start()
+        mischief.clock(86400)
+        assert wait_for(lambda: w.server.metrics()['wend_sending_is_paused'] == 1)
+        assert any('"clock"' in line and 'jumped by 86' in line for line in w.server.lines), w.server.lines
+        w.sign_up('u1')
+        time.sleep(1)
+        assert not w.post.mails
+        seen = w.server.person('u1')
+        assert seen['as_of'] < time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(time.time() + 3600)), seen
+        assert seen['last_seen'] < time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(time.time() + 3600)), seen
+        w.server.process.send_signal(1)
+        assert w.post.wait('u1@example.org')
+        assert w.server.metrics()['wend_sending_is_paused'] == 0
+        w.server.send(event('u1', 'Looked'))
+        assert w.server.person('u1')['as_of'] > time.strftime('%Y-%m-%dT%H:%M:%S',
+                                                              time.gmtime(time.time() + 80000))
+        assert w.server.stop() == 0
+        assert replay(w.data)['audit_faults'] == 0
+
+
+def a_clock_that_jumps_and_comes_back_sends_again_by_itself():
+    with World() as w:
+        mischief = Mischief(w.folder)
+        w.server.environment = mischief.environment()
+        w.server.start()
+        mischief.clock(-7200)
+        assert wait_for(lambda: w.server.metrics()['wend_sending_is_paused'] == 1)
+        w.sign_up('u1')
+        mischief.clock(0)
+        assert w.post.wait('u1@example.org')
+        assert w.server.stop() == 0
+
+
+def a_stop_while_the_clock_is_wrong_keeps_what_was_granted():
+    with World() as w:
+        mischief = Mischief(w.folder)
+        w.server.environment = mischief.environment()
+        w.server.start()
+        mischief.clock(-7200)
+        assert wait_for(lambda: w.server.metrics()['wend_sending_is_paused'] == 1)
+        w.server.send(identify('u1', email='u1@example.org', first_name='Uma'), consent('u1'),
+                      event('u1', 'Promoted'))
+        assert wait_for(lambda: w.server.metrics()['wend_actions_total'] == 1)
+        assert w.server.stop() == 0
+        assert not w.post.mails
+        mischief.clock(0)
+        w.server.start()
+        assert w.post.wait('u1@example.org')
+        assert w.server.receipts('in_doubt') == 0
+        assert w.server.stop() == 0
+
+
+def a_template_that_cannot_be_rendered_is_aborted_and_blocks_nothing():
+    broken = dict(PROGRAMME)
+    broken['messages/hello/message.yaml'] = """
+category: service
+email: {subject: '{% if person.first_name == "Bad" %}{% abort "no" %}{% endif %}Hello {{ person.first_name }}'}
+"""
+    with World(programme=broken) as w:
+        w.server.start()
+        w.sign_up('bad', name='Bad')
+        w.sign_up('good', name='Good')
+        assert w.post.wait('good@example.org')
+        assert wait_for(lambda: w.server.receipts('aborted') == 1)
+        assert not w.post.of('bad@example.org')
+        assert w.server.stop() == 0
+
+
 def a_full_disk_answers_503_and_the_server_lives_on():
     if os.geteuid() != 0:
         return 'needs root, to mount a small tmpfs'
@@ -600,6 +695,11 @@ def main():
                  sighup_is_survived_and_said,
                  many_clients_at_once_lose_and_double_nothing,
                  new_names_from_many_clients_at_once_keep_their_numbers,
+                 a_failed_fsync_ends_the_process_and_acknowledges_nothing,
+                 a_clock_that_jumps_stops_sending_until_the_operator_agrees,
+                 a_clock_that_jumps_and_comes_back_sends_again_by_itself,
+                 a_stop_while_the_clock_is_wrong_keeps_what_was_granted,
+                 a_template_that_cannot_be_rendered_is_aborted_and_blocks_nothing,
                  a_full_disk_answers_503_and_the_server_lives_on]:
         if only in test.__name__.replace('_', ' '):
             tests.run(test)

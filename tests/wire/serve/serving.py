@@ -52,9 +52,11 @@ class Server:
         if keys:
             self.options += ['--write-key', WRITE_KEY + '=web', '--server-key', SERVER_KEY + '=app']
         self.lines, self.errors, self.process = [], [], None
+        self.environment = {}
 
     def start(self, expect_ready=True):
-        environment = dict(os.environ, WEND_SMTP_URL=f'smtp://127.0.0.1:{self.smtp_port}')
+        environment = dict(os.environ, WEND_SMTP_URL=f'smtp://127.0.0.1:{self.smtp_port}',
+                           **self.environment)
         self.lines, self.errors = [], []
         self.process = subprocess.Popen(
             [WEND, 'serve', self.programme, '--data', self.data, '--listen', '127.0.0.1:0', '--json',
@@ -188,6 +190,33 @@ class Post:
     def wait(self, who, subject=None, count=1, seconds=15):
         wait_for(lambda: len(self.of(who, subject)) >= count, seconds)
         return self.of(who, subject)
+
+
+class Mischief:
+    """Makes a server's clock jump and its disk fail (mischief.c)."""
+
+    def __init__(self, folder):
+        self.folder = os.path.join(folder, 'mischief')
+        os.makedirs(self.folder)
+        self.library = os.path.join(self.folder, 'mischief.so')
+        source = os.path.join(os.path.dirname(__file__), 'mischief.c')
+        subprocess.run(['cc', '-shared', '-fPIC', '-o', self.library, source, '-ldl'], check=True)
+
+    def environment(self):
+        return {'LD_PRELOAD': self.library, 'WEND_MISCHIEF': self.folder}
+
+    def clock(self, seconds):
+        path = os.path.join(self.folder, 'clock')
+        with open(path + '.new', 'w', encoding='ascii') as file:
+            file.write(str(seconds))
+        os.rename(path + '.new', path)
+
+    def disk(self, fails):
+        path = os.path.join(self.folder, 'disk')
+        if fails:
+            open(path, 'w', encoding='ascii').close()
+        elif os.path.exists(path):
+            os.remove(path)
 
 
 class Tests:
