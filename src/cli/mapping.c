@@ -203,7 +203,7 @@ static void read_delimiter(struct reader *r)
     const struct yaml_node *node = value_of(r, "delimiter");
     if (node == NULL)
         return;
-    if (node->text.len == 1 && (node->text.at[0] & 0x80) == 0)
+    if (node->type == YAML_TEXT && node->text.len == 1 && (node->text.at[0] & 0x80) == 0)
         r->mapping->import.delimiter = node->text.at[0];
     else
         findings_add(r->findings, FINDING_WRONG_VALUE, yaml_place(r->file, node),
