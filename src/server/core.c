@@ -219,6 +219,7 @@ static void write_why(struct core *c, uint64_t profile, struct buf *out)
     snprintf(text, sizeof(text), "%lx", profile);
     json_write_key_text(&w, "profile", str_of(text));
     json_write_key_text(&w, "as_of", timestamp_print(engine_now(c->engine), text));
+    json_write_key_null(&w, "past");
     json_write_key(&w, STR("pending"));
     json_write_list(&w);
     engine_explain(c->engine, profile, &witness);

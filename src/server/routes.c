@@ -2,6 +2,7 @@
 #include "server/server_int.h"
 
 #include "os/process.h"
+#include "server/story.h"
 
 #define PERSON_BYTES_MAX 256
 
@@ -88,28 +89,40 @@ static void answer_metrics(struct server *s, struct http_request *request)
 
 /* ---- people -------------------------------------------------------------------------------------- */
 
-static void ask(struct server *s, struct http_request *request, enum question_kind kind)
+/* The person meant; answers the request if nobody is. */
+static bool read_person(struct http_request *request, struct str *person)
 {
-    struct str person;
-    if (!http_request_parameter(request, STR("person"), &person) || person.len == 0 ||
-        person.len > PERSON_BYTES_MAX) {
-        http_answer_error(request, 400, "no_person",
-                          STR("say whom you mean: ?person=a user id or anonymous id"));
-        return;
-    }
-    if (!core_ask(s->core, kind, person, request))
-        http_answer_error(request, 429, "too_busy",
-                          STR("too many questions wait; ask again later"));
+    if (http_request_parameter(request, STR("person"), person) && person->len > 0 &&
+        person->len <= PERSON_BYTES_MAX)
+        return true;
+    http_answer_error(request, 400, "no_person",
+                      STR("say whom you mean: ?person=a user id or anonymous id"));
+    return false;
+}
+
+static void answer_busy(struct http_request *request)
+{
+    http_answer_error(request, 429, "too_busy", STR("too many questions wait; ask again later"));
 }
 
 static void answer_person(struct server *s, struct http_request *request)
 {
-    ask(s, request, QUESTION_PERSON);
+    struct str person;
+    if (read_person(request, &person) && !core_ask(s->core, QUESTION_PERSON, person, request))
+        answer_busy(request);
 }
 
 static void answer_why(struct server *s, struct http_request *request)
 {
-    ask(s, request, QUESTION_WHY);
+    struct str person, past;
+    if (!read_person(request, &person))
+        return;
+    bool wants_past = !http_request_parameter(request, STR("past"), &past) || !str_is(past, "no");
+    bool is_short = atomic_load(&s->counters[COUNTER_BATCH]) <= STORY_BATCHES_MAX;
+    bool is_asked = wants_past && is_short ? stories_ask(s->stories, person, request)
+                                           : core_ask(s->core, QUESTION_WHY, person, request);
+    if (!is_asked)
+        answer_busy(request);
 }
 
 /* ---- who may, and where -------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "os/process.h"
 #include "server/held.h"
 #include "server/server_int.h"
+#include "server/story.h"
 
 #define LOOK_MS       250   /* how often the main thread looks at the clocks and for a failure */
 #define HTTP_GRACE_MS 5000  /* for requests in flight when the server stops */
@@ -405,6 +406,8 @@ static enum status start_all(struct server *s, const struct plan *plan,
     if (status == OK)
         status = settle_unreported(&unreported, f);
     if (status == OK)
+        status = stories_start(&s->directory, &s->stories, f);
+    if (status == OK)
         status = start_http(s, f);
     held_free_list(unreported.held);
     mem_free(unreported.list);
@@ -475,6 +478,8 @@ static enum status stop_all(struct server *s, struct fault *f)
     struct http_server *http = atomic_load(&s->http);
     if (http != NULL)
         http_server_stop(http, HTTP_GRACE_MS);
+    stories_free(s->stories);
+    s->stories = NULL;
     atomic_store(&s->is_stopping, true);
     if (s->sender != NULL)
         sender_stop(s->sender, SEND_GRACE_MS);

@@ -46,6 +46,7 @@ struct entry {
 struct core;
 struct held;
 struct sender;
+struct stories;
 
 struct server {
     struct server_options options;
@@ -63,6 +64,7 @@ struct server {
     struct committer *committer;
     struct core *core;
     struct sender *sender;
+    struct stories *stories;
     struct ingest *ingest;
     struct ingest_routes *routes;
     struct http_server *_Atomic http; /* set only when the server listens already */

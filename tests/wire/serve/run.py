@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(__file__))
-from serving import (ROOT, SERVER_KEY, WRITE_KEY, Mischief, Post, Server, Tests, consent, event,  # noqa: E402
+from serving import (ROOT, SERVER_KEY, WEND, WRITE_KEY, Mischief, Post, Server, Tests, consent, event,  # noqa: E402
                      identify, replay, wait_for, write)
 
 PROGRAMME = {
@@ -277,6 +277,16 @@ def why_says_which_rule_holds_a_message_back_and_until_when():
         w.server.send(event('u1', 'Promoted'))
         lines = [line['text'] for line in w.server.why('u1')['pending']]
         assert any('promotion' in line and 'cap' in line for line in lines), lines
+        past = [line['text'] for line in w.server.why('u1')['past']]
+        assert any('hello' in line and 'sent' in line for line in past), past
+        assert any('welcome ends' in line for line in past), past
+        told = subprocess.run([WEND, 'why', w.data, 'u1', '--json'], capture_output=True, text=True,
+                              check=True).stdout
+        assert [line['text'] for line in json.loads(told)] == past + lines, (told, past, lines)
+        status, answer, _ = w.server.request('/v1/why?person=u1&past=no', key=SERVER_KEY)
+        answer = json.loads(answer)
+        assert answer['past'] is None and [line['text'] for line in answer['pending']] == lines, answer
+        assert w.server.request('/v1/why?person=nobody', key=SERVER_KEY)[0] == 404
         pending = w.server.person('u1')['pending']
         assert [p['message'] for p in pending] == ['promotion'], pending
         assert w.server.stop() == 0
@@ -477,6 +487,31 @@ def sighup_is_survived_and_said():
         w.sign_up('u1')
         assert w.post.wait('u1@example.org')
         assert w.server.stop() == 0
+
+
+def stories_are_told_while_events_come_in():
+    with World() as w:
+        w.server.start()
+        w.sign_up('u1', has_consent=True)
+        stop = threading.Event()
+
+        def load():
+            while not stop.is_set():
+                w.server.send(*[identify(f'p{i}', n=i) for i in range(50)])
+
+        threads = [threading.Thread(target=load) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(15):
+                story = w.server.why('u1')
+                assert any('welcome' in line['text'] for line in story['past']), story
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert w.server.stop() == 0
+        assert replay(w.data)['audit_faults'] == 0
 
 
 def many_clients_at_once_lose_and_double_nothing():
@@ -693,6 +728,7 @@ def main():
                  a_restart_with_a_changed_programme_activates_it,
                  snapshots_while_running_are_those_of_a_replay,
                  sighup_is_survived_and_said,
+                 stories_are_told_while_events_come_in,
                  many_clients_at_once_lose_and_double_nothing,
                  new_names_from_many_clients_at_once_keep_their_numbers,
                  a_failed_fsync_ends_the_process_and_acknowledges_nothing,

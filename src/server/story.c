@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/story.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "http/server.h"
+#include "model/identifier.h"
+#include "os/thread.h"
+#include "replay/recover.h"
+#include "when/civil.h"
+#include "json/json_write.h"
+
+struct asked {
+    struct http_request *request;
+    struct str person;
+};
+
+struct stories {
+    const struct directory *directory;
+    struct os_queue *queue;
+    struct os_thread thread;
+    atomic_bool is_over;
+};
+
+/* The newest lines: a ring of texts. */
+struct line {
+    int64_t at_ms;
+    struct buf text;
+};
+
+struct story {
+    const struct directory *directory;
+    struct str person;
+    uint64_t profile;
+    struct witness witness;
+    struct line lines[STORY_LINES_MAX];
+    uint64_t count;
+};
+
+static void keep_line(void *self, int64_t at_ms, struct str text)
+{
+    struct story *s = self;
+    struct line *line = &s->lines[s->count++ % STORY_LINES_MAX];
+    line->at_ms = at_ms;
+    line->text.len = 0;
+    buf_add_str(&line->text, text);
+}
+
+static uint64_t find(const struct story *s, const struct engine *e)
+{
+    const uint8_t *secret = s->directory->secret;
+    uint64_t profile = engine_find(e, identifier_hash(IDENTIFIER_USER, s->person, secret));
+    if (profile == 0)
+        profile = engine_find(e, identifier_hash(IDENTIFIER_ANONYMOUS, s->person, secret));
+    return profile;
+}
+
+/* The person may appear, or be merged, at any batch. */
+static void look(void *self, struct engine *e, const struct batch *batch)
+{
+    struct story *s = self;
+    (void)batch;
+    uint64_t profile = find(s, e);
+    if (profile == s->profile)
+        return;
+    s->profile = profile;
+    engine_watch(e, profile, profile != 0 ? &s->witness : NULL);
+}
+
+static void write_line(void *self, int64_t at_ms, struct str text)
+{
+    struct json_writer *w = self;
+    char at[TIMESTAMP_BYTES];
+    json_write_map(w);
+    json_write_key_text(w, "at", timestamp_print(at_ms, at));
+    json_write_key_text(w, "text", text);
+    json_write_end(w);
+}
+
+static void write_past(const struct story *s, struct json_writer *w)
+{
+    uint64_t first = s->count > STORY_LINES_MAX ? s->count - STORY_LINES_MAX : 0;
+    json_write_key_bool(w, "is_cut", first > 0);
+    json_write_key(w, STR("past"));
+    json_write_list(w);
+    for (uint64_t i = first; i < s->count; i++) {
+        const struct line *line = &s->lines[i % STORY_LINES_MAX];
+        write_line(w, line->at_ms, buf_str(&line->text));
+    }
+    json_write_end(w);
+}
+
+static void write_story(const struct story *s, struct engine *e, struct buf *out)
+{
+    struct json_writer w;
+    struct witness witness = {&w, write_line};
+    char text[TIMESTAMP_BYTES];
+    json_write_init(&w, out, JSON_PRETTY);
+    json_write_map(&w);
+    snprintf(text, sizeof(text), "%lx", s->profile);
+    json_write_key_text(&w, "profile", str_of(text));
+    json_write_key_text(&w, "as_of", timestamp_print(engine_now(e), text));
+    write_past(s, &w);
+    json_write_key(&w, STR("pending"));
+    json_write_list(&w);
+    engine_explain(e, s->profile, &witness);
+    json_write_end(&w);
+    json_write_end(&w);
+    buf_add_byte(out, '\n');
+}
+
+static void answer(const struct story *s, struct engine *e, struct http_request *request)
+{
+    struct http_header no_store = {STR("Cache-Control"), STR("no-store")};
+    struct buf out;
+    buf_init(&out);
+    write_story(s, e, &out);
+    http_answer(request, &(struct http_reply){.status = 200,
+                                              .content_type = STR("application/json"),
+                                              .headers = &no_store,
+                                              .header_count = 1,
+                                              .body = buf_str(&out)});
+    buf_fini(&out);
+}
+
+static void tell(const struct directory *d, const struct asked *asked)
+{
+    struct story *s = mem_new(sizeof(*s));
+    struct recovered r;
+    struct fault f = {0};
+    s->directory = d;
+    s->person = asked->person;
+    s->witness = (struct witness){s, keep_line};
+    struct recover_options options = {.from_beginning = true, .self = s, .before = look};
+    enum status status = recover(d, &options, &r, &f);
+    if (status == OK) {
+        engine_watch(r.engine, 0, NULL);
+        s->profile = find(s, r.engine);
+    }
+    if (status != OK)
+        http_answer_error(asked->request, 500, "no_story", STR("the log could not be read again"));
+    else if (s->profile == 0)
+        http_answer_error(asked->request, 404, "unknown_person",
+                          STR("nobody is known by this user id or anonymous id"));
+    else
+        answer(s, r.engine, asked->request);
+    recovered_fini(&r);
+    for (uint32_t i = 0; i < STORY_LINES_MAX; i++)
+        buf_fini(&s->lines[i].text);
+    mem_free(s);
+}
+
+static void run(void *context)
+{
+    struct stories *s = context;
+    struct asked asked;
+    while (os_queue_pop(s->queue, &asked, 1, FOREVER_MS) > 0) {
+        if (atomic_load(&s->is_over))
+            http_answer_error(asked.request, 503, "stopping", STR("the server is stopping"));
+        else
+            tell(s->directory, &asked);
+    }
+}
+
+enum status stories_start(const struct directory *d, struct stories **out, struct fault *f)
+{
+    struct stories *s = mem_new(sizeof(*s));
+    s->directory = d;
+    s->queue = os_queue_new(sizeof(struct asked), STORY_WAITING_MAX);
+    enum status status = os_thread_start(&s->thread, "story", run, s, f);
+    if (status != OK) {
+        os_queue_free(s->queue);
+        mem_free(s);
+        return status;
+    }
+    *out = s;
+    return OK;
+}
+
+bool stories_ask(struct stories *s, struct str person, struct http_request *request)
+{
+    struct asked asked = {request, person};
+    return os_queue_push(s->queue, &asked) == OK;
+}
+
+void stories_free(struct stories *s)
+{
+    if (s == NULL)
+        return;
+    atomic_store(&s->is_over, true);
+    os_queue_close(s->queue);
+    os_thread_join(&s->thread);
+    os_queue_free(s->queue);
+    mem_free(s);
+}

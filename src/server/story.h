@@ -1,0 +1,31 @@
+/* story.h - why a person got a message or did not: their story, from the log.
+ *
+ * A story is told by applying the log again, from the beginning, with a witness, in a thread and an
+ * engine of its own; the server goes on beside it. That takes a second for some 60,000 batches and the
+ * memory of a second engine, so there is one at a time, and none where the log is long: then only what
+ * is pending is told (by the core), and `wend why DIR` tells the rest where it disturbs nobody.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "base/fault.h"
+#include "base/str.h"
+
+#define STORY_BATCHES_MAX 500000 /* a log that is longer is not told over HTTP */
+#define STORY_LINES_MAX   1000   /* the newest ones */
+#define STORY_WAITING_MAX 8
+
+struct directory;
+struct http_request;
+struct stories;
+
+/* Starts the thread. `d` is borrowed until the end. */
+enum status stories_start(const struct directory *d, struct stories **out, struct fault *f) mustuse;
+
+/* Answers the request with the person's story, later. False: too many wait, nothing was done. `person`
+ * is the request's memory. */
+bool stories_ask(struct stories *s, struct str person, struct http_request *request) mustuse;
+
+/* Waits for the story that is being told; those that wait are answered 503. NULL is fine. */
+void stories_free(struct stories *s);
