@@ -35,6 +35,6 @@ fuzz:                                    ## every fuzz target for 10 s (SECONDS_
 	@tools/fuzz_smoke $(or $(SECONDS_EACH),10)
 bench:                                   ## every figure, one line each: name value unit
 	@$(MAKE) --no-print-directory VARIANT=release bench-run
-bench-run: $(BENCHES)
+bench-run: $(BENCHES) $(B)/wend
 	@set -e; for b in $(BENCHES); do $$b; done
 .PHONY: bench-run

@@ -1,127 +1,20 @@
 /* channel.c - rendering, mails per second to a server on this machine, and how long one takes.
  *
- * The server is a few threads of this process that speak as much SMTP as is needed and keep nothing,
- * so that what is measured is our side: rendering, libcurl, the slots' threads. Both sides share the
- * machine's processors.
+ * The server is sink.h, in this process, so that what is measured is our side: rendering, libcurl, the
+ * slots' threads. Both sides share the machine's processors.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdatomic.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "bench.h"
 #include "channel/transport.h"
 #include "os/clock.h"
 #include "os/thread.h"
+#include "sink.h"
 
 #define SLOTS 8
-
-/* --- a server --- */
-
-struct sink {
-    int listener;
-    uint16_t port;
-    struct os_thread acceptor;
-    struct os_thread talkers[64];
-    int sockets[64];
-    uint32_t count;
-    atomic_llong last_ns; /* when the last final dot was read */
-};
-
-struct talk {
-    struct sink *sink;
-    int socket;
-};
-
-static void say(int socket, const char *text)
-{
-    if (send(socket, text, strlen(text), MSG_NOSIGNAL) < 0)
-        shutdown(socket, SHUT_RDWR);
-}
-
-static void talk(void *context)
-{
-    struct talk *t = context;
-    static const char dot[] = "\r\n.\r\n";
-    char at[65536];
-    size_t len = 0;
-    bool is_data = false;
-    say(t->socket, "220 sink\r\n");
-    for (;;) {
-        ssize_t got = recv(t->socket, at + len, sizeof(at) - len - 1, 0);
-        if (got <= 0)
-            break;
-        len += (size_t)got;
-        if (is_data) {
-            if (len >= 5 && memcmp(at + len - 5, dot, 5) == 0) {
-                atomic_store(&t->sink->last_ns, os_clock_monotonic_ns());
-                say(t->socket, "250 Ok\r\n");
-                is_data = false;
-                len = 0;
-            } else if (len > 5) {
-                memmove(at, at + len - 5, 5);
-                len = 5;
-            }
-            continue;
-        }
-        if (at[len - 1] != '\n')
-            continue;
-        if (memcmp(at, "EHLO", 4) == 0) {
-            say(t->socket, "250-sink\r\n250 SIZE 50000000\r\n");
-        } else if (memcmp(at, "DATA", 4) == 0) {
-            is_data = true;
-            say(t->socket, "354 go on\r\n");
-        } else {
-            say(t->socket, "250 Ok\r\n");
-        }
-        len = 0;
-    }
-    close(t->socket);
-    mem_free(t);
-}
-
-static void take_calls(void *context)
-{
-    struct sink *s = context;
-    for (;;) {
-        int socket = accept(s->listener, NULL, NULL);
-        if (socket < 0 || s->count == 64)
-            return;
-        int on = 1;
-        setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        struct talk *t = mem_new(sizeof(*t));
-        *t = (struct talk){s, socket};
-        must(os_thread_start(&s->talkers[s->count], "sink", talk, t, NULL) == OK);
-        s->count++;
-    }
-}
-
-static void sink_start(struct sink *s)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t bytes = sizeof(to);
-    s->listener = socket(AF_INET, SOCK_STREAM, 0);
-    must(bind(s->listener, (struct sockaddr *)&to, sizeof(to)) == 0);
-    must(listen(s->listener, 64) == 0);
-    must(getsockname(s->listener, (struct sockaddr *)&to, &bytes) == 0);
-    s->port = ntohs(to.sin_port);
-    must(os_thread_start(&s->acceptor, "accept", take_calls, s, NULL) == OK);
-}
-
-static void sink_stop(struct sink *s)
-{
-    shutdown(s->listener, SHUT_RDWR);
-    os_thread_join(&s->acceptor);
-    close(s->listener);
-    for (uint32_t i = 0; i < s->count; i++)
-        os_thread_join(&s->talkers[i]);
-}
 
 /* --- our side --- */
 
