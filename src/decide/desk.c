@@ -620,9 +620,17 @@ static void act(struct person *who, uint32_t place, const struct verdict *v)
         make_room(who, place);
 }
 
+/* Is it to be asked about now? One that was just taken back is not, until the pool has answered. */
 static bool is_due(const struct person *who, const struct intent *in)
 {
-    return in->state != INTENT_SETTLING || in->settle_ms <= who->now_ms;
+    return in->state <= INTENT_QUEUED &&
+           (in->state != INTENT_SETTLING || in->settle_ms <= who->now_ms);
+}
+
+/* Does it still wait for rivals of its moment? */
+static bool is_settling(const struct person *who, const struct intent *in)
+{
+    return in->state == INTENT_SETTLING && in->settle_ms > who->now_ms;
 }
 
 void desk_settle(struct person *who)
@@ -644,7 +652,7 @@ void desk_settle(struct person *who)
             bool has_granted = false;
             for (uint32_t above = 0; above < rank; above++) {
                 uint32_t other = find_intent(who, up.decisions[above]);
-                if (other == UINT32_MAX || is_due(who, person_intent(who, other)))
+                if (other == UINT32_MAX || !is_settling(who, person_intent(who, other)))
                     continue;
                 struct verdict early = ask_intent(who, person_intent(who, other));
                 if (early.kind != VERDICT_GO)

@@ -838,6 +838,16 @@ static void sweep(struct engine *e)
     }
 }
 
+/* Who is to be watched may have appeared, or been merged. */
+static void watch_ids(struct engine *e)
+{
+    if (!id128_is_set(e->watched_ids[0]))
+        return;
+    e->watched = engine_find(e, e->watched_ids[0]);
+    if (e->watched == 0)
+        e->watched = engine_find(e, e->watched_ids[1]);
+}
+
 void engine_apply(struct engine *e, const struct batch *batch, struct engine_output *out)
 {
     must(batch->number == e->batch + 1);
@@ -855,6 +865,7 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
         wake_timers(e);
     sweep(e);
     resolve_records(e, batch);
+    watch_ids(e);
     profile_stage(e, batch);
     pool_stage(e);
 
@@ -968,7 +979,17 @@ void engine_look(struct engine *e, uint64_t profile, struct person *out)
 void engine_watch(struct engine *e, uint64_t profile, const struct witness *witness)
 {
     e->watched = profile;
+    e->watched_ids[0] = e->watched_ids[1] = (struct id128){0, 0};
     e->witness = witness;
+}
+
+void engine_watch_for(struct engine *e, struct id128 user, struct id128 anonymous,
+                      const struct witness *witness)
+{
+    engine_watch(e, 0, witness);
+    e->watched_ids[0] = user;
+    e->watched_ids[1] = anonymous;
+    watch_ids(e);
 }
 
 void engine_explain(struct engine *e, uint64_t profile, const struct witness *witness)

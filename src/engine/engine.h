@@ -105,6 +105,11 @@ void engine_look(struct engine *e, uint64_t profile, struct person *out);
 /* Whose story is told to `witness` from now on (0 = nobody's). Both are kept until changed. */
 void engine_watch(struct engine *e, uint64_t profile, const struct witness *witness);
 
+/* The same for whoever has the user id or anonymous id, from the very batch in which they appear:
+ * looked up in each batch, behind its identity stage. Ends with engine_watch(e, 0, NULL). */
+void engine_watch_for(struct engine *e, struct id128 user, struct id128 anonymous,
+                      const struct witness *witness);
+
 /* How every pending intent of the person stands at the desk now: lines to the witness. */
 void engine_explain(struct engine *e, uint64_t profile, const struct witness *witness);
 

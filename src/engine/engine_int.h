@@ -82,6 +82,7 @@ struct engine {
     uint32_t action_count, action_room;
 
     uint64_t watched;
+    struct id128 watched_ids[2]; /* user id and anonymous id of whom to watch; not set = nobody's */
     const struct witness *witness;
     struct engine_counts counts;
 };

@@ -476,7 +476,10 @@ static enum status load_meta(struct engine *e, struct cursor *in, struct fault *
     e->batch = cursor_varint(in);
     e->now_ms = e->before_ms = cursor_zigzag(in);
     e->counts.merges = cursor_varint(in);
-    e->sweep = (uint32_t)min_of(cursor_varint(in), (uint64_t)PARTITIONS);
+    uint64_t sweep = cursor_varint(in);
+    if (sweep > PARTITIONS)
+        return FIX_INPUT;
+    e->sweep = (uint32_t)sweep;
     uint64_t names = cursor_varint(in);
     for (uint64_t i = NAME_FIXED_END; i < names && !in->is_bad; i++)
         if (names_add(e->names, cursor_take(in, cursor_varint(in))) != i)

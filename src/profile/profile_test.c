@@ -11,7 +11,7 @@ struct fixture {
     struct space space;
     struct profile profile;
     struct plan plan;
-    struct plan_trait traits[3];
+    struct plan_trait traits[4];
     struct plan_hold holds[2];
     const struct plan *plans[2];
     struct plans versions;
@@ -35,11 +35,12 @@ static struct fixture *fixture_new(void)
     f->age = names_add(f->names, STR("age"));
     f->joined = names_add(f->names, STR("joined"));
     f->vip = names_add(f->names, STR("vip"));
-    f->traits[0] = (struct plan_trait){.name = f->age, .type = VALUE_INT, .missing = value_int(18)};
-    f->traits[1] = (struct plan_trait){.name = f->joined, .type = VALUE_TIME};
-    f->traits[2] = (struct plan_trait){.name = f->vip, .type = VALUE_BOOL};
-    f->plan.traits = f->traits;
-    f->plan.trait_count = 3;
+    f->traits[1] = (struct plan_trait){.name = f->age, .type = VALUE_INT, .missing = value_int(18)};
+    f->traits[2] = (struct plan_trait){.name = f->joined, .type = VALUE_TIME};
+    f->traits[3] = (struct plan_trait){.name = f->vip, .type = VALUE_BOOL};
+    f->traits[0] = (struct plan_trait){.name = NAME_PHONE, .type = VALUE_TEXT};
+    f->plan.traits = f->traits; /* by ascending name */
+    f->plan.trait_count = 4;
     f->plan.holds = f->holds;
     f->plans[1] = &f->plan;
     f->versions = (struct plans){.at = f->plans, .count = 2, .newest = 1};
@@ -207,6 +208,9 @@ static void declared_traits_are_converted(void **state)
     assert_int_equal(traits_get(&f->who, f->joined, NULL).integer, INT64_C(1772452800000));
     assert_true(set(f, f->vip, value_text(STR("true")), 5));
     assert_true(traits_get(&f->who, f->vip, NULL).boolean);
+    assert_true(set(f, NAME_PHONE, value_int(442071234567), 6));
+    assert_true(str_is(traits_get(&f->who, NAME_PHONE, NULL).text, "442071234567"));
+    assert_false(set(f, NAME_PHONE, value_bool(true), 7));
     fixture_free(f);
 }
 

@@ -61,7 +61,7 @@ static bool number_of(const struct value *x, double *out)
 }
 
 /* Makes `x` what the declaration says; false if it cannot be that. */
-static bool convert(const struct plan_trait *declared, struct value *x)
+static bool convert(const struct person *who, const struct plan_trait *declared, struct value *x)
 {
     double number;
     int64_t integer;
@@ -99,7 +99,11 @@ static bool convert(const struct plan_trait *declared, struct value *x)
             return false;
         *x = value_time(integer);
         return true;
-    case VALUE_TEXT:
+    case VALUE_TEXT: /* phone and house numbers come as numbers too */
+        if (x->type != VALUE_INT)
+            return false;
+        *x = value_text(arena_printf(who->scratch, "%ld", x->integer));
+        return true;
     case VALUE_NONE:
     case VALUE_NULL:
     case VALUE_UINT:
@@ -123,7 +127,7 @@ struct value traits_get(const struct person *who, uint32_t name, struct arena *s
         return missing;
     struct value x = body_value(&field, scratch);
     /* It may have been said before it was declared. */
-    if (declared != NULL && !convert(declared, &x))
+    if (declared != NULL && !convert(who, declared, &x))
         return missing;
     return x;
 }
@@ -150,7 +154,7 @@ bool traits_set(struct person *who, uint32_t name, const struct value *value, in
 {
     struct value x = *value;
     const struct plan_trait *declared = who->plan ? plan_trait_find(who->plan, name) : NULL;
-    if (declared != NULL && !convert(declared, &x)) {
+    if (declared != NULL && !convert(who, declared, &x)) {
         person_result(who, (struct result){.kind = RESULT_ERROR, .number = name});
         return false;
     }
