@@ -1,4 +1,5 @@
-# tests/rules.mk - programs under tests/, each linked with all rooms and with tests/support/*.c.
+# tests/rules.mk - programs under tests/, each linked with all rooms and, but for fuzz targets, with
+# tests/support/*.c, which speaks cmocka.
 #
 #   tests/flow/*.c     scenarios in C, where a scenario file is not enough
 #   tests/vectors/*.c  tables of input and expected output, ours and others'
@@ -19,7 +20,7 @@ SUPPORT      := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 
 $(WHOLE_TESTS) $(BENCHES): $(B)/%: $(B)/%.o $(SUPPORT) $(ALL_ARCHIVES)
 	$(link) -lcmocka $(LIBS)
-$(FUZZERS): $(B)/%: $(B)/%.o $(SUPPORT) $(ALL_ARCHIVES)
+$(FUZZERS): $(B)/%: $(B)/%.o $(ALL_ARCHIVES)
 	$(link:$(CC)%=$(CXX)%) -fsanitize=fuzzer $(LIBS)
 $(SDK_SERVERS): $(B)/%: $(B)/%.o $(call archives,src/ingest) $(call archives,src/evlog)
 	$(link) $(LIBS)
