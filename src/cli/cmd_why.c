@@ -12,6 +12,7 @@ struct story {
     uint64_t profile;
     struct witness witness;
     const struct zone *zone;
+    bool has_zone; /* it is the person's */
     const char *journey;
     const char *message;
     int64_t from_ms;
@@ -51,20 +52,24 @@ static void note(void *self, int64_t at_ms, struct str line)
     term_print(&s->cli->out, style, "%.*s\n", STR_ARG(line));
 }
 
-/* The person may appear, or be merged, at any batch: looked up before each that is applied. */
 static void before(void *self, struct engine *e, const struct batch *b)
 {
     struct story *s = self;
-    (void)b;
-    uint64_t profile = find_person(e, s->secret, s->id);
-    if (profile != s->profile) {
-        s->profile = profile;
-        engine_watch(e, profile, profile ? &s->witness : NULL);
+    const struct plans *plans = engine_plans(e);
+    if (b->number == 1) {
+        struct str id = str_of(s->id);
+        engine_watch_for(e, identifier_hash(IDENTIFIER_USER, id, s->secret),
+                         identifier_hash(IDENTIFIER_ANONYMOUS, id, s->secret), &s->witness);
     }
-    if (profile != 0 && s->zone == NULL && engine_plans(e)->newest) {
+    /* Times are those of the person's zone; of the programme's, until they are known. */
+    uint64_t profile = s->has_zone ? 0 : find_person(e, s->secret, s->id);
+    if (profile != 0 && plans->newest) {
         struct person who;
         engine_look(e, profile, &who);
         s->zone = person_zone(&who);
+        s->has_zone = true;
+    } else if (!s->has_zone && plans->newest) {
+        s->zone = zoneset_zone(plans->at[plans->newest]->zones, plans->at[plans->newest]->zone);
     }
 }
 

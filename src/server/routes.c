@@ -118,8 +118,9 @@ static void answer_why(struct server *s, struct http_request *request)
     if (!read_person(request, &person))
         return;
     bool wants_past = !http_request_parameter(request, STR("past"), &past) || !str_is(past, "no");
-    bool is_short = atomic_load(&s->counters[COUNTER_BATCH]) <= STORY_BATCHES_MAX;
-    bool is_asked = wants_past && is_short ? stories_ask(s->stories, person, request)
+    uint64_t batch = atomic_load(&s->newest_batch);
+    bool is_short = batch <= STORY_BATCHES_MAX;
+    bool is_asked = wants_past && is_short ? stories_ask(s->stories, person, batch, request)
                                            : core_ask(s->core, QUESTION_WHY, person, request);
     if (!is_asked)
         answer_busy(request);

@@ -121,6 +121,7 @@ static int64_t host_now(void *context)
 static void host_committed(void *context, struct committed *batch)
 {
     struct server *s = context;
+    atomic_store(&s->newest_batch, batch->batch.number);
     core_apply(s->core, batch);
 }
 

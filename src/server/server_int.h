@@ -69,6 +69,7 @@ struct server {
     struct ingest_routes *routes;
     struct http_server *_Atomic http; /* set only when the server listens already */
 
+    _Atomic uint64_t newest_batch; /* durable */
     _Atomic uint64_t counters[COUNTER_END];
     _Atomic uint64_t receipts[RECEIPT_KIND_END];
     atomic_bool is_started;  /* the programme is active */

@@ -15,6 +15,7 @@
 struct asked {
     struct http_request *request;
     struct str person;
+    uint64_t batch_last;
 };
 
 struct stories {
@@ -57,16 +58,13 @@ static uint64_t find(const struct story *s, const struct engine *e)
     return profile;
 }
 
-/* The person may appear, or be merged, at any batch. */
-static void look(void *self, struct engine *e, const struct batch *batch)
+static void begin(void *self, struct engine *e, const struct batch *batch)
 {
     struct story *s = self;
-    (void)batch;
-    uint64_t profile = find(s, e);
-    if (profile == s->profile)
-        return;
-    s->profile = profile;
-    engine_watch(e, profile, profile != 0 ? &s->witness : NULL);
+    const uint8_t *secret = s->directory->secret;
+    if (batch->number == 1)
+        engine_watch_for(e, identifier_hash(IDENTIFIER_USER, s->person, secret),
+                         identifier_hash(IDENTIFIER_ANONYMOUS, s->person, secret), &s->witness);
 }
 
 static void write_line(void *self, int64_t at_ms, struct str text)
@@ -133,7 +131,8 @@ static void tell(const struct directory *d, const struct asked *asked)
     s->directory = d;
     s->person = asked->person;
     s->witness = (struct witness){s, keep_line};
-    struct recover_options options = {.from_beginning = true, .self = s, .before = look};
+    struct recover_options options = {
+        .from_beginning = true, .batch_last = asked->batch_last, .self = s, .before = begin};
     enum status status = recover(d, &options, &r, &f);
     if (status == OK) {
         engine_watch(r.engine, 0, NULL);
@@ -179,9 +178,10 @@ enum status stories_start(const struct directory *d, struct stories **out, struc
     return OK;
 }
 
-bool stories_ask(struct stories *s, struct str person, struct http_request *request)
+bool stories_ask(struct stories *s, struct str person, uint64_t batch_last,
+                 struct http_request *request)
 {
-    struct asked asked = {request, person};
+    struct asked asked = {request, person, batch_last};
     return os_queue_push(s->queue, &asked) == OK;
 }
 

@@ -23,9 +23,11 @@ struct stories;
 /* Starts the thread. `d` is borrowed until the end. */
 enum status stories_start(const struct directory *d, struct stories **out, struct fault *f) mustuse;
 
-/* Answers the request with the person's story, later. False: too many wait, nothing was done. `person`
- * is the request's memory. */
-bool stories_ask(struct stories *s, struct str person, struct http_request *request) mustuse;
+/* Answers the request with the person's story up to that batch, later: the log grows meanwhile, and
+ * whoever runs after its end may never get there. False: too many wait, nothing was done. `person` is
+ * the request's memory. */
+bool stories_ask(struct stories *s, struct str person, uint64_t batch_last,
+                 struct http_request *request) mustuse;
 
 /* Waits for the story that is being told; those that wait are answered 503. NULL is fine. */
 void stories_free(struct stories *s);
