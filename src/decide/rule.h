@@ -65,11 +65,13 @@ const char *rule_name(uint32_t number);
  * *known_ms is the greatest of the known ones (q->at_ms if there is none). */
 struct answer rules_ask(struct question *q, uint8_t *rule, int64_t *known_ms);
 
-/* Like printf into q->words, if somebody asks. */
-#define say(q, ...)                              \
-    do {                                         \
-        if ((q)->words != NULL)                  \
-            buf_printf((q)->words, __VA_ARGS__); \
+/* Like printf into q->words, if somebody asks; what several caps or windows say is told apart. */
+#define say(q, ...)                                    \
+    do {                                               \
+        if ((q)->words != NULL && (q)->words->len > 0) \
+            buf_add_str((q)->words, STR("; "));        \
+        if ((q)->words != NULL)                        \
+            buf_printf((q)->words, __VA_ARGS__);       \
     } while (0)
 
 /* "2026-03-02 14:02 Europe/London"-like text of an instant on the person's wall, in scratch. */
