@@ -3,6 +3,7 @@
 
 #include "profile/ask.h"
 #include "profile/consent.h"
+#include "profile/holds.h"
 #include "profile/traits.h"
 
 #define LOOK_AHEADS_MAX   64               /* candidates for T before we call it unknown */
@@ -935,12 +936,14 @@ void desk_receipt(struct person *who, const struct receipt *r)
         mark_line(who, r->decision, SENT_DELIVERED);
     if (r->kind == RECEIPT_BOUNCED && sent != NULL && is_hard_bounce(r))
         suppress_address(who, (enum channel)sent->channel, sent->address);
-    bool is_accepted = r->kind == RECEIPT_ACCEPTED || r->kind == RECEIPT_DELIVERED;
-    if (is_accepted && known != NULL && known->attempt == r->attempt && r->attempt != 0)
-        accept_late(who, place);
-    bool is_under_way = known != NULL && known->attempt == r->attempt &&
-                        (known->state == INTENT_GRANTED || known->state == INTENT_IN_DOUBT);
-    if (!is_under_way || r->kind == RECEIPT_TEMPORARY)
+    if (known == NULL || known->attempt != r->attempt || r->attempt == 0)
+        return;
+    if (known->state != INTENT_GRANTED && known->state != INTENT_IN_DOUBT) {
+        if (r->kind == RECEIPT_ACCEPTED || r->kind == RECEIPT_DELIVERED)
+            accept_late(who, place);
+        return;
+    }
+    if (r->kind == RECEIPT_TEMPORARY)
         return;
     struct intent *in = person_touch_intent(who, place);
     bool was_in_doubt = in->state == INTENT_IN_DOUBT;
@@ -1011,6 +1014,7 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how)
                               .address = s.address,
                               .at_ms = who->event->event_ms,
                           });
+        holds_complaint(who, who->event->event_ms);
         return;
     }
     mark_line(who, decision, how == ENGAGED_CLICKED ? SENT_CLICKED : SENT_OPENED);

@@ -13,6 +13,10 @@ struct answer rule_hold_ask(const struct question *q)
     uint16_t hold = holds_ask(q->who, q->category, (enum lane)q->intent->lane, q->at_ms, &until_ms);
     if (hold == PLAN_NO_INDEX)
         return ANSWER_ALLOW;
+    if (hold == HOLD_COMPLAINT) {
+        say(q, "they complained about a message; marketing rests until %s", moment(q, until_ms));
+        return (struct answer){.kind = NOT_BEFORE, .at_ms = until_ms};
+    }
     const struct plan_hold *h = &q->plan->holds[hold];
     if (h->drops) {
         say(q, "hold %.*s drops it", STR_ARG(names_text(q->who->names, h->name)));

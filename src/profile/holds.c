@@ -110,30 +110,40 @@ static bool is_in_force(const struct hold *h, int64_t at_ms)
     return h->from_ms <= at_ms && at_ms < h->until_ms;
 }
 
+void holds_complaint(struct person *who, int64_t at_ms)
+{
+    struct hold *fresh = at_ms + COMPLAINT_RESTS_MS > who->at_ms ? add_hold(who) : NULL;
+    if (fresh == NULL)
+        return;
+    *fresh = (struct hold){
+        .name = NAME_MESSAGE_COMPLAINED, .from_ms = at_ms, .until_ms = at_ms + COMPLAINT_RESTS_MS};
+    note_change(who, NAME_MESSAGE_COMPLAINED, true);
+}
+
 uint16_t holds_ask(const struct person *who, uint16_t category, enum lane lane, int64_t at_ms,
                    int64_t *until_ms)
 {
     uint16_t found = PLAN_NO_INDEX;
     int64_t latest_ms = INT64_MIN;
+    bool obeys = (lane_term(lane)->flags & LANE_HOLDS) != 0;
     *until_ms = FOREVER_MS;
     for (uint32_t i = 0; i < who->profile->holds.count; i++) {
         const struct hold *h = person_hold(who, i);
-        uint16_t index = index_of(who, h->name);
+        bool is_complaint = h->name == NAME_MESSAGE_COMPLAINED;
+        uint16_t index = is_complaint ? HOLD_COMPLAINT : index_of(who, h->name);
         if (index == PLAN_NO_INDEX || !is_in_force(h, at_ms))
             continue;
-        const struct plan_hold *means = &who->plan->holds[index];
-        bool is_meant = means->categories ? means->categories >> category & 1
-                                          : (lane_term(lane)->flags & LANE_HOLDS) != 0;
+        const struct plan_hold *means = is_complaint ? NULL : &who->plan->holds[index];
+        bool is_meant = means && means->categories ? means->categories >> category & 1 : obeys;
         if (!is_meant)
             continue;
+        bool drops = means && means->drops;
         /* An open hold may lift at any event: its end proves nothing. */
         int64_t end_ms = h->is_open ? FOREVER_MS : h->until_ms;
-        bool is_worse = found == PLAN_NO_INDEX || end_ms > latest_ms || means->drops;
-        if (is_worse) {
+        if (found == PLAN_NO_INDEX || end_ms > latest_ms || drops)
             found = index;
-            latest_ms = max_of(latest_ms, end_ms);
-        }
-        if (means->drops)
+        latest_ms = max_of(latest_ms, end_ms);
+        if (drops)
             break;
     }
     if (found != PLAN_NO_INDEX)

@@ -704,6 +704,33 @@ static void a_full_address_ends_what_cannot_wait_for_it(void **state)
     house_free(h);
 }
 
+static void a_complaint_lets_marketing_rest(void **state)
+{
+    (void)state;
+    struct house *h = house_of(PLAIN);
+    house_meet(h, "ann", "email sms");
+    house_event(h, "ann", "Signed Up", "");
+    house_apply(h, at("12:00"));
+    house_run(h, at("13:00"));
+    struct record *r = house_event(h, "ann", "Message Complained", "");
+    r->cause = h->attempts[0].decision;
+    house_apply(h, at("13:00"));
+    assert_int_equal(house_last(h, RESULT_ENDED, "hello"), JOURNEY_OPTED_OUT);
+    house_consent(h, "ann", "email", true); /* a yes again does not end the rest */
+    house_event(h, "ann", "Order Completed", "");
+    house_event(h, "ann", "Sale Seen", "");
+    house_apply(h, at("13:10"));
+    house_run(h, at("20:00"));
+    assert_int_equal(house_sent(h, "ann", "receipt"), 1);
+    assert_int_equal(house_sent(h, "ann", "sale"), 0);
+    assert_int_equal(house_last(h, RESULT_DECIDED, "sale"), OUTCOME_EXPIRED);
+    house_event(h, "ann", "Sale Seen", "");
+    house_apply(h, at("30 12:00"));
+    house_run(h, at("31 12:00"));
+    assert_int_equal(house_when(h, "ann", "sale"), at("30 13:00"));
+    house_free(h);
+}
+
 /* ---- what was said before, and much of it -------------------------------------------------------- */
 
 static void a_no_before_the_first_programme_counts(void **state)
@@ -1010,6 +1037,7 @@ int main(void)
              an_answer_that_comes_late_spares_the_next_attempt),
         TEST("a full address ends what cannot wait for it",
              a_full_address_ends_what_cannot_wait_for_it),
+        TEST("a complaint lets marketing rest for 30 days", a_complaint_lets_marketing_rest),
         TEST("a no before the first programme counts", a_no_before_the_first_programme_counts),
         TEST("once means once, after many journeys", once_means_once_after_many_journeys),
         TEST("a message that was sent wakes who waits for it",
