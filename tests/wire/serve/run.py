@@ -161,6 +161,7 @@ def health_and_metrics_are_there():
         w.server.send(event('u1', 'Twice', 'the-same'))
         w.post.wait('u1@example.org')
         wait_for(lambda: w.server.receipts('accepted') == 1)
+        wait_for(lambda: w.server.person('u1')['messages'][0]['state'] == 'sent')
         figures = w.server.metrics()
         with open(os.path.join(ROOT, 'src/server/counters.def'), encoding='utf-8') as file:
             names = re.findall(r'^COUNTER\(\w+, "(\w+)"', file.read(), re.M)
