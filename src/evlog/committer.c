@@ -67,6 +67,7 @@ struct committer {
     struct slot slots[COMMITTER_BATCHES_MAX];
     bool is_stopping;
     bool is_dead;
+    bool waits_for_slot; /* the committer does; entries wait with it */
     bool wants_prepare;
     bool prepare_has_failed;
     struct fault prepare_fault;
@@ -143,8 +144,7 @@ void committer_results(struct committer *c, uint64_t batch_number, struct str by
         memcpy(r->at, bytes.at, bytes.len);
     os_mutex_lock(&c->mutex);
     add_results(&c->results, r); /* a few at most: the batches in the host's hands are bounded */
-    os_cond_wake_one(&c->work);
-    os_mutex_unlock(&c->mutex);
+    os_mutex_unlock(&c->mutex);  /* and while one is, the committer looks by itself */
 }
 
 void committer_release(struct committer *c, struct committed *batch)
@@ -153,7 +153,8 @@ void committer_release(struct committer *c, struct committed *batch)
     os_mutex_lock(&c->mutex);
     must(slot->is_used);
     slot->is_used = false;
-    os_cond_wake_one(&c->work);
+    if (c->waits_for_slot || c->is_stopping)
+        os_cond_wake_one(&c->work);
     os_mutex_unlock(&c->mutex);
 }
 
@@ -490,11 +491,16 @@ static bool wait_for_work(struct committer *c)
             is_over = true;
             break;
         }
-        if (c->results == NULL || c->is_dead)
+        /* NOTE: results wake nobody, so that an engine at work is not disturbed by the one who waits for
+         * it: while a batch is out, results may come, and the wait is a short one. */
+        c->waits_for_slot = has_entries;
+        if (c->is_dead || (c->results == NULL && has_all_slots(c)))
             os_cond_wait(&c->work, &c->mutex);
-        else if (!os_cond_wait_for(&c->work, &c->mutex, RESULTS_IDLE_MS))
+        else if (!os_cond_wait_for(&c->work, &c->mutex, RESULTS_IDLE_MS) && c->results != NULL)
             break;
+        c->waits_for_slot = false;
     }
+    c->waits_for_slot = false;
     os_mutex_unlock(&c->mutex);
     return !is_over;
 }

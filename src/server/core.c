@@ -132,11 +132,12 @@ static void apply(struct core *c, struct batch_ref *ref)
     const struct committed *committed = ref->batch;
     struct engine_output out;
     engine_apply(c->engine, &committed->batch, &out);
+    /* Effects wait only for the batch, not for its results. */
+    for (uint32_t i = 0; i < out.action_count; i++)
+        sender_take(s->sender, &out.actions[i]);
     c->results.len = 0;
     results_write(out.results, out.result_count, committed->batch.now_ms, &c->results);
     committer_results(s->committer, committed->batch.number, buf_str(&c->results));
-    for (uint32_t i = 0; i < out.action_count; i++)
-        sender_take(s->sender, &out.actions[i]);
     for (uint32_t i = 0; i < committed->part_count; i++) {
         const struct entry *e = committed->parts[i].token;
         if (e->kind == ENTRY_TICK)
