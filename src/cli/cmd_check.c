@@ -82,8 +82,8 @@ int cmd_check(struct cli *c)
     if (status == OK) {
         const struct scenario *scenarios;
         uint32_t scenario_count;
-        status = scenarios_read(&folder, plan, names, &c->arena, &scenarios, &scenario_count,
-                                &findings);
+        status =
+            scenarios_read(&folder, plan, names, &c->arena, &scenarios, &scenario_count, &findings);
     }
     if (c->is_json) {
         findings_sort(&findings);

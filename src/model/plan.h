@@ -68,11 +68,11 @@ enum binding_kind {
     BINDING_DID,   /* did("E", "3d"): bool. Window 0 = ever */
     BINDING_COUNT, /* count("E", "3d"): int, "at least" when saturated */
     BINDING_IDLE, /* idle("E", "3d"): bool, no such event since the later of 3d ago and first seen */
-    BINDING_SINCE, /* since("E"), which is compiled as now minus this: time of the last one, or of
+    BINDING_SINCE,   /* since("E"), which is compiled as now minus this: time of the last one, or of
                     * first seen, whichever is later */
-    BINDING_SENT,       /* sent("message", "7d"): bool: accepted, in doubt or ghost */
-    BINDING_ENGAGED,    /* engaged("message"): bool: human open, click or conversion */
-    BINDING_CLICKED,    /* clicked("message"): bool */
+    BINDING_SENT,    /* sent("message", "7d"): bool: accepted, in doubt or ghost */
+    BINDING_ENGAGED, /* engaged("message"): bool: human open, click or conversion */
+    BINDING_CLICKED, /* clicked("message"): bool */
     BINDING_IN_JOURNEY, /* in_journey("welcome"): bool */
     BINDING_CONSENT,    /* consent("email"): bool: marketing agreed on that channel */
     BINDING_BUCKET,     /* bucket("salt"): int 0..9999, sticky per person */
@@ -216,7 +216,7 @@ struct plan_journey {
     int64_t again_ms;
     uint32_t at_once_max; /* live instances (per person, or per key) */
     bool at_once_per_key;
-    uint8_t at_once_then; /* enum at_once_then */
+    uint8_t at_once_then;    /* enum at_once_then */
     int64_t max_lateness_ms; /* 0 = the default of the event's source */
 
     uint32_t kept_count;
