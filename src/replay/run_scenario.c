@@ -8,7 +8,8 @@
 #include "replay/world.h"
 #include "when/zone.h"
 
-#define TRIES_MAX 4096 /* identifiers tried until a person is in the holdouts that are wanted */
+#define TRIES_MAX \
+    (256 * 200) /* profiles tried until one is in the control groups that are wanted */
 
 /* What is remembered of one person's fate. */
 struct fate {
@@ -100,35 +101,77 @@ static void tell(void *self, int64_t at_ms, struct str line)
 
 /* ---- people ------------------------------------------------------------------------------------ */
 
-static bool is_in_any_holdout(const struct plan *plan, uint64_t profile)
+static bool is_in(uint32_t holdout, uint64_t salt, uint64_t profile)
 {
-    bool is_in = plan->holdout && hash_chance(plan->holdout_salt, profile) < plan->holdout;
-    for (uint32_t i = 0; i < plan->journey_count; i++) {
-        const struct plan_journey *j = &plan->journeys[i];
-        is_in |= j->holdout && hash_chance(j->salt, profile) < j->holdout;
-    }
-    return is_in;
+    return holdout != 0 && hash_chance(salt, profile) < holdout;
 }
 
-/* An identifier in a partition whose next profile has the luck that the scenario wants. */
-static bool choose_user(struct stage *s, uint32_t person)
+/* Is the profile where the scenario wants the person: `holdout: true` in the programme's control group
+ * (or, if it has none, in that of some journey), else in none, but for those that are of everybody. */
+static bool has_luck(const struct plan *plan, uint64_t profile, bool is_held_out)
+{
+    bool is_in_one = false;
+    if (is_held_out && plan->holdout)
+        return is_in(plan->holdout, plan->holdout_salt, profile);
+    is_in_one |= plan->holdout < 10000 && is_in(plan->holdout, plan->holdout_salt, profile);
+    for (uint32_t i = 0; i < plan->journey_count; i++) {
+        const struct plan_journey *j = &plan->journeys[i];
+        if (j->holdout < 10000 || is_held_out)
+            is_in_one |= is_in(j->holdout, j->salt, profile);
+    }
+    return is_in_one == is_held_out;
+}
+
+static struct id128 id_in(uint32_t partition, struct str text, uint32_t nth)
+{
+    return (struct id128){(hash_str(text, 77 + nth) & ~UINT64_C(255)) | partition,
+                          hash_str(text, 1078 + nth) | 1};
+}
+
+/* Somebody without a name, so that the partition's next profile is another one. */
+static enum status add_stranger(struct stage *s, uint32_t partition, struct str person,
+                                uint32_t nth)
+{
+    int64_t now_ms = world_now(s->world);
+    struct record r = {.type = RECORD_EVENT,
+                       .kind = EVENT_IDENTIFY,
+                       .schema = RECORD_SCHEMA,
+                       .at_ms = now_ms,
+                       .event_ms = now_ms,
+                       .arrival_ms = now_ms,
+                       .user = id_in(partition, person, nth)};
+    s->locals[partition]++;
+    return world_apply(s->world, &r, s->f);
+}
+
+/* An identifier in a partition whose next profile has the luck that the scenario wants; if need be
+ * after some strangers. */
+static enum status choose_user(struct stage *s, uint32_t person)
 {
     const struct scenario_person *p = &s->scenario->people[person];
     struct fate *fate = &s->fates[person];
     uint64_t hash = hash_str(p->id, 77);
     for (uint32_t i = 0; i < TRIES_MAX; i++) {
-        uint32_t partition = (uint32_t)(hash + i) & 255;
-        uint64_t number = profile_number(partition, s->locals[partition] + 1);
-        /* Under a holdout of everybody there is no luck to choose. */
-        bool has_luck = is_in_any_holdout(s->plan, number) == p->is_held_out;
-        if (!has_luck && i < 256)
+        uint32_t partition = (uint32_t)(hash + i) & 255, strangers = i / 256;
+        uint64_t number = profile_number(partition, s->locals[partition] + strangers + 1);
+        if (!has_luck(s->plan, number, p->is_held_out))
             continue;
+        for (uint32_t k = 1; k <= strangers; k++) {
+            enum status status = add_stranger(s, partition, p->id, k);
+            if (status != OK)
+                return status;
+        }
         s->locals[partition]++;
-        fate->user = (struct id128){(hash & ~UINT64_C(255)) | partition, hash_str(p->id, 78) | 1};
+        fate->user = id_in(partition, p->id, 0);
         fate->profile = number;
-        return has_luck;
+        return OK;
     }
-    return false;
+    if (p->is_held_out)
+        fault_set(s->f, "%.*s cannot be held out: the programme holds out nobody", STR_ARG(p->id));
+    else
+        fault_set(s->f, "%.*s is always held out: the programme holds out nearly everybody",
+                  STR_ARG(p->id));
+    return FIX_INPUT;
 }
 
 static struct body body_in(struct arena *arena, struct buf *b)
@@ -257,14 +300,12 @@ static enum status introduce(struct stage *s, uint32_t person)
 {
     const struct scenario_person *p = &s->scenario->people[person];
     int64_t at_ms = world_now(s->world);
-    if (!choose_user(s, person)) {
-        fault_set(s->f, "%.*s can be %s no holdout: the programme holds out %s", STR_ARG(p->id),
-                  p->is_held_out ? "in" : "in", p->is_held_out ? "nobody" : "everybody");
-        return FIX_INPUT;
-    }
+    enum status status = choose_user(s, person);
+    if (status != OK)
+        return status;
     struct record r = record_of(s, person, EVENT_IDENTIFY, 0, at_ms);
     r.personal = fields_body(s, p->traits, p->trait_count, person);
-    enum status status = world_apply(s->world, &r, s->f);
+    status = world_apply(s->world, &r, s->f);
     for (uint32_t i = 0; i < p->consent_count && status == OK; i++) {
         r = record_of(s, person, EVENT_TRACK, NAME_CONSENT_CHANGED, at_ms);
         r.clear = consent_body(s, &p->consents[i]);
