@@ -656,9 +656,9 @@ enum status http_server_start(const struct http_server_options *options, struct 
         options->limits.connections_per_ip_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         max_of((size_t)CONNECTION_POOL, (size_t)options->limits.header_bytes_max * 2),
         MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u,
-        MHD_OPTION_URI_LOG_CALLBACK, target_cb, s, MHD_OPTION_NOTIFY_COMPLETED, completed_cb, s,
-        MHD_OPTION_NOTIFY_CONNECTION, connection_cb, s, MHD_OPTION_END);
+        MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u, MHD_OPTION_URI_LOG_CALLBACK, target_cb, s,
+        MHD_OPTION_NOTIFY_COMPLETED, completed_cb, s, MHD_OPTION_NOTIFY_CONNECTION, connection_cb,
+        s, MHD_OPTION_END);
     if (s->daemon == NULL) {
         fault_set(f, "cannot listen on %.*s port %u: %s", STR_ARG(options->address), options->port,
                   errno != 0 ? strerror(errno) : "the HTTP library refused");

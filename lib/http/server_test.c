@@ -754,6 +754,12 @@ static void bad_addresses(void **state)
     options.address = STR("203.0.113.9"); /* not ours */
     assert_int_equal(http_server_start(&options, &server, &f), GIVE_UP);
     assert_non_null(strstr(f.text, "203.0.113.9"));
+    /* Two servers on one port would share its clients without a word. */
+    f = (struct fault){0};
+    options.address = STR("127.0.0.1");
+    options.port = http_server_port(site.server);
+    assert_int_equal(http_server_start(&options, &server, &f), GIVE_UP);
+    assert_non_null(strstr(f.text, "cannot listen"));
     site_stop(&site);
 }
 
