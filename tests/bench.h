@@ -6,7 +6,8 @@
  *
  * A bench is a program of its own under tests/bench/; `make bench` builds them with VARIANT=release
  * and runs them one after the other. BENCH_SCALE=10 (a number in the environment) makes them run ten
- * times as long, 0.1 a tenth.
+ * times as long, 0.1 a tenth. What they write goes under BENCH_DIR (build/ unless given), which should be
+ * on a real disk. docs/BENCH.md says what the figures count and what they were.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

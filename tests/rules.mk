@@ -35,7 +35,9 @@ fuzz:                                    ## every fuzz target for 10 s (SECONDS_
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-programs
 	@tools/fuzz_smoke $(or $(SECONDS_EACH),10)
 bench:                                   ## every figure, one line each: name value unit
+	@$(MAKE) --no-print-directory VARIANT=release bench-programs >&2
 	@$(MAKE) --no-print-directory VARIANT=release bench-run
-bench-run: $(BENCHES) $(B)/wend
+bench-programs: $(BENCHES) $(B)/wend
+bench-run:
 	@set -e; for b in $(BENCHES); do $$b; done
-.PHONY: bench-run
+.PHONY: bench-programs bench-run

@@ -226,7 +226,8 @@ int main(int argc, char **argv)
     char dir[OS_PATH_BYTES];
     must(os_path_dir(dir, sizeof(dir), argv[0]));
     must(os_path_join(x->wend, sizeof(x->wend), dir, "../../wend"));
-    must(os_path_join(x->folder, sizeof(x->folder), dir, "event-to-smtp"));
+    const char *root = getenv("BENCH_DIR") ? getenv("BENCH_DIR") : "build";
+    must(os_path_join(x->folder, sizeof(x->folder), root, "bench-smtp"));
     if (os_remove_tree(os_disk_real(), x->folder, &f) != OK)
         give_up("the folder:", &f);
     x->sink.mails = os_queue_new(sizeof(int64_t), 64);

@@ -1,5 +1,5 @@
 /* evlog.c - writing, committing and reading the log: records of about 600 bytes on the real disk, in
- * the folder $BENCH_DIR (default /tmp).
+ * the folder $BENCH_DIR (build/ unless given).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -121,10 +121,10 @@ static void read_all(const char *dir)
 
 int main(void)
 {
-    const char *root = getenv("BENCH_DIR") ? getenv("BENCH_DIR") : "/tmp";
+    const char *root = getenv("BENCH_DIR") ? getenv("BENCH_DIR") : "build";
     char dir[OS_PATH_BYTES];
     char name[64];
-    snprintf(name, sizeof(name), "wend-bench-log-%u", os_process_id());
+    snprintf(name, sizeof(name), "bench-log-%u", os_process_id());
     must(os_path_join(dir, sizeof(dir), root, name));
     write_all(dir);
     read_all(dir);

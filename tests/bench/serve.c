@@ -1,13 +1,10 @@
-/* serve.c - the whole server over real sockets, clients and an SMTP server beside it in this process.
+/* serve.c - the whole server over real sockets, its clients beside it in this process.
  *
- *     event_to_smtp_p50, _p99   one client, an idle server: from the first byte of the request to the
- *                               mail's first byte at the SMTP server (service lane, settle 0s; one
- *                               fdatasync for the event, rendering, one for its receipt behind it)
- *     event_to_200_p50, _p99    the same requests, to their answer
  *     serve_single_durable      CLIENTS keep-alive connections, one event a request
  *     serve_batch_durable       the same, 100 events a request
  *
- * Clients take their share of the same cores. The data directory is under TMPDIR.
+ * Clients take their share of the same cores, about half. 100,000 people; the events start no journey.
+ * How long a mail takes is in event_to_smtp.c.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -17,7 +14,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,13 +21,11 @@
 #include "base/mem.h"
 #include "os/clock.h"
 #include "os/file.h"
-#include "os/process.h"
 #include "os/thread.h"
 #include "server/server.h"
 
 #define CLIENTS      32
 #define BATCH_EVENTS 100
-#define WARM_UP      20
 #define REQUESTS_MAX 900 /* of one connection: the server closes it after 1,000 */
 #define AUTH         "Authorization: Basic c2s6\r\n" /* sk: */
 
@@ -46,15 +40,11 @@ static const struct programme_file files[] = {
      STR("category: service\nemail: {subject: 'Thanks, {{ person.first_name }}'}\n")},
     {STR("messages/thanks/email.txt.liquid"),
      STR("Dear {{ person.first_name }}, your order {{ entry.order }} is on its way.\n")},
+    {STR("providers/mail.yaml"),
+     STR("kind: smtp\nchannel: email\nslots: 8\nsettings:\n  url: 'smtp://127.0.0.1:2525'\n"
+         "  from: 'Shop <shop@example.com>'\n  security: none\n")},
     {STR("messages/thanks/email.html.liquid"),
      STR("<p>Dear {{ person.first_name }}, your order {{ entry.order }} is on its way.</p>\n")},
-};
-
-struct post {
-    int listener;
-    uint16_t port;
-    _Atomic int64_t mail_ns; /* when the newest mail's first byte came */
-    _Atomic uint64_t mails;
 };
 
 struct bench {
@@ -76,94 +66,6 @@ static void need(enum status status, const struct fault *f)
 {
     if (status != OK)
         fail(f->text);
-}
-
-/* ---- the SMTP server ---------------------------------------------------------------------------- */
-
-struct session {
-    struct post *post;
-    int fd;
-};
-
-static void say(int fd, const char *text)
-{
-    if (send(fd, text, strlen(text), MSG_NOSIGNAL) < 0)
-        return;
-}
-
-static void talk(void *context)
-{
-    struct session *s = context;
-    char buffer[65536];
-    size_t len = 0;
-    bool is_data = false, is_first = false;
-    say(s->fd, "220 bench\r\n");
-    for (;;) {
-        ssize_t got = recv(s->fd, buffer + len, sizeof(buffer) - 1 - len, 0);
-        if (got <= 0)
-            break;
-        if (is_data && is_first) {
-            atomic_store(&s->post->mail_ns, os_clock_monotonic_ns());
-            is_first = false;
-        }
-        len += (size_t)got;
-        buffer[len] = 0;
-        if (is_data) {
-            if (len < 5 || memcmp(buffer + len - 5, "\r\n.\r\n", 5) != 0)
-                continue;
-            is_data = false;
-            atomic_fetch_add(&s->post->mails, 1);
-            say(s->fd, "250 kept\r\n");
-        } else if (memchr(buffer, '\n', len) == NULL) {
-            continue;
-        } else if (strncmp(buffer, "EHLO", 4) == 0) {
-            say(s->fd, "250 bench\r\n");
-        } else if (strncmp(buffer, "DATA", 4) == 0) {
-            is_data = is_first = true;
-            say(s->fd, "354 go on\r\n");
-        } else if (strncmp(buffer, "QUIT", 4) == 0) {
-            say(s->fd, "221 bye\r\n");
-        } else {
-            say(s->fd, "250 fine\r\n");
-        }
-        len = 0;
-    }
-    close(s->fd);
-    free(s);
-}
-
-static void greet(void *context)
-{
-    struct post *post = context;
-    for (;;) {
-        int fd = accept(post->listener, NULL, NULL);
-        if (fd < 0)
-            return;
-        struct session *s = malloc(sizeof(*s));
-        struct os_thread thread;
-        struct fault f = {0};
-        int on = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        *s = (struct session){post, fd};
-        need(os_thread_start(&thread, "post", talk, s, &f), &f);
-        pthread_detach(thread.id);
-    }
-}
-
-static void open_post(struct post *post)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(at);
-    struct os_thread thread;
-    struct fault f = {0};
-    post->listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(post->listener, (struct sockaddr *)&at, sizeof(at)) != 0 ||
-        listen(post->listener, 64) != 0 ||
-        getsockname(post->listener, (struct sockaddr *)&at, &len) != 0)
-        fail("no socket");
-    post->port = ntohs(at.sin_port);
-    need(os_thread_start(&thread, "post", greet, post, &f), &f);
-    pthread_detach(thread.id);
 }
 
 /* ---- a client ----------------------------------------------------------------------------------- */
@@ -238,24 +140,16 @@ static uint16_t read_port(FILE *journal)
     return 0;
 }
 
-static void compile(struct bench *b, uint16_t smtp_port)
+static void compile(struct bench *b)
 {
-    struct programme_file all[array_count(files) + 1];
     struct findings findings;
     struct plan *plan;
     struct buf zones;
     struct fault f = {0};
-    char provider[256];
-    snprintf(provider, sizeof(provider),
-             "kind: smtp\nchannel: email\nslots: 8\nsettings:\n  url: 'smtp://127.0.0.1:%u'\n"
-             "  from: 'Shop <shop@example.com>'\n  security: none\n",
-             smtp_port);
-    memcpy(all, files, sizeof(files));
-    all[array_count(files)] = (struct programme_file){STR("providers/mail.yaml"), str_of(provider)};
     buf_init(&zones);
     findings_init(&findings);
     need(programme_zones(os_disk_real(), NULL, &zones, &f), &f);
-    need(programme_folder_of(all, array_count(all), buf_str(&zones), &b->folder, &f), &f);
+    need(programme_folder_of(files, array_count(files), buf_str(&zones), &b->folder, &f), &f);
     if (programme_compile(&b->folder, server_shelf(b->server)->names, &plan, &findings) != OK) {
         fprintf(stderr, "%.*s\n", STR_ARG(findings.list[0].text));
         fail("the programme does not compile");
@@ -267,55 +161,6 @@ static void compile(struct bench *b, uint16_t smtp_port)
 }
 
 /* ---- figures ------------------------------------------------------------------------------------ */
-
-static int order_of(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static void print_percentiles(const char *name, int64_t *ns, uint64_t count)
-{
-    char text[64];
-    qsort(ns, count, sizeof(ns[0]), order_of);
-    snprintf(text, sizeof(text), "%s_p50", name);
-    bench_print(text, (double)ns[count / 2] / 1e6, "ms");
-    snprintf(text, sizeof(text), "%s_p99", name);
-    bench_print(text, (double)ns[count * 99 / 100] / 1e6, "ms");
-}
-
-static void measure_latency(struct bench *b, struct post *post)
-{
-    uint64_t count = bench_count(300);
-    int64_t *to_smtp = malloc(count * sizeof(int64_t)), *to_200 = malloc(count * sizeof(int64_t));
-    char body[2048];
-    int fd = connect_to(b->port);
-    int len = snprintf(body, sizeof(body),
-                       "{\"userId\":\"user-1\",\"traits\":{\"email\":\"u@example.org\","
-                       "\"first_name\":\"Uma\"}}");
-    if (!post_body(fd, "/v1/identify", body, (size_t)len))
-        fail("identify was refused");
-    for (uint64_t i = 0; i < count + WARM_UP; i++) {
-        uint64_t mails = atomic_load(&post->mails);
-        size_t bytes = print_event(body, sizeof(body), "Ordered", 1, i);
-        int64_t began_ns = os_clock_monotonic_ns();
-        if (!post_body(fd, "/v1/track", body, bytes))
-            fail("an event was refused");
-        int64_t answered_ns = os_clock_monotonic_ns();
-        while (atomic_load(&post->mails) == mails)
-            os_clock_sleep_ms(1);
-        if (i >= WARM_UP) {
-            to_smtp[i - WARM_UP] = atomic_load(&post->mail_ns) - began_ns;
-            to_200[i - WARM_UP] = answered_ns - began_ns;
-        }
-        os_clock_sleep_ms(3);
-    }
-    print_percentiles("event_to_smtp", to_smtp, count);
-    print_percentiles("event_to_200", to_200, count);
-    close(fd);
-    free(to_smtp);
-    free(to_200);
-}
 
 struct client {
     struct bench *bench;
@@ -375,19 +220,18 @@ static void measure_rate(struct bench *b, const char *name, uint32_t batch, uint
 
 int main(void)
 {
-    const char *root = getenv("TMPDIR");
-    char data[1024];
+    const char *dir = getenv("BENCH_DIR");
+    char data[OS_PATH_BYTES];
     struct bench b = {0};
-    struct post post = {0};
     struct fault f = {0};
     struct os_thread thread;
     int pipes[2];
-    snprintf(data, sizeof(data), "%s/wend-bench-%u", root ? root : "/tmp", os_process_id());
+    must(os_path_join(data, sizeof(data), dir ? dir : "build", "bench-serve"));
+    need(os_remove_tree(os_disk_real(), data, &f), &f);
     if (pipe(pipes) != 0)
         fail("no pipe");
     FILE *journal_out = fdopen(pipes[1], "w"), *journal_in = fdopen(pipes[0], "r");
     need(os_signals_init(&b.signals, &f), &f);
-    open_post(&post);
     keys_init(&b.keys);
     need(keys_add(&b.keys, "sk=bench", INGEST_KEY_SERVER, &f), &f);
     struct server_options options = {.data = data,
@@ -396,11 +240,10 @@ int main(void)
                                      .snapshot_batches = SERVER_SNAPSHOT_BATCHES,
                                      .journal = journal_out};
     need(server_open(&options, &b.server, &f), &f);
-    compile(&b, post.port);
+    compile(&b);
     need(os_thread_start(&thread, "server", serve, &b, &f), &f);
     b.port = read_port(journal_in);
 
-    measure_latency(&b, &post);
     measure_rate(&b, "serve_single_durable", 1, bench_count(2000));
     measure_rate(&b, "serve_batch_durable", BATCH_EVENTS, bench_count(200));
 

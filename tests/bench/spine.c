@@ -576,8 +576,9 @@ int main(void)
     struct bench b = {.now_ms = START_MS, .seed = 1};
     struct fault f = {0};
     struct programme_folder folder;
-    char path[] = "build/bench-spine";
-    const char *people = getenv("BENCH_PEOPLE");
+    char path[OS_PATH_BYTES];
+    const char *people = getenv("BENCH_PEOPLE"), *dir = getenv("BENCH_DIR");
+    must(os_path_join(path, sizeof(path), dir ? dir : "build", "bench-spine"));
     b.people = people ? strtoull(people, NULL, 10) : bench_count(1000000);
     uint64_t batches = bench_count(5000), singles = bench_count(100000);
     if (os_exists(os_disk_real(), path))
