@@ -267,6 +267,10 @@ static struct node *method_macro(struct parser *p, struct node *target, struct s
         }
         if (str_is(name, "block") && list->count == 2 && list->at[0]->kind == NODE_LIST) {
             struct node *head = list->at[0];
+            for (uint32_t i = 0; i < head->count; i++)
+                if (head->arguments[i]->kind == NODE_MAYBE)
+                    return refuse(p, head->arguments[i]->from,
+                                  "cel.block() wants values; leave the ? out");
             struct node *node = node_new(p, NODE_BLOCK, target->from);
             if (node == NULL)
                 return NULL;
