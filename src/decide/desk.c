@@ -372,6 +372,9 @@ static struct verdict ask_intent(struct person *who, const struct intent *in)
                                 .outcome = OUTCOME_WITHDRAWN,
                                 .rule = RULE_WANTED,
                                 .is_last = true};
+    if (in->deadline_ms <= who->now_ms) /* its time ran out while an attempt was under way */
+        return (struct verdict){
+            .kind = VERDICT_END, .outcome = OUTCOME_EXPIRED, .rule = RULE_POOL, .is_last = true};
     /* What a later stage said stands until its time. */
     bool is_put_off = in->rule == RULE_ADDRESS || in->rule == RULE_POOL;
     if (is_put_off && in->not_before_ms > who->now_ms && in->not_before_ms != FOREVER_MS)
@@ -460,6 +463,7 @@ static void hand_over(struct person *who, uint32_t place, const struct verdict *
     in->state = INTENT_QUEUED;
     in->ending = OUTCOME_NONE;
     in->until_ms = min_of(v->at_ms, in->deadline_ms);
+    must(in->until_ms > who->now_ms); /* else the pool would send it straight back */
     person_note(who, "message %.*s: allowed by every rule, handed to provider %.*s",
                 STR_ARG(names_text(who->names, in->message)),
                 STR_ARG(names_text(who->names, plan->providers[provider].name)));
@@ -1093,7 +1097,7 @@ static void drop_twins(struct person *who)
     }
 }
 
-/* The control group of the one that both are now covers what was not tried yet, and nothing else. */
+/* The control group of now covers what was not tried yet, and nothing else. */
 static void mark_ghosts(struct person *who)
 {
     for (uint32_t i = 0; i < who->profile->intents.count; i++) {
@@ -1110,6 +1114,13 @@ static void mark_ghosts(struct person *who)
         if (in->state == INTENT_QUEUED)
             revoke(who, in, OUTCOME_NONE);
     }
+}
+
+void desk_activated(struct person *who)
+{
+    mark_ghosts(who);
+    who->is_desk_due = true;
+    who->is_touched = true;
 }
 
 uint32_t desk_under_way(const struct person *who)

@@ -59,6 +59,9 @@ void desk_receipt(struct person *who, const struct receipt *receipt);
 enum engagement { ENGAGED_OPENED = 1, ENGAGED_CLICKED, ENGAGED_COMPLAINED };
 void desk_engaged(struct person *who, uint64_t decision, enum engagement how);
 
+/* Another programme is live: its control group is the one that counts, and everything is asked again. */
+void desk_activated(struct person *who);
+
 /* How many intents are under way: at a pool, granted, or in doubt. */
 uint32_t desk_under_way(const struct person *who);
 

@@ -554,8 +554,10 @@ static void apply_touch(struct person *who, bool is_merge)
     who->is_touched = true;
     if (who->plan == NULL)
         return;
-    if (!is_merge)
+    if (!is_merge) {
         journey_activated(who);
+        desk_activated(who);
+    }
     journey_thaw(who);
 }
 

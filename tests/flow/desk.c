@@ -606,6 +606,27 @@ static void the_next_channel_is_tried_unless_it_was_called_off(void **state)
     }
 }
 
+static void a_message_whose_time_ran_out_while_it_was_tried_is_over(void **state)
+{
+    (void)state;
+    struct house *h = busy_of(
+        SETTINGS "  code: {lane: otp}\n"
+                 "caps: []\nquiet_hours: []\n" PROVIDERS("4") REST
+        "=== journeys/login.yaml\njourney: login\nenter: {event: Login Tried}\n"
+        "steps: [{send: code, channels: {first_of: [email, sms]}}]\n" MESSAGE("code", "code"));
+    house_meet(h, "ann", "email sms");
+    house_event(h, "ann", "Login Tried", "");
+    house_apply(h, at("12:00"));
+    house_run(h, at("12:15")); /* a code is good for ten minutes */
+    uint64_t before = h->batch;
+    house_receipt(h, 0, RECEIPT_REJECTED_MESSAGE, 554);
+    house_run(h, at("12:20"));
+    assert_true(h->batch - before < 10); /* it does not go to and fro between desk and pool */
+    assert_int_equal(house_sent(h, "ann", "code"), 1);
+    assert_int_equal(pending(h, "ann"), 0);
+    house_free(h);
+}
+
 static void a_bounce_means_the_address_that_was_written_to(void **state)
 {
     (void)state;
@@ -1029,6 +1050,8 @@ int main(void)
         TEST("older news wakes who waits for idleness", older_news_wakes_who_waits_for_idleness),
         TEST("the next channel is tried, unless the message was called off",
              the_next_channel_is_tried_unless_it_was_called_off),
+        TEST("a message whose time ran out while it was tried is over",
+             a_message_whose_time_ran_out_while_it_was_tried_is_over),
         TEST("a bounce means the address that was written to",
              a_bounce_means_the_address_that_was_written_to),
         TEST("a service message in doubt to the end counts as sent",
