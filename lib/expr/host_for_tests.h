@@ -30,6 +30,8 @@ struct bound {
     struct str event;
     uint32_t slot; /* of its second argument, or UINT32_MAX */
     const struct expr *predicate;
+    struct value constant; /* its first argument, where that is known at load */
+    bool is_constant;
 };
 
 struct world {
@@ -102,6 +104,10 @@ static enum expr_found world_function(void *self, const struct expr_call *call,
     struct bound bound = {.slot = UINT32_MAX};
     const struct expr_type *type = &expr_dyn;
     uint32_t fields = 0;
+    if (w->binding_count == WORLD_BINDINGS_MAX) {
+        fault_set(f, "this world has room for %d calls", WORLD_BINDINGS_MAX);
+        return EXPR_REFUSED;
+    }
     if (str_is(call->name, "refused")) {
         fault_set(f, "refused() needs a programme with refusals");
         return EXPR_REFUSED;
@@ -120,6 +126,10 @@ static enum expr_found world_function(void *self, const struct expr_call *call,
         if (call->count > 1 && call->arguments[1].is_slot)
             bound.slot = call->arguments[1].slot;
     } else if (str_is(call->name, "twice")) {
+        if (call->count != 1) {
+            fault_set(f, "twice() takes one number");
+            return EXPR_REFUSED;
+        }
         bound.function = WORLD_TWICE;
         type = &expr_int;
     } else if (str_is(call->name, "last")) {
@@ -131,7 +141,7 @@ static enum expr_found world_function(void *self, const struct expr_call *call,
         bound.function = WORLD_PAST;
         bound.predicate = call->arguments[2].predicate;
         type = &expr_bool;
-    } else if (str_is(call->name, "echo") && call->is_method) {
+    } else if (str_is(call->name, "echo") && call->is_method && call->count == 1) {
         bound.function = WORLD_ECHO;
         type = call->arguments[0].type;
     } else {
@@ -140,7 +150,10 @@ static enum expr_found world_function(void *self, const struct expr_call *call,
     if (call->count > 0 && call->arguments[0].is_constant &&
         call->arguments[0].value.type == VALUE_TEXT)
         bound.event = call->arguments[0].value.text;
-    must(w->binding_count < WORLD_BINDINGS_MAX);
+    if (call->count > 0 && call->arguments[0].is_constant) {
+        bound.is_constant = true;
+        bound.constant = call->arguments[0].value;
+    }
     *out = (struct expr_binding){w->binding_count, fields, type};
     w->bindings[w->binding_count++] = bound;
     return EXPR_FOUND;
@@ -238,6 +251,8 @@ static void world_call(void *self, uint32_t binding, const struct value *argumen
     const struct bound *b = &w->bindings[binding];
     must(binding < w->binding_count);
     w->calls++;
+    must(count == 1 || b->is_constant || (b->function != WORLD_TWICE && b->function != WORLD_ECHO));
+    const struct value *first = b->is_constant ? &b->constant : arguments;
     switch (b->function) {
     case WORLD_DID:
         *out = value_bool(str_is(b->event, "Login"));
@@ -248,15 +263,12 @@ static void world_call(void *self, uint32_t binding, const struct value *argumen
         *until_ms = w->now_ms + 700;
         break;
     case WORLD_TWICE:
-        must(count == 1);
-        *out = value_int(arguments[0].integer * 2);
+        *out = first->type == VALUE_INT ? value_int((int64_t)((uint64_t)first->integer * 2))
+                                        : value_none();
         break;
     case WORLD_TOTAL: *out = str_is(b->event, "Order") ? value_double(42.5) : value_none(); break;
     case WORLD_PAST: *out = value_bool(has_past(w, b->predicate, scratch)); break;
-    case WORLD_ECHO:
-        must(count == 1);
-        *out = arguments[0];
-        break;
+    case WORLD_ECHO: *out = *first; break;
     }
 }
 

@@ -107,9 +107,19 @@ static bool follow_results(struct log_state *s, const struct block *b, const cha
     return true;
 }
 
+/* Only a mark ends a segment, and only one that holds a batch: the next segment is named after the
+ * batch that follows, and may not have the name of this one. */
+static bool may_end_segment(const struct log_state *s, const struct block *b)
+{
+    return b->kind == BLOCK_MARK && (b->flags & BLOCK_ENDS_COMMIT) != 0 && s->batch >= s->segment;
+}
+
 bool log_state_follow(struct log_state *s, const struct block *b, const struct record *records,
                       const char **why)
 {
+    *why = "it ends the segment before its time";
+    if ((b->flags & BLOCK_ENDS_SEGMENT) != 0 && !may_end_segment(s, b))
+        return false;
     if (b->kind == BLOCK_SEGMENT)
         return follow_segment(s, b, why);
     *why = "the segment's head is missing";

@@ -271,6 +271,37 @@ static void a_whole_block_that_says_something_impossible_is_refused(void **state
     }
 }
 
+static void only_a_mark_behind_a_batch_ends_a_segment(void **state)
+{
+    (void)state;
+    for (int wrong = 0; wrong < 4; wrong++) {
+        struct fake_disk *fake = fake_disk_new(1);
+        struct os_disk *disk = fake_disk_of(fake);
+        struct maker m;
+        make_begin(&m);
+        if (wrong == 1) {
+            m.bytes.len = 0;
+            m.last = (struct block){.flags = BLOCK_ENDS_COMMIT};
+            make_head(&m, 1, 0, 0, INT64_MIN, NAME_FIXED_END);
+        }
+        uint64_t batches = wrong == 1 ? 0 : 1;
+        bool is_mark = wrong != 2;
+        struct block last = next_block(&m, is_mark ? BLOCK_MARK : BLOCK_RESULTS, batches, 10);
+        last.flags |= BLOCK_ENDS_SEGMENT;
+        last.hash = is_mark ? 0 : hash_bytes("", 0, 0);
+        if (wrong == 3)
+            last.flags = BLOCK_ENDS_SEGMENT;
+        make_whole(&m, last, STR(""));
+        put_segment(&m, disk, 1);
+        buf_fini(&m.bytes);
+        struct fault f;
+        enum status ended;
+        assert_int_equal(read_all(disk, &ended, &f), batches);
+        assert_int_equal(ended, wrong == 0 ? OK : GIVE_UP);
+        fake_disk_free(fake);
+    }
+}
+
 /* The second of two segments: its head must fit what the first one ended with. */
 static void a_head_that_does_not_fit_the_segment_before_is_refused(void **state)
 {
@@ -335,6 +366,8 @@ int main(void)
              a_block_that_does_not_follow_is_no_part_of_the_log),
         TEST("a whole block that says something impossible is refused",
              a_whole_block_that_says_something_impossible_is_refused),
+        TEST("only a mark behind a batch ends a segment",
+             only_a_mark_behind_a_batch_ends_a_segment),
         TEST("a head that does not fit the segment before is refused",
              a_head_that_does_not_fit_the_segment_before_is_refused),
         TEST("a segment without its end is refused once there is another",
