@@ -176,15 +176,21 @@ static uint32_t emit_condition(struct emitter *e, const struct node *node, uint1
     return at;
 }
 
+static void emit_chain(struct emitter *e, const struct node *const *parts, uint32_t count,
+                       uint8_t outcome, uint16_t to)
+{
+    struct jumps ends = {0};
+    for (uint32_t i = 0; i < count; i++)
+        jump_later(
+            e, &ends,
+            emit_condition(e, parts[i], to, (uint8_t)(outcome | (i == 0 ? OUTCOME_WRITE : 0))));
+    land(e, &ends);
+}
+
 static void emit_logic(struct emitter *e, const struct node *node, uint16_t to)
 {
     uint8_t outcome = OUTCOME_JUMP | (node->kind == NODE_OR ? OUTCOME_OR : 0);
-    struct jumps ends = {0};
-    for (uint32_t i = 0; i < node->count; i++)
-        jump_later(e, &ends,
-                   emit_condition(e, node->arguments[i], to,
-                                  (uint8_t)(outcome | (i == 0 ? OUTCOME_WRITE : 0))));
-    land(e, &ends);
+    emit_chain(e, (const struct node *const *)node->arguments, node->count, outcome, to);
 }
 
 static void emit_binary(struct emitter *e, enum op_code code, const struct node *node, uint16_t to)
@@ -582,16 +588,62 @@ static bool quick_double(struct quick *q, uint8_t mask, double x, bool *is_outsi
     return true;
 }
 
-/* The quick form of an instruction, if it has one. */
-static bool quick_form(const struct emitter *e, const struct op *op, uint32_t end, struct quick *q)
+/* A stretch of positive doubles as one of ints: their bits grow as they do. */
+static bool quick_positive(struct quick *q)
 {
-    if (op->to != 0 || op->jump != end || !(op->how & OUTCOME_JUMP) ||
+    int64_t low, high;
+    if (!(q->least > 0))
+        return false;
+    memcpy(&low, &q->least, sizeof(low));
+    memcpy(&high, &q->most, sizeof(high));
+    q->low = low;
+    q->span = (uint64_t)high - (uint64_t)low;
+    return true;
+}
+
+static enum quick_test quick_text(struct quick *q, struct str text)
+{
+    size_t len = text.len;
+    if (len > 16) {
+        q->text = text;
+        return QUICK_TEXT;
+    }
+    q->len = (uint8_t)len;
+    switch (len) {
+    case 0: return QUICK_TEXT_0;
+    case 1: q->first = (uint8_t)text.at[0]; return QUICK_TEXT_1;
+    case 2: q->first = load_uint16_t(text.at); return QUICK_TEXT_2;
+    case 3:
+        q->first = load_uint16_t(text.at);
+        q->last = (uint8_t)text.at[2];
+        return QUICK_TEXT_3;
+    case 4: q->first = load_uint32_t(text.at); return QUICK_TEXT_4;
+    case 8: q->first = load_uint64_t(text.at); return QUICK_TEXT_8;
+    default: break;
+    }
+    if (len < 8) {
+        q->first = load_uint32_t(text.at);
+        q->last = load_uint32_t(text.at + len - 4);
+        return QUICK_TEXT_TO_7;
+    }
+    q->first = load_uint64_t(text.at);
+    q->last = load_uint64_t(text.at + len - 8);
+    return QUICK_TEXT_TO_16;
+}
+
+/* The quick form of instruction `at`, if it has one. */
+static bool quick_form(const struct emitter *e, uint32_t at, uint32_t end, struct quick *q)
+{
+    const struct op *op = &e->ops[at];
+    if (op->to != 0 || op->jump != end || !(op->how & OUTCOME_JUMP) || at > UINT16_MAX ||
         (op->a & (OPERAND_SLOT | OPERAND_CONST)) != OPERAND_SLOT)
         return false;
-    *q = (struct quick){.slot = e->build->slots[op->a & OPERAND_INDEX].slot};
+    /* A slot too far for `at` is further than any array: it is asked for. */
+    *q = (struct quick){.at = quick_slot(e->build->slots, op) * (uint32_t)sizeof(struct value),
+                        .op = (uint16_t)at};
     bool is_outside = false;
+    enum quick_test test = QUICK_BOOL;
     if (op->code == OP_TEST) {
-        q->type = VALUE_BOOL;
         is_outside = op->how & OUTCOME_NEGATE;
     } else {
         if (op->code != OP_COMPARE || !(op->b & OPERAND_CONST))
@@ -599,36 +651,67 @@ static bool quick_form(const struct emitter *e, const struct op *op, uint32_t en
         const struct value *b = &e->constants[op->b & OPERAND_INDEX];
         uint8_t mask = op->how & OUTCOME_MASK;
         bool is_fine = false;
-        q->type = b->type;
         if (b->type == VALUE_INT) {
+            test = QUICK_INT;
             is_fine = quick_int(q, mask, b->integer, &is_outside);
         } else if (b->type == VALUE_DOUBLE) {
             is_fine = quick_double(q, mask, b->number, &is_outside);
+            test = is_fine && quick_positive(q) ? QUICK_POSITIVE : QUICK_DOUBLE;
         } else if (b->type == VALUE_TEXT) {
-            q->text = b->text;
+            test = quick_text(q, b->text);
             is_outside = mask == COMPARE_NE;
             is_fine = is_outside || mask == COMPARE_EQ;
         }
         if (!is_fine)
             return false;
     }
-    /* True inside, unless it is meant the other way round; && stops at false, || at true. */
-    q->stops_inside = is_outside != ((op->how & OUTCOME_OR) != 0);
+    /* && goes on at true, || at false. */
+    bool goes_on_outside = is_outside != ((op->how & OUTCOME_OR) != 0);
+    q->code = (uint8_t)(2 * test + goes_on_outside);
     return true;
+}
+
+/* x > 3 && x < 100 is one test: narrows an earlier one of the same slot. Not where nothing is inside
+ * both. It may answer before what stands between them is read, which then does not matter. */
+static bool quick_join(struct quick *all, uint32_t count, const struct quick *q)
+{
+    if (q->code != 2 * QUICK_INT && q->code != 2 * QUICK_POSITIVE)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        if (all[i].at != q->at || all[i].code != q->code)
+            continue;
+        int64_t low = max_of(all[i].low, q->low);
+        int64_t high = min_of((int64_t)((uint64_t)all[i].low + all[i].span),
+                              (int64_t)((uint64_t)q->low + q->span));
+        if (low > high)
+            return false;
+        all[i].low = low;
+        all[i].span = (uint64_t)high - (uint64_t)low;
+        return true;
+    }
+    return false;
 }
 
 static void add_quick(struct emitter *e, struct expr *expr)
 {
-    uint32_t end = e->op_count - 1;
+    uint32_t end = e->op_count - 1, covered = 0, count = 0;
     struct quick q;
-    while (expr->quick_count < end && quick_form(e, &e->ops[expr->quick_count], end, &q))
-        expr->quick_count++;
-    expr->quick_all = expr->quick_count > 0 && expr->quick_count == end ? end : UINT32_MAX;
-    if (expr->quick_count == 0)
-        return;
-    struct quick *all = arena_array(e->build->plan, struct quick, expr->quick_count);
-    for (uint32_t i = 0; i < expr->quick_count; i++)
-        (void)quick_form(e, &e->ops[i], end, &all[i]);
+    while (covered < end && quick_form(e, covered, end, &q))
+        covered++;
+    struct quick *all = arena_array(e->build->plan, struct quick, covered + 1);
+    for (uint32_t i = 0; i < covered; i++) {
+        (void)quick_form(e, i, end, &q);
+        uint32_t slot = quick_slot(e->build->slots, &e->ops[i]);
+        expr->quick_slots = max_of(expr->quick_slots, slot < UINT32_MAX ? slot + 1 : slot);
+        if (!quick_join(all, count, &q))
+            all[count++] = q;
+    }
+    all[count] = (struct quick){
+        .op = (uint16_t)covered,
+        .code = covered > 0 && covered == end ? QUICK_END : QUICK_MACHINE,
+    };
+    for (uint32_t i = 0; i <= count; i++)
+        all[i].label = quick_labels()[all[i].code];
     expr->quick = all;
     expr->quick_stop = e->ops[0].how & OUTCOME_OR;
 }
@@ -648,6 +731,8 @@ enum status expr_emit(const struct build *build, const struct node *root, struct
     uint16_t to = take_register(&e);
     if (root->kind == NODE_AND || root->kind == NODE_OR)
         emit_logic(&e, root, to);
+    else if (root->kind == NODE_COMPARE || root->kind == NODE_IN || root->kind == NODE_NOT)
+        emit_chain(&e, &root, 1, OUTCOME_JUMP, to); /* a chain of one, for the quick front */
     else
         to = operand(&e, root);
     put(&e, (struct op){.code = OP_END, .a = to});

@@ -188,23 +188,62 @@ struct expr_slot_use {
 struct regex;
 
 /* The comparisons of slots with literals at the front of the outermost chain of && or ||, once more,
- * in a form that needs no machine: most conditions are nothing else, or are decided there. */
+ * in a form that needs no machine: most conditions are nothing else, or are decided there. Each test
+ * says whether the value is inside: between two numbers, or the same text. A code is twice the
+ * test's number, plus one where the chain goes on only if the value is outside. */
+// clang-format off
+#define QUICK_TESTS(X)                                                                          \
+    X(INT, VALUE_INT)          /* low <= x <= low + span */                                     \
+    X(POSITIVE, VALUE_DOUBLE)  /* the same of a double's bits, which grow as it does */         \
+    X(DOUBLE, VALUE_DOUBLE)    /* least <= x <= most */                                         \
+    X(BOOL, VALUE_BOOL)        /* x */                                                          \
+    X(TEXT_0, VALUE_TEXT)      /* a text of no bytes */                                         \
+    X(TEXT_1, VALUE_TEXT)      /* of one, ... */                                                \
+    X(TEXT_2, VALUE_TEXT)                                                                       \
+    X(TEXT_3, VALUE_TEXT)                                                                       \
+    X(TEXT_4, VALUE_TEXT)                                                                       \
+    X(TEXT_TO_7, VALUE_TEXT)   /* of 5 to 7: its first and last four, which overlap */          \
+    X(TEXT_8, VALUE_TEXT)                                                                       \
+    X(TEXT_TO_16, VALUE_TEXT)  /* of 9 to 16: its first and last eight */
+
+enum quick_test {
+#define X(name, type) QUICK_##name,
+    QUICK_TESTS(X)
+#undef X
+    QUICK_TEXT, /* any text */
+    QUICK_TEST_COUNT,
+    QUICK_TEXT_OUTSIDE = 2 * QUICK_TEXT + 1,
+    QUICK_END,     /* the chain is over and nothing stopped it */
+    QUICK_MACHINE, /* the rest is for the machine */
+    QUICK_CODES,
+};
+// clang-format on
+
 struct quick {
-    uint32_t slot;     /* the host's number */
-    uint8_t type;      /* VALUE_INT, VALUE_DOUBLE, VALUE_TEXT or VALUE_BOOL */
-    bool stops_inside; /* the chain stops if the value is inside; else if it is outside */
+    const void *label; /* where expr_run() goes on: that of the code */
+    uint32_t at;       /* the slot's distance in the host's array, in bytes */
+    uint16_t op;       /* the instruction that says the same */
+    uint8_t code;
+    uint8_t len; /* of a text of up to 16 bytes */
     union {
         struct {
-            int64_t low; /* inside: low <= x <= low + span */
+            int64_t low;
             uint64_t span;
         };
         struct {
-            double least; /* inside: least <= x <= most */
+            double least;
             double most;
         };
-        struct str text; /* inside: the same text */
+        struct {
+            uint64_t first; /* bytes of a text of up to 16 */
+            uint64_t last;
+        };
+        struct str text; /* of more */
     };
 };
+
+/* The labels by code. */
+const void *const *quick_labels(void);
 
 struct expr {
     const struct op *ops;
@@ -218,11 +257,10 @@ struct expr {
     uint32_t register_count;
     bool is_once;
     bool is_timed;
-    bool keeps_optional;  /* a constant being folded: an optional stays one */
-    bool quick_stop;      /* what a quick comparison that stops answers: true for || */
-    uint32_t quick_count; /* instructions from the first on that `quick` covers */
-    uint32_t quick_all;   /* the same if they are all there are, else UINT32_MAX */
-    const struct quick *quick;
+    bool keeps_optional;           /* a constant being folded: an optional stays one */
+    bool quick_stop;               /* what a quick comparison that stops answers: true for || */
+    uint32_t quick_slots;          /* the greatest slot that `quick` reads, plus one */
+    const struct quick *quick;     /* ends with QUICK_END or QUICK_MACHINE */
     struct regex *const *patterns; /* constant patterns, compiled */
     uint32_t pattern_count;
     const struct expr_type *type;
@@ -233,6 +271,12 @@ struct expr {
     uint32_t read_slot_count;
     uint32_t read_binding_count;
 };
+
+/* The host's number of the slot that the instruction's first operand is. */
+static inline uint32_t quick_slot(const struct expr_slot_use *slots, const struct op *op)
+{
+    return slots[op->a & OPERAND_INDEX].slot;
+}
 
 /* What the emitter needs of the checker: the numbered slots and bindings. */
 struct build {
@@ -312,6 +356,18 @@ struct machine {
     bool is_affine; /* in a getter: its target moves with now */
     struct value loaded[2];
 };
+
+#define LOADER(type)                               \
+    static inline type load_##type(const char *at) \
+    {                                              \
+        type x;                                    \
+        memcpy(&x, at, sizeof(x));                 \
+        return x;                                  \
+    }
+LOADER(uint64_t)
+LOADER(uint32_t)
+LOADER(uint16_t)
+#undef LOADER
 
 /* Charges for work; false (and the machine ends soon) beyond the limit. */
 static inline bool machine_pay(struct machine *m, uint64_t cost)

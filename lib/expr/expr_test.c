@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/hash.h"
 #include "expr/host_for_tests.h"
 #include "test.h"
 
@@ -349,6 +350,88 @@ static void quick(void **state)
     }
 }
 
+/* A random comparison of a random attribute with a literal near to what it may hold. */
+static size_t make_test(char *out, size_t room, uint64_t seed)
+{
+    static const char *const signs[] = {"<", "<=", ">", ">=", "==", "!="};
+    static const char *const ints[] = {"6", "7", "8", "-1", "9223372036854775807"};
+    static const char *const doubles[] = {"12.5", "12.4", "13.0", "0.0", "-0.5", "1e300"};
+    const char *sign = signs[hash_pair(seed, 1) % 6];
+    const char *turn = hash_pair(seed, 2) % 4 ? "" : "!";
+    uint64_t pick = hash_pair(seed, 3);
+    switch (hash_pair(seed, 4) % 4) {
+    case 0: return (size_t)snprintf(out, room, "%s(event.count %s %s)", turn, sign, ints[pick % 5]);
+    case 1:
+        return (size_t)snprintf(out, room, "%s(event.value %s %s)", turn, sign, doubles[pick % 6]);
+    case 2:
+        /* Each length has a way of its own. */
+        return (size_t)snprintf(out, room, "%s(traits.plan %s '%.*s')", turn,
+                                pick & 1 ? "==" : "!=", (int)(pick / 2 % 19),
+                                "abcdefghijklmnopqrs");
+    default: return (size_t)snprintf(out, room, "%straits.beta", turn);
+    }
+}
+
+/* The machine alone is the oracle: it is asked what the same text says as a part of a choice. */
+static void quick_chains(void **state)
+{
+    (void)state;
+    static const char letters[] = "abcdefghijklmnopqrs", others[] = "abcdefghijklmnoXqrs";
+    uint32_t trues = 0, falses = 0, errors = 0;
+    for (uint64_t seed = 1; seed <= 4000; seed++) {
+        struct bench b;
+        open_bench(&b);
+        char chain[1024], choice[1100];
+        size_t len = 0;
+        uint64_t tests = 1 + hash_pair(seed, 1) % 6;
+        const char *join = hash_pair(seed, 2) & 1 ? " && " : " || ";
+        for (uint64_t i = 0; i < tests; i++) {
+            len += (size_t)snprintf(chain + len, sizeof(chain) - len, "%s", i ? join : "");
+            len += make_test(chain + len, sizeof(chain) - len, hash_pair(seed, 10 + i));
+        }
+        snprintf(choice, sizeof(choice), "(%s) ? true : false", chain);
+        if (tests == 1 && str_is(str_of(chain), "traits.beta")) {
+            close_bench(&b); /* no condition, but a value: it may be of any type */
+            continue;
+        }
+        const struct expr *expr = compile(&b, chain, EXPR_WANT_BOOL);
+        const struct expr *oracle = compile(&b, choice, EXPR_WANT_BOOL);
+        for (uint64_t round = 0; round < 6; round++) {
+            uint64_t drawn = hash_pair(seed, 100 + round);
+            const char *text = drawn & 1 ? letters : others;
+            struct value values[array_count(attributes)];
+            for (uint32_t i = 0; i < array_count(values); i++)
+                values[i] = attributes[i].value;
+            values[0] = value_double((double)(int64_t)(drawn % 30) / 2 - 0.5);
+            values[1] = value_text((struct str){text, drawn / 32 % 19});
+            values[2] = value_int((int64_t)(drawn / 1024 % 4) + 5);
+            values[7] = value_bool(drawn >> 40 & 1);
+            if (drawn >> 41 & 1) /* absent, or of another type */
+                values[drawn >> 42 & 7] = drawn >> 45 & 1 ? value_none() : value_int(7);
+            for (uint32_t i = 0; i < array_count(values); i++)
+                attributes[i].value = values[i];
+            struct expr_host host = world_host(&b.world), given = host;
+            given.slots = values;
+            given.slot_count = array_count(values);
+            struct expr_result wanted, asked, got;
+            expr_run(oracle, &host, &b.scratch, &wanted);
+            expr_run(expr, &host, &b.scratch, &asked);
+            expr_run(expr, &given, &b.scratch, &got);
+            if (asked.value.type != wanted.value.type || got.value.type != wanted.value.type ||
+                (got.value.type == VALUE_BOOL && (got.value.boolean != wanted.value.boolean ||
+                                                  asked.value.boolean != wanted.value.boolean)))
+                fail_msg("%s, seed %u, round %u", chain, (unsigned)seed, (unsigned)round);
+            trues += expr_is_true(&got);
+            falses += got.value.type == VALUE_BOOL && !got.value.boolean;
+            errors += got.value.type == VALUE_ERROR;
+        }
+        close_bench(&b);
+    }
+    assert_true(trues > 1000);
+    assert_true(falses > 1000);
+    assert_true(errors > 300);
+}
+
 static void no_memory(void **state)
 {
     (void)state;
@@ -600,6 +683,7 @@ int main(void)
         TEST("an expression knows what it reads", reads),
         TEST("types are found as far as they can be", types),
         TEST("the quick way and the machine agree", quick),
+        TEST("random chains of comparisons come out as the machine says", quick_chains),
         TEST("a condition takes no memory", no_memory),
         TEST("what costs too much ends in an error", costs),
         TEST("hostile texts end in a clear fault", hostile),

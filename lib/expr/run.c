@@ -93,17 +93,6 @@ static inline void put_bool(struct value *to, bool x)
     to->uinteger = x;
 }
 
-#define LOADER(type)                               \
-    static inline type load_##type(const char *at) \
-    {                                              \
-        type x;                                    \
-        memcpy(&x, at, sizeof(x));                 \
-        return x;                                  \
-    }
-LOADER(uint64_t)
-LOADER(uint32_t)
-LOADER(uint16_t)
-
 /* memcmp() == 0 without a call, which costs more than the texts that attributes usually are. */
 static inline bool is_same_text(struct str a, struct str b)
 {
@@ -826,16 +815,70 @@ static void ask(const struct expr_host *host, uint32_t slot, struct value *room,
     *until_ms = min_of(*until_ms, max_of(slot_until_ms, host->now_ms + 1));
 }
 
-/* Is the value, which is of the right type, inside? */
-static inline bool is_inside(const struct quick *q, const struct value *v)
+/* The tests: is the value, which is of the right type, inside? */
+static inline bool is_in_INT(const struct quick *q, const struct value *v)
 {
-    if (v->type == VALUE_INT)
-        return (uint64_t)v->integer - (uint64_t)q->low <= q->span;
-    if (v->type == VALUE_TEXT)
-        return is_same_text(v->text, q->text);
-    if (v->type == VALUE_DOUBLE)
-        return v->number >= q->least && v->number <= q->most;
+    return (uint64_t)v->integer - (uint64_t)q->low <= q->span;
+}
+
+static inline bool is_in_DOUBLE(const struct quick *q, const struct value *v)
+{
+    return v->number >= q->least && v->number <= q->most;
+}
+
+static inline bool is_in_POSITIVE(const struct quick *q, const struct value *v)
+{
+    return is_in_INT(q, v); /* the same eight bytes */
+}
+
+static inline bool is_in_BOOL(const struct quick *q, const struct value *v)
+{
+    (void)q;
     return v->boolean;
+}
+
+static inline bool is_in_TEXT_0(const struct quick *q, const struct value *v)
+{
+    (void)q;
+    return v->text.len == 0;
+}
+
+static inline bool is_in_TEXT_1(const struct quick *q, const struct value *v)
+{
+    return v->text.len == 1 && (uint8_t)v->text.at[0] == (uint8_t)q->first;
+}
+
+static inline bool is_in_TEXT_2(const struct quick *q, const struct value *v)
+{
+    return v->text.len == 2 && load_uint16_t(v->text.at) == (uint16_t)q->first;
+}
+
+static inline bool is_in_TEXT_3(const struct quick *q, const struct value *v)
+{
+    return v->text.len == 3 && load_uint16_t(v->text.at) == (uint16_t)q->first &&
+           (uint8_t)v->text.at[2] == (uint8_t)q->last;
+}
+
+static inline bool is_in_TEXT_4(const struct quick *q, const struct value *v)
+{
+    return v->text.len == 4 && load_uint32_t(v->text.at) == (uint32_t)q->first;
+}
+
+static inline bool is_in_TEXT_TO_7(const struct quick *q, const struct value *v)
+{
+    return v->text.len == q->len && load_uint32_t(v->text.at) == (uint32_t)q->first &&
+           load_uint32_t(v->text.at + q->len - 4) == (uint32_t)q->last;
+}
+
+static inline bool is_in_TEXT_8(const struct quick *q, const struct value *v)
+{
+    return v->text.len == 8 && load_uint64_t(v->text.at) == q->first;
+}
+
+static inline bool is_in_TEXT_TO_16(const struct quick *q, const struct value *v)
+{
+    return v->text.len == q->len && load_uint64_t(v->text.at) == q->first &&
+           load_uint64_t(v->text.at + q->len - 8) == q->last;
 }
 
 static inline void answer(struct expr_result *out, bool x, int64_t until_ms)
@@ -845,51 +888,113 @@ static inline void answer(struct expr_result *out, bool x, int64_t until_ms)
     out->cost = 0;
 }
 
-/* The quick front from comparison `i` on, where the host wants to be asked. */
+/* Does the chain go on behind this test? -1: the value is absent or of another type. */
+static int goes_on(const struct quick *q, const struct value *v)
+{
+    bool is_outside = q->code & 1;
+    switch (q->code >> 1) {
+#define X(name, kind) \
+    case QUICK_##name: return v->type == (kind) ? is_in_##name(q, v) != is_outside : -1;
+        QUICK_TESTS(X)
+#undef X
+    case QUICK_TEXT:
+        return v->type == VALUE_TEXT ? is_same_text(v->text, q->text) != is_outside : -1;
+    }
+    must(!"a test");
+    return -1;
+}
+
+/* The quick front from test `q` on, where the host may want to be asked. */
 static noinline void run_asking(const struct expr *expr, const struct expr_host *host,
-                                struct arena *scratch, uint32_t i, struct expr_result *out)
+                                struct arena *scratch, const struct quick *q,
+                                struct expr_result *out)
 {
     int64_t until_ms = FOREVER_MS;
-    for (; i < expr->quick_count; i++) {
-        const struct quick *q = &expr->quick[i];
+    for (; q->code < QUICK_END; q++) {
         struct value room;
         const struct value *v = &room;
-        if (q->slot < host->slot_count && host->slots[q->slot].type != EXPR_ASK)
-            v = &host->slots[q->slot];
+        uint32_t slot = quick_slot(expr->slots, &expr->ops[q->op]);
+        if (slot < host->slot_count && host->slots[slot].type != EXPR_ASK)
+            v = &host->slots[slot];
         else
-            ask(host, q->slot, &room, &until_ms);
-        if (unlikely(v->type != q->type))
+            ask(host, slot, &room, &until_ms);
+        int is_on = goes_on(q, v);
+        if (unlikely(is_on < 0))
             break;
-        if (is_inside(q, v) == q->stops_inside) {
+        if (!is_on) {
             answer(out, expr->quick_stop, until_ms);
             return;
         }
     }
-    if (i == expr->quick_all)
+    if (q->code == QUICK_END)
         answer(out, !expr->quick_stop, until_ms);
     else
-        run_from(expr, host, scratch, i, until_ms, out);
+        run_from(expr, host, scratch, q->op, until_ms, out);
+}
+
+/* Each test jumps to the next one by itself: about ten instructions. What costs registers is left to
+ * run_asking(). Without an expression: the labels. */
+static noinline const void *const *run_quick(const struct expr *expr, const struct expr_host *host,
+                                             struct arena *scratch, struct expr_result *out)
+{
+    static const void *const labels[QUICK_CODES] = {
+#define X(name, kind) &&inside_##name, &&outside_##name,
+        QUICK_TESTS(X)
+#undef X
+            && ask,
+        &&ask,
+        &&end,
+        &&machine,
+    };
+    if (expr == NULL)
+        return labels;
+    const struct quick *q = expr->quick;
+    const char *const slots = (const char *)host->slots;
+    const struct value *v;
+
+    if (unlikely(host->slot_count < expr->quick_slots))
+        goto ask;
+    goto * q->label;
+
+#define X(name, kind)                                   \
+    inside_##name : v = (const void *)(slots + q->at);  \
+    if (unlikely(v->type != (kind)))                    \
+        goto ask;                                       \
+    if (!is_in_##name(q, v))                            \
+        goto stop;                                      \
+    q++;                                                \
+    goto * q->label;                                    \
+    outside_##name : v = (const void *)(slots + q->at); \
+    if (unlikely(v->type != (kind)))                    \
+        goto ask;                                       \
+    if (is_in_##name(q, v))                             \
+        goto stop;                                      \
+    q++;                                                \
+    goto * q->label;
+    QUICK_TESTS(X)
+#undef X
+
+stop:
+    answer(out, expr->quick_stop, FOREVER_MS);
+    return NULL;
+end:
+    answer(out, !expr->quick_stop, FOREVER_MS);
+    return NULL;
+machine:
+    run_from(expr, host, scratch, q->op, FOREVER_MS, out);
+    return NULL;
+ask:
+    run_asking(expr, host, scratch, q, out);
+    return NULL;
+}
+
+const void *const *quick_labels(void)
+{
+    return run_quick(NULL, NULL, NULL, NULL);
 }
 
 void expr_run(const struct expr *expr, const struct expr_host *host, struct arena *scratch,
               struct expr_result *out)
 {
-    const uint32_t slot_count = host->slot_count;
-    uint32_t i = 0;
-    for (; i < expr->quick_count; i++) {
-        const struct quick *q = &expr->quick[i];
-        if (unlikely(q->slot >= slot_count || host->slots[q->slot].type != q->type)) {
-            /* To be asked for, absent, or of another type. */
-            run_asking(expr, host, scratch, i, out);
-            return;
-        }
-        if (is_inside(q, &host->slots[q->slot]) == q->stops_inside) {
-            answer(out, expr->quick_stop, FOREVER_MS);
-            return;
-        }
-    }
-    if (likely(i == expr->quick_all))
-        answer(out, !expr->quick_stop, FOREVER_MS);
-    else
-        run_from(expr, host, scratch, i, FOREVER_MS, out);
+    (void)run_quick(expr, host, scratch, out);
 }
