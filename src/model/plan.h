@@ -9,6 +9,7 @@
  *          ── messages[] ── fields[]  what the templates read, frozen when an attempt is granted
  *          ── categories[], groups[], caps[], windows[], holds[], providers[], traits[]
  *          ── bindings[]  what did(), count(), sent() ... in expressions refer to
+ *          ── segments[]  who belongs to what; woken by the names that they read
  *
  * Names are numbers of model/names.h, which are the same in every version of a programme; indices are
  * good within one plan only.
@@ -21,7 +22,9 @@
 #include "base/value.h"
 #include "model/record.h"
 #include "model/terms.h"
+#include "when/span.h"
 
+struct recur;            /* when/recur.h */
 struct expr;             /* expr/expr.h */
 struct zoneset;          /* when/zone.h */
 struct channel_template; /* channel/channel.h: how a message is rendered; opaque to the engine */
@@ -37,9 +40,12 @@ struct channel_template; /* channel/channel.h: how a message is rendered; opaque
 #define PLAN_HOLDS_MAX      32
 #define PLAN_WINDOWS_MAX    32
 #define PLAN_PROVIDERS_MAX  32
-#define PLAN_CHANNELS_MAX   8   /* channels that one send may try in turn */
-#define PLAN_FIELDS_MAX     128 /* that one message's templates read */
-#define PLAN_HISTORY_MAX    256 /* events of one name remembered per profile */
+#define PLAN_CHANNELS_MAX   8    /* channels that one send may try in turn */
+#define PLAN_FIELDS_MAX     128  /* that one message's templates read */
+#define PLAN_WAYS_MAX       16   /* of one journey */
+#define PLAN_PERSONAL_MAX   64   /* ways on people's own clocks, in all journeys together */
+#define PLAN_HISTORY_MAX    256  /* events of one name remembered per profile */
+#define PLAN_SEGMENTS_MAX   1024 /* those without a name of their own included */
 
 /* ---- what expressions and templates may read --------------------------------------------------- */
 
@@ -76,12 +82,13 @@ enum binding_kind {
     BINDING_IN_JOURNEY, /* in_journey("welcome"): bool */
     BINDING_CONSENT,    /* consent("email"): bool: marketing agreed on that channel */
     BINDING_BUCKET,     /* bucket("salt"): int 0..9999, sticky per person */
+    BINDING_IN_SEGMENT, /* in_segment("vip", "7d"): bool: is in; with a window, for so long */
 };
 
 struct plan_binding {
     uint8_t kind;      /* enum binding_kind */
     uint8_t channel;   /* CONSENT */
-    uint32_t name;     /* event, message or journey */
+    uint32_t name;     /* event, message, journey or segment */
     int64_t window_ms; /* 0 = all time */
     uint64_t salt;     /* BUCKET */
 };
@@ -100,6 +107,37 @@ static inline uint64_t plan_wake_bit(uint32_t name)
     return UINT64_C(1) << ((name * UINT32_C(2654435761)) >> 26);
 }
 
+/* ---- segments ---------------------------------------------------------------------------------- */
+
+/* Who belongs to a segment: a condition over the person alone (no event.*, no entry.*), a list that
+ * people are put on and taken off, or both: then the list overrules the condition for those on it.
+ *
+ * Segments without a name of their own stand in the same table: has_been(COND, "7d") reads the segment
+ * "$has_been:..." of COND, and `enter: {if: COND}` listens to the segment "$enter:JOURNEY". */
+enum segment_kind {
+    SEGMENT_NAMED = 1, /* segments/NAME.yaml */
+    SEGMENT_HAS_BEEN,
+    SEGMENT_ENTRY,
+};
+
+struct plan_segment {
+    uint32_t name;
+    uint8_t kind;           /* enum segment_kind */
+    bool is_list;           /* people are put on it and taken off it */
+    struct str owner;       /* may be empty */
+    struct plan_expr when;  /* code NULL: nobody but those on the list */
+    uint64_t hash;          /* of what it means, nested segments included: equal = the same */
+    uint64_t wakes;         /* plan_wake_bit of all that it reads, nested segments' included */
+    uint32_t entered, left; /* names of the events that journeys hear; NAME_NONE = none listens */
+};
+
+/* Segments that read a name. */
+struct plan_readers {
+    uint32_t name;
+    uint32_t count;
+    const uint16_t *segments; /* ascending */
+};
+
 /* ---- journeys ---------------------------------------------------------------------------------- */
 
 enum step_kind {
@@ -112,9 +150,12 @@ enum step_kind {
     STEP_GOAL,
 };
 
+struct plan_way;
+
 struct plan_listen {
     uint32_t event; /* name */
     struct plan_expr when;
+    const struct plan_way *way; /* entries: NULL = the person's own event, and nothing special */
 };
 
 struct plan_arm {
@@ -179,6 +220,54 @@ struct plan_step {
     };
 };
 
+/* A way into a journey that is more than an event of the person's own. It comes as a record that the
+ * engine makes (or a business event, or a call of the API), so that everything behind it is the same.
+ *
+ *     on somebody's own clock    an appointment in the profile (state.h)      SCHEDULE, DATE
+ *     for everybody at once      a sweep over profiles (engine)               SCHEDULE, BUSINESS
+ *     for one person             a record                                     API, EVENT */
+enum way_kind {
+    WAY_EVENT = 1, /* an own event that is collected */
+    WAY_SCHEDULE,
+    WAY_DATE,
+    WAY_BUSINESS,
+    WAY_API,
+};
+
+enum way_day_29 { /* of a yearly 29 February where the year has none */
+                  DAY_29_FEB_28,
+                  DAY_29_MAR_1,
+                  DAY_29_SKIP,
+};
+
+struct plan_pace {
+    uint32_t count; /* at most so many in per_ms; 0 = no bound */
+    int64_t per_ms;
+};
+
+struct plan_way {
+    uint8_t kind;     /* enum way_kind */
+    bool is_personal; /* SCHEDULE, DATE: on the clock of the person's zone */
+    uint16_t zone;    /* where it is not: index in zones */
+    uint16_t journey; /* index */
+    uint16_t number;  /* among the journey's ways */
+    uint32_t event;   /* name of the record that enters: the event's, or NAME_SCHEDULE, ... */
+    struct plan_expr people; /* BUSINESS: who is concerned; event.* is the business event */
+    struct plan_pace pace;
+    int64_t collect_ms; /* 0 = each enters by itself */
+    uint32_t collect_max;
+
+    const struct recur *rule; /* SCHEDULE: when again; NULL = once */
+    int64_t start_ms; /* on the wall: the rule's start, or the once; an instant if is_instant */
+    bool is_instant;  /* once, and the same moment for everybody */
+
+    uint32_t trait; /* DATE: name of the trait with the date */
+    struct span offset;
+    int32_t clock_ms; /* time of that day; -1 = that of the trait's moment */
+    bool is_yearly;
+    uint8_t day_29; /* enum way_day_29 */
+};
+
 enum again_kind {
     AGAIN_NEVER,  /* once per scope, ever */
     AGAIN_AFTER,  /* after_ms since the start or end of the last one */
@@ -209,6 +298,8 @@ struct plan_journey {
 
     uint32_t entry_count;
     const struct plan_listen *entries; /* events that enter */
+    uint32_t way_count;
+    const struct plan_way *ways; /* by number */
     uint32_t key;       /* property path that names the instance; NAME_NONE = one per person */
     uint8_t again;      /* enum again_kind */
     bool again_of_end;  /* counted from the end of the last one; else from its start */
@@ -374,10 +465,20 @@ struct plan {
     uint32_t binding_count;
     const struct plan_binding *bindings;
 
+    uint32_t segment_count;
+    const struct plan_segment *segments; /* who reads another stands behind it */
+    const uint16_t *segments_by_name;    /* indices by ascending name */
+    uint32_t reader_count;
+    const struct plan_readers *readers; /* by ascending name: whom a change of it wakes */
+    uint64_t segments_hash;             /* of all of them: equal = nothing to bring up to date */
+
     uint32_t event_count;
     const struct plan_event *events;
     uint32_t event_index_count;  /* names below this number may have an entry in event_index */
     const uint16_t *event_index; /* by name: index in events, or PLAN_NO_INDEX */
+
+    uint32_t appointment_count; /* ways on people's own clocks */
+    uint64_t appointment_wake;  /* plan_wake_bit of each trait that moves an appointment */
 
     int64_t ledger_ms; /* how long a sent message matters to any cap or sent() */
 };
@@ -392,6 +493,12 @@ static inline const struct plan_event *plan_event_find(const struct plan *p, uin
 
 /* The declared trait, or NULL. */
 const struct plan_trait *plan_trait_find(const struct plan *p, uint32_t name);
+
+/* By name: the index, or PLAN_NO_INDEX. */
+uint16_t plan_segment_find(const struct plan *p, uint32_t name);
+
+/* Who reads the name, or NULL. */
+const struct plan_readers *plan_readers_find(const struct plan *p, uint32_t name);
 
 /* By name: the index, or PLAN_NO_INDEX. For cold paths. */
 uint16_t plan_journey_find(const struct plan *p, uint32_t name);

@@ -31,6 +31,11 @@ enum event_kind {
     EVENT_IDENTIFY,  /* the bodies are traits */
     EVENT_GROUP,     /* $group_id; the bodies are the group's traits */
     EVENT_ALIAS,     /* $previous_id becomes the same person as the user id */
+    EVENT_BUSINESS,  /* `name` happened to the business: nobody's, it concerns whom programmes say */
+    EVENT_ENTER,     /* the journey `name` is to be entered; the bodies are the payload */
+    /* Never in a log: what the engine makes itself when a moment has come. */
+    EVENT_SCHEDULE,
+    EVENT_DATE,
 };
 
 enum programme_kind {

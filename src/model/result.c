@@ -90,6 +90,7 @@ const char *refusal_name(enum refusal refusal)
     case REFUSAL_REQUIRE: return "require";
     case REFUSAL_ERROR: return "error";
     case REFUSAL_GROUP: return "group";
+    case REFUSAL_NO_WAY: return "no_way";
     case REFUSAL_END: break;
     }
     return "?";

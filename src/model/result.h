@@ -28,6 +28,7 @@ enum refusal {
     REFUSAL_REQUIRE,   /* `require` does not hold */
     REFUSAL_ERROR,     /* the entry condition failed to evaluate */
     REFUSAL_GROUP,     /* at_most of its group */
+    REFUSAL_NO_WAY,    /* by the API: there is no such journey, or the API does not enter it */
     REFUSAL_END,
 };
 

@@ -10,7 +10,9 @@
  *              ├─ pasts        journeys that they have been through      (src/journey)
  *              ├─ intents      what journeys would like to say to them   (src/decide)
  *              ├─ ledger       what they were sent                       (src/decide)
- *              └─ holds        stretches of time in which they are left alone
+ *              ├─ holds        stretches of time in which they are left alone
+ *              ├─ memberships  which segments they are in                (src/audience)
+ *              └─ appointments when journeys begin by their clock        (src/journey)
  *
  * Names are numbers of names.h and outlive programme versions; an index into a plan stands beside the
  * number of its plan. Everything here is written to snapshots field by field (engine/persist.c), in
@@ -24,16 +26,17 @@
 #include "model/plan.h"
 #include "store/space.h"
 
-#define PROFILE_INSTANCES_MAX   64
-#define PROFILE_PASTS_MAX       128
-#define PROFILE_INTENTS_MAX     64
-#define PROFILE_UNITED_MAX      128 /* intents after a merge: those under way stay */
-#define PROFILE_LEDGER_MAX      256
-#define PROFILE_HOLDS_MAX       64
-#define PROFILE_CONSENTS_MAX    128
-#define PROFILE_HISTORIES_MAX   256
-#define PROFILE_IDENTIFIERS_MAX 64
-#define PROFILE_TRAITS_BYTES    16384 /* all traits of one person together */
+#define PROFILE_INSTANCES_MAX    64
+#define PROFILE_PASTS_MAX        128
+#define PROFILE_INTENTS_MAX      64
+#define PROFILE_UNITED_MAX       128 /* intents after a merge: those under way stay */
+#define PROFILE_LEDGER_MAX       256
+#define PROFILE_HOLDS_MAX        64
+#define PROFILE_APPOINTMENTS_MAX 128
+#define PROFILE_CONSENTS_MAX     128
+#define PROFILE_HISTORIES_MAX    256
+#define PROFILE_IDENTIFIERS_MAX  64
+#define PROFILE_TRAITS_BYTES     16384 /* all traits of one person together */
 
 /* A profile's number: which partition it lives in, and its place there. Never 0; a smaller number is
  * the older profile of the two where both are of one partition. */
@@ -55,6 +58,7 @@ static inline uint64_t profile_number(uint32_t partition, uint32_t local)
 enum profile_known {
     PROFILE_KNOWS_USER = 1 << 0,      /* the text of the user id is a trait */
     PROFILE_KNOWS_ANONYMOUS = 1 << 1, /* the text of an anonymous id is a trait */
+    PROFILE_IS_FRESH = 1 << 2,        /* no segment has been asked about them yet */
 };
 
 struct profile {
@@ -65,16 +69,20 @@ struct profile {
     uint8_t known;           /* enum profile_known */
     uint32_t instance_count; /* instances ever begun: makes their ids */
     uint16_t identifier_count;
-    uint16_t zone;        /* index in the zone set of plan `zone_plan`; derived, not hashed */
-    uint32_t zone_plan;   /* 0 = not derived yet */
-    struct blob traits;   /* (zigzag event time in ms, field) each: profile/traits.h */
-    struct vec consents;  /* struct consent */
-    struct vec histories; /* struct history */
-    struct vec instances; /* struct instance */
-    struct vec pasts;     /* struct past */
-    struct vec intents;   /* struct intent */
-    struct vec ledger;    /* struct sent */
-    struct vec holds;     /* struct hold */
+    uint16_t zone;           /* index in the zone set of plan `zone_plan`; derived, not hashed */
+    uint32_t zone_plan;      /* 0 = not derived yet */
+    struct blob traits;      /* (zigzag event time in ms, field) each: profile/traits.h */
+    struct vec consents;     /* struct consent */
+    struct vec histories;    /* struct history */
+    struct vec instances;    /* struct instance */
+    struct vec pasts;        /* struct past */
+    struct vec intents;      /* struct intent */
+    struct vec ledger;       /* struct sent */
+    struct vec holds;        /* struct hold */
+    struct vec memberships;  /* struct membership, by ascending segment */
+    uint32_t audience_plan;  /* number of the plan that memberships are of; 0 = none yet */
+    struct vec appointments; /* struct appointment */
+    uint32_t appointed_plan; /* the plan whose dates and schedules `appointments` has */
 };
 
 /* "May we write to this address on this channel for this purpose, about this topic?" as last stated. */
@@ -103,6 +111,43 @@ struct hold {
     uint64_t key;      /* hash of the pairing property; 0 = none */
     int64_t from_ms;
     int64_t until_ms; /* FOREVER_MS while it is open without a bound; includes linger once closed */
+};
+
+enum membership_flag {
+    MEMBERSHIP_IS_IN = 1 << 0,
+    MEMBERSHIP_WAS_ADDED = 1 << 1,   /* by hand: in, whatever the condition says */
+    MEMBERSHIP_WAS_REMOVED = 1 << 2, /* by hand: out */
+};
+
+/* Stands only where the person is in, was put in or out by hand, or time may change it: no membership
+ * means out until something happens. */
+struct membership {
+    uint32_t segment; /* name */
+    uint32_t flags;   /* enum membership_flag */
+    int64_t since_ms; /* in, or known to be out, since then */
+    int64_t ask_ms;   /* when time may change it; FOREVER_MS = it cannot */
+};
+
+#define APPOINTED_NEVER UINT32_MAX /* appointed_plan of somebody who has just appeared */
+
+/* Numbers are written to disk. */
+enum appointment_kind {
+    APPOINTMENT_SCHEDULE = 1,
+    APPOINTMENT_DATE,
+    APPOINTMENT_COLLECT,
+};
+
+/* A moment at which the person is to enter a journey (journey/appointment.h). */
+struct appointment {
+    uint32_t journey; /* name */
+    uint16_t way;     /* its number in the journey */
+    uint8_t kind;     /* enum appointment_kind */
+    uint16_t count;   /* COLLECT: items so far */
+    int64_t at_ms;    /* FOREVER_MS: none is to come, but the last one is remembered */
+    int64_t done_ms;  /* SCHEDULE, DATE: the last that came, on the wall; INT64_MIN = none */
+    uint64_t key;     /* COLLECT: of the instance; 0 = none */
+    struct blob
+        items; /* COLLECT: bodies, each behind its length as a varint; the first comes first */
 };
 
 /* What an instance is doing. Numbers are written to disk. */

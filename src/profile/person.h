@@ -88,8 +88,11 @@ struct witness {
     void (*note)(void *self, int64_t at_ms, struct str line);
 };
 
+#define PERSON_WOKEN_MAX 8
+
 struct person {
     struct space *space;
+    struct addresses *addresses; /* told of every address that comes and goes; NULL: nobody is */
     struct profile *profile;
     uint64_t id;
     const struct plans *plans;
@@ -102,10 +105,15 @@ struct person {
     int64_t now_ms; /* the batch's time */
     int64_t at_ms;  /* the moment being worked on: a record's engine time or a timer's due_ms */
     const struct record *event; /* being applied, or NULL */
+    const struct plan_way *way; /* by which that event comes, if not by itself; else NULL */
     uint64_t changed;           /* wake bits of what changed since the desk was last asked */
     uint64_t stirred;           /* the same, since journeys were last asked */
-    bool is_desk_due;           /* the desk must be asked at the end of the batch */
-    bool is_touched;            /* deadlines may have changed */
+    uint64_t woken_bits;        /* the same, since segments were last asked, but for these names */
+    uint32_t woken_count;
+    uint32_t woken[PERSON_WOKEN_MAX];
+    bool is_asking_segments; /* they are being asked at this moment */
+    bool is_desk_due;        /* the desk must be asked at the end of the batch */
+    bool is_touched;         /* deadlines may have changed */
 
     struct results *results;
     struct messages *messages;
@@ -118,6 +126,10 @@ struct person {
     void (*settled)(struct person *who, uint64_t instance, uint64_t decision, uint16_t step,
                     enum outcome outcome);
     void (*engaged)(struct person *who, uint64_t instance, uint32_t message);
+    void (*entered)(struct person *who, uint32_t event, uint32_t segment); /* or left */
+    void (*refresh)(
+        struct person *who); /* asks segments that are woken; NULL: they are up to date */
+    uint64_t asked;          /* times that a segment's condition was asked */
 };
 
 /* Notes a row; `profile` and at_ms are filled in. */
@@ -126,11 +138,25 @@ void person_result(struct person *who, struct result row);
 /* Puts a message on its way to a later stage; `profile` is filled in. */
 void person_send(struct person *who, struct stage_message message);
 
-/* What these wake bits stand for has changed: the desk and journeys will ask again who read it. */
+/* What these wake bits stand for has changed: the desk, journeys and segments will ask again who read
+ * it. */
 static inline void person_changed(struct person *who, uint64_t bits)
 {
     who->changed |= bits;
     who->stirred |= bits;
+    who->woken_bits |= bits;
+}
+
+/* The same where the name is known: wakes the segments that read it and no others. */
+static inline void person_changed_name(struct person *who, uint32_t name)
+{
+    uint64_t bit = plan_wake_bit(name);
+    who->changed |= bit;
+    who->stirred |= bit;
+    if (who->woken_count < PERSON_WOKEN_MAX)
+        who->woken[who->woken_count++] = name;
+    else
+        who->woken_bits |= bit;
 }
 
 /* Notes a line for whoever asked why; does nothing (and formats nothing) if nobody did. */
@@ -177,3 +203,8 @@ PERSON_LIST(past, pasts)
 PERSON_LIST(intent, intents)
 PERSON_LIST(sent, ledger)
 PERSON_LIST(hold, holds)
+PERSON_LIST(appointment, appointments)
+PERSON_LIST(membership, memberships)
+
+/* The membership in the segment with that name, or NULL. */
+const struct membership *person_membership_find(const struct person *who, uint32_t segment);

@@ -174,7 +174,7 @@ static void listen_add(struct builder *b, const struct yaml_node *item, struct l
         scope_compile(c, b->yaml, node, target_of(b, SCOPE_ENTRY, EXPR_WANT_BOOL), &when);
         out->condition_count++;
         if (keeps_conditions) {
-            out->list[out->count++] = (struct plan_listen){NAME_NONE, when};
+            out->list[out->count++] = (struct plan_listen){.event = NAME_NONE, .when = when};
         } else {
             out->condition = when;
             out->condition_node = node;
@@ -192,7 +192,7 @@ static void listen_add(struct builder *b, const struct yaml_node *item, struct l
         if (name == NAME_NONE)
             continue;
         b->journey->event_wake |= build_event_hear(c, name, yaml_place(b->yaml, event));
-        out->list[out->count++] = (struct plan_listen){name, when};
+        out->list[out->count++] = (struct plan_listen){.event = name, .when = when};
     }
 }
 
@@ -675,7 +675,7 @@ static void entries_compile(struct builder *b, const struct yaml_node *enter)
             event->entry_room = room;
         }
         event->entries[event->entry_count++] = b->file->index;
-        entries[b->journey->entry_count++] = (struct plan_listen){name, when};
+        entries[b->journey->entry_count++] = (struct plan_listen){.event = name, .when = when};
     }
     b->journey->entries = entries;
 }
