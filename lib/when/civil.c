@@ -31,11 +31,9 @@ int64_t civil_day(struct date date)
     return era * DAYS_PER_400_YEARS + day_of_era + DAY_OF_0000_03_01;
 }
 
-struct date civil_date(int64_t day)
+/* Any day, by plain division. */
+static struct date date_far(int64_t day)
 {
-    must(day > -(INT64_C(1) << 38));
-    must(day < INT64_C(1) << 38);
-
     int64_t since = day - DAY_OF_0000_03_01;
     int64_t era = floor_div(since, DAYS_PER_400_YEARS);
     uint32_t day_of_era = (uint32_t)(since - era * DAYS_PER_400_YEARS); /* 0..146096 */
@@ -51,6 +49,37 @@ struct date civil_date(int64_t day)
         .year = (int32_t)(era * 400 + year_of_era + is_next_year),
         .month = (uint8_t)(is_next_year ? month - 9 : month + 3),
         .day = (uint8_t)(day_of_year - (153 * month + 2) / 5 + 1),
+    };
+}
+
+/* The same for some 400,000 years before 1970 and 2 million after, in words of 32 bits: a century is
+ * (4 * days + 3) / 146097, a year in it (4 * days + 3) / 1461, a month (2141 * days + 197913) / 2^16
+ * (C. Neri and L. Schneider, Euclidean affine functions and their application to calendar
+ * algorithms, 2022). The division by 1461 is a multiplication by 2^32 / 1461, whose lower half is
+ * the remainder. */
+struct date civil_date(int64_t day)
+{
+    const int64_t shift_years = 400000;
+    const uint64_t at =
+        (uint64_t)(day - DAY_OF_0000_03_01 + shift_years / 400 * DAYS_PER_400_YEARS);
+
+    must(day > -(INT64_C(1) << 38));
+    must(day < INT64_C(1) << 38);
+    if (unlikely(at >= UINT64_C(1) << 30))
+        return date_far(day);
+
+    uint32_t quarters = 4 * (uint32_t)at + 3;
+    uint32_t century = quarters / 146097;
+    uint64_t year = (uint64_t)(quarters % 146097 | 3) * 2939745;
+    uint32_t day_of_year = (uint32_t)year / 2939745 / 4;
+    uint32_t month = 2141 * day_of_year + 197913; /* above 16 bits; March is 3 */
+    bool is_next_year = day_of_year >= 306;       /* January and February */
+
+    return (struct date){
+        .year =
+            (int32_t)(100 * century + (uint32_t)(year >> 32) + is_next_year) - (int32_t)shift_years,
+        .month = (uint8_t)((month >> 16) - (is_next_year ? 12 : 0)),
+        .day = (uint8_t)((month & 0xffff) / 2141 + 1),
     };
 }
 

@@ -76,6 +76,17 @@ static void goes_far(void **state)
         assert_true(civil_day(far) == day + 2500 * INT64_C(146097));
         assert_true(civil_day(before) == day - 2500 * INT64_C(146097));
     }
+    /* Where words of 32 bits end (400,000 years before 1970 and 2 million after) and beyond, each day
+     * follows the one before. */
+    const int64_t edges[] = {-146816468, 926925356, -(INT64_C(1) << 37), INT64_C(1) << 37};
+    for (size_t i = 0; i < array_count(edges); i++) {
+        for (int64_t day = edges[i] - 1000; day < edges[i] + 1000; day++) {
+            struct date date = civil_date(day), next = civil_date(day + 1);
+            bool is_last = !civil_is_date((struct date){date.year, date.month, date.day + 1});
+            assert_true(civil_day(date) == day);
+            assert_int_equal(next.day, is_last ? 1 : date.day + 1);
+        }
+    }
 }
 
 static void counts_on(void **state)

@@ -146,7 +146,10 @@ int32_t zone_offset_ms(const struct zone *zone, int64_t at_ms)
 struct local local_at(int64_t at_ms, int32_t offset_ms)
 {
     int64_t wall_ms = clamp(at_ms) + offset_ms;
-    int64_t day = floor_div(wall_ms, DAY_MS);
+    /* Counted from a Thursday a week of days before the edge, so that nothing is negative. */
+    const int64_t shift_days = (ZONE_EDGE_MS / DAY_MS / 7 + 1) * 7;
+    uint64_t days = (uint64_t)(wall_ms + shift_days * DAY_MS) / DAY_MS;
+    int64_t day = (int64_t)days - shift_days;
     uint32_t clock_ms = (uint32_t)(wall_ms - day * DAY_MS);
     uint32_t second = clock_ms / 1000;
     struct date date = civil_date(day);
@@ -155,7 +158,7 @@ struct local local_at(int64_t at_ms, int32_t offset_ms)
         .year = date.year,
         .month = date.month,
         .day = date.day,
-        .weekday = (uint8_t)civil_weekday(day),
+        .weekday = (uint8_t)((days + THURSDAY) % 7),
         .hour = (uint8_t)(second / 3600),
         .minute = (uint8_t)(second / 60 % 60),
         .second = (uint8_t)(second % 60),

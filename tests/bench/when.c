@@ -19,17 +19,22 @@
 
 static int64_t at_ms[INSTANTS];
 
-#define MEASURE(name, loops, expression)                          \
-    do {                                                          \
-        uint64_t count = bench_count(loops), sum = 0;             \
-        int64_t start_ns = os_clock_thread_ns();                  \
-        for (uint64_t i = 0; i < count; i++) {                    \
-            int64_t at = at_ms[i % INSTANTS];                     \
-            sum += (uint64_t)(expression);                        \
-        }                                                         \
-        bench_rate(name, count, os_clock_thread_ns() - start_ns); \
-        bench_keep(sum);                                          \
+#define LOOP(loops, expression, say)                        \
+    do {                                                    \
+        uint64_t count = bench_count(loops), sum = 0;       \
+        int64_t start_ns = os_clock_thread_ns();            \
+        for (uint64_t i = 0; i < count; i++) {              \
+            int64_t at = at_ms[i % INSTANTS];               \
+            sum += (uint64_t)(expression);                  \
+        }                                                   \
+        int64_t spent_ns = os_clock_thread_ns() - start_ns; \
+        say;                                                \
+        bench_keep(sum);                                    \
     } while (0)
+
+#define MEASURE(name, loops, expression) LOOP(loops, expression, bench_rate(name, count, spent_ns))
+#define MEASURE_NS(name, loops, expression) \
+    LOOP(loops, expression, bench_print(name, (double)spent_ns / (double)count, "ns"))
 
 static void zones(const struct zone *zone)
 {
@@ -39,9 +44,10 @@ static void zones(const struct zone *zone)
     struct recur rule;
 
     must(recur_parse(STR("FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1"), &rule, NULL) == OK);
+    /* From UTC to all that the wall shows; and back, which looks for gaps and folds. */
+    MEASURE_NS("zone_convert_ns", 20000000, zone_local(zone, at).day);
+    MEASURE_NS("zone_convert_back_ns", 20000000, zone_utc(zone, at));
     MEASURE("zone_offset", 50000000, zone_offset_ms(zone, at));
-    MEASURE("zone_local", 20000000, zone_local(zone, at).hour);
-    MEASURE("zone_utc", 20000000, zone_utc(zone, at));
     MEASURE("window_ask_daily", 10000000, window_ask(&night, zone, at).until_ms);
     MEASURE("window_ask_weekly", 5000000, window_ask(&mondays, zone, at).until_ms);
     MEASURE("recur_next_monthly", 1000000, recur_next_ms(&rule, start, zone, at));
