@@ -5,6 +5,8 @@
  */
 #include "engine/engine_int.h"
 
+#include "profile/traits.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -126,13 +128,55 @@ static void check_timer(struct audit *a, struct person *who)
         fault(a, who->id, "timer at %ld, earliest deadline at %ld", set_ms, due_ms);
 }
 
+/* Who holds an address is listed or counted there; *held counts them. */
+static void check_addresses(struct audit *a, struct person *who, uint64_t *held)
+{
+    uint64_t list[ADDRESS_HOLDERS_MAX];
+    for (uint32_t i = CHANNEL_NONE + 1; i < CHANNEL_END; i++) {
+        struct id128 address = traits_held(who, (enum channel)i);
+        uint32_t others;
+        if (!id128_is_set(address))
+            continue;
+        uint32_t count = addresses_list(&a->engine->addresses, address, list, &others);
+        bool is_there = others > 0;
+        for (uint32_t k = 0; k < count; k++)
+            is_there |= list[k] == who->id;
+        if (!is_there)
+            fault(a, who->id, "its address on channel %u does not find it", i);
+        ++*held;
+    }
+}
+
+/* Everybody who is listed at an address has it; *listed counts them and those who are only counted. */
+static void check_holders(struct audit *a, uint64_t *listed)
+{
+    uint64_t list[ADDRESS_HOLDERS_MAX];
+    struct engine *e = a->engine;
+    struct id128 address;
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        for (uint32_t place = 0; addresses_next(&e->addresses, i, &place, &address);) {
+            uint32_t others, count = addresses_list(&e->addresses, address, list, &others);
+            *listed += count + others;
+            for (uint32_t k = 0; k < count; k++) {
+                struct person who = engine_person(e, list[k]);
+                bool has_it = false;
+                for (uint32_t c = CHANNEL_NONE + 1; c < CHANNEL_END; c++)
+                    has_it |= id128_equal(traits_held(&who, (enum channel)c), address);
+                if (!has_it)
+                    fault(a, list[k], "is listed at an address that it does not have");
+            }
+        }
+    }
+}
+
 uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, struct str line))
 {
     struct audit a = {.engine = e, .self = self, .note = note};
-    uint64_t in_flight = 0;
+    uint64_t in_flight = 0, held = 0, listed = 0;
     for (uint64_t number = engine_each(e, 0); number != 0; number = engine_each(e, number)) {
         struct person who;
         engine_look(e, number, &who);
+        check_addresses(&a, &who, &held);
         if (who.plan == NULL)
             continue;
         check_caps(&a, &who);
@@ -141,6 +185,9 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
         for (uint32_t i = 0; i < who.profile->intents.count; i++)
             in_flight += person_intent(&who, i)->state == INTENT_GRANTED;
     }
+    check_holders(&a, &listed);
+    if (held != listed)
+        fault(&a, 0, "%lu addresses are held, %lu are known", held, listed);
     uint64_t at_providers = 0, waiting = 0;
     for (uint32_t i = 0; i < e->pools.count; i++)
         at_providers += e->pools.at[i].in_flight;

@@ -76,6 +76,7 @@ struct person engine_person(struct engine *e, uint64_t number)
 {
     return (struct person){
         .space = &e->partitions[profile_partition(number)].space,
+        .addresses = &e->addresses,
         .profile = engine_profile(e, number),
         .id = number,
         .plans = &e->plans,
@@ -140,7 +141,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
         struct blob entry = person_past(&from, i)->entry;
         blob_set(from.space, &entry, NULL, 0);
     }
-    blob_set(from.space, &l->traits, NULL, 0);
+    traits_forget(&from);
     vec_clear(from.space, &l->consents, sizeof(struct consent));
     vec_clear(from.space, &l->histories, sizeof(struct history));
     vec_clear(from.space, &l->instances, sizeof(struct instance));
@@ -184,6 +185,7 @@ struct engine *engine_new(const struct engine_options *options)
         .merge = merge_profiles,
         .shared = note_shared,
     };
+    addresses_init(&e->addresses, &e->host);
     pools_init(&e->pools);
     gate_init(&e->gate);
     e->names = names_new();
@@ -210,6 +212,8 @@ void engine_free(struct engine *e)
         mem_free(p->inbox.at);
     }
     identity_fini(&e->identity);
+    addresses_fini(&e->addresses);
+    claims_fini(&e->claims);
     pools_fini(&e->pools);
     gate_fini(&e->gate);
     names_free(e->names);
@@ -311,8 +315,14 @@ static void fetch_ahead(struct engine *e, const struct record *records, uint32_t
     }
 }
 
-static void resolve_record(struct engine *e, const struct record *r, uint32_t place)
+void engine_add_record(struct engine *e, uint64_t profile, uint32_t place)
 {
+    add_item(e, profile, ITEM_RECORD, place);
+}
+
+static void resolve_record(struct engine *e, const struct batch *b, uint32_t place)
+{
+    const struct record *r = &b->records[place];
     uint64_t profile = 0;
     e->resolving = place;
     if (r->type == RECORD_EVENT) {
@@ -325,6 +335,8 @@ static void resolve_record(struct engine *e, const struct record *r, uint32_t pl
             return;
         }
         profile = identity_resolve(&e->identity, &e->host, r);
+        if (unlikely(profile == 0))
+            engine_find_record(e, b, r, place);
     } else if (r->type == RECORD_RECEIPT) {
         struct receipt receipt;
         if (receipt_read(r, &receipt)) {
@@ -335,7 +347,7 @@ static void resolve_record(struct engine *e, const struct record *r, uint32_t pl
         }
     }
     if (profile != 0)
-        add_item(e, profile, ITEM_RECORD, place);
+        engine_add_record(e, profile, place);
 }
 
 static void resolve_records(struct engine *e, const struct batch *b)
@@ -344,7 +356,7 @@ static void resolve_records(struct engine *e, const struct batch *b)
         uint32_t count = min_of(b->count - first, (uint32_t)AHEAD);
         fetch_ahead(e, &b->records[first], count);
         for (uint32_t i = first; i < first + count; i++)
-            resolve_record(e, &b->records[i], i);
+            resolve_record(e, b, i);
     }
 }
 
@@ -421,7 +433,11 @@ static void apply_own_event(struct person *who, const struct record *r)
     case NAME_MESSAGE_COMPLAINED: {
         struct value is_machine = record_get(r, NAME_IS_MACHINE, NULL);
         decision = decision_of(r);
-        if (decision == 0 || (is_machine.type == VALUE_BOOL && is_machine.boolean))
+        if (is_machine.type == VALUE_BOOL && is_machine.boolean)
+            return;
+        if (decision == 0 && r->name == NAME_MESSAGE_COMPLAINED)
+            consent_event(who); /* about what is not said: it counts as a no to all */
+        if (decision == 0)
             return;
         desk_engaged(who, decision,
                      r->name == NAME_MESSAGE_OPENED    ? ENGAGED_OPENED
@@ -860,6 +876,7 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     e->batch = batch->number;
     e->results.count = e->messages.count = e->item_count = e->action_count = 0;
     e->settled_count = e->settled_merged = 0;
+    claims_reset(&e->claims);
 
     apply_names_and_programmes(e, batch);
     empty_inboxes(e);
@@ -941,6 +958,8 @@ uint64_t engine_bytes(const struct engine *e)
                  p->timers.node_room * sizeof(uint32_t);
         bytes += (uint64_t)e->identity.ids[i].slot_count * sizeof(struct index_entry);
         bytes += (uint64_t)e->identity.messages[i].slot_count * sizeof(uint64_t);
+        bytes += space_bytes(&e->addresses.spaces[i]) +
+                 (uint64_t)e->addresses.index[i].slot_count * sizeof(struct index_entry);
         bytes += space_bytes(&e->gate.spaces[i]) +
                  (uint64_t)e->gate.addresses[i].slot_count * sizeof(struct index_entry);
     }

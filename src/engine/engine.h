@@ -53,6 +53,7 @@ struct engine_counts {
     uint64_t records;
     uint64_t events;
     uint64_t duplicates;
+    uint64_t unfound; /* events by address only that found nobody */
     uint64_t timers;
     uint64_t settles;
     uint64_t merges;
@@ -92,6 +93,10 @@ uint64_t engine_hash(const struct engine *e);
 /* The profile that the identifier means (forwards followed); 0 if unknown. */
 uint64_t engine_find(const struct engine *e, struct id128 identifier);
 
+/* The profile that is known as `text`: its user id, else an anonymous id, else whom the address finds
+ * (e-mail, phone, push token, in this order); 0 if nobody. */
+uint64_t engine_find_person(const struct engine *e, struct str text);
+
 /* Would an event with this message id be a duplicate if it came at `now_ms`? */
 bool engine_has_seen(const struct engine *e, uint64_t message_hash, int64_t now_ms);
 
@@ -129,8 +134,8 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
 
 /* ---- snapshots --------------------------------------------------------------------------------- */
 
-/* Writes the whole state as named sections ("meta", "names", "ids", "profiles", "pools", "gate",
- * "inbox"), by partition. docs/formats/state.md has the bytes. */
+/* Writes the whole state as named sections ("meta", "ids", "profiles", "pools", "gate",
+ * "addresses"), by partition. docs/formats/state.md has the bytes. */
 void engine_save(const struct engine *e, void *self,
                  void (*put)(void *self, struct str section, uint32_t partition, struct str bytes));
 

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "journey/journey.h"
 #include "model/identifier.h"
+#include "profile/addresses.h"
 #include "profile/identity.h"
 #include "when/timers.h"
 
@@ -43,12 +44,22 @@ struct item {
     uint32_t place; /* of the record, or of the inbox message; ITEM_NOWHERE = none */
 };
 
+/* What this batch's identify events say about addresses: find.c. */
+struct claims {
+    struct claim *at;
+    uint32_t count, room;
+    struct index by_holder;  /* (profile, channel) -> place in `at` of its newest claim */
+    struct index by_address; /* address -> place in `at` of the newest claim to it + 1 */
+    uint32_t items_seen;     /* of the batch */
+};
+
 struct engine {
     struct partition partitions[PARTITIONS];
     int64_t
         due_ms[PARTITIONS]; /* each partition's first deadline, side by side to be looked over */
     struct identity identity;
     struct identity_host host;
+    struct addresses addresses;
     struct pools pools;
     struct gate gate;
     struct names *names;
@@ -78,6 +89,7 @@ struct engine {
     uint32_t settled_count, settled_room, settled_merged;
     uint32_t resolving; /* place of the record whose identity is being found out */
     struct buf bytes;   /* struct person's */
+    struct claims claims;
     struct action *actions;
     uint32_t action_count, action_room;
 
@@ -104,6 +116,16 @@ uint64_t engine_add_profile(struct engine *e, uint32_t partition);
 
 /* The profile is due at `due_ms`, instead of whenever it was due before; FOREVER_MS = never. */
 void engine_arm(struct engine *e, uint64_t number, int64_t due_ms);
+
+/* The record at `place` of the batch is for the profile to work on. */
+void engine_add_record(struct engine *e, uint64_t profile, uint32_t place);
+
+/* Finds out whom the record at `place`, which carries no id, means by an address: those work on it. */
+void engine_find_record(struct engine *e, const struct batch *b, const struct record *r,
+                        uint32_t place);
+
+void claims_reset(struct claims *c); /* before each batch */
+void claims_fini(struct claims *c);
 
 /* The earliest deadline of the person. */
 int64_t engine_deadline(const struct person *who);

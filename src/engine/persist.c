@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "engine/engine_int.h"
 
-#define STATE_VERSION 2
+#define STATE_VERSION 3
 
 /* ---- one codec for both directions ------------------------------------------------------------- */
 
@@ -304,6 +304,37 @@ static void code_address(struct codec *c, struct address *a)
         code_time(c, &a->attempts_ms[i]);
 }
 
+/* An address, and who holds it: those that are listed, by number, and how many others. */
+struct held_address {
+    struct id128 address;
+    uint64_t holders[ADDRESS_HOLDERS_MAX];
+    uint32_t count;
+    uint32_t others;
+};
+
+static void code_held_address(struct codec *c, struct held_address *x)
+{
+    code_id(c, &x->address);
+    code_u32(c, &x->count);
+    code_u32(c, &x->others);
+    if (x->count > ADDRESS_HOLDERS_MAX) {
+        c->in->is_bad = true;
+        return;
+    }
+    for (uint32_t i = 0; i < x->count; i++)
+        code_u64(c, &x->holders[i]);
+}
+
+/* The next address of the partition; false at the end. */
+static bool next_address(const struct engine *e, uint32_t partition, uint32_t *place,
+                         struct held_address *x)
+{
+    if (!addresses_next(&e->addresses, partition, place, &x->address))
+        return false;
+    x->count = addresses_list(&e->addresses, x->address, x->holders, &x->others);
+    return true;
+}
+
 /* ---- the hash ---------------------------------------------------------------------------------- */
 
 static bool is_remembered(uint64_t slot, int64_t now_ms)
@@ -349,6 +380,12 @@ uint64_t engine_hash(const struct engine *e)
         for (uint32_t k = 0; k < seen->slot_count; k++)
             if (is_remembered(seen->slots[k], e->now_ms))
                 sum += hash_pair(seen->slots[k], i);
+        struct held_address held;
+        for (uint32_t place = 0; next_address(e, i, &place, &held);) {
+            b.len = 0;
+            code_held_address(&c, &held);
+            sum += hash_bytes(b.at, b.len, 6);
+        }
         const struct index *addresses = &e->gate.addresses[i];
         for (uint32_t k = 0; k < addresses->slot_count; k++) {
             if (!id128_is_set(addresses->slots[k].key))
@@ -432,6 +469,13 @@ void engine_save(const struct engine *e, void *self,
             if (seen->slots[k] != 0)
                 buf_add_u64(&b, seen->slots[k]);
         put(self, STR("ids"), i, buf_str(&b));
+
+        struct held_address held;
+        b.len = 0;
+        buf_add_varint(&b, e->addresses.index[i].count);
+        for (uint32_t place = 0; next_address(e, i, &place, &held);)
+            code_held_address(&c, &held);
+        put(self, STR("addresses"), i, buf_str(&b));
 
         const struct index *addresses = &e->gate.addresses[i];
         b.len = 0;
@@ -560,6 +604,20 @@ static enum status load_ids(struct engine *e, uint32_t partition, struct cursor 
     return OK;
 }
 
+static enum status load_addresses(struct engine *e, uint32_t partition, struct cursor *in)
+{
+    struct codec c = {.in = in};
+    uint64_t count = cursor_varint(in);
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        struct held_address x = {0};
+        code_held_address(&c, &x);
+        if (in->is_bad || (x.address.high & (PARTITIONS - 1)) != partition ||
+            !addresses_restore(&e->addresses, x.address, x.holders, x.count, x.others))
+            return FIX_INPUT;
+    }
+    return OK;
+}
+
 static enum status load_gate(struct engine *e, struct cursor *in)
 {
     struct codec c = {.in = in};
@@ -608,6 +666,8 @@ enum status engine_load(struct engine *e, struct str section, uint32_t partition
         status = load_profiles(e, partition, &in);
     else if (str_is(section, "ids"))
         status = load_ids(e, partition, &in);
+    else if (str_is(section, "addresses"))
+        status = load_addresses(e, partition, &in);
     else if (str_is(section, "gate"))
         status = load_gate(e, &in);
     else if (str_is(section, "pools"))

@@ -21,3 +21,22 @@ uint64_t identifier_route(struct id128 user, struct id128 anonymous)
         return 0;
     return id.low != 0 ? id.low : 1;
 }
+
+struct id128 address_hash(const uint8_t *secret, enum channel channel, struct str address,
+                          uint64_t profile)
+{
+    char text[2 + ADDRESS_BYTES_MAX];
+    size_t len = 0;
+    struct str trimmed = str_trim(address);
+    text[len++] = '@';
+    text[len++] = (char)('0' + channel);
+    if (trimmed.len == 0) {
+        memcpy(text + len, &profile, sizeof(profile));
+        len += sizeof(profile);
+    }
+    for (size_t i = 0; i < trimmed.len && len < sizeof(text); i++) {
+        char c = trimmed.at[i];
+        text[len++] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+    }
+    return hash_id((struct str){text, len}, secret, IDENTIFIER_SECRET_BYTES);
+}

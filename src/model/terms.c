@@ -68,6 +68,16 @@ uint32_t channel_trait(enum channel channel)
     return channels[channel].trait;
 }
 
+uint32_t channel_find_name(enum channel channel)
+{
+    switch (channel_trait(channel)) {
+    case NAME_EMAIL: return NAME_FIND_EMAIL;
+    case NAME_PHONE: return NAME_FIND_PHONE;
+    case NAME_PUSH_TOKEN: return NAME_FIND_PUSH_TOKEN;
+    default: return NAME_NONE;
+    }
+}
+
 bool lane_find(struct str name, enum lane *out)
 {
     for (size_t i = 0; i < array_count(lanes); i++)

@@ -90,6 +90,10 @@ struct str channel_name(enum channel channel);
 /* The name of the trait (model/names.h) that holds a person's address; NAME_NONE = none needed. */
 uint32_t channel_trait(enum channel channel);
 
+/* The name under which an event without ids carries the address on the channel that it finds a person
+ * by; NAME_NONE = there is none. */
+uint32_t channel_find_name(enum channel channel);
+
 /* By name; false if there is no such. */
 bool lane_find(struct str name, enum lane *out);
 bool channel_find(struct str name, enum channel *out);

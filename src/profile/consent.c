@@ -1,27 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "profile/consent.h"
 
-#include "model/identifier.h"
 #include "profile/traits.h"
-
-struct id128 address_hash(const uint8_t *secret, enum channel channel, struct str address,
-                          uint64_t profile)
-{
-    char text[2 + 320];
-    size_t len = 0;
-    struct str trimmed = str_trim(address);
-    text[len++] = '@';
-    text[len++] = (char)('0' + channel);
-    if (trimmed.len == 0) {
-        memcpy(text + len, &profile, sizeof(profile));
-        len += sizeof(profile);
-    }
-    for (size_t i = 0; i < trimmed.len && len < sizeof(text); i++) {
-        char c = trimmed.at[i];
-        text[len++] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-    }
-    return hash_id((struct str){text, len}, secret, IDENTIFIER_SECRET_BYTES);
-}
 
 struct str person_address(const struct person *who, enum channel channel)
 {
@@ -94,26 +74,38 @@ bool consent_note(struct person *who, struct consent statement)
     return true;
 }
 
+bool consent_is_given(const struct record *r)
+{
+    struct value status = record_get(r, NAME_STATUS, NULL);
+    if (r->name != NAME_CONSENT_CHANGED)
+        return false;
+    if (status.type == VALUE_BOOL)
+        return status.boolean;
+    return status.type == VALUE_TEXT &&
+           (str_is(status.text, "granted") || str_is(status.text, "subscribed"));
+}
+
+enum channel consent_channel(const struct record *r)
+{
+    struct value channel = record_get(r, NAME_CHANNEL, NULL);
+    enum channel number;
+    return channel.type == VALUE_TEXT && channel_find(channel.text, &number) ? number
+                                                                             : CHANNEL_EMAIL;
+}
+
 void consent_event(struct person *who)
 {
     const struct record *r = who->event;
     struct value channel = record_get(r, NAME_CHANNEL, NULL);
     struct value purpose = record_get(r, NAME_PURPOSE, NULL);
     struct value topic = record_get(r, NAME_TOPIC, NULL);
-    struct value status = record_get(r, NAME_STATUS, NULL);
     struct value address = record_get(r, NAME_ADDRESS, NULL);
-    bool is_given = r->name == NAME_CONSENT_CHANGED;
+    bool is_given = consent_is_given(r);
     enum channel number = CHANNEL_EMAIL;
     if (channel.type == VALUE_TEXT && !channel_find(channel.text, &number)) {
         person_result(who, (struct result){.kind = RESULT_ERROR, .number = NAME_CHANNEL});
         return;
     }
-    /* What is not plainly a yes is a no. */
-    if (status.type == VALUE_BOOL)
-        is_given = is_given && status.boolean;
-    else
-        is_given = is_given && status.type == VALUE_TEXT &&
-                   (str_is(status.text, "granted") || str_is(status.text, "subscribed"));
     /* Only a server key may say yes for somebody; anybody may say no. */
     if (is_given && !(r->flags & RECORD_IS_SERVER)) {
         person_result(who, (struct result){.kind = RESULT_ERROR, .number = NAME_CONSENT_CHANGED});

@@ -9,12 +9,8 @@
  */
 #pragma once
 
+#include "model/identifier.h"
 #include "profile/person.h"
-
-/* The keyed hash under which the address gate knows an address on a channel: trimmed, in lower case.
- * An empty address (webhooks: the person is the address) is hashed from the profile's number. */
-struct id128 address_hash(const uint8_t *secret, enum channel channel, struct str address,
-                          uint64_t profile);
 
 /* The person's address on the channel (borrowed from the traits), or an empty text. */
 struct str person_address(const struct person *who, enum channel channel);
@@ -26,6 +22,12 @@ bool consent_note(struct person *who, struct consent statement);
 /* Reads a `Consent Changed` or `Unsubscribed` event: channel (default email), purpose (default
  * marketing), topic, status ("granted", "denied", true, false), address (default: the current one). */
 void consent_event(struct person *who);
+
+/* What the record's `Consent Changed` says: only a plain yes is one. */
+bool consent_is_given(const struct record *r);
+
+/* The channel that such a record is about; e-mail if it names none (or one that is not known). */
+enum channel consent_channel(const struct record *r);
 
 enum consent_answer {
     CONSENT_NONE, /* nothing was ever said */

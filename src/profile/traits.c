@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "profile/traits.h"
 
+#include "profile/addresses.h"
+
+#include <stdio.h>
+
 static bool next_trait(struct cursor *c, struct body_field *field, int64_t *at_ms)
 {
     if (cursor_left(c) == 0)
@@ -150,6 +154,71 @@ static bool renew(struct person *who, size_t place, size_t time_bytes, int64_t a
     return true;
 }
 
+/* ---- addresses ---------------------------------------------------------------------------------- */
+
+struct id128 traits_address(const uint8_t *secret, enum channel channel, const struct value *x)
+{
+    char digits[24];
+    struct str text = STR("");
+    if (x->type == VALUE_TEXT)
+        text = str_trim(x->text);
+    else if (x->type == VALUE_INT) /* a phone number that came as a number */
+        text = (struct str){
+            digits, (size_t)snprintf(digits, sizeof(digits), "%lld", (long long)x->integer)};
+    if (text.len == 0 || text.len > ADDRESS_BYTES_MAX)
+        return (struct id128){0, 0};
+    return address_hash(secret, channel, text, 0);
+}
+
+/* The trait was `before` and is `after` from here on: whom its address finds changes with it. */
+static void move_address(struct person *who, uint32_t name, const struct value *before,
+                         const struct value *after)
+{
+    for (uint32_t i = CHANNEL_NONE + 1; i < CHANNEL_END; i++) {
+        enum channel channel = (enum channel)i;
+        if (channel_trait(channel) != name)
+            continue;
+        struct id128 from = traits_address(who->secret, channel, before);
+        struct id128 to = traits_address(who->secret, channel, after);
+        if (id128_equal(from, to))
+            continue;
+        if (id128_is_set(from))
+            addresses_leave(who->addresses, from, who->id);
+        if (id128_is_set(to))
+            addresses_hold(who->addresses, to, who->id);
+    }
+}
+
+int64_t traits_said_ms(const struct person *who, uint32_t name)
+{
+    struct body_field field;
+    int64_t at_ms;
+    return find_trait(who, name, &field, &at_ms) ? at_ms : INT64_MIN;
+}
+
+struct id128 traits_held(const struct person *who, enum channel channel)
+{
+    struct body_field field;
+    int64_t at_ms;
+    uint32_t trait = channel_trait(channel);
+    if (trait == NAME_NONE || !find_trait(who, trait, &field, &at_ms))
+        return (struct id128){0, 0};
+    struct value x = body_value(&field, NULL);
+    return traits_address(who->secret, channel, &x);
+}
+
+void traits_forget(struct person *who)
+{
+    for (uint32_t i = CHANNEL_NONE + 1; i < CHANNEL_END && who->addresses != NULL; i++) {
+        struct id128 address = traits_held(who, (enum channel)i);
+        if (id128_is_set(address))
+            addresses_leave(who->addresses, address, who->id);
+    }
+    blob_set(who->space, &who->profile->traits, NULL, 0);
+}
+
+/* ---- saying and uniting --------------------------------------------------------------------------- */
+
 bool traits_set(struct person *who, uint32_t name, const struct value *value, int64_t at_ms)
 {
     struct value x = *value;
@@ -198,6 +267,11 @@ bool traits_set(struct person *who, uint32_t name, const struct value *value, in
     if (b->len > PROFILE_TRAITS_BYTES) {
         person_result(who, (struct result){.kind = RESULT_ERROR, .number = name});
         return false;
+    }
+    if (who->addresses != NULL && !is_same) {
+        struct value before = is_known ? body_value(&field, NULL) : value_none();
+        struct value after = b->len > said_at ? x : value_none();
+        move_address(who, name, &before, &after);
     }
     blob_set(who->space, &who->profile->traits, b->at, (uint32_t)b->len);
     if (is_same)

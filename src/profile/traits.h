@@ -24,3 +24,16 @@ bool traits_next(const struct person *who, uint32_t *place, struct body_field *f
 
 /* Takes over what `from`, a profile of another space, was told later than this one; ids are kept. */
 void traits_unite(struct person *who, const struct person *from);
+
+/* Forgets all, the addresses that it held with them. */
+void traits_forget(struct person *who);
+
+/* When the trait was last said; INT64_MIN if it never was. */
+int64_t traits_said_ms(const struct person *who, uint32_t name);
+
+/* The address that a trait's value is on the channel; not set if it is none. */
+struct id128 traits_address(const uint8_t *secret, enum channel channel, const struct value *x);
+
+/* The address on the channel that the profile holds (addresses.h), whatever the programme declares; not
+ * set if it holds none. */
+struct id128 traits_held(const struct person *who, enum channel channel);
