@@ -23,6 +23,7 @@
 #include "model/record.h"
 #include "model/terms.h"
 #include "when/span.h"
+#include "when/window.h"
 
 struct recur;            /* when/recur.h */
 struct expr;             /* expr/expr.h */
@@ -174,16 +175,62 @@ struct plan_send {
     int64_t valid_for_ms;                /* 0 = the message's */
 };
 
+/* What a moment is reckoned from. */
+enum moment_kind {
+    MOMENT_NONE,  /* there is none */
+    MOMENT_AFTER, /* a time after the wait began: freezes under holds */
+    MOMENT_DATE,  /* a date */
+    MOMENT_NEXT,  /* the wait's beginning: the next such clock, hours or weekday */
+};
+
+/* What to do where a moment cannot be had, or lay behind already when the wait began. */
+enum moment_otherwise {
+    MOMENT_SKIP, /* there is no wait */
+    MOMENT_EXIT, /* the instance ends `exited` */
+    MOMENT_STAY, /* the wait goes on until there is one */
+};
+
+#define MOMENT_NO_CLOCK (-1)
+
+/* A moment in somebody's life, as it is written: journey/moment.h makes an instant of it. */
+struct plan_moment {
+    uint8_t kind;           /* enum moment_kind */
+    uint8_t missing;        /* enum moment_otherwise: the expression gives none */
+    uint8_t past;           /* enum moment_otherwise: DATE, before the wait began */
+    bool is_wall;           /* DATE, literal: date_ms is on the person's wall */
+    bool is_day;            /* DATE, literal: a day alone */
+    bool has_window;        /* bent to the next moment inside `window` */
+    uint8_t weekdays;       /* with clock_ms: on which days; span.h */
+    uint16_t zone;          /* index in the plan's zones, or PLAN_NO_INDEX = the person's */
+    int32_t clock_ms;       /* bent to this time of day; MOMENT_NO_CLOCK = as it is */
+    struct span span;       /* AFTER: how long; DATE: the offset */
+    int64_t date_ms;        /* DATE, literal */
+    struct plan_expr value; /* the length (AFTER) or the date, if computed; code NULL = literal */
+    struct window window;
+};
+
+/* One way in which a wait may end: whichever of its parts comes first. */
+struct plan_ending {
+    uint32_t label;  /* name; NAME_NONE = it has none */
+    uint16_t target; /* step that it leads to */
+    uint32_t listen_count;
+    const struct plan_listen *listens; /* any of these events */
+    struct plan_expr condition;        /* code NULL = none */
+    struct plan_moment moment;
+};
+
 struct plan_wait {
     int64_t for_ms;    /* -1 = no fixed time (until something happens) */
     uint32_t for_days; /* calendar days in the person's zone, instead of for_ms; 0 = none */
     uint32_t until_count;
     const struct plan_listen *until; /* any of these events ends the wait */
     struct plan_expr until_if;       /* or this condition (code NULL = none) */
-    uint16_t on_timeout;  /* step when for_ms runs out with `until` given; PLAN_NO_INDEX = next */
+    uint32_t ending_count;
+    const struct plan_ending *endings; /* or one of these */
+    uint16_t on_timeout;  /* step when for_ms or at_most_ms runs out; PLAN_NO_INDEX = next */
     uint32_t reset_by;    /* event that starts the time again; NAME_NONE = none */
     bool refreshes_entry; /* the resetting event replaces entry.* */
-    int64_t at_most_ms;   /* bound on resets, from the wait's start; 0 = none */
+    int64_t at_most_ms;   /* the wait is over so long after it began, resets aside; 0 = no bound */
     uint16_t
         engaged_message; /* `unless: engaged`: ends when the person engages with this message */
 };
