@@ -87,6 +87,14 @@ struct recur_start {
  * day. FIX_INPUT (*out untouched) with a sentence; `f` may be NULL. */
 enum status recur_parse(struct str text, struct recur *out, struct fault *f) mustuse;
 
+/* Reads a rule as people say it: "every monday at 09:00", "every 2 weeks on tue", "every month on the
+ * last day", "every year on 24 december", "every 15 minutes" (recur_words.c has them all). The time of
+ * day into *clock_ms, -1 where none is said. What the words leave open the start says, but a week
+ * begins on Monday and a month on its first. FIX_INPUT (*out untouched) with a sentence; `f` may be
+ * NULL. */
+enum status recur_words_parse(struct str text, struct recur *out, int32_t *clock_ms,
+                              struct fault *f) mustuse;
+
 /* Reads "20260302" or "20260302T090000" (a final 'Z' is passed over) as a start. False: it is none.
  * */
 bool recur_start_parse(struct str text, struct recur_start *out) mustuse;
