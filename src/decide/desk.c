@@ -156,7 +156,7 @@ static void finish(struct person *who, uint32_t place, enum outcome outcome, uin
                 STR_ARG(outcome_term(outcome)->name), rule ? ", rule " : "", rule_name(rule));
     blob_set(who->space, &in.entry, NULL, 0);
     person_drop_intent(who, place);
-    person_changed(who, plan_wake_bit(in.message));
+    person_changed_name(who, in.message);
     who->is_touched = true;
     if (!in.goes_on && !was_told)
         who->settled(who, in.instance, in.decision, in.step, outcome);
@@ -978,7 +978,7 @@ void desk_receipt(struct person *who, const struct receipt *r)
         }
         in->state = INTENT_IN_DOUBT;
         mark_line(who, r->decision, SENT_ACCEPTED);
-        person_changed(who, plan_wake_bit(in->message));
+        person_changed_name(who, in->message);
         note_decision(who, in, OUTCOME_IN_DOUBT, RULE_NONE, in->granted_ms);
         if (!in->goes_on)
             who->settled(who, in->instance, in->decision, in->step, OUTCOME_IN_DOUBT);
@@ -1022,7 +1022,7 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how)
         return;
     }
     mark_line(who, decision, how == ENGAGED_CLICKED ? SENT_CLICKED : SENT_OPENED);
-    person_changed(who, plan_wake_bit(s.message));
+    person_changed_name(who, s.message);
     if (s.content_key != s.message) {
         for (uint32_t i = 0; i < who->profile->intents.count;) {
             const struct intent *in = person_intent(who, i);

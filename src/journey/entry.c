@@ -123,7 +123,7 @@ static void enter(struct person *who, uint16_t journey_index, uint64_t key)
     person_note(who, "enters %.*s%s", STR_ARG(names_text(who->names, j->name)),
                 in->flags & INSTANCE_IS_GHOST ? " (control group)" : "");
     /* Group precedence and in_journey() may have changed for everything pending. */
-    person_changed(who, plan_wake_bit(j->name));
+    person_changed_name(who, j->name);
     who->is_desk_due |= who->profile->intents.count != 0;
     instance_run(who, place);
 }

@@ -154,7 +154,7 @@ void instance_end(struct person *who, uint32_t place, enum journey_end end)
     enum outcome outcome = outcome_of(end);
     if (outcome != OUTCOME_NONE)
         who->cancel(who, in.id, outcome);
-    person_changed(who, plan_wake_bit(in.journey));
+    person_changed_name(who, in.journey);
     who->is_desk_due |= who->profile->intents.count != 0;
     who->is_touched = true;
 }

@@ -14,6 +14,33 @@ const struct plan_trait *plan_trait_find(const struct plan *p, uint32_t name)
     return low < p->trait_count && p->traits[low].name == name ? &p->traits[low] : NULL;
 }
 
+uint16_t plan_segment_find(const struct plan *p, uint32_t name)
+{
+    uint32_t low = 0, high = p->segment_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (p->segments[p->segments_by_name[middle]].name < name)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool is_found = low < p->segment_count && p->segments[p->segments_by_name[low]].name == name;
+    return is_found ? p->segments_by_name[low] : PLAN_NO_INDEX;
+}
+
+const struct plan_readers *plan_readers_find(const struct plan *p, uint32_t name)
+{
+    uint32_t low = 0, high = p->reader_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (p->readers[middle].name < name)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < p->reader_count && p->readers[low].name == name ? &p->readers[low] : NULL;
+}
+
 uint16_t plan_journey_find(const struct plan *p, uint32_t name)
 {
     for (uint32_t i = 0; i < p->journey_count; i++)

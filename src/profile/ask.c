@@ -64,6 +64,37 @@ static bool was_sent(const struct asker *a, const struct plan_binding *b, uint8_
     return is_found;
 }
 
+/* What is stored holds for the newest programme until its moment comes. Where an older programme asks,
+ * or the desk looks ahead, the segment's own condition is asked instead. */
+static bool is_in_segment(struct asker *a, const struct plan_binding *b, int64_t *until_ms)
+{
+    struct person *who = a->who;
+    bool is_newest = a->plan == who->plan && who->profile->audience_plan == who->plans->newest;
+    if (is_newest && who->refresh != NULL)
+        who->refresh(who);
+    const struct membership *m = person_membership_find(who, b->name);
+    bool is_in = m != NULL && (m->flags & MEMBERSHIP_IS_IN);
+    bool is_by_hand = m != NULL && (m->flags & (MEMBERSHIP_WAS_ADDED | MEMBERSHIP_WAS_REMOVED));
+    int64_t since_ms = is_in ? m->since_ms : a->at_ms;
+    *until_ms = m != NULL ? m->ask_ms : FOREVER_MS;
+    if (!is_by_hand && (!is_newest || *until_ms <= a->at_ms)) {
+        uint16_t index = plan_segment_find(a->plan, b->name);
+        must(index != PLAN_NO_INDEX);
+        const struct plan_segment *s = &a->plan->segments[index];
+        struct asked asked = {.is_true = false, .until_ms = FOREVER_MS};
+        if (s->when.code != NULL)
+            asked = ask_at(who, a->plan, &s->when, (struct blob){0}, a->at_ms);
+        is_in = asked.is_true;
+        *until_ms = asked.until_ms;
+    }
+    if (!is_in || b->window_ms == 0)
+        return is_in;
+    if (a->at_ms >= since_ms + b->window_ms)
+        return true;
+    *until_ms = min_of(*until_ms, since_ms + b->window_ms);
+    return false;
+}
+
 static void call(void *self, uint32_t binding, const struct value *arguments, uint32_t count,
                  struct arena *scratch, struct value *out, int64_t *until_ms)
 {
@@ -111,6 +142,7 @@ static void call(void *self, uint32_t binding, const struct value *arguments, ui
         *out = value_bool(consent_ask(a->who, (enum channel)b->channel, NAME_MARKETING,
                                       NAME_NONE) == CONSENT_GIVEN);
         return;
+    case BINDING_IN_SEGMENT: *out = value_bool(is_in_segment(a, b, until_ms)); return;
     case BINDING_BUCKET: *out = value_int(hash_chance(b->salt, a->who->id)); return;
     }
     *out = value_none();

@@ -55,7 +55,7 @@ bool consent_note(struct person *who, struct consent statement)
     must(statement.channel < CHANNEL_END);
     if (!keep(who, &statement))
         return false;
-    person_changed(who, plan_wake_bit(NAME_CONSENT_CHANGED));
+    person_changed_name(who, NAME_CONSENT_CHANGED);
     who->is_desk_due = true;
     if (statement.is_suppression)
         return true;
@@ -174,5 +174,5 @@ void consent_unite(struct person *who, const struct person *from)
 {
     for (uint32_t i = 0; i < from->profile->consents.count; i++)
         keep(who, person_consent(from, i));
-    person_changed(who, plan_wake_bit(NAME_CONSENT_CHANGED));
+    person_changed_name(who, NAME_CONSENT_CHANGED);
 }

@@ -55,7 +55,7 @@ void history_note(struct person *who, uint32_t event, int64_t at_ms, uint32_t ke
         h->last_ms = at_ms;
     if (keep > 1)
         insert(who, h, at_ms, keep);
-    person_changed(who, plan_wake_bit(event));
+    person_changed_name(who, event);
 }
 
 int64_t history_last(const struct person *who, uint32_t event)
@@ -116,6 +116,6 @@ void history_unite(struct person *who, const struct person *from)
         mine->last_ms = max_of(mine->last_ms, theirs->last_ms);
         for (uint32_t k = 0; k < theirs->times.count; k++)
             insert(who, mine, time_at(from, theirs, k), keep);
-        person_changed(who, plan_wake_bit(theirs->event));
+        person_changed_name(who, theirs->event);
     }
 }

@@ -67,3 +67,19 @@ const struct zone *person_zone(struct person *who)
     }
     return zoneset_zone(who->plan->zones, p->zone);
 }
+
+const struct membership *person_membership_find(const struct person *who, uint32_t segment)
+{
+    uint32_t low = 0, high = who->profile->memberships.count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (person_membership(who, middle)->segment < segment)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == who->profile->memberships.count)
+        return NULL;
+    const struct membership *m = person_membership(who, low);
+    return m->segment == segment ? m : NULL;
+}

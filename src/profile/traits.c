@@ -276,7 +276,7 @@ bool traits_set(struct person *who, uint32_t name, const struct value *value, in
     blob_set(who->space, &who->profile->traits, b->at, (uint32_t)b->len);
     if (is_same)
         return false;
-    person_changed(who, plan_wake_bit(name));
+    person_changed_name(who, name);
     if (name == NAME_TIMEZONE)
         who->profile->zone_plan = 0;
     return true;
