@@ -117,6 +117,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     struct profile *l = from.profile, *w = who.profile;
     if (desk_under_way(&who) + desk_under_way(&from) > PROFILE_UNITED_MAX)
         return false;
+    change_note_merge(e, loser);
     from.at_ms = who.at_ms = e->now_ms;
     from.witness = who.witness = NULL;
     traits_unite(&who, &from);
@@ -194,6 +195,8 @@ struct engine *engine_new(const struct engine_options *options)
     memcpy(e->secret, options->secret, sizeof(e->secret));
     e->shelf = options->shelf;
     e->plan_of = options->plan_of;
+    e->is_shadow = options->is_shadow;
+    e->tidy = PARTITIONS;
     arena_init(&e->scratch, 256 * 1024);
     buf_init(&e->bytes);
     e->sweep = PARTITIONS;
@@ -219,6 +222,7 @@ void engine_free(struct engine *e)
     names_free(e->names);
     mem_free(e->plans.at);
     mem_free(e->prepared);
+    change_fini(e);
     arena_fini(&e->scratch);
     mem_free(e->results.rows);
     mem_free(e->messages.at);
@@ -253,25 +257,6 @@ bool engine_knows(const struct engine *e, struct str hash)
 
 /* ---- records that every partition applies ------------------------------------------------------ */
 
-static void activate(struct engine *e, const struct record *r)
-{
-    struct value hash = record_get(r, NAME_PROGRAMME, NULL);
-    must(hash.type == VALUE_TEXT);
-    const struct plan *plan = prepared_plan(e, hash.text);
-    must(plan != NULL);
-    if (e->plans.newest && e->plans.at[e->plans.newest] == plan)
-        return;
-    must(e->plans.count < UINT16_MAX);
-    e->plans.at = mem_resize(e->plans.at, (e->plans.count + 1) * sizeof(e->plans.at[0]));
-    e->plans.at[e->plans.count] = plan;
-    if (e->plans.newest)
-        e->sweep = 0;
-    e->plans.newest = e->plans.count++;
-    results_add(
-        &e->results,
-        (struct result){.kind = RESULT_ACTIVATED, .at_ms = e->now_ms, .number = e->plans.newest});
-}
-
 static void apply_names_and_programmes(struct engine *e, const struct batch *b)
 {
     for (uint32_t i = 0; i < b->count; i++) {
@@ -279,8 +264,8 @@ static void apply_names_and_programmes(struct engine *e, const struct batch *b)
         if (r->type == RECORD_NAME) {
             uint32_t name = names_add(e->names, body_get_text(r->clear, NAME_TEXT));
             must(name == r->name);
-        } else if (r->type == RECORD_PROGRAMME && r->kind == PROGRAMME_ACTIVATE) {
-            activate(e, r);
+        } else if (r->type == RECORD_PROGRAMME) {
+            change_apply(e, r);
         }
     }
 }
@@ -471,8 +456,7 @@ static void apply_event(struct person *who, const struct record *r)
     if (r->kind <= EVENT_SCREEN) {
         const struct plan_event *means =
             who->plan != NULL ? plan_event_find(who->plan, r->name) : NULL;
-        if (means != NULL && means->history)
-            history_note(who, r->name, r->event_ms, means->history);
+        change_note_event(who->engine, who);
         if (means != NULL && (means->holds_from | means->holds_until)) {
             holds_event(who, means);
             journey_thaw(who);
@@ -483,6 +467,32 @@ static void apply_event(struct person *who, const struct record *r)
             journey_event(who);
     }
     who->event = NULL;
+}
+
+/* A shadow knows who somebody is and what they did. */
+static void shadow_event(struct person *who, const struct record *r)
+{
+    struct profile *p = who->profile;
+    who->event = r;
+    p->last_seen_ms = max_of(p->last_seen_ms, r->event_ms);
+    p->first_seen_ms = min_of(p->first_seen_ms, r->event_ms);
+    if (r->kind == EVENT_IDENTIFY) {
+        set_traits(who, r->clear, r->event_ms);
+        set_traits(who, r->personal, r->event_ms);
+    }
+    if (r->kind <= EVENT_SCREEN)
+        change_note_event(who->engine, who);
+    who->event = NULL;
+}
+
+static void shadow_work(struct engine *e, const struct batch *b, uint32_t first, uint32_t last)
+{
+    struct person who = engine_person(e, e->items[e->keys[first] & 0xffffff].profile);
+    for (uint32_t at = first; at < last; at++) {
+        const struct item *item = &e->items[e->keys[at] & 0xffffff];
+        if (item->kind == ITEM_RECORD && b->records[item->place].type == RECORD_EVENT)
+            shadow_event(&who, &b->records[item->place]);
+    }
 }
 
 static void apply_record(struct person *who, const struct record *r)
@@ -696,7 +706,10 @@ static void profile_stage(struct engine *e, const struct batch *b)
             struct partition *p = &e->partitions[profile_partition(ahead)];
             __builtin_prefetch(space_at(&p->space, p->profiles[profile_local(ahead)]));
         }
-        work(e, b, first, last);
+        if (e->is_shadow)
+            shadow_work(e, b, first, last);
+        else
+            work(e, b, first, last);
         first = last;
     }
 }
@@ -883,6 +896,7 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     if (e->plans.newest)
         wake_timers(e);
     sweep(e);
+    change_tidy(e);
     resolve_records(e, batch);
     watch_ids(e);
     profile_stage(e, batch);
@@ -922,7 +936,7 @@ int64_t engine_next(const struct engine *e)
 
 bool engine_has_inbox(const struct engine *e)
 {
-    return e->inbox_count > 0 || e->sweep < PARTITIONS;
+    return e->inbox_count > 0 || e->sweep < PARTITIONS || e->tidy < PARTITIONS;
 }
 
 const struct names *engine_names(const struct engine *e)

@@ -35,6 +35,9 @@ struct engine_options {
      * then only what engine_prepare() handed in is known. */
     void *shelf;
     const struct plan *(*plan_of)(void *shelf, struct str hash, const struct names *names);
+    /* A shadow: who people are, what is known of them, and what engine_keep() asks for; no journeys,
+     * desk or timers. For backfills. */
+    bool is_shadow;
 };
 
 /* What a batch led to. Everything is borrowed until the next call of engine_apply(). */
@@ -74,6 +77,44 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
 
 /* Was a programme with that hash (hex) handed in? */
 bool engine_knows(const struct engine *e, struct str hash);
+
+/* ---- a change of programme ---------------------------------------------------------------------
+ *
+ *     prepare ──────────────► activate          what the new programme's features are made of:
+ *        │ kept beside the        │              before `prepare`: the backfill, made by a shadow
+ *        │ active one's           │ united       since: what was kept
+ *        └─ a shadow replays what was before ─ backfill
+ *
+ * change.c tells how it stays exact. */
+
+/* The programme that was prepared and is not active yet. */
+struct engine_change {
+    const struct plan *plan; /* NULL = none */
+    uint64_t batch;          /* that of its `prepare`: what came before is for the backfill */
+    uint32_t count; /* features that nothing kept before: those that a backfill is to have */
+    const uint32_t *features; /* their names, ascending; good until the next batch */
+};
+
+struct engine_change engine_change(const struct engine *e);
+
+/* The pasts of features up to some batch, by profile: docs/formats/backfill.md. */
+struct backfill {
+    char hash[65];         /* hex, of its content: what `activate` names */
+    struct str parts[256]; /* by partition, as engine_write_backfill() gave them */
+};
+
+/* Hands in what the next `activate` names. Borrowed until that has been applied. NULL: none. */
+void engine_offer_backfill(struct engine *e, const struct backfill *backfill);
+
+/* To be called on an empty engine: `plan` (kept) is no programme here, but its features are kept from
+ * the first batch on, under the names `features_from` + their own, so that they are told from those of
+ * programmes that are activated on the way. */
+void engine_keep(struct engine *e, const struct plan *plan, uint32_t features_from);
+
+/* Writes the pasts of these features (their own names, ascending) of a shadow, by partition. */
+void engine_write_backfill(const struct engine *shadow, const uint32_t *features, uint32_t count,
+                           void *self,
+                           void (*put)(void *self, uint32_t partition, struct str bytes));
 
 /* ---- looking in, between batches --------------------------------------------------------------- */
 

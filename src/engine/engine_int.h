@@ -53,6 +53,21 @@ struct claims {
     uint32_t items_seen;     /* of the batch */
 };
 
+/* A plan whose features are kept: change.c. */
+struct feed {
+    const struct plan *plan;
+    bool *skips;         /* by feature: a feed before it has the same one */
+    uint32_t names_from; /* its features' histories are named by their own names + this */
+};
+
+/* The programme that is prepared. */
+struct change {
+    const struct plan *plan; /* NULL = none */
+    uint64_t batch;
+    uint32_t *fresh; /* names of features that nothing kept before, ascending */
+    uint32_t fresh_count;
+};
+
 struct engine {
     struct partition partitions[PARTITIONS];
     int64_t
@@ -69,6 +84,19 @@ struct engine {
     uint8_t secret[IDENTIFIER_SECRET_BYTES];
     void *shelf;
     const struct plan *(*plan_of)(void *shelf, struct str hash, const struct names *names);
+
+    struct change change;
+    struct feed *feeds;
+    uint32_t feed_count;
+    uint32_t *fed; /* names of the histories that they feed, ascending */
+    uint32_t fed_count;
+    const struct backfill *backfill; /* what the next `activate` names */
+    const struct plan *kept;         /* engine_keep() */
+    uint32_t kept_from;
+    uint32_t plans_from; /* nobody is in flight under a plan before this one */
+    uint32_t tidy; /* partition that the pass over leftovers comes to next; PARTITIONS = over */
+    uint32_t tidy_oldest; /* the oldest plan that it met somebody under */
+    bool is_shadow;
 
     uint64_t batch;
     int64_t now_ms;
@@ -129,3 +157,30 @@ void claims_fini(struct claims *c);
 
 /* The earliest deadline of the person. */
 int64_t engine_deadline(const struct person *who);
+
+/* ---- change.c ---------------------------------------------------------------------------------- */
+
+/* A record of type RECORD_PROGRAMME. */
+void change_apply(struct engine *e, const struct record *r);
+
+/* Notes the event at hand in the histories that are kept of it. */
+void change_note_event(struct engine *e, struct person *who);
+
+/* The profile is about to become part of another. */
+void change_note_merge(struct engine *e, uint64_t loser);
+
+/* Drops some more of what nothing asks for any more. */
+void change_tidy(struct engine *e);
+
+/* What is fed, anew: plans or what is prepared have changed. */
+void change_set_feeds(struct engine *e);
+
+void change_fini(struct engine *e);
+
+/* ---- persist.c --------------------------------------------------------------------------------- */
+
+/* Appends a history's bytes, as in a snapshot. */
+void persist_put_history(struct space *space, const struct history *h, struct buf *out);
+
+/* Reads a list of them (count, histories) into the empty list; false if the bytes are damaged. */
+bool persist_take_histories(struct space *space, struct cursor *in, struct vec *out);

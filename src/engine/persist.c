@@ -243,8 +243,22 @@ static void code_history(struct codec *c, struct history *x)
     code_times(c, &x->times);
 }
 
+void persist_put_history(struct space *space, const struct history *h, struct buf *out)
+{
+    struct codec c = {.out = out, .space = space};
+    struct history copy = *h;
+    code_history(&c, &copy);
+}
+
 CODE_LIST(code_consents, struct consent, code_consent)
 CODE_LIST(code_histories, struct history, code_history)
+bool persist_take_histories(struct space *space, struct cursor *in, struct vec *out)
+{
+    struct codec c = {.in = in, .space = space};
+    code_histories(&c, out);
+    return !in->is_bad;
+}
+
 CODE_LIST(code_instances, struct instance, code_instance)
 CODE_LIST(code_pasts, struct past, code_past)
 CODE_LIST(code_intents, struct intent, code_intent)
@@ -350,6 +364,12 @@ uint64_t engine_hash(const struct engine *e)
     buf_init(&b);
     sum += hash_pair(names_count(e->names), e->plans.newest);
     sum += hash_pair(e->sweep, 5);
+    sum += hash_pair(hash_pair(e->tidy, e->tidy_oldest), hash_pair(e->plans_from, 7));
+    if (e->change.plan) {
+        sum += hash_str(str_of(e->change.plan->hash), e->change.batch);
+        for (uint32_t i = 0; i < e->change.fresh_count; i++)
+            sum += hash_pair(e->change.fresh[i], 8);
+    }
     for (uint32_t i = 1; i < e->plans.count; i++)
         sum += hash_str(str_of(e->plans.at[i]->hash), i);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
@@ -436,6 +456,17 @@ void engine_save(const struct engine *e, void *self,
     buf_add_varint(&b, e->plans.newest);
     for (uint32_t i = 1; i < e->plans.count; i++)
         buf_add(&b, e->plans.at[i]->hash, 64);
+    buf_add_varint(&b, e->plans_from);
+    buf_add_varint(&b, e->tidy);
+    buf_add_varint(&b, e->tidy_oldest);
+    buf_add_byte(&b, e->change.plan != NULL);
+    if (e->change.plan) {
+        buf_add(&b, e->change.plan->hash, 64);
+        buf_add_varint(&b, e->change.batch);
+        buf_add_varint(&b, e->change.fresh_count);
+        for (uint32_t i = 0; i < e->change.fresh_count; i++)
+            buf_add_varint(&b, e->change.fresh[i]);
+    }
     put(self, STR("meta"), 0, buf_str(&b));
 
     for (uint32_t i = 0; i < PARTITIONS; i++) {
@@ -509,6 +540,51 @@ void engine_save(const struct engine *e, void *self,
 
 /* ---- loading ----------------------------------------------------------------------------------- */
 
+static enum status load_plan(struct engine *e, struct cursor *in, const struct plan **out,
+                             struct fault *f)
+{
+    struct str hash = cursor_take(in, 64);
+    if (in->is_bad)
+        return FIX_INPUT;
+    *out = NULL;
+    for (uint32_t k = 0; k < e->prepared_count; k++)
+        if (str_is(hash, e->prepared[k]->hash))
+            *out = e->prepared[k];
+    if (*out == NULL && e->plan_of != NULL)
+        *out = e->plan_of(e->shelf, hash, e->names);
+    if (*out != NULL)
+        return OK;
+    fault_set(f, "snapshot needs programme %.*s, which is not in the data directory",
+              STR_ARG(hash));
+    return FIX_INPUT;
+}
+
+static enum status load_change(struct engine *e, struct cursor *in, struct fault *f)
+{
+    uint64_t from = cursor_varint(in), tidy = cursor_varint(in), oldest = cursor_varint(in);
+    if (in->is_bad || from > e->plans.newest || tidy > PARTITIONS || oldest > e->plans.newest)
+        return FIX_INPUT;
+    e->plans_from = (uint32_t)from;
+    e->tidy = (uint32_t)tidy;
+    e->tidy_oldest = (uint32_t)oldest;
+    if (cursor_byte(in)) {
+        enum status status = load_plan(e, in, &e->change.plan, f);
+        if (status != OK)
+            return status;
+        if (!engine_knows(e, str_of(e->change.plan->hash)))
+            engine_prepare(e, e->change.plan);
+        e->change.batch = cursor_varint(in);
+        uint64_t count = cursor_varint(in);
+        if (in->is_bad || count > NAMES_MAX)
+            return FIX_INPUT;
+        e->change.fresh = mem_new((count + 1) * sizeof(uint32_t));
+        for (uint64_t i = 0; i < count; i++)
+            e->change.fresh[e->change.fresh_count++] = (uint32_t)cursor_varint(in);
+    }
+    change_set_feeds(e);
+    return OK;
+}
+
 static enum status load_meta(struct engine *e, struct cursor *in, struct fault *f)
 {
     uint64_t version = cursor_varint(in);
@@ -534,25 +610,15 @@ static enum status load_meta(struct engine *e, struct cursor *in, struct fault *
         return FIX_INPUT;
     e->plans.at = mem_resize(e->plans.at, plans * sizeof(e->plans.at[0]));
     for (uint64_t i = 1; i < plans; i++) {
-        struct str hash = cursor_take(in, 64);
-        if (in->is_bad)
-            return FIX_INPUT;
-        const struct plan *plan = NULL;
-        for (uint32_t k = 0; k < e->prepared_count; k++)
-            if (str_is(hash, e->prepared[k]->hash))
-                plan = e->prepared[k];
-        if (plan == NULL && e->plan_of != NULL)
-            plan = e->plan_of(e->shelf, hash, e->names);
-        if (plan == NULL) {
-            fault_set(f, "snapshot needs programme %.*s, which is not in the data directory",
-                      STR_ARG(hash));
-            return FIX_INPUT;
-        }
+        const struct plan *plan;
+        enum status status = load_plan(e, in, &plan, f);
+        if (status != OK)
+            return status;
         e->plans.at[i] = plan;
     }
     e->plans.count = (uint32_t)plans;
     e->plans.newest = (uint32_t)newest;
-    return OK;
+    return load_change(e, in, f);
 }
 
 static enum status load_profiles(struct engine *e, uint32_t partition, struct cursor *in)

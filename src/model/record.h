@@ -17,7 +17,7 @@ enum record_type {
     RECORD_EVENT,     /* something a customer did, or was told about them: kind says how */
     RECORD_RECEIPT,   /* what became of an attempt; receipt.h */
     RECORD_TICK,      /* time has passed: a deadline is due */
-    RECORD_PROGRAMME, /* kind: prepare or activate; $programme is the content hash in hex */
+    RECORD_PROGRAMME, /* kind: enum programme_kind; $programme is the content hash in hex */
     RECORD_COMMAND,   /* an operator's: $command says which; command.h */
     RECORD_RELEASE,   /* a new binary took over behind a snapshot; $release */
     RECORD_ERASE,     /* a person is forgotten */
@@ -39,8 +39,9 @@ enum event_kind {
 };
 
 enum programme_kind {
-    PROGRAMME_PREPARE = 1,
-    PROGRAMME_ACTIVATE,
+    PROGRAMME_PREPARE = 1, /* $programme: its features are kept from here on */
+    PROGRAMME_ACTIVATE,    /* $programme is the one that counts; $backfill covers its features' past */
+    PROGRAMME_ABANDON,     /* what was prepared will not be activated */
 };
 
 enum record_flag {

@@ -1,0 +1,424 @@
+/* change.c - from one programme to the next, without a gap in what is remembered.
+ *
+ * Histories are kept for the features of every plan that somebody may ask: the newest, the one that is
+ * prepared, and older ones under which people are still in flight. Each of them is a *feed*; a feature
+ * has the same name in every plan that defines it alike, and is fed by the first feed that has it.
+ *
+ *     feeds:   newest │ prepared │ older versions from `plans_from` on
+ *
+ * A prepared plan's features that no feed had before are *fresh*: nothing is known of their past. The
+ * backfill is their past up to the batch before `prepare`, made by a shadow engine that applies the same
+ * log; what is kept since is the rest. Both are split by the log and not by time, so that uniting them
+ * is the same as having kept the feature from the start, late events and equal moments included. A
+ * profile in the backfill that was merged into another since is united with that one: uniting does not
+ * depend on the order.
+ *
+ * Features that no feed has any more are *leftovers*. They are dropped before anything may start to be
+ * kept under their name again: by a pass over all people, some in each batch, that also finds the oldest
+ * plan under which anybody is in flight. Numbers of plans only get older, so one pass is enough to know
+ * that nobody is under an older one; who is merged meanwhile is looked at then. Where that takes feeds
+ * away, the pass begins again. If a `prepare` comes before it is over, the rest is done at once.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/mem.h"
+#include "engine/engine_int.h"
+#include "profile/history.h"
+
+#define TIDY_PROFILES 4096 /* that a batch looks at, at most by a partition's more */
+
+/* ---- features of a plan -------------------------------------------------------------------------- */
+
+static uint32_t feature_count(const struct plan *plan)
+{
+    return plan->event_count;
+}
+
+static uint32_t feature_name(const struct plan *plan, uint32_t i)
+{
+    return plan->events[i].history ? plan->events[i].name : NAME_NONE;
+}
+
+/* ---- feeds --------------------------------------------------------------------------------------- */
+
+/* Where the name stands, or would, in a list of ascending ones. */
+static uint32_t place_of(const uint32_t *names, uint32_t count, uint32_t name)
+{
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (names[middle] < name)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool has_name(const uint32_t *names, uint32_t count, uint32_t name)
+{
+    uint32_t place = place_of(names, count, name);
+    return place < count && names[place] == name;
+}
+
+/* Is that history fed by anything? */
+static bool is_fed(const struct engine *e, uint32_t name)
+{
+    return has_name(e->fed, e->fed_count, name);
+}
+
+static void add_name(uint32_t *names, uint32_t *count, uint32_t name)
+{
+    uint32_t place = place_of(names, *count, name);
+    memmove(names + place + 1, names + place, (*count - place) * sizeof(names[0]));
+    names[place] = name;
+    ++*count;
+}
+
+static void add_feed(struct engine *e, const struct plan *plan, uint32_t names_from)
+{
+    uint32_t count = feature_count(plan);
+    uint32_t added = 0;
+    bool *skips = mem_new((count + 1) * sizeof(bool));
+    e->fed = mem_resize(e->fed, (e->fed_count + count + 1) * sizeof(e->fed[0]));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t name = feature_name(plan, i);
+        skips[i] = name == NAME_NONE || is_fed(e, name + names_from);
+        if (skips[i])
+            continue;
+        add_name(e->fed, &e->fed_count, name + names_from);
+        added++;
+    }
+    if (added == 0) {
+        mem_free(skips);
+        return;
+    }
+    e->feeds = mem_resize(e->feeds, (e->feed_count + 1) * sizeof(e->feeds[0]));
+    e->feeds[e->feed_count++] = (struct feed){plan, skips, names_from};
+}
+
+static void clear_feeds(struct engine *e)
+{
+    for (uint32_t i = 0; i < e->feed_count; i++)
+        mem_free(e->feeds[i].skips);
+    e->feed_count = e->fed_count = 0;
+}
+
+void change_set_feeds(struct engine *e)
+{
+    clear_feeds(e);
+    if (!e->is_shadow) {
+        if (e->plans.newest)
+            add_feed(e, e->plans.at[e->plans.newest], 0);
+        if (e->change.plan)
+            add_feed(e, e->change.plan, 0);
+        for (uint32_t i = e->plans.newest; i-- > e->plans_from;)
+            add_feed(e, e->plans.at[i], 0);
+    }
+    if (e->kept)
+        add_feed(e, e->kept, e->kept_from);
+}
+
+void engine_keep(struct engine *e, const struct plan *plan, uint32_t features_from)
+{
+    must(e->batch == 0);
+    must(features_from > NAMES_MAX);
+    e->kept = plan;
+    e->kept_from = features_from;
+    change_set_feeds(e);
+}
+
+void change_note_event(struct engine *e, struct person *who)
+{
+    for (uint32_t i = 0; i < e->feed_count; i++) {
+        const struct feed *feed = &e->feeds[i];
+        const struct plan_event *means = plan_event_find(feed->plan, who->event->name);
+        if (means != NULL && means->history && !feed->skips[means - feed->plan->events])
+            history_note(who, means->name + feed->names_from, who->event->event_ms, means->history);
+    }
+}
+
+/* ---- leftovers ----------------------------------------------------------------------------------- */
+
+static void drop_leftovers(struct engine *e, uint64_t number)
+{
+    struct profile *profile = engine_profile(e, number);
+    struct space *space = &e->partitions[profile_partition(number)].space;
+    for (uint32_t i = profile->histories.count; i-- > 0;) {
+        struct history *h = vec_touch(space, &profile->histories, i, sizeof(struct history));
+        if (is_fed(e, h->event))
+            continue;
+        vec_clear(space, &h->times, sizeof(int64_t));
+        vec_drop(space, &profile->histories, i, sizeof(struct history));
+    }
+}
+
+static uint32_t oldest_plan(const struct engine *e, uint64_t number)
+{
+    const struct space *space = &e->partitions[profile_partition(number)].space;
+    const struct partition *p = &e->partitions[profile_partition(number)];
+    const struct profile *profile = space_at(space, p->profiles[profile_local(number)]);
+    uint32_t oldest = UINT32_MAX;
+    for (uint32_t i = 0; i < profile->instances.count; i++) {
+        const struct instance *x = vec_at(space, &profile->instances, i, sizeof(*x));
+        oldest = min_of(oldest, x->plan);
+    }
+    for (uint32_t i = 0; i < profile->intents.count; i++) {
+        const struct intent *x = vec_at(space, &profile->intents, i, sizeof(*x));
+        oldest = min_of(oldest, x->plan);
+    }
+    for (uint32_t i = 0; i < profile->pasts.count; i++) {
+        const struct past *x = vec_at(space, &profile->pasts, i, sizeof(*x));
+        if (x->goal_until_ms != 0)
+            oldest = min_of(oldest, x->plan);
+    }
+    return oldest;
+}
+
+void change_note_merge(struct engine *e, uint64_t loser)
+{
+    if (e->tidy < PARTITIONS)
+        e->tidy_oldest = min_of(e->tidy_oldest, oldest_plan(e, loser));
+}
+
+static void begin_pass(struct engine *e)
+{
+    e->tidy = 0;
+    e->tidy_oldest = e->plans.newest;
+}
+
+/* The pass goes on by a slice. */
+void change_tidy(struct engine *e)
+{
+    uint64_t seen = 0;
+    if (e->tidy == PARTITIONS)
+        return;
+    for (; e->tidy < PARTITIONS && seen < TIDY_PROFILES; e->tidy++) {
+        const struct partition *p = &e->partitions[e->tidy];
+        for (uint32_t local = 1; local < p->count; local++) {
+            uint64_t number = profile_number(e->tidy, local);
+            const struct profile *profile = space_at(&p->space, p->profiles[local]);
+            if (profile->histories.count)
+                drop_leftovers(e, number);
+            if (profile->instances.count || profile->intents.count || profile->pasts.count)
+                e->tidy_oldest = min_of(e->tidy_oldest, oldest_plan(e, number));
+        }
+        seen += p->count;
+    }
+    if (e->tidy < PARTITIONS || e->tidy_oldest <= e->plans_from)
+        return;
+    e->plans_from = e->tidy_oldest;
+    change_set_feeds(e);
+    begin_pass(e);
+}
+
+static void drop_all_leftovers(struct engine *e)
+{
+    for (uint32_t partition = e->tidy; partition < PARTITIONS; partition++)
+        for (uint32_t local = 1; local < e->partitions[partition].count; local++)
+            drop_leftovers(e, profile_number(partition, local));
+}
+
+/* ---- prepare, activate, abandon ------------------------------------------------------------------ */
+
+static const struct plan *plan_named(const struct engine *e, const struct record *r)
+{
+    struct value hash = record_get(r, NAME_PROGRAMME, NULL);
+    must(hash.type == VALUE_TEXT);
+    for (uint32_t i = e->prepared_count; i-- > 0;)
+        if (str_is(hash.text, e->prepared[i]->hash))
+            return e->prepared[i];
+    return NULL;
+}
+
+static void forget_change(struct engine *e)
+{
+    mem_free(e->change.fresh);
+    e->change = (struct change){0};
+}
+
+static void abandon(struct engine *e)
+{
+    if (e->change.plan == NULL)
+        return;
+    forget_change(e);
+    change_set_feeds(e);
+    begin_pass(e);
+}
+
+static void prepare(struct engine *e, const struct record *r)
+{
+    const struct plan *plan = plan_named(e, r);
+    must(plan != NULL);
+    if (plan == e->change.plan)
+        return;
+    abandon(e);
+    drop_all_leftovers(e);
+    e->change = (struct change){.plan = plan, .batch = e->batch};
+    e->change.fresh = mem_new((feature_count(plan) + 1) * sizeof(uint32_t));
+    for (uint32_t i = 0; i < feature_count(plan); i++) {
+        uint32_t name = feature_name(plan, i);
+        if (name != NAME_NONE && !is_fed(e, name))
+            add_name(e->change.fresh, &e->change.fresh_count, name);
+    }
+    change_set_feeds(e);
+    results_add(&e->results, (struct result){.kind = RESULT_PREPARED,
+                                             .at_ms = e->now_ms,
+                                             .number = e->change.fresh_count});
+}
+
+/* The histories at the cursor become part of the profile's, those of features that are fresh. */
+static void unite(struct engine *e, uint64_t number, struct cursor *in)
+{
+    struct space space;
+    struct profile past = {0};
+    space_init(&space);
+    must(persist_take_histories(&space, in, &past.histories));
+    struct person who = engine_person(e, identity_follow(&e->host, number));
+    struct person from = who;
+    from.space = &space;
+    from.profile = &past;
+    for (uint32_t i = past.histories.count; i-- > 0;)
+        if (!has_name(e->change.fresh, e->change.fresh_count, person_history(&from, i)->event))
+            person_drop_history(&from, i);
+    history_unite(&who, &from);
+    space_fini(&space);
+}
+
+static void unite_all(struct engine *e)
+{
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        struct cursor in = cursor_of(e->backfill->parts[i].at, e->backfill->parts[i].len);
+        uint64_t count = cursor_varint(&in);
+        uint32_t local = 0;
+        for (uint64_t k = 0; k < count; k++) {
+            local += (uint32_t)cursor_varint(&in);
+            unite(e, profile_number(i, local), &in);
+        }
+        must(!in.is_bad);
+        must(cursor_left(&in) == 0);
+    }
+}
+
+static void activate(struct engine *e, const struct record *r)
+{
+    const struct plan *plan = plan_named(e, r);
+    struct value backfill = record_get(r, NAME_BACKFILL, NULL);
+    must(plan != NULL);
+    if (e->plans.newest && e->plans.at[e->plans.newest] == plan) {
+        abandon(e);
+        return;
+    }
+    if (e->change.plan != plan)
+        abandon(e);
+    else if (backfill.type == VALUE_TEXT && e->change.fresh_count > 0) {
+        must(e->backfill != NULL);
+        must(str_is(backfill.text, e->backfill->hash));
+        unite_all(e);
+    }
+    e->backfill = NULL;
+    must(e->plans.count < UINT16_MAX);
+    e->plans.at = mem_resize(e->plans.at, (e->plans.count + 1) * sizeof(e->plans.at[0]));
+    e->plans.at[e->plans.count] = plan;
+    if (e->plans.newest)
+        e->sweep = 0;
+    e->plans.newest = e->plans.count++;
+    if (e->plans_from == 0)
+        e->plans_from = e->plans.newest;
+    forget_change(e);
+    change_set_feeds(e);
+    begin_pass(e);
+    results_add(
+        &e->results,
+        (struct result){.kind = RESULT_ACTIVATED, .at_ms = e->now_ms, .number = e->plans.newest});
+}
+
+void change_apply(struct engine *e, const struct record *r)
+{
+    switch ((enum programme_kind)r->kind) {
+    case PROGRAMME_PREPARE:
+        if (!e->is_shadow)
+            prepare(e, r);
+        return;
+    case PROGRAMME_ACTIVATE: activate(e, r); return;
+    case PROGRAMME_ABANDON: abandon(e); return;
+    }
+}
+
+struct engine_change engine_change(const struct engine *e)
+{
+    return (struct engine_change){.plan = e->change.plan,
+                                  .batch = e->change.batch,
+                                  .count = e->change.fresh_count,
+                                  .features = e->change.fresh};
+}
+
+void engine_offer_backfill(struct engine *e, const struct backfill *backfill)
+{
+    e->backfill = backfill;
+}
+
+/* ---- writing a backfill -------------------------------------------------------------------------- */
+
+static uint32_t put_profile(const struct engine *e, const struct profile *profile,
+                            struct space *space, const uint32_t *features, uint32_t count,
+                            struct buf *out)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < profile->histories.count; i++) {
+        struct history h =
+            *(const struct history *)vec_at(space, &profile->histories, i, sizeof(h));
+        uint32_t name = h.event - e->kept_from;
+        if (h.event < e->kept_from || !has_name(features, count, name))
+            continue;
+        h.event = name;
+        persist_put_history(space, &h, out);
+        found++;
+    }
+    return found;
+}
+
+void engine_write_backfill(const struct engine *shadow, const uint32_t *features, uint32_t count,
+                           void *self,
+                           void (*put)(void *self, uint32_t partition, struct str bytes))
+{
+    struct buf part, histories, head;
+    buf_init(&part);
+    buf_init(&histories);
+    buf_init(&head);
+    must(shadow->kept != NULL);
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        const struct partition *p = &shadow->partitions[i];
+        struct space *space = (struct space *)(uintptr_t)&p->space; /* only read */
+        uint32_t last = 0;
+        uint64_t profiles = 0;
+        part.len = 0;
+        for (uint32_t local = 1; local < p->count; local++) {
+            const struct profile *profile = space_at(space, p->profiles[local]);
+            histories.len = 0;
+            uint32_t found = put_profile(shadow, profile, space, features, count, &histories);
+            if (found == 0)
+                continue;
+            buf_add_varint(&part, local - last);
+            buf_add_varint(&part, found);
+            buf_add_str(&part, buf_str(&histories));
+            last = local;
+            profiles++;
+        }
+        head.len = 0;
+        buf_add_varint(&head, profiles);
+        buf_add_str(&head, buf_str(&part));
+        put(self, i, buf_str(&head));
+    }
+    buf_fini(&part);
+    buf_fini(&histories);
+    buf_fini(&head);
+}
+
+void change_fini(struct engine *e)
+{
+    clear_feeds(e);
+    mem_free(e->feeds);
+    mem_free(e->fed);
+    mem_free(e->change.fresh);
+}
