@@ -161,6 +161,16 @@ void messages_compile(struct compile *c);
 void journeys_compile(struct compile *c);
 void build_check(struct compile *c);
 
+/* What `enter`, or an item of enter.any, has beside events of the person's own: appended to `list`
+ * (PLAN_WAYS_MAX). Returns the way of the own events if they are collected, else NULL. (enter.c) */
+const struct plan_way *ways_compile(struct compile *c, const struct yaml_file *yaml,
+                                    const struct yaml_node *node, uint16_t journey,
+                                    struct plan_way *list, uint32_t *count);
+void ways_store(struct compile *c); /* what the plan as a whole knows of them */
+
+/* "50000/h" into *out; false: it is none. */
+bool pace_parse(struct str text, struct plan_pace *out);
+
 /* percent and salt of a `holdout`; `kind` and `salt` make its own chance. Returns of 10,000. */
 uint32_t build_holdout(struct compile *c, const struct yaml_node *node, const char *kind,
                        struct str salt, uint64_t *out_salt, struct str *out_text);

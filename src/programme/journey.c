@@ -38,7 +38,10 @@ struct builder {
     const struct yaml_node **nodes;
     uint32_t count;
     bool is_full;
-    uint32_t *given_ids; /* names given by `id:` */
+    struct plan_listen *entries; /* of the journey, with room for entry_room */
+    uint32_t entry_room;
+    struct plan_way *ways; /* PLAN_WAYS_MAX */
+    uint32_t *given_ids;   /* names given by `id:` */
     uint32_t given_count;
 };
 
@@ -643,41 +646,101 @@ static void goal_compile(struct builder *b, const struct yaml_node *node)
     goal->stays = str_is(shape_text(shape_value(node, "event", "then"), STR("end")), "stay");
 }
 
+static void entry_add(struct builder *b, struct plan_listen listen)
+{
+    struct plan_journey *journey = b->journey;
+    if (journey->entry_count == b->entry_room) {
+        uint32_t room = b->entry_room ? b->entry_room * 2 : 4;
+        struct plan_listen *grown = arena_array(b->c->arena, struct plan_listen, room);
+        if (journey->entry_count)
+            memcpy(grown, b->entries, journey->entry_count * sizeof(*grown));
+        journey->entries = b->entries = grown;
+        b->entry_room = room;
+    }
+    b->entries[journey->entry_count++] = listen;
+}
+
+/* The journey is one of those that the event may enter. */
+static void entry_note(struct builder *b, struct compile_event *event)
+{
+    if (event->entry_count && event->entries[event->entry_count - 1] == b->file->index)
+        return;
+    if (event->entry_count == event->entry_room) {
+        uint32_t room = event->entry_room ? event->entry_room * 2 : 4;
+        uint16_t *grown = arena_array(b->c->arena, uint16_t, room);
+        if (event->entry_count)
+            memcpy(grown, event->entries, event->entry_count * sizeof(*grown));
+        event->entries = grown;
+        event->entry_room = room;
+    }
+    event->entries[event->entry_count++] = b->file->index;
+}
+
+/* The ways in of one node: `enter` itself, or an item of enter.any. */
 static void entries_compile(struct builder *b, const struct yaml_node *enter)
 {
     struct compile *c = b->c;
     const struct yaml_node *events = shape_value(enter, "event", "event");
-    uint32_t count = shape_count(events);
-    struct plan_listen *entries = arena_array(c->arena, struct plan_listen, count);
     struct scope_target target = target_of(b, SCOPE_EVENT | SCOPE_ONCE, EXPR_WANT_BOOL);
     struct plan_expr when;
     target.kept = NULL;
     scope_compile_when(c, b->yaml, enter->type == YAML_MAP ? enter : NULL, target, &when);
-    for (uint32_t i = 0; i < count; i++) {
+    uint32_t way_first = b->journey->way_count;
+    const struct plan_way *collects =
+        ways_compile(c, b->yaml, enter, b->file->index, b->ways, &b->journey->way_count);
+    uint32_t own_first = b->journey->entry_count;
+    for (uint32_t i = 0; i < shape_count(events); i++) {
         const struct yaml_node *node = shape_item(events, i);
         if (node->is_bad || node->type != YAML_TEXT)
             continue;
         uint32_t name = build_name(c, node->text);
         if (name == NAME_NONE)
             continue;
-        struct compile_event *event = build_event(c, name, yaml_place(b->yaml, node));
-        if (event->entry_count && event->entries[event->entry_count - 1] == b->file->index) {
+        bool is_twice = false;
+        for (uint32_t k = own_first; k < b->journey->entry_count; k++)
+            is_twice |= b->entries[k].event == name;
+        if (is_twice) {
             findings_add(c->findings, FINDING_NAME_TWICE, yaml_place(b->yaml, node),
                          "the event \"%.*s\" stands here twice", STR_ARG(node->text));
             continue;
         }
-        if (event->entry_count == event->entry_room) {
-            uint32_t room = event->entry_room ? event->entry_room * 2 : 4;
-            uint16_t *grown = arena_array(c->arena, uint16_t, room);
-            if (event->entry_count)
-                memcpy(grown, event->entries, event->entry_count * sizeof(*grown));
-            event->entries = grown;
-            event->entry_room = room;
-        }
-        event->entries[event->entry_count++] = b->file->index;
-        entries[b->journey->entry_count++] = (struct plan_listen){.event = name, .when = when};
+        entry_note(b, build_event(c, name, yaml_place(b->yaml, node)));
+        entry_add(b, (struct plan_listen){.event = name, .when = when, .way = collects});
     }
-    b->journey->entries = entries;
+    for (uint32_t i = way_first; i < b->journey->way_count; i++)
+        if (b->ways[i].kind != WAY_EVENT)
+            entry_add(b, (struct plan_listen){
+                             .event = b->ways[i].event, .when = when, .way = &b->ways[i]});
+}
+
+/* The ways move to where the plan is, and the entries that name them with them. */
+static void ways_keep(struct builder *b)
+{
+    struct plan_journey *journey = b->journey;
+    struct plan_way *ways = arena_array(b->c->arena, struct plan_way, journey->way_count);
+    for (uint32_t i = 0; i < journey->way_count; i++)
+        ways[i] = b->ways[i];
+    for (uint32_t i = 0; i < journey->entry_count; i++)
+        if (b->entries[i].way)
+            b->entries[i].way = &ways[b->entries[i].way - b->ways];
+    journey->ways = ways;
+}
+
+/* Has `enter` no key that could enter anybody? */
+static bool says_no_way(const struct yaml_node *enter)
+{
+    static const char *const others[] = {"when",    "unless",       "key",     "again",
+                                         "at_once", "max_lateness", "collect", "pace"};
+    if (enter->type != YAML_MAP || enter->is_bad)
+        return false;
+    for (uint32_t i = 0; i < enter->count; i++) {
+        bool is_other = false;
+        for (size_t k = 0; k < array_count(others); k++)
+            is_other |= str_is(enter->pairs[i].key->text, others[k]);
+        if (!is_other)
+            return false;
+    }
+    return true;
 }
 
 static void enter_compile(struct builder *b, const struct yaml_node *enter)
@@ -689,7 +752,18 @@ static void enter_compile(struct builder *b, const struct yaml_node *enter)
     journey->at_once_max = 1;
     if (!enter)
         return;
+    b->ways = arena_array(&c->scratch, struct plan_way, PLAN_WAYS_MAX);
     entries_compile(b, enter);
+    const struct yaml_node *any =
+        enter->type == YAML_MAP ? shape_value(enter, "event", "any") : NULL;
+    for (uint32_t i = 0; i < shape_count(any); i++)
+        entries_compile(b, shape_item(any, i));
+    ways_keep(b);
+    if (says_no_way(enter)) {
+        findings_add(c->findings, FINDING_MISSING_KEY, yaml_place(b->yaml, enter),
+                     "nothing enters the journey");
+        finding_advise(c->findings, "say what does: event, schedule, date, business_event, api");
+    }
     const struct yaml_node *key = shape_value(enter, "event", "key");
     if (key) {
         struct str path = str_trim(key->text);

@@ -493,6 +493,7 @@ static void compile_parts(struct compile *c)
     providers_compile(c);
     messages_compile(c);
     journeys_compile(c);
+    ways_store(c);
     bindings_store(c);
     events_store(c);
     ledger_store(c);
