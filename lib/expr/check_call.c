@@ -231,13 +231,11 @@ static bool check_standard(struct checker *c, struct node *node, struct str name
     return f->kind == FUNCTION_GETTER && node->count == 2 ? true : check_fold(c, node);
 }
 
-/* Compiles the predicate of a binder into a program of its own. */
-static bool check_predicate(struct checker *c, struct node *node, const struct binder_use *use,
-                            struct variable *variable, const struct expr **out)
+/* Compiles a body of a binder, or a part of one, into a program of its own; NULL with the fault. */
+static const struct expr *check_part(struct checker *c, struct node *node,
+                                     const struct binder_use *use, struct variable *variable,
+                                     bool is_value)
 {
-    if (c->binder_depth == BINDER_DEPTH_MAX)
-        return check_refuse(c, node->from, "predicates are nested more than %d deep",
-                            BINDER_DEPTH_MAX);
     struct checker *inner = arena_new(c->work, struct checker);
     *inner = (struct checker){
         .plan = c->plan,
@@ -254,25 +252,48 @@ static bool check_predicate(struct checker *c, struct node *node, const struct b
     memcpy(inner->variables, c->variables, c->variable_count * sizeof(c->variables[0]));
     inner->variable_count = inner->variable_base = c->variable_count;
     if (!check_push(inner, variable, node->from) || !check_node(inner, node))
-        return false;
+        return NULL;
     const struct expr_type *type = bounds_final(c->bounds, node->type);
-    if (type->kind != EXPR_BOOL && type->kind != EXPR_DYN)
-        return check_refuse(c, node->from, "a predicate is true or false; \"%.*s\" is of type %.*s",
-                            STR_ARG(node_text(c, node)), STR_ARG(check_type_text(c, type)));
-    if (inner->is_timed && c->mode == EXPR_RULE)
-        return check_refuse(
-            c, node->from,
-            "past events cannot be filtered by now; give the function a window instead, "
-            "as in count(\"Login\", \"3d\")");
-    struct expr *expr = check_build(inner, node, &expr_bool);
+    if (!is_value && type->kind != EXPR_BOOL && type->kind != EXPR_DYN) {
+        check_refuse(c, node->from, "a predicate is true or false; \"%.*s\" is of type %.*s",
+                     STR_ARG(node_text(c, node)), STR_ARG(check_type_text(c, type)));
+        return NULL;
+    }
+    if (inner->is_timed && c->mode == EXPR_RULE) {
+        check_refuse(c, node->from,
+                     "past events cannot be filtered by now; give the function a window instead, "
+                     "as in count(\"Login\", \"3d\")");
+        return NULL;
+    }
+    struct expr *expr = check_build(inner, node, is_value ? type : &expr_bool);
     if (expr == NULL)
-        return false;
+        return NULL;
     c->is_timed |= inner->is_timed;
     for (uint32_t i = 0; i < expr->read_slot_count; i++)
         check_note(c, &c->read_slots, expr->read_slots[i]);
     for (uint32_t i = 0; i < expr->read_binding_count; i++)
         check_note(c, &c->read_bindings, expr->read_bindings[i]);
-    *out = expr;
+    return expr;
+}
+
+/* Compiles a body of a binder: a chain of && member by member. */
+static bool check_body(struct checker *c, struct node *node, const struct binder_use *use,
+                       struct variable *variable, bool is_value, struct expr_argument *out)
+{
+    if (c->binder_depth == BINDER_DEPTH_MAX)
+        return check_refuse(c, node->from, "predicates are nested more than %d deep",
+                            BINDER_DEPTH_MAX);
+    bool is_chain = !is_value && node->kind == NODE_AND;
+    uint32_t count = is_chain ? node->count : 1;
+    const struct expr **parts = arena_array(c->plan, const struct expr *, count);
+    for (uint32_t i = 0; i < count; i++) {
+        parts[i] = check_part(c, is_chain ? node->arguments[i] : node, use, variable, is_value);
+        if (parts[i] == NULL)
+            return false;
+    }
+    out->type = is_value ? expr_type_of(parts[0]) : &expr_bool;
+    out->parts = parts;
+    out->part_count = count;
     return true;
 }
 
@@ -285,6 +306,7 @@ static void describe_arguments(const struct checker *c, struct node *node,
         a->from = n->from;
         a->to = n->to;
         a->is_constant = n->kind == NODE_CONST;
+        a->is_name = n->kind == NODE_NAME && !n->is_absolute;
         if (a->is_constant)
             a->value = n->constant;
         a->is_slot = n->kind == NODE_SLOT && !n->is_test;
@@ -293,6 +315,17 @@ static void describe_arguments(const struct checker *c, struct node *node,
         if (a->type == NULL)
             a->type = &expr_dyn;
     }
+}
+
+/* Is argument i the variable of the binder or one of its bodies? */
+static bool is_bound(const struct expr_binder *binder, uint32_t i)
+{
+    if (binder == NULL)
+        return false;
+    for (uint32_t k = 0; k < binder->body_count; k++)
+        if (binder->bodies[k].argument == i)
+            return true;
+    return binder->variable == i;
 }
 
 /* A function that only the host knows. *is_known says whether it does. */
@@ -315,20 +348,17 @@ static bool check_host_call(struct checker *c, struct node *node, struct str nam
         .field_count = field_count,
     };
     struct fault host_fault = {0};
-    uint32_t variable = UINT32_MAX, predicate = UINT32_MAX;
+    const struct expr_binder *binder = NULL;
     if (c->scope->binder != NULL) {
         enum expr_found found =
             c->scope->binder(c->scope->self, &use->call, &use->binder, &host_fault);
         if (found == EXPR_REFUSED)
             return check_refuse(c, node->at, "%s", host_fault.text);
-        if (found == EXPR_FOUND) {
-            variable = use->binder.variable;
-            predicate = use->binder.predicate;
-            must(variable < node->count && predicate < node->count && variable != predicate);
-        }
+        if (found == EXPR_FOUND)
+            binder = &use->binder;
     }
     for (uint32_t i = 0; i < node->count; i++) {
-        if (i == variable || i == predicate)
+        if (is_bound(binder, i))
             continue;
         if (!check_node(c, node->arguments[i]))
             return false;
@@ -337,19 +367,23 @@ static bool check_host_call(struct checker *c, struct node *node, struct str nam
         arguments[i].type = bounds_final(c->bounds, node->arguments[i]->type);
     }
     describe_arguments(c, node, arguments);
-    if (variable != UINT32_MAX) {
-        const struct node *named = node->arguments[variable];
+    if (binder != NULL) {
+        must(binder->variable < node->count && binder->body_count <= EXPR_BODIES_MAX);
+        const struct node *named = node->arguments[binder->variable];
         if (named->kind != NODE_NAME || named->is_absolute)
             return check_refuse(c, named->from, "expected a simple name for the past event");
         struct variable *item = arena_new(c->work, struct variable);
         item->name = named->name;
         item->is_item = true;
         item->type = &expr_dyn;
-        arguments[variable].variable = named->name;
-        if (!check_predicate(c, node->arguments[predicate], use, item,
-                             &arguments[predicate].predicate))
-            return false;
-        arguments[predicate].type = &expr_bool;
+        arguments[binder->variable].variable = named->name;
+        for (uint32_t i = 0; i < binder->body_count; i++) {
+            uint32_t body = binder->bodies[i].argument;
+            must(body < node->count && body != binder->variable);
+            if (!check_body(c, node->arguments[body], use, item, binder->bodies[i].is_value,
+                            &arguments[body]))
+                return false;
+        }
     }
     struct expr_binding binding = {0};
     enum expr_found found = c->scope->function(c->scope->self, &use->call, &binding, &host_fault);
@@ -362,10 +396,10 @@ static bool check_host_call(struct checker *c, struct node *node, struct str nam
     must(binding.fields <= field_count);
     *is_known = true;
     *fields_used = binding.fields;
-    /* What is passed at run time: neither constants nor the binder's two. */
+    /* What is passed at run time: neither constants nor what the binder binds. */
     uint32_t passed = 0;
     for (uint32_t i = 0; i < node->count; i++)
-        if (i != variable && i != predicate && node->arguments[i]->kind != NODE_CONST)
+        if (!is_bound(binder, i) && node->arguments[i]->kind != NODE_CONST)
             node->arguments[passed++] = node->arguments[i];
     node->count = passed;
     node->kind = NODE_HOST;

@@ -217,7 +217,7 @@ static void time_uses(void **state)
         {"event.items.map(i, i.at > now, i).size() > 0", 20,
          "a list cannot be filtered by now; ask with all() or exists(), or give a function a "
          "window, as in count(\"Login\", \"3d\")"},
-        {"past('A', e, e.price > 1 && now > event.at)", 14,
+        {"past('A', e, e.price > 1 && now > event.at)", 29,
          "past events cannot be filtered by now; give the function a window instead, as in "
          "count(\"Login\", \"3d\")"},
         {"event.items.exists(i, i.at > now)", 0, ""},

@@ -28,3 +28,8 @@ struct expr_reads expr_reads(const struct expr *expr)
         .is_timed = expr->is_timed,
     };
 }
+
+struct str expr_part_text(const struct expr *expr)
+{
+    return str_part(expr->text, expr->root->from, expr->root->to - expr->root->from);
+}

@@ -38,6 +38,7 @@
 #define EXPR_NODES_MAX      20000 /* nodes of one expression */
 #define EXPR_PARTS_MAX      16    /* a.b.c has 3 */
 #define EXPR_ARGUMENTS_MAX  32    /* of one call */
+#define EXPR_BODIES_MAX     2     /* of one binder */
 #define EXPR_COST_DEFAULT   100000
 
 /* Types ---------------------------------------------------------------------------------------- */
@@ -110,9 +111,13 @@ struct expr_argument {
     const struct expr_type *type; /* never NULL; good as long as the plan */
     bool is_slot;                 /* it is the host's slot `slot` and nothing else */
     uint32_t slot;
-    struct str variable;          /* the binder's variable, else empty */
-    const struct expr *predicate; /* the binder's predicate, else NULL */
-    uint32_t from, to;            /* where it stands in the text, in bytes */
+    bool is_name;        /* it is a single name, not looked up yet: a binder's variable, perhaps */
+    struct str variable; /* the binder's variable, else empty */
+    /* A binder's body, else NULL: one program; for a predicate that is a chain of && one for each of
+     * its members, so that the host may run some of them earlier than others. */
+    const struct expr *const *parts;
+    uint32_t part_count;
+    uint32_t from, to; /* where it stands in the text, in bytes */
 };
 
 /* did("Login", "3d"), traits.email.domain(), last("Order Completed").total */
@@ -131,13 +136,17 @@ struct expr_binding {
     const struct expr_type *type; /* of the result; NULL = dyn */
 };
 
-/* A function one of whose arguments names a variable for another argument's predicate:
- * did("Product Viewed", "14d", e, e.sku == event.sku). */
+/* A function one of whose arguments names a variable for other arguments, its bodies:
+ * sum("Order Completed", "14d", e, e.total, e.sku == event.sku). */
 struct expr_binder {
-    uint32_t variable;  /* which argument names the variable, from 0 */
-    uint32_t predicate; /* which argument is the predicate */
+    uint32_t variable; /* which argument names the variable, from 0 */
+    uint32_t body_count;
+    struct {
+        uint32_t argument; /* which one it is */
+        bool is_value;     /* of any type; else a predicate: true or false */
+    } bodies[EXPR_BODIES_MAX];
     /* Resolves what follows the variable (parts may be 0: the variable itself) into a slot that
-     * the host understands when it runs the predicate. `self` is the scope's. */
+     * the host understands when it runs a body. `self` is the scope's. */
     enum expr_found (*item)(void *self, const struct expr_call *call, const struct expr_path *path,
                             struct expr_slot *out, struct fault *f);
 };
@@ -153,7 +162,7 @@ struct expr_scope {
                             struct fault *f);
 
     /* Binds a host function. Constant arguments are folded into the binding by the host: at run
-     * time call() is handed only the others, in order (neither variables nor predicates). */
+     * time call() is handed only the others, in order (neither variables nor bodies). */
     enum expr_found (*function)(void *self, const struct expr_call *call, struct expr_binding *out,
                                 struct fault *f);
 
@@ -204,14 +213,17 @@ enum status expr_compile(struct arena *plan, struct str text, const struct expr_
 /* The type of the result. */
 const struct expr_type *expr_type_of(const struct expr *expr);
 
-/* The text it was compiled from. */
+/* The text it was compiled from. Of a binder's body: of the whole expression, as places in it are. */
 struct str expr_text_of(const struct expr *expr);
+
+/* The part of that text that it stands for: a body's own. */
+struct str expr_part_text(const struct expr *expr);
 
 /* Is it free of `now`, slots and bindings: the same answer always? */
 bool expr_is_constant(const struct expr *expr);
 
-/* What it reads, each once, in order of first appearance; predicates' reads included (a binder's
- * item slots too). */
+/* What it reads, each once, in order of first appearance; the reads of binders' bodies included (item
+ * slots too). */
 struct expr_reads {
     const uint32_t *slots;
     uint32_t slot_count;

@@ -212,6 +212,9 @@ static void binders(void **state)
     says(&b, "past(\"Product Viewed\", e, e.sku == \"s1\" && e.price > 6)", "false");
     says(&b, "past(\"Product Viewed\", e, e.sku == traits.plan)", "true");
     says(&b, "past(\"A\", e, e.price == event.count) || past(\"B\", f, f.price == 9)", "true");
+    says(&b, "paid(\"A\", e, e.price)", "14");
+    says(&b, "paid(\"A\", e, e.price * 2, e.sku == \"s1\") + 1", "11");
+    says(&b, "paid(\"A\", e, e.price, e.sku == traits.plan && e.price > 8)", "9");
     const struct expr *expr =
         compile(&b, "event.value > 1.0 && past(\"A\", e, e.sku == traits.plan)", EXPR_WANT_BOOL);
     struct expr_reads reads = expr_reads(expr);
@@ -221,6 +224,15 @@ static void binders(void **state)
     assert_int_equal(reads.slots[1], WORLD_ITEM_SLOTS);
     assert_int_equal(reads.slots[2], 1);
     assert_int_equal(reads.binding_count, 1);
+
+    /* A chain of && comes in parts, so that the host can run each when what it reads is known. */
+    compile(&b, "past(\"A\", e, e.sku == \"s1\" && e.price > event.count && true)", EXPR_WANT_BOOL);
+    const struct bound *bound = &b.world.bindings[b.world.binding_count - 1];
+    assert_int_equal(bound->part_count, 3);
+    assert_int_equal(expr_reads(bound->parts[0]).slot_count, 1);
+    assert_int_equal(expr_reads(bound->parts[1]).slot_count, 2);
+    assert_true(expr_is_constant(bound->parts[2]));
+    assert_true(str_is(expr_part_text(bound->parts[0]), "e.sku == \"s1\""));
     close_bench(&b);
 }
 

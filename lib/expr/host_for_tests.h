@@ -2,7 +2,7 @@
  *
  * Attributes are a table; a value may have a moment until which it holds, and a later value after it.
  * Functions: did(name, window), count(name), twice(int), sum_of(list), item(map).total,
- * past(name, e, predicate) and refused(), with constants folded into bindings.
+ * past(name, e, predicate), paid(name, e, value[, predicate]) and refused(), with constants folded into bindings.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -23,13 +23,23 @@ struct attribute {
     struct value after; /* from until_ms on */
 };
 
-enum world_function { WORLD_DID, WORLD_COUNT, WORLD_TWICE, WORLD_TOTAL, WORLD_PAST, WORLD_ECHO };
+enum world_function {
+    WORLD_DID,
+    WORLD_COUNT,
+    WORLD_TWICE,
+    WORLD_TOTAL,
+    WORLD_PAST,
+    WORLD_PAID,
+    WORLD_ECHO,
+};
 
 struct bound {
     enum world_function function;
     struct str event;
-    uint32_t slot; /* of its second argument, or UINT32_MAX */
-    const struct expr *predicate;
+    uint32_t slot;                   /* of its second argument, or UINT32_MAX */
+    const struct expr *const *parts; /* of the predicate */
+    uint32_t part_count;
+    const struct expr *paid;
     struct value constant; /* its first argument, where that is known at load */
     bool is_constant;
 };
@@ -75,7 +85,7 @@ static enum expr_found world_item(void *self, const struct expr_call *call,
 {
     (void)self;
     (void)f;
-    if (!str_is(call->name, "past") || path->count == 0)
+    if ((!str_is(call->name, "past") && !str_is(call->name, "paid")) || path->count == 0)
         return EXPR_UNKNOWN;
     if (str_is(path->parts[0], "sku"))
         *out = (struct expr_slot){WORLD_ITEM_SLOTS, 1, &expr_text};
@@ -91,9 +101,19 @@ static enum expr_found world_binder(void *self, const struct expr_call *call,
 {
     (void)self;
     (void)f;
+    if (str_is(call->name, "paid") && (call->count == 3 || call->count == 4)) {
+        *out = (struct expr_binder){
+            .variable = 1,
+            .body_count = call->count - 2,
+            .bodies = {{.argument = 2, .is_value = true}, {.argument = 3}},
+            .item = world_item,
+        };
+        return EXPR_FOUND;
+    }
     if (!str_is(call->name, "past") || call->count != 3)
         return EXPR_UNKNOWN;
-    *out = (struct expr_binder){.variable = 1, .predicate = 2, .item = world_item};
+    *out = (struct expr_binder){
+        .variable = 1, .body_count = 1, .bodies = {{.argument = 2}}, .item = world_item};
     return EXPR_FOUND;
 }
 
@@ -139,8 +159,17 @@ static enum expr_found world_function(void *self, const struct expr_call *call,
         type = fields ? &expr_double : &expr_map_dyn;
     } else if (str_is(call->name, "past")) {
         bound.function = WORLD_PAST;
-        bound.predicate = call->arguments[2].predicate;
+        bound.parts = call->arguments[2].parts;
+        bound.part_count = call->arguments[2].part_count;
         type = &expr_bool;
+    } else if (str_is(call->name, "paid")) {
+        bound.function = WORLD_PAID;
+        bound.paid = call->arguments[2].parts[0];
+        if (call->count == 4) {
+            bound.parts = call->arguments[3].parts;
+            bound.part_count = call->arguments[3].part_count;
+        }
+        type = call->arguments[2].type;
     } else if (str_is(call->name, "echo") && call->is_method && call->count == 1) {
         bound.function = WORLD_ECHO;
         type = call->arguments[0].type;
@@ -229,19 +258,45 @@ static void past_load(void *self, uint32_t slot, struct value *out, int64_t *unt
             *out = p->item->pairs[i].value;
 }
 
-static bool has_past(struct world *w, const struct expr *predicate, struct arena *scratch)
+/* The body's value for one past event. */
+static struct value past_value(struct world *w, const struct value_map *item,
+                               const struct expr *body, struct arena *scratch)
 {
-    for (uint32_t i = 0; i < w->past_count; i++) {
-        struct past_world p = {w, w->past[i].map};
-        struct expr_host host = world_host(w);
-        host.self = &p;
-        host.load = past_load;
-        struct expr_result result;
-        expr_run(predicate, &host, scratch, &result);
-        if (expr_is_true(&result))
-            return true;
+    struct past_world p = {w, item};
+    struct expr_host host = world_host(w);
+    host.self = &p;
+    host.load = past_load;
+    struct expr_result result;
+    expr_run(body, &host, scratch, &result);
+    return result.value;
+}
+
+static bool past_meets(struct world *w, const struct value_map *item, const struct bound *b,
+                       struct arena *scratch)
+{
+    for (uint32_t k = 0; k < b->part_count; k++) {
+        struct value v = past_value(w, item, b->parts[k], scratch);
+        if (v.type != VALUE_BOOL || !v.boolean)
+            return false;
     }
+    return true;
+}
+
+static bool has_past(struct world *w, const struct bound *b, struct arena *scratch)
+{
+    for (uint32_t i = 0; i < w->past_count; i++)
+        if (past_meets(w, w->past[i].map, b, scratch))
+            return true;
     return false;
+}
+
+static int64_t paid_past(struct world *w, const struct bound *b, struct arena *scratch)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < w->past_count; i++)
+        if (past_meets(w, w->past[i].map, b, scratch))
+            sum += past_value(w, w->past[i].map, b->paid, scratch).integer;
+    return sum;
 }
 
 static void world_call(void *self, uint32_t binding, const struct value *arguments, uint32_t count,
@@ -267,7 +322,8 @@ static void world_call(void *self, uint32_t binding, const struct value *argumen
                                         : value_none();
         break;
     case WORLD_TOTAL: *out = str_is(b->event, "Order") ? value_double(42.5) : value_none(); break;
-    case WORLD_PAST: *out = value_bool(has_past(w, b->predicate, scratch)); break;
+    case WORLD_PAST: *out = value_bool(has_past(w, b, scratch)); break;
+    case WORLD_PAID: *out = value_int(paid_past(w, b, scratch)); break;
     case WORLD_ECHO: *out = *first; break;
     }
 }
