@@ -30,7 +30,7 @@ void audience_changed(struct person *who);
 /* Is anything woken that audience_changed() has not asked yet? */
 static inline bool audience_is_woken(const struct person *who)
 {
-    return who->woken_count != 0 || who->woken_bits != 0;
+    return who->woken_count != 0 || who->woken_bits != 0 || who->profile->known & PROFILE_IS_FRESH;
 }
 
 /* Asks the segments whose moment has come at who->at_ms, and those that read them. */
@@ -48,6 +48,9 @@ static inline bool audience_is_stale(const struct person *who)
 {
     return who->plan != NULL && who->profile->audience_plan != who->plans->newest;
 }
+
+/* Would audience_activated() have anything to do for the profile? */
+bool audience_is_behind(const struct plans *plans, const struct profile *profile);
 
 /* Brings memberships up to date with the newest programme: asks segments that are new or mean something
  * else, drops those that are gone. No events come of it. Returns whether there was anything to do. */

@@ -117,6 +117,7 @@ enum membership_flag {
     MEMBERSHIP_IS_IN = 1 << 0,
     MEMBERSHIP_WAS_ADDED = 1 << 1,   /* by hand: in, whatever the condition says */
     MEMBERSHIP_WAS_REMOVED = 1 << 2, /* by hand: out */
+    MEMBERSHIP_WAS_THERE = 1 << 3, /* in since a definition was new, not since something happened */
 };
 
 /* Stands only where the person is in, was put in or out by hand, or time may change it: no membership

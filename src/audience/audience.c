@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "audience/audience.h"
+
+#include "profile/ask.h"
+
+#define MANUAL (MEMBERSHIP_WAS_ADDED | MEMBERSHIP_WAS_REMOVED)
+
+/* How a transition comes about: what is added to `how` of its result row. */
+enum cause {
+    CAUSE_NOTHING = 0, /* something happened, or time passed */
+    CAUSE_QUIET = 2,   /* another definition, or a merge: no event comes of it */
+    CAUSE_HAND = 4,
+};
+
+/* Segments that are still to be asked: a bit per index. Who reads another stands behind it, so that
+ * going through the bits in order asks each after all that it reads. */
+struct wanted {
+    uint64_t bits[PLAN_SEGMENTS_MAX / 64];
+};
+
+static void want(struct wanted *w, uint32_t index)
+{
+    w->bits[index / 64] |= UINT64_C(1) << (index % 64);
+}
+
+static void want_all(struct wanted *w, const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->segment_count; i++)
+        want(w, i);
+}
+
+static void want_readers(struct wanted *w, const struct plan_readers *readers)
+{
+    for (uint32_t i = 0; readers != NULL && i < readers->count; i++)
+        want(w, readers->segments[i]);
+}
+
+/* ---- the list of memberships, by ascending segment ------------------------------------------------ */
+
+static uint32_t place_of(const struct person *who, uint32_t segment)
+{
+    uint32_t low = 0, high = who->profile->memberships.count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (person_membership(who, middle)->segment < segment)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_at(const struct person *who, uint32_t place, uint32_t segment)
+{
+    return place < who->profile->memberships.count &&
+           person_membership(who, place)->segment == segment;
+}
+
+static void insert(struct person *who, struct membership m)
+{
+    uint32_t place = place_of(who, m.segment);
+    struct membership *last = person_push_membership(who);
+    must(last != NULL); /* a programme has few enough segments for the list */
+    struct membership *at = last - (who->profile->memberships.count - 1u) + place;
+    memmove(at + 1, at, (size_t)(last - at) * sizeof(*at));
+    *at = m;
+}
+
+/* ---- asking --------------------------------------------------------------------------------------- */
+
+static void transit(struct person *who, const struct plan_segment *s, bool is_in, enum cause cause,
+                    int64_t was_ms, struct wanted *w)
+{
+    want_readers(w, plan_readers_find(who->plan, s->name));
+    who->changed |= plan_wake_bit(s->name);
+    who->stirred |= plan_wake_bit(s->name);
+    if (s->kind == SEGMENT_NAMED) {
+        person_result(who, (struct result){.kind = RESULT_MEMBERSHIP,
+                                           .how = (uint8_t)(cause + is_in),
+                                           .id = (uint64_t)max_of(was_ms, (int64_t)0),
+                                           .number = s->name});
+        if (who->witness != NULL)
+            person_note(who, "%s segment %.*s%s%s%.*s", is_in ? "enters" : "leaves",
+                        STR_ARG(names_text(who->names, s->name)),
+                        cause == CAUSE_QUIET  ? " (its definition is new, or a merge)"
+                        : cause == CAUSE_HAND ? " (by hand)"
+                                              : "",
+                        cause == CAUSE_NOTHING ? ": " : "",
+                        STR_ARG(cause == CAUSE_NOTHING
+                                    ? ask_explain(who, who->plan, &s->when, (struct blob){0})
+                                    : STR("")));
+    }
+    uint32_t event = is_in ? s->entered : s->left;
+    if (event != NAME_NONE && cause != CAUSE_QUIET && who->entered != NULL)
+        who->entered(who, event, s->name);
+}
+
+/* Takes over what came out: a transition if it differs from what is stored. */
+static void settle(struct person *who, const struct plan_segment *s, bool is_in, int64_t ask_ms,
+                   enum cause cause, struct wanted *w)
+{
+    uint32_t place = place_of(who, s->name);
+    bool is_there = is_at(who, place, s->name);
+    struct membership was = {.segment = s->name, .since_ms = who->at_ms};
+    if (is_there)
+        was = *person_membership(who, place);
+    bool was_in = was.flags & MEMBERSHIP_IS_IN;
+    struct membership m = was;
+    m.ask_ms = ask_ms;
+    if (is_in != was_in) {
+        m.flags = (was.flags & MANUAL) | (is_in ? MEMBERSHIP_IS_IN : 0);
+        m.flags |= is_in && cause == CAUSE_QUIET ? MEMBERSHIP_WAS_THERE : 0;
+        m.since_ms = who->at_ms;
+    }
+    bool stays = m.flags != 0 || ask_ms != FOREVER_MS;
+    if (!is_there && stays)
+        insert(who, m);
+    else if (is_there && !stays)
+        person_drop_membership(who, place);
+    else if (is_there && (m.flags != was.flags || m.ask_ms != was.ask_ms))
+        *person_touch_membership(who, place) = m;
+    if (is_there ? was.ask_ms != ask_ms : ask_ms != FOREVER_MS)
+        who->is_touched = true;
+    if (is_in != was_in)
+        transit(who, s, is_in, cause, was_in ? who->at_ms - was.since_ms : 0, w);
+}
+
+static void ask_one(struct person *who, uint32_t index, enum cause cause, struct wanted *w)
+{
+    const struct plan_segment *s = &who->plan->segments[index];
+    const struct membership *m = person_membership_find(who, s->name);
+    uint32_t manual = m != NULL ? m->flags & MANUAL : 0;
+    struct asked asked = {.until_ms = FOREVER_MS};
+    if (manual == 0 && s->when.code != NULL) {
+        who->asked++;
+        asked = ask(who, who->plan, &s->when, (struct blob){0});
+    }
+    bool is_in = manual ? (manual & MEMBERSHIP_WAS_ADDED) != 0 : asked.is_true;
+    settle(who, s, is_in, asked.until_ms, cause, w);
+}
+
+/* Asks all that are wanted, and who reads them. */
+static void ask_wanted(struct person *who, struct wanted *w, enum cause cause)
+{
+    must(!who->is_asking_segments);
+    who->is_asking_segments = true;
+    for (uint32_t i = 0; i < (who->plan->segment_count + 63) / 64; i++) {
+        while (w->bits[i] != 0) {
+            uint32_t bit = (uint32_t)__builtin_ctzll(w->bits[i]);
+            w->bits[i] &= w->bits[i] - 1;
+            ask_one(who, i * 64 + bit, cause, w);
+        }
+    }
+    who->is_asking_segments = false;
+}
+
+void audience_changed(struct person *who)
+{
+    if (!audience_is_woken(who) || who->is_asking_segments || who->plan == NULL ||
+        audience_is_stale(who))
+        return;
+    const struct plan *plan = who->plan;
+    uint64_t bits = who->woken_bits;
+    uint32_t count = who->woken_count;
+    bool is_fresh = who->profile->known & PROFILE_IS_FRESH;
+    who->woken_bits = 0;
+    who->woken_count = 0;
+    who->profile->known &= (uint8_t)~PROFILE_IS_FRESH;
+    if (plan->segment_count == 0)
+        return;
+    struct wanted w = {0};
+    if (is_fresh || bits == UINT64_MAX) {
+        want_all(&w, plan);
+    } else {
+        for (uint32_t i = 0; i < count; i++)
+            want_readers(&w, plan_readers_find(plan, who->woken[i]));
+        for (uint32_t i = 0; bits != 0 && i < plan->reader_count; i++)
+            if (bits & plan_wake_bit(plan->readers[i].name))
+                want_readers(&w, &plan->readers[i]);
+    }
+    ask_wanted(who, &w, CAUSE_NOTHING);
+}
+
+/* ---- time ----------------------------------------------------------------------------------------- */
+
+int64_t audience_deadline(const struct person *who)
+{
+    int64_t next_ms = FOREVER_MS;
+    for (uint32_t i = 0; i < who->profile->memberships.count; i++)
+        next_ms = min_of(next_ms, person_membership(who, i)->ask_ms);
+    return next_ms;
+}
+
+void audience_timer(struct person *who)
+{
+    struct wanted w = {0};
+    bool is_due = false;
+    if (who->plan == NULL || audience_is_stale(who))
+        return;
+    for (uint32_t i = 0; i < who->profile->memberships.count; i++) {
+        const struct membership *m = person_membership(who, i);
+        if (m->ask_ms > who->at_ms)
+            continue;
+        uint16_t index = plan_segment_find(who->plan, m->segment);
+        must(index != PLAN_NO_INDEX);
+        want(&w, index);
+        is_due = true;
+    }
+    if (is_due)
+        ask_wanted(who, &w, CAUSE_NOTHING);
+}
+
+/* ---- programmes ----------------------------------------------------------------------------------- */
+
+void audience_created(struct profile *profile, uint32_t plan)
+{
+    profile->audience_plan = plan;
+    if (plan != 0)
+        profile->known |= PROFILE_IS_FRESH;
+}
+
+bool audience_is_behind(const struct plans *plans, const struct profile *profile)
+{
+    const struct plan *newest = plans->at[plans->newest];
+    if (profile->audience_plan == plans->newest)
+        return false;
+    if (profile->audience_plan == 0)
+        return newest->segment_count != 0;
+    return plans->at[profile->audience_plan]->segments_hash != newest->segments_hash;
+}
+
+#define GONE_MAX 256
+_Static_assert((PLAN_SEGMENTS_MAX + GONE_MAX) * sizeof(struct membership) <= SPACE_OBJECT_MAX,
+               "the list has room for all");
+
+/* Memberships in what the programme does not have any more. What was said by hand is kept, within
+ * bounds: the list may come back. */
+static void forget_gone(struct person *who)
+{
+    uint32_t gone = 0;
+    for (uint32_t i = 0; i < who->profile->memberships.count;) {
+        const struct membership *m = person_membership(who, i);
+        uint16_t index = plan_segment_find(who->plan, m->segment);
+        if (index != PLAN_NO_INDEX &&
+            (who->plan->segments[index].is_list || !(m->flags & MANUAL))) {
+            i++;
+            continue;
+        }
+        if (m->flags & MEMBERSHIP_IS_IN && index == PLAN_NO_INDEX &&
+            str_find(names_text(who->names, m->segment), STR("$"), 0) != 0)
+            person_result(who, (struct result){.kind = RESULT_MEMBERSHIP,
+                                               .how = CAUSE_QUIET,
+                                               .id = (uint64_t)(who->at_ms - m->since_ms),
+                                               .number = m->segment});
+        if (m->flags & MANUAL && index == PLAN_NO_INDEX && gone < GONE_MAX) {
+            gone++;
+            struct membership *kept = person_touch_membership(who, i++);
+            kept->flags &= MANUAL;
+            kept->ask_ms = FOREVER_MS;
+            kept->since_ms = who->at_ms;
+        } else if (m->flags & MANUAL &&
+                   index !=
+                       PLAN_NO_INDEX) { /* it is no list any more: its condition alone counts */
+            person_touch_membership(who, i++)->flags &= ~(uint32_t)MANUAL;
+        } else {
+            person_drop_membership(who, i);
+        }
+    }
+}
+
+bool audience_activated(struct person *who)
+{
+    struct profile *p = who->profile;
+    struct wanted w = {0};
+    bool is_behind = audience_is_behind(who->plans, p);
+    const struct plan *old = p->audience_plan != 0 ? person_plan(who, p->audience_plan) : NULL;
+    p->audience_plan = who->plans->newest;
+    if (!is_behind || p->known & PROFILE_IS_FRESH)
+        return false;
+    for (uint32_t i = 0; i < who->plan->segment_count; i++) {
+        const struct plan_segment *s = &who->plan->segments[i];
+        uint16_t before = old != NULL ? plan_segment_find(old, s->name) : PLAN_NO_INDEX;
+        if (before == PLAN_NO_INDEX || old->segments[before].hash != s->hash)
+            want(&w, i);
+    }
+    forget_gone(who);
+    ask_wanted(who, &w, CAUSE_QUIET);
+    who->is_touched = true;
+    return true;
+}
+
+/* ---- lists ---------------------------------------------------------------------------------------- */
+
+void audience_event(struct person *who)
+{
+    const struct record *r = who->event;
+    struct value named = record_get(r, NAME_SEGMENT, NULL);
+    if (!(r->flags & RECORD_IS_SERVER) || named.type != VALUE_TEXT || who->plan == NULL)
+        return;
+    uint32_t name = names_find(who->names, named.text);
+    uint16_t index = name != NAME_NONE ? plan_segment_find(who->plan, name) : PLAN_NO_INDEX;
+    if (index == PLAN_NO_INDEX || !who->plan->segments[index].is_list) {
+        person_note(who, "there is no list \"%.*s\": nothing was changed", STR_ARG(named.text));
+        return;
+    }
+    const struct plan_segment *s = &who->plan->segments[index];
+    bool is_added = r->name == NAME_MEMBER_ADDED;
+    uint32_t manual = is_added               ? MEMBERSHIP_WAS_ADDED
+                      : s->when.code != NULL ? MEMBERSHIP_WAS_REMOVED
+                                             : 0; /* off a mere list is out anyway */
+    audience_changed(who);
+    uint32_t place = place_of(who, name);
+    if (is_at(who, place, name)) {
+        struct membership *m = person_touch_membership(who, place);
+        m->flags = (m->flags & ~(uint32_t)MANUAL) | manual;
+    } else if (manual != 0) {
+        insert(who,
+               (struct membership){
+                   .segment = name, .flags = manual, .since_ms = who->at_ms, .ask_ms = FOREVER_MS});
+    }
+    struct wanted w = {0};
+    must(!who->is_asking_segments);
+    who->is_asking_segments = true;
+    ask_one(who, index, CAUSE_HAND, &w);
+    who->is_asking_segments = false;
+    ask_wanted(who, &w, CAUSE_NOTHING);
+}
+
+/* ---- merges --------------------------------------------------------------------------------------- */
+
+void audience_unite(struct person *who, const struct person *from)
+{
+    for (uint32_t i = 0; i < from->profile->memberships.count; i++) {
+        struct membership theirs = *person_membership(from, i);
+        uint32_t place = place_of(who, theirs.segment);
+        bool is_there = is_at(who, place, theirs.segment);
+        struct membership m = is_there ? *person_membership(who, place) : theirs;
+        bool was_in = is_there && m.flags & MEMBERSHIP_IS_IN;
+        if (is_there) {
+            /* What was said by hand about the one who stays counts. Of two who are in, the longer. */
+            if (!(m.flags & MANUAL))
+                m.flags |= theirs.flags & MANUAL;
+            if (theirs.flags & MEMBERSHIP_IS_IN) {
+                m.since_ms = was_in ? min_of(m.since_ms, theirs.since_ms) : theirs.since_ms;
+                m.flags |= MEMBERSHIP_IS_IN;
+            }
+            m.ask_ms = min_of(m.ask_ms, theirs.ask_ms);
+            *person_touch_membership(who, place) = m;
+        } else {
+            insert(who, m);
+        }
+        uint16_t index =
+            who->plan != NULL ? plan_segment_find(who->plan, m.segment) : PLAN_NO_INDEX;
+        bool is_named = index != PLAN_NO_INDEX && who->plan->segments[index].kind == SEGMENT_NAMED;
+        if (is_named && !was_in && m.flags & MEMBERSHIP_IS_IN)
+            person_result(who, (struct result){.kind = RESULT_MEMBERSHIP,
+                                               .how = CAUSE_QUIET + 1,
+                                               .number = m.segment});
+    }
+    who->is_touched = true;
+}
+
+/* ---- explaining ----------------------------------------------------------------------------------- */
+
+struct audience_reason audience_explain(struct person *who, uint16_t segment)
+{
+    must(segment < who->plan->segment_count);
+    const struct plan_segment *s = &who->plan->segments[segment];
+    const struct membership *m = person_membership_find(who, s->name);
+    uint32_t manual = m != NULL ? m->flags & MANUAL : 0;
+    bool is_stored = !audience_is_stale(who);
+    struct audience_reason reason = {.until_ms = FOREVER_MS};
+    if (manual != 0) {
+        reason.is_by_hand = true;
+        reason.is_in = manual & MEMBERSHIP_WAS_ADDED;
+        reason.clause = reason.is_in ? STR("put on the list") : STR("taken off the list");
+    } else if (s->when.code == NULL) {
+        reason.clause = STR("not on the list");
+    } else {
+        struct asked asked = ask(who, who->plan, &s->when, (struct blob){0});
+        reason.is_in = asked.is_true;
+        reason.until_ms = asked.until_ms;
+        reason.clause = ask_explain(who, who->plan, &s->when, (struct blob){0});
+    }
+    if (is_stored && m != NULL && reason.is_in == ((m->flags & MEMBERSHIP_IS_IN) != 0)) {
+        reason.has_since = true;
+        reason.since_ms = m->since_ms;
+    }
+    return reason;
+}
