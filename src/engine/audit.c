@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "engine/engine_int.h"
+#include "profile/ask.h"
 
 #include "profile/traits.h"
 
@@ -118,6 +119,25 @@ static void check_slots(struct audit *a, struct person *who)
     }
 }
 
+/* Every membership is what its condition says now. */
+static void check_memberships(struct audit *a, struct person *who)
+{
+    if (audience_is_stale(who) || who->profile->known & PROFILE_IS_FRESH)
+        return;
+    for (uint32_t i = 0; i < who->plan->segment_count; i++) {
+        const struct plan_segment *s = &who->plan->segments[i];
+        struct audience_reason reason = audience_explain(who, (uint16_t)i);
+        bool is_in = audience_is_in(who, s->name);
+        if (is_in != reason.is_in)
+            fault(a, who->id, "stored as %s segment \"%.*s\", but is %s: %.*s",
+                  is_in ? "in" : "not in", STR_ARG(names_text(who->names, s->name)),
+                  reason.is_in ? "in" : "not in", STR_ARG(reason.clause));
+    }
+    for (uint32_t i = 1; i < who->profile->memberships.count; i++)
+        if (person_membership(who, i - 1)->segment >= person_membership(who, i)->segment)
+            fault(a, who->id, "memberships are not in order");
+}
+
 /* The timer is set to the earliest deadline. */
 static void check_timer(struct audit *a, struct person *who)
 {
@@ -182,6 +202,7 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
         check_caps(&a, &who);
         check_slots(&a, &who);
         check_timer(&a, &who);
+        check_memberships(&a, &who);
         for (uint32_t i = 0; i < who.profile->intents.count; i++)
             in_flight += person_intent(&who, i)->state == INTENT_GRANTED;
     }

@@ -320,8 +320,7 @@ static void activate(struct engine *e, const struct record *r)
     must(e->plans.count < UINT16_MAX);
     e->plans.at = mem_resize(e->plans.at, (e->plans.count + 1) * sizeof(e->plans.at[0]));
     e->plans.at[e->plans.count] = plan;
-    if (e->plans.newest)
-        e->sweep = 0;
+    e->sweep = 0;
     e->plans.newest = e->plans.count++;
     if (e->plans_from == 0)
         e->plans_from = e->plans.newest;

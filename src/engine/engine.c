@@ -40,6 +40,7 @@ static uint64_t create_profile(void *self, uint32_t partition, int64_t at_ms)
     uint64_t number = engine_add_profile(e, partition);
     struct profile *profile = engine_profile(e, number);
     profile->first_seen_ms = profile->last_seen_ms = at_ms;
+    audience_created(profile, e->plans.newest);
     results_add(&e->results,
                 (struct result){.kind = RESULT_CREATED, .profile = number, .at_ms = e->now_ms});
     return number;
@@ -72,6 +73,18 @@ static void on_settled(struct person *who, uint64_t instance, uint64_t decision,
         (struct settled){who->id, instance, decision, step, (uint8_t)outcome};
 }
 
+static void on_entered(struct person *who, uint32_t event, uint32_t segment)
+{
+    struct engine *e = who->engine;
+    if (e->told_count < TOLD_MAX)
+        e->told[e->told_count++] = (struct told){event, segment};
+    else
+        results_add(&e->results, (struct result){.kind = RESULT_ERROR,
+                                                 .profile = who->id,
+                                                 .at_ms = who->at_ms,
+                                                 .number = segment});
+}
+
 struct person engine_person(struct engine *e, uint64_t number)
 {
     return (struct person){
@@ -95,6 +108,8 @@ struct person engine_person(struct engine *e, uint64_t number)
         .cancel = desk_cancel,
         .settled = on_settled,
         .engaged = journey_engaged,
+        .entered = on_entered,
+        .refresh = audience_changed,
     };
 }
 
@@ -120,10 +135,15 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     change_note_merge(e, loser);
     from.at_ms = who.at_ms = e->now_ms;
     from.witness = who.witness = NULL;
+    if (audience_is_stale(&from))
+        audience_activated(&from);
+    if (audience_is_stale(&who))
+        audience_activated(&who);
     traits_unite(&who, &from);
     consent_unite(&who, &from);
     history_unite(&who, &from);
     holds_unite(&who, &from);
+    audience_unite(&who, &from);
     if (who.plan != NULL) {
         journey_unite(&who, &from);
         desk_unite(&who, &from);
@@ -150,6 +170,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     vec_clear(from.space, &l->intents, sizeof(struct intent));
     vec_clear(from.space, &l->ledger, sizeof(struct sent));
     vec_clear(from.space, &l->holds, sizeof(struct hold));
+    vec_clear(from.space, &l->memberships, sizeof(struct membership));
     l->forward = winner;
     engine_arm(e, loser, FOREVER_MS);
     results_add(
@@ -409,6 +430,8 @@ static void apply_own_event(struct person *who, const struct record *r)
     uint64_t decision;
     switch (r->name) {
     case NAME_CONSENT_CHANGED: consent_event(who); return;
+    case NAME_MEMBER_ADDED:
+    case NAME_MEMBER_REMOVED: audience_event(who); return;
     case NAME_UNSUBSCRIBED:
         consent_event(who);
         opt_out(who, decision_of(r));
@@ -438,7 +461,9 @@ static void apply_own_event(struct person *who, const struct record *r)
 static void apply_event(struct person *who, const struct record *r)
 {
     struct profile *p = who->profile;
+    struct engine *e = who->engine;
     who->event = r;
+    e->told_flags = r->flags & RECORD_IS_HISTORY;
     p->last_seen_ms = max_of(p->last_seen_ms, r->event_ms);
     if (unlikely(r->event_ms < p->first_seen_ms)) {
         p->first_seen_ms = r->event_ms; /* idle() and since() count from here */
@@ -463,6 +488,7 @@ static void apply_event(struct person *who, const struct record *r)
         }
         if (r->name < NAME_FIXED_END)
             apply_own_event(who, r);
+        audience_changed(who);
         if (p->instances.count || p->pasts.count || (means != NULL && means->entry_count))
             journey_event(who);
     }
@@ -516,6 +542,8 @@ static int64_t next_moment(const struct person *who)
         next_ms = journey_deadline(who);
     if (p->holds.count)
         next_ms = min_of(next_ms, holds_deadline(who));
+    if (p->memberships.count)
+        next_ms = min_of(next_ms, audience_deadline(who));
     for (uint32_t i = 0; i < p->intents.count; i++) {
         const struct intent *in = person_intent(who, i);
         if (in->state <= INTENT_QUEUED && in->deadline_ms > who->at_ms)
@@ -531,6 +559,8 @@ int64_t engine_deadline(const struct person *who)
         next_ms = journey_deadline(who);
     if (who->profile->holds.count)
         next_ms = min_of(next_ms, holds_deadline(who));
+    if (who->profile->memberships.count)
+        next_ms = min_of(next_ms, audience_deadline(who));
     if (who->profile->intents.count)
         next_ms = min_of(next_ms, desk_deadline(who));
     return next_ms;
@@ -539,6 +569,8 @@ int64_t engine_deadline(const struct person *who)
 static void run_timers(struct person *who, int64_t at_ms)
 {
     who->at_ms = max_of(at_ms, who->at_ms);
+    if (who->profile->memberships.count)
+        audience_timer(who);
     if (who->profile->holds.count) {
         holds_timer(who);
         journey_thaw(who);
@@ -547,19 +579,53 @@ static void run_timers(struct person *who, int64_t at_ms)
     desk_timer(who);
 }
 
+/* Journeys hear what segments the person has entered and left, each as an event of its own. What comes
+ * of it may be told in turn, within bounds. */
+static void tell(struct engine *e, struct person *who, uint32_t *heard)
+{
+    for (uint32_t i = *heard; i < e->told_count; i++) {
+        struct told told = e->told[i];
+        struct buf clear;
+        buf_init(&clear);
+        body_put_text(&clear, NAME_SEGMENT, names_text(e->names, told.segment));
+        struct record record = {
+            .type = RECORD_EVENT,
+            .kind = EVENT_TRACK,
+            .flags = e->told_flags,
+            .schema = RECORD_SCHEMA,
+            .name = told.event,
+            .at_ms = who->at_ms,
+            .event_ms = who->at_ms,
+            .arrival_ms = who->at_ms,
+            .clear = body_of(&clear),
+        };
+        who->event = &record;
+        journey_event(who);
+        who->event = NULL;
+        buf_fini(&clear);
+        *heard = i + 1;
+    }
+}
+
 /* Instances whose messages have settled go on, and what reads what has changed is asked again. */
 static void go_on(struct engine *e, struct person *who)
 {
+    uint32_t heard = 0;
     do {
         for (uint32_t i = e->settled_merged; i < e->settled_count; i++) {
             struct settled s = e->settled[i];
             journey_settled(who, s.instance, s.decision, s.step, (enum outcome)s.outcome);
         }
         e->settled_count = e->settled_merged;
+        audience_changed(who);
         if (who->stirred && who->profile->instances.count)
             journey_changed(who);
         who->stirred = 0;
-    } while (e->settled_count > e->settled_merged);
+        tell(e, who, &heard);
+    } while (e->settled_count > e->settled_merged || audience_is_woken(who) || who->stirred ||
+             heard < e->told_count);
+    e->told_count = 0;
+    e->told_flags = 0;
 }
 
 /* The same for what settled when the person was merged. */
@@ -575,7 +641,10 @@ static void go_on_merged(struct engine *e, struct person *who)
 /* The person was merged, or the programme has changed: everything is asked again. */
 static void apply_touch(struct person *who, bool is_merge)
 {
-    person_changed(who, UINT64_MAX);
+    if (is_merge)
+        person_changed(who, UINT64_MAX);
+    else /* segments are up to date: what means something else has been asked */
+        who->changed = who->stirred = UINT64_MAX;
     who->is_desk_due = true;
     who->is_touched = true;
     if (who->plan == NULL)
@@ -596,6 +665,8 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
     bool had_timer = false;
     if (who.profile->forward != 0)
         return;
+    if (audience_is_stale(&who))
+        audience_activated(&who);
     for (; at < last; at++) {
         const struct item *item = &e->items[e->keys[at] & 0xffffff];
         if (item->kind > ITEM_TIMER)
@@ -610,7 +681,8 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
     who.at_ms = e->before_ms;
     if (e->settled_merged > 0)
         go_on_merged(e, &who);
-    go_on(e, &who);
+    if (!(who.profile->known & PROFILE_IS_FRESH)) /* what is known of them is still to come */
+        go_on(e, &who);
     for (uint32_t moments = 0;; moments++) {
         const struct item *item = at < last ? &e->items[e->keys[at] & 0xffffff] : NULL;
         const struct record *r =
@@ -650,6 +722,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
     }
     if (who.profile->ledger.count && who.is_touched)
         desk_forget(&who);
+    e->counts.segments += who.asked;
     if (had_timer || who.is_touched || who.profile->intents.count || who.profile->instances.count) {
         int64_t due_ms = engine_deadline(&who);
         const struct timers *timers = &e->partitions[profile_partition(who.id)].timers;
@@ -862,7 +935,8 @@ static void sweep(struct engine *e)
         const struct partition *p = &e->partitions[e->sweep];
         for (uint32_t local = 1; local < p->count; local++) {
             const struct profile *profile = space_at(&p->space, p->profiles[local]);
-            if (profile->intents.count || profile->instances.count)
+            bool is_behind = profile->forward == 0 && audience_is_behind(&e->plans, profile);
+            if (profile->intents.count || profile->instances.count || is_behind)
                 add_item(e, profile_number(e->sweep, local), ITEM_TOUCH, ITEM_NOWHERE);
         }
         seen += p->count;

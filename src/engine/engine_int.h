@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "audience/audience.h"
 #include "decide/desk.h"
 #include "decide/gate.h"
 #include "decide/pool.h"
@@ -31,6 +32,15 @@ struct settled {
     uint16_t step;
     uint8_t outcome;
 };
+
+/* The person at hand has entered or left a segment that journeys listen to: they hear of it when what
+ * caused it has been told to all. */
+struct told {
+    uint32_t event; /* name */
+    uint32_t segment;
+};
+
+#define TOLD_MAX 64 /* of one moment of one person: a circle of journeys and segments ends there */
 
 /* Something for a profile to work on in this batch. ITEM_TOUCH: it was merged, or the programme has
  * changed; everything is to be asked again. */
@@ -115,6 +125,9 @@ struct engine {
     uint32_t item_count, item_room;
     struct settled *settled; /* first those of merges, then those of the person at hand */
     uint32_t settled_count, settled_room, settled_merged;
+    struct told told[TOLD_MAX];
+    uint32_t told_count;
+    uint8_t told_flags; /* of the record that is being applied */
     uint32_t resolving; /* place of the record whose identity is being found out */
     struct buf bytes;   /* struct person's */
     struct claims claims;

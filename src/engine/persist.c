@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "engine/engine_int.h"
 
-#define STATE_VERSION 3
+#define STATE_VERSION 4
 
 /* ---- one codec for both directions ------------------------------------------------------------- */
 
@@ -215,6 +215,14 @@ static void code_hold(struct codec *c, struct hold *x)
     code_time(c, &x->until_ms);
 }
 
+static void code_membership(struct codec *c, struct membership *x)
+{
+    code_u32(c, &x->segment);
+    code_u32(c, &x->flags);
+    code_time(c, &x->since_ms);
+    code_time(c, &x->ask_ms);
+}
+
 /* A list: its count, then its elements. */
 #define CODE_LIST(name, type, code_one)                                                        \
     static void name(struct codec *c, struct vec *v)                                           \
@@ -264,6 +272,7 @@ CODE_LIST(code_pasts, struct past, code_past)
 CODE_LIST(code_intents, struct intent, code_intent)
 CODE_LIST(code_ledger, struct sent, code_sent)
 CODE_LIST(code_holds, struct hold, code_hold)
+CODE_LIST(code_memberships, struct membership, code_membership)
 
 static void code_profile(struct codec *c, struct profile *x)
 {
@@ -282,6 +291,8 @@ static void code_profile(struct codec *c, struct profile *x)
     code_intents(c, &x->intents);
     code_ledger(c, &x->ledger);
     code_holds(c, &x->holds);
+    code_memberships(c, &x->memberships);
+    code_u32(c, &x->audience_plan);
 }
 
 static void code_message(struct codec *c, struct stage_message *x)
@@ -629,6 +640,7 @@ static enum status load_profiles(struct engine *e, uint32_t partition, struct cu
     for (uint64_t local = 1; local < count && !in->is_bad; local++) {
         uint64_t number = engine_add_profile(e, partition);
         code_profile(&c, engine_profile(e, number));
+        in->is_bad |= engine_profile(e, number)->audience_plan >= e->plans.count;
     }
     uint64_t messages = cursor_varint(in);
     for (uint64_t k = 0; k < messages && !in->is_bad; k++) {
