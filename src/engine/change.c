@@ -288,6 +288,8 @@ static void unite(struct engine *e, uint64_t number, struct cursor *in)
 static void unite_all(struct engine *e)
 {
     for (uint32_t i = 0; i < PARTITIONS; i++) {
+        if (e->backfill->parts[i].len == 0)
+            continue;
         struct cursor in = cursor_of(e->backfill->parts[i].at, e->backfill->parts[i].len);
         uint64_t count = cursor_varint(&in);
         uint32_t local = 0;
@@ -377,7 +379,7 @@ static uint32_t put_profile(const struct engine *e, const struct profile *profil
     return found;
 }
 
-void engine_write_backfill(const struct engine *shadow, const uint32_t *features, uint32_t count,
+void engine_write_backfill(const struct engine *e, const uint32_t *features, uint32_t count,
                            void *self,
                            void (*put)(void *self, uint32_t partition, struct str bytes))
 {
@@ -385,9 +387,8 @@ void engine_write_backfill(const struct engine *shadow, const uint32_t *features
     buf_init(&part);
     buf_init(&histories);
     buf_init(&head);
-    must(shadow->kept != NULL);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
-        const struct partition *p = &shadow->partitions[i];
+        const struct partition *p = &e->partitions[i];
         struct space *space = (struct space *)(uintptr_t)&p->space; /* only read */
         uint32_t last = 0;
         uint64_t profiles = 0;
@@ -395,7 +396,7 @@ void engine_write_backfill(const struct engine *shadow, const uint32_t *features
         for (uint32_t local = 1; local < p->count; local++) {
             const struct profile *profile = space_at(space, p->profiles[local]);
             histories.len = 0;
-            uint32_t found = put_profile(shadow, profile, space, features, count, &histories);
+            uint32_t found = put_profile(e, profile, space, features, count, &histories);
             if (found == 0)
                 continue;
             buf_add_varint(&part, local - last);
@@ -405,8 +406,10 @@ void engine_write_backfill(const struct engine *shadow, const uint32_t *features
             profiles++;
         }
         head.len = 0;
-        buf_add_varint(&head, profiles);
-        buf_add_str(&head, buf_str(&part));
+        if (profiles > 0) {
+            buf_add_varint(&head, profiles);
+            buf_add_str(&head, buf_str(&part));
+        }
         put(self, i, buf_str(&head));
     }
     buf_fini(&part);

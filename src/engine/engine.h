@@ -112,8 +112,9 @@ void engine_offer_backfill(struct engine *e, const struct backfill *backfill);
  * programmes that are activated on the way. */
 void engine_keep(struct engine *e, const struct plan *plan, uint32_t features_from);
 
-/* Writes the pasts of these features (their own names, ascending) of a shadow, by partition. */
-void engine_write_backfill(const struct engine *shadow, const uint32_t *features, uint32_t count,
+/* Writes the pasts of these features (their own names, ascending) by partition, those that
+ * engine_keep() asked for if it was called. Nothing is put into a partition without any. */
+void engine_write_backfill(const struct engine *e, const uint32_t *features, uint32_t count,
                            void *self,
                            void (*put)(void *self, uint32_t partition, struct str bytes));
 

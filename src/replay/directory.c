@@ -20,7 +20,8 @@ static enum status name_parts(struct os_disk *disk, const char *path, struct dir
     if (!str_to_z(str_of(path), d->path, sizeof(d->path)) ||
         !os_path_join(d->log, sizeof(d->log), path, "log") ||
         !os_path_join(d->snapshots, sizeof(d->snapshots), path, "snapshots") ||
-        !os_path_join(d->programmes, sizeof(d->programmes), path, "programmes")) {
+        !os_path_join(d->programmes, sizeof(d->programmes), path, "programmes") ||
+        !os_path_join(d->backfills, sizeof(d->backfills), path, "backfills")) {
         fault_set(f, "the path of the data directory is too long: %s", path);
         return FIX_INPUT;
     }

@@ -4,6 +4,8 @@
  *     DIR/log/            the log of facts (evlog), which alone is the truth
  *     DIR/snapshots/      states after some batch: they save time, nothing else
  *     DIR/programmes/     every version of the programme that was ever activated, by content hash
+ *     DIR/backfills/      what a programme's conditions ask about, up to when it was prepared, by content
+ *                         hash: they can be made again from the log
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -19,6 +21,7 @@ struct directory {
     char log[OS_PATH_BYTES];
     char snapshots[OS_PATH_BYTES];
     char programmes[OS_PATH_BYTES];
+    char backfills[OS_PATH_BYTES]; /* made when the first one is written */
     uint8_t secret[IDENTIFIER_SECRET_BYTES];
 };
 

@@ -5,9 +5,11 @@
 #include "base/mem.h"
 #include "disk/snapshot.h"
 #include "os/file.h"
+#include "replay/backfill.h"
 
 #define RESULTS_LAG_MAX 4096 /* batches whose result block may still be on its way */
 #define SNAPSHOTS_KEPT  2
+#define GO_ON_BATCHES   64 /* batches after which somebody is asked whether to go on */
 
 /* ---- snapshots --------------------------------------------------------------------------------- */
 
@@ -82,18 +84,22 @@ static void count_refused(void *context, const char *path, const struct fault *w
     r->snapshots_refused++;
 }
 
-static struct engine *fresh_engine(const struct directory *d, struct recovered *r)
+static struct engine *fresh_engine(const struct directory *d, const struct recover_options *o,
+                                   struct recovered *r)
 {
     struct engine_options options = {
-        .secret = d->secret, .shelf = &r->shelf, .plan_of = shelf_find};
-    return engine_new(&options);
+        .secret = d->secret, .shelf = &r->shelf, .plan_of = shelf_find, .is_shadow = o->is_shadow};
+    struct engine *e = engine_new(&options);
+    if (o->keeps != NULL)
+        engine_keep(e, o->keeps, o->keeps_from);
+    return e;
 }
 
 static enum status start(const struct directory *d, const struct recover_options *options,
                          struct recovered *r, struct fault *f)
 {
     struct snapshot_reader *reader = NULL;
-    r->engine = fresh_engine(d, r);
+    r->engine = fresh_engine(d, options, r);
     if (options->from_beginning || !os_exists(d->disk, d->snapshots))
         return OK;
     uint64_t batch_max = options->batch_last ? options->batch_last : UINT64_MAX;
@@ -118,10 +124,45 @@ struct ring {
     uint64_t hash[RESULTS_LAG_MAX];
 };
 
-static enum status prepare_programmes(struct recovered *r, const struct batch *b, struct fault *f)
+/* The programme that the record names, compiled; the fault says which batch wants it. */
+static enum status find_programme(struct recovered *r, const struct record *record, uint64_t batch,
+                                  const struct plan **out, struct fault *f)
+{
+    struct value hash = record_get(record, NAME_PROGRAMME, NULL);
+    *out = hash.type == VALUE_TEXT ? shelf_find(&r->shelf, hash.text, r->shelf.names) : NULL;
+    if (*out != NULL) {
+        if (!engine_knows(r->engine, hash.text))
+            engine_prepare(r->engine, *out);
+        return OK;
+    }
+    fault_set(f, "batch %lu needs a programme that cannot be had: %s", batch, r->shelf.fault.text);
+    return GIVE_UP;
+}
+
+/* The backfill that the `activate` record names, from its file, else made anew from the log. */
+static enum status find_backfill(const struct directory *d, struct recovered *r,
+                                 const struct record *record, const struct plan *plan,
+                                 uint64_t batch, struct fault *f)
+{
+    struct value hash = record_get(record, NAME_BACKFILL, NULL);
+    struct engine_change change = engine_change(r->engine);
+    if (hash.type != VALUE_TEXT || change.plan != plan || change.count == 0)
+        return OK;
+    enum status status = backfill_restore(d, &change, hash.text, &r->backfill, f);
+    if (status != OK) {
+        fault_prefix(f, "batch %lu: ", batch);
+        return GIVE_UP;
+    }
+    engine_offer_backfill(r->engine, backfill_of(r->backfill));
+    return OK;
+}
+
+static enum status prepare_programmes(const struct directory *d, const struct recover_options *o,
+                                      struct recovered *r, const struct batch *b, struct fault *f)
 {
     for (uint32_t i = 0; i < b->count; i++) {
         const struct record *record = &b->records[i];
+        const struct plan *plan;
         if (record->type == RECORD_NAME) {
             uint32_t name = names_add(r->shelf.names, body_get_text(record->clear, NAME_TEXT));
             if (name != record->name) {
@@ -129,32 +170,64 @@ static enum status prepare_programmes(struct recovered *r, const struct batch *b
                 return GIVE_UP;
             }
         }
-        if (record->type != RECORD_PROGRAMME || record->kind != PROGRAMME_ACTIVATE)
+        if (record->type != RECORD_PROGRAMME || record->kind == PROGRAMME_ABANDON ||
+            (record->kind == PROGRAMME_PREPARE && o->is_shadow))
             continue;
-        struct value hash = record_get(record, NAME_PROGRAMME, NULL);
-        if (hash.type == VALUE_TEXT && engine_knows(r->engine, hash.text))
-            continue;
-        const struct plan *plan =
-            hash.type == VALUE_TEXT ? shelf_find(&r->shelf, hash.text, r->shelf.names) : NULL;
-        if (plan == NULL) {
-            fault_set(f, "batch %lu activates a programme that cannot be had: %s", b->number,
-                      r->shelf.fault.text);
-            return GIVE_UP;
-        }
-        engine_prepare(r->engine, plan);
+        enum status status = find_programme(r, record, b->number, &plan, f);
+        if (status == OK && record->kind == PROGRAMME_ACTIVATE && !o->is_shadow)
+            status = find_backfill(d, r, record, plan, b->number, f);
+        if (status != OK)
+            return status;
     }
     return OK;
 }
 
-static enum status compare(struct recovered *r, const struct ring *ring,
-                           const struct evlog_item *item, struct fault *f)
+/* ---- who people are ---------------------------------------------------------------------------- */
+
+/* A shadow's rows are fewer; those that say who is who must be the log's. */
+static bool is_about_identity(const struct result *row)
+{
+    return row->kind == RESULT_CREATED || row->kind == RESULT_MERGED ||
+           row->kind == RESULT_SHARED || row->kind == RESULT_DUPLICATE ||
+           row->kind == RESULT_UNFOUND;
+}
+
+static uint64_t add_identity(uint64_t hash, const struct result *row)
+{
+    if (!is_about_identity(row))
+        return hash;
+    return hash_pair(hash, hash_pair(row->kind, hash_pair(row->profile, row->id)));
+}
+
+static uint64_t identity_of_rows(const struct result *rows, uint32_t count)
+{
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < count; i++)
+        hash = add_identity(hash, &rows[i]);
+    return hash;
+}
+
+static uint64_t identity_of_bytes(struct str bytes)
+{
+    uint64_t hash = 0;
+    struct cursor c = cursor_of(bytes.at, bytes.len);
+    struct result row;
+    while (results_read(&c, 0, &row))
+        hash = add_identity(hash, &row);
+    return hash;
+}
+
+static enum status compare(const struct recover_options *o, struct recovered *r,
+                           const struct ring *ring, const struct evlog_item *item, struct fault *f)
 {
     uint64_t place = item->number % RESULTS_LAG_MAX;
     if (item->number <= r->snapshot_batch || ring->number[place] != item->number)
         return OK;
     r->results_compared++;
-    if (ring->hash[place] == item->results_hash)
+    uint64_t hash = o->is_shadow ? identity_of_bytes(item->results) : item->results_hash;
+    if (ring->hash[place] == hash)
         return OK;
+    r->is_astray = o->is_shadow;
     fault_set(f,
               "batch %lu gives other results than when it was first applied (segment %lu, "
               "offset %lu); `wend replay --verify` says more, nothing was changed",
@@ -196,39 +269,54 @@ static enum status run_tail(const struct directory *d, const struct recover_opti
         if (status != OK || item.kind == EVLOG_END)
             break;
         if (item.kind == EVLOG_RESULTS) {
-            status = compare(r, ring, &item, f);
+            r->results_newest = item.number;
+            status = compare(options, r, ring, &item, f);
             if (status != OK)
                 break;
             continue;
         }
         if (item.batch.number <= engine_batch(r->engine))
             continue;
+        if (options->batch_last && item.batch.number > options->batch_last) {
+            if (options->is_shadow && r->results_newest < options->batch_last)
+                continue; /* result blocks of what was applied are still to come */
+            break;
+        }
         if (item.batch.number != engine_batch(r->engine) + 1) {
             fault_set(f, "the log goes on with batch %lu, the state ends with %lu",
                       item.batch.number, engine_batch(r->engine));
             status = GIVE_UP;
             break;
         }
-        if ((options->batch_last && item.batch.number > options->batch_last) ||
-            (options->until_ms && item.batch.now_ms > options->until_ms))
+        if (options->until_ms && item.batch.now_ms > options->until_ms)
             break;
-        status = prepare_programmes(r, &item.batch, f);
+        status = prepare_programmes(d, options, r, &item.batch, f);
         if (status != OK)
             break;
         struct engine_output out;
         if (options->before)
             options->before(options->self, r->engine, &item.batch);
         engine_apply(r->engine, &item.batch, &out);
+        backfill_free(r->backfill);
+        r->backfill = NULL;
         results.len = 0;
-        results_write(out.results, out.result_count, item.batch.now_ms, &results);
+        if (!options->is_shadow)
+            results_write(out.results, out.result_count, item.batch.now_ms, &results);
         ring->number[item.number % RESULTS_LAG_MAX] = item.number;
-        ring->hash[item.number % RESULTS_LAG_MAX] = hash_bytes(results.at, results.len, 0);
+        ring->hash[item.number % RESULTS_LAG_MAX] =
+            options->is_shadow ? identity_of_rows(out.results, out.result_count)
+                               : hash_bytes(results.at, results.len, 0);
         r->batches++;
         r->records += item.batch.count;
         if (options->after)
             options->after(options->self, r->engine, &item.batch, &out);
         if (options->checks_hashes)
             status = compare_hash(d, r, f);
+        if (status == OK && options->go_on && r->batches % GO_ON_BATCHES == 0 &&
+            !options->go_on(options->self, r)) {
+            fault_set(f, "told to stop at batch %lu", item.batch.number);
+            status = TRY_AGAIN;
+        }
         if (status != OK)
             break;
     }
@@ -296,6 +384,7 @@ enum status recover_to_write(const struct directory *d, struct evlog *log, struc
 void recovered_fini(struct recovered *r)
 {
     engine_free(r->engine);
+    backfill_free(r->backfill);
     shelf_fini(&r->shelf);
     *r = (struct recovered){0};
 }

@@ -14,12 +14,19 @@
 #include "replay/directory.h"
 #include "replay/shelf.h"
 
+struct recovered;
+
 struct recover_options {
-    bool from_beginning; /* no snapshot to start from */
-    bool checks_hashes;  /* compare the state hash at every snapshot on the way */
-    uint64_t batch_last; /* stop after this batch; 0 = at the log's end */
-    int64_t until_ms;    /* stop before a batch later than this; 0 = no such bound */
+    bool from_beginning;      /* no snapshot to start from */
+    bool checks_hashes;       /* compare the state hash at every snapshot on the way */
+    uint64_t batch_last;      /* stop after this batch; 0 = at the log's end */
+    int64_t until_ms;         /* stop before a batch later than this; 0 = no such bound */
+    bool is_shadow;           /* only who people are, and what `keeps` asks for (engine_options) */
+    const struct plan *keeps; /* engine_keep() it from the first batch on; NULL = none */
+    uint32_t keeps_from;
     void *self;
+    /* Asked now and then; false ends it with TRY_AGAIN. May be NULL. */
+    bool (*go_on)(void *self, const struct recovered *so_far);
     /* Before and after each batch; may be NULL. */
     void (*before)(void *self, struct engine *engine, const struct batch *batch);
     void (*after)(void *self, struct engine *engine, const struct batch *batch,
@@ -33,10 +40,13 @@ struct recovered {
     uint64_t batches;        /* applied again */
     uint64_t records;
     uint64_t results_compared; /* result blocks that agreed */
+    uint64_t results_newest;   /* of which batch the newest was */
     uint64_t results_missing;  /* newest batches without a durable block */
     uint64_t hashes_compared;
     uint64_t snapshots_refused;
     uint64_t log_bytes;
+    bool is_astray; /* a shadow met other people than the log: it cannot be relied on */
+    struct loaded_backfill *backfill; /* for the `activate` at hand */
 };
 
 /* Rebuilds the state of the directory's log into *out, which the caller ends with recovered_fini(),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replay/world.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 
 #define COMMIT_BYTES (4u << 20) /* buffered for the log before it is written */
@@ -155,20 +157,71 @@ enum status world_apply(struct world *w, const struct record *record, struct fau
     return world_apply_all(w, record, 1, f);
 }
 
-enum status world_activate(struct world *w, const struct plan *plan, struct fault *f)
+static enum status apply_programme(struct world *w, enum programme_kind kind, const char *hash,
+                                   const char *backfill, struct fault *f)
 {
     struct buf b;
-    if (!engine_knows(w->engine, str_of(plan->hash)))
-        engine_prepare(w->engine, plan);
     tell_names(w);
     buf_init(&b);
-    body_put_text(&b, NAME_PROGRAMME, str_of(plan->hash));
+    if (hash != NULL)
+        body_put_text(&b, NAME_PROGRAMME, str_of(hash));
+    if (backfill != NULL)
+        body_put_text(&b, NAME_BACKFILL, str_of(backfill));
     struct record *r = add_record(w);
     r->type = RECORD_PROGRAMME;
-    r->kind = PROGRAMME_ACTIVATE;
+    r->kind = (uint8_t)kind;
     r->clear = keep_body(w, &b);
     buf_fini(&b);
     return step(w, w->now_ms, f);
+}
+
+enum status world_activate(struct world *w, const struct plan *plan, struct fault *f)
+{
+    if (!engine_knows(w->engine, str_of(plan->hash)))
+        engine_prepare(w->engine, plan);
+    return apply_programme(w, PROGRAMME_ACTIVATE, plan->hash, NULL, f);
+}
+
+enum status world_prepare(struct world *w, const struct plan *plan, struct fault *f)
+{
+    if (!engine_knows(w->engine, str_of(plan->hash)))
+        engine_prepare(w->engine, plan);
+    return apply_programme(w, PROGRAMME_PREPARE, plan->hash, NULL, f);
+}
+
+enum status world_finish(struct world *w, const struct directory *d,
+                         const struct backfill_host *host, struct fault *f)
+{
+    struct engine_change change = engine_change(w->engine);
+    struct loaded_backfill *backfill = NULL;
+    must(change.plan != NULL);
+    enum status status = world_commit(w, f);
+    if (status == OK && change.count > 0)
+        status = backfill_make(d, &change, host, &backfill, f);
+    if (status != OK)
+        return status;
+    if (backfill != NULL)
+        engine_offer_backfill(w->engine, backfill_of(backfill));
+    status = apply_programme(w, PROGRAMME_ACTIVATE, change.plan->hash,
+                             backfill != NULL ? backfill_of(backfill)->hash : NULL, f);
+    engine_offer_backfill(w->engine, NULL);
+    backfill_free(backfill);
+    return status;
+}
+
+enum status world_abandon(struct world *w, struct fault *f)
+{
+    return apply_programme(w, PROGRAMME_ABANDON, NULL, NULL, f);
+}
+
+enum status world_change(struct world *w, const struct directory *d, const struct plan *plan,
+                         const struct backfill_host *host, struct fault *f)
+{
+    enum status status = OK;
+    const struct plan *prepared = engine_change(w->engine).plan;
+    if (prepared == NULL || strcmp(prepared->hash, plan->hash) != 0)
+        status = world_prepare(w, plan, f);
+    return status == OK ? world_finish(w, d, host, f) : status;
 }
 
 void world_receipt(struct world *w, const struct receipt *receipt)

@@ -15,6 +15,7 @@
 #include "engine/engine.h"
 #include "evlog/evlog.h"
 #include "model/receipt.h"
+#include "replay/backfill.h"
 #include "replay/shelf.h"
 
 struct world_host {
@@ -47,8 +48,22 @@ struct world *world_of(struct shelf *shelf, struct engine *engine,
 /* Ends the engine too; the log stays the caller's. NULL is fine. */
 void world_free(struct world *w);
 
-/* The plan (compiled with shelf->names) is live from now on. */
+/* The plan (compiled with shelf->names) is live from now on; its features begin now. */
 enum status world_activate(struct world *w, const struct plan *plan, struct fault *f) mustuse;
+
+/* Goes over to the plan without a gap: prepares it, makes the backfill of what its features lack from the
+ * log (which is committed), and activates it. The programme is stored in the directory; where the same
+ * one is prepared already, it goes on with that. The plan is compiled with shelf->names. */
+enum status world_change(struct world *w, const struct directory *d, const struct plan *plan,
+                         const struct backfill_host *host, struct fault *f) mustuse;
+
+/* The first and the second part of it. */
+enum status world_prepare(struct world *w, const struct plan *plan, struct fault *f) mustuse;
+enum status world_finish(struct world *w, const struct directory *d,
+                         const struct backfill_host *host, struct fault *f) mustuse;
+
+/* Undoes what is prepared. */
+enum status world_abandon(struct world *w, struct fault *f) mustuse;
 
 /* Lets time pass to the record's at_ms (not before the world's now), then applies it. New names in
  * shelf->names are told to the engine first. The record and its bodies are borrowed. */
