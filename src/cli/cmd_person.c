@@ -17,9 +17,9 @@ int cmd_person(struct cli *c)
     status = recover(&d, &options, &r, &f);
     int code = CLI_OK;
     if (status == OK) {
-        uint64_t profile = find_person(r.engine, d.secret, c->arguments[1]);
+        uint64_t profile = engine_find_person(r.engine, str_of(c->arguments[1]));
         if (profile == 0) {
-            fault_set(&f, "nobody is known as \"%s\" (neither as user id nor as anonymous id)",
+            fault_set(&f, "nobody is known as \"%s\" (no user id, no anonymous id, no address)",
                       c->arguments[1]);
             code = cli_fail(c, FIX_INPUT, &f);
         } else {

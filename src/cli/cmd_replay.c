@@ -53,6 +53,7 @@ int cmd_replay(struct cli *c)
             json_write_key_int(&w, "batches", (int64_t)r.batches);
             json_write_key_int(&w, "events", (int64_t)counts->events);
             json_write_key_int(&w, "duplicates", (int64_t)counts->duplicates);
+            json_write_key_int(&w, "unfound", (int64_t)counts->unfound);
             json_write_key_int(&w, "profiles", (int64_t)engine_profile_count(r.engine));
             json_write_key_int(&w, "results_compared", (int64_t)r.results_compared);
             json_write_key_int(&w, "results_missing", (int64_t)r.results_missing);

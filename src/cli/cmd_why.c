@@ -62,7 +62,7 @@ static void before(void *self, struct engine *e, const struct batch *b)
                          identifier_hash(IDENTIFIER_ANONYMOUS, id, s->secret), &s->witness);
     }
     /* Times are those of the person's zone; of the programme's, until they are known. */
-    uint64_t profile = s->has_zone ? 0 : find_person(e, s->secret, s->id);
+    uint64_t profile = s->has_zone ? 0 : engine_find_person(e, str_of(s->id));
     if (profile != 0 && plans->newest) {
         struct person who;
         engine_look(e, profile, &who);
@@ -71,6 +71,24 @@ static void before(void *self, struct engine *e, const struct batch *b)
     } else if (!s->has_zone && plans->newest) {
         s->zone = zoneset_zone(plans->at[plans->newest]->zones, plans->at[plans->newest]->zone);
     }
+}
+
+/* Who is asked for by an address: it is known only now, at the end, whom it finds. The story is that
+ * person's from the beginning, so it is told again, by their id. */
+static bool is_known_by_address(struct story *s, struct engine *e)
+{
+    struct str id = str_of(s->id);
+    if (engine_find(e, identifier_hash(IDENTIFIER_USER, id, s->secret)) != 0 ||
+        engine_find(e, identifier_hash(IDENTIFIER_ANONYMOUS, id, s->secret)) != 0)
+        return false;
+    uint64_t profile = engine_find_person(e, id);
+    struct str known = profile ? engine_person_id(e, profile) : STR("");
+    if (known.len == 0)
+        return false;
+    engine_watch(e, 0, NULL);
+    s->id = arena_copy(&s->cli->arena, known).at;
+    s->has_zone = false;
+    return true;
 }
 
 int cmd_why(struct cli *c)
@@ -101,12 +119,16 @@ int cmd_why(struct cli *c)
     struct recover_options options = {
         .from_beginning = true, .until_ms = until_ms, .self = &s, .before = before};
     status = recover(&d, &options, &r, &f);
+    if (status == OK && is_known_by_address(&s, r.engine)) {
+        recovered_fini(&r);
+        status = recover(&d, &options, &r, &f);
+    }
     int code = CLI_OK;
     if (status == OK) {
         engine_watch(r.engine, 0, NULL);
-        s.profile = find_person(r.engine, d.secret, s.id);
+        s.profile = engine_find_person(r.engine, str_of(s.id));
         if (s.profile == 0) {
-            fault_set(&f, "nobody is known as \"%s\" (neither as user id nor as anonymous id)",
+            fault_set(&f, "nobody is known as \"%s\" (no user id, no anonymous id, no address)",
                       s.id);
             code = cli_fail(c, FIX_INPUT, &f);
         } else {

@@ -79,14 +79,6 @@ bool read_mapping(struct cli *c, struct mapping *out)
     return is_fine;
 }
 
-uint64_t find_person(const struct engine *e, const uint8_t *secret, const char *id)
-{
-    uint64_t profile = engine_find(e, identifier_hash(IDENTIFIER_USER, str_of(id), secret));
-    if (profile == 0)
-        profile = engine_find(e, identifier_hash(IDENTIFIER_ANONYMOUS, str_of(id), secret));
-    return profile;
-}
-
 struct str print_moment(struct arena *arena, const struct zone *zone, int64_t at_ms)
 {
     if (at_ms == FOREVER_MS)

@@ -25,9 +25,6 @@ int load_programme(struct cli *c, const char *folder, struct shelf *shelf,
  * *out (zeroed before) with mapping_fini(). */
 bool read_mapping(struct cli *c, struct mapping *out) mustuse;
 
-/* The profile of a user id or anonymous id; 0 if nobody is known by it. */
-uint64_t find_person(const struct engine *e, const uint8_t *secret, const char *id);
-
 /* "2026-03-02 12:00:00" in the zone; good until the arena is reset. */
 struct str print_moment(struct arena *arena, const struct zone *zone, int64_t at_ms);
 

@@ -39,7 +39,8 @@ static const struct {
     {"event", IMPORT_EVENT},         {"anonymous_id", IMPORT_ANONYMOUS_ID},
     {"context", IMPORT_CONTEXT},     {"message_id", IMPORT_MESSAGE_ID},
     {"skip", IMPORT_SKIP},           {"group_id", IMPORT_GROUP_ID},
-    {"timestamp", IMPORT_TIMESTAMP},
+    {"timestamp", IMPORT_TIMESTAMP}, {"email", IMPORT_EMAIL},
+    {"phone", IMPORT_PHONE},         {"push_token", IMPORT_PUSH_TOKEN},
 };
 
 static const struct {
@@ -126,7 +127,7 @@ static void read_column(struct reader *r, const struct yaml_pair *pair, struct i
         findings_add(r->findings, FINDING_WRONG_VALUE, yaml_place(r->file, name),
                      "only properties and context fields have a name");
     bool is_id = out->target == IMPORT_USER_ID || out->target == IMPORT_ANONYMOUS_ID ||
-                 out->target == IMPORT_GROUP_ID;
+                 out->target == IMPORT_GROUP_ID || out->target == IMPORT_PHONE;
     if (type != NULL && !is_field &&
         !(is_id && (out->type == IMPORT_INT || out->type == IMPORT_TEXT)))
         findings_add(r->findings, FINDING_WRONG_VALUE, yaml_place(r->file, type),

@@ -341,7 +341,7 @@ static void resolve_record(struct engine *e, const struct batch *b, uint32_t pla
             return;
         }
         profile = identity_resolve(&e->identity, &e->host, r);
-        if (unlikely(profile == 0))
+        if (unlikely(profile == 0 && r->kind != EVENT_BUSINESS))
             engine_find_record(e, b, r, place);
     } else if (r->type == RECORD_RECEIPT) {
         struct receipt receipt;

@@ -140,6 +140,10 @@ uint64_t engine_find(const struct engine *e, struct id128 identifier);
  * (e-mail, phone, push token, in this order); 0 if nobody. */
 uint64_t engine_find_person(const struct engine *e, struct str text);
 
+/* The text of the profile's user id, else of an anonymous id; empty if neither was ever told. Borrowed
+ * until the next batch. */
+struct str engine_person_id(struct engine *e, uint64_t profile);
+
 /* Would an event with this message id be a duplicate if it came at `now_ms`? */
 bool engine_has_seen(const struct engine *e, uint64_t message_hash, int64_t now_ms);
 

@@ -232,6 +232,16 @@ void engine_find_record(struct engine *e, const struct batch *b, const struct re
                 (struct result){.kind = RESULT_UNFOUND, .number = r->name, .at_ms = r->at_ms});
 }
 
+struct str engine_person_id(struct engine *e, uint64_t profile)
+{
+    struct person who;
+    engine_look(e, profile, &who);
+    struct value id = traits_get(&who, NAME_USER_ID, NULL);
+    if (id.type != VALUE_TEXT)
+        id = traits_get(&who, NAME_ANONYMOUS_ID, NULL);
+    return id.type == VALUE_TEXT ? id.text : STR("");
+}
+
 uint64_t engine_find_person(const struct engine *e, struct str text)
 {
     uint64_t profile = engine_find(e, identifier_hash(IDENTIFIER_USER, text, e->secret));

@@ -441,6 +441,36 @@ static enum ingest_error ids_settle(struct raw_event *raw, struct ingest_batch *
     return INGEST_FINE;
 }
 
+void event_found_by(struct raw_event *raw, enum channel channel, struct str address)
+{
+    struct str text = str_trim(address);
+    if (text.len == 0 || text.len > ADDRESS_BYTES_MAX || is_junk_id(text) ||
+        raw->found_by[channel].len != 0 || channel_find_name(channel) == NAME_NONE)
+        return;
+    raw->found_by[channel] = text;
+}
+
+/* The first channel on which the event has an address; CHANNEL_NONE if it has none. */
+static uint32_t first_address(const struct raw_event *raw)
+{
+    for (uint32_t i = CHANNEL_NONE + 1; i < CHANNEL_END; i++)
+        if (raw->found_by[i].len != 0)
+            return i;
+    return CHANNEL_NONE;
+}
+
+/* The addresses go under names of their own: what the event says about itself stays what it is. The
+ * record is routed, and later sealed, by the first. */
+static void put_addresses(const struct raw_event *raw, uint32_t first, const uint8_t *secret,
+                          struct buf *personal, struct record *record)
+{
+    for (uint32_t i = first; i < CHANNEL_END; i++)
+        if (raw->found_by[i].len != 0)
+            body_put_text(personal, channel_find_name((enum channel)i), raw->found_by[i]);
+    struct id128 address = address_hash(secret, (enum channel)first, raw->found_by[first], 0);
+    record->routing_hash = address.low != 0 ? address.low : 1;
+}
+
 /* When it happened, by our clock: as long before its arrival as the client's clock says it was before
  * it was sent. Never after its arrival, never before 1970. */
 static int64_t event_time(const struct raw_event *raw, int32_t *skew_ms)
@@ -511,9 +541,15 @@ enum ingest_error event_begin(struct ingest_worker *w, struct raw_event *raw,
     enum ingest_error error = ids_settle(raw, batch, field);
     if (error != INGEST_FINE)
         return error;
-    if (raw->user.len == 0 && raw->anonymous.len == 0) {
+    uint32_t found_by = CHANNEL_NONE;
+    if (unlikely(raw->user.len == 0 && raw->anonymous.len == 0)) {
+        found_by = first_address(raw);
         field_set(field, STR("userId"), STR(""));
-        return INGEST_NO_IDENTITY;
+        if (found_by == CHANNEL_NONE)
+            return INGEST_NO_IDENTITY;
+        /* or strangers could act for each other with a key that stands in every page */
+        if (!(raw->source.flags & RECORD_IS_SERVER))
+            return INGEST_ADDRESS_ONLY;
     }
     if (raw->kind == EVENT_ALIAS && (raw->user.len == 0 || raw->previous.len == 0)) {
         field_set(field, raw->user.len == 0 ? STR("userId") : STR("previousId"), STR(""));
@@ -551,6 +587,8 @@ enum ingest_error event_begin(struct ingest_worker *w, struct raw_event *raw,
     if (raw->kind == EVENT_GROUP)
         body_put_text(personal, NAME_GROUP_ID, raw->group);
     record->routing_hash = identifier_route(record->user, record->anonymous);
+    if (unlikely(found_by != CHANNEL_NONE))
+        put_addresses(raw, found_by, secret, personal, record);
     field[0] = 0;
     return INGEST_FINE;
 }

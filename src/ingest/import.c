@@ -49,12 +49,32 @@ static bool is_once(enum import_target target)
     case IMPORT_EVENT:
     case IMPORT_TIMESTAMP:
     case IMPORT_MESSAGE_ID:
-    case IMPORT_GROUP_ID: return true;
+    case IMPORT_GROUP_ID:
+    case IMPORT_EMAIL:
+    case IMPORT_PHONE:
+    case IMPORT_PUSH_TOKEN: return true;
     case IMPORT_PROPERTY:
     case IMPORT_CONTEXT:
     case IMPORT_SKIP: break;
     }
     return false;
+}
+
+/* The channel of a column that is an address; CHANNEL_NONE if it is none. */
+static enum channel channel_of(enum import_target target)
+{
+    return target == IMPORT_EMAIL        ? CHANNEL_EMAIL
+           : target == IMPORT_PHONE      ? CHANNEL_SMS
+           : target == IMPORT_PUSH_TOKEN ? CHANNEL_PUSH
+                                         : CHANNEL_NONE;
+}
+
+/* The trait that holds such an address. */
+static struct str trait_of(enum channel channel)
+{
+    return channel == CHANNEL_EMAIL ? STR("email")
+           : channel == CHANNEL_SMS ? STR("phone")
+                                    : STR("push_token");
 }
 
 static uint32_t count_target(const struct import_mapping *m, enum import_target target)
@@ -74,6 +94,8 @@ static enum status check_mapping(const struct import_mapping *m, struct fault *f
         {IMPORT_USER_ID, "user id"},       {IMPORT_ANONYMOUS_ID, "anonymous id"},
         {IMPORT_EVENT, "event"},           {IMPORT_TIMESTAMP, "timestamp"},
         {IMPORT_MESSAGE_ID, "message id"}, {IMPORT_GROUP_ID, "group id"},
+        {IMPORT_EMAIL, "e-mail address"},  {IMPORT_PHONE, "phone number"},
+        {IMPORT_PUSH_TOKEN, "push token"},
     };
     for (size_t i = 0; i < array_count(singles); i++) {
         must(is_once(singles[i].target));
@@ -91,8 +113,11 @@ static enum status check_mapping(const struct import_mapping *m, struct fault *f
         fault_set(f, "the mapping makes the message id from columns and takes it from one");
         return FIX_INPUT;
     }
-    if (count_target(m, IMPORT_USER_ID) + count_target(m, IMPORT_ANONYMOUS_ID) == 0) {
-        fault_set(f, "the mapping names no column for the user id or anonymous id");
+    if (count_target(m, IMPORT_USER_ID) + count_target(m, IMPORT_ANONYMOUS_ID) +
+            count_target(m, IMPORT_EMAIL) + count_target(m, IMPORT_PHONE) +
+            count_target(m, IMPORT_PUSH_TOKEN) ==
+        0) {
+        fault_set(f, "the mapping names no column for the user id, the anonymous id or an address");
         return FIX_INPUT;
     }
     bool has_name = m->case_count > 0 || count_target(m, IMPORT_EVENT) > 0;
@@ -458,7 +483,7 @@ static enum part part_of(enum event_kind kind)
 /* What a row becomes, and what is wrong with it. */
 struct row_state {
     struct raw_event raw;
-    char digits[3][24]; /* of user, anonymous and group ids that are numbers */
+    char digits[4][24]; /* of user, anonymous and group ids, and phones, that are numbers */
     struct str field;   /* where it is wrong */
     char wrong[128];    /* what it is not; empty = fine */
 };
@@ -496,6 +521,11 @@ static void take_head(const struct import *im, struct row_state *row, enum impor
         raw->anonymous = id_text(row, type, cell, field, row->digits[1]);
         return;
     case IMPORT_GROUP_ID: raw->group = id_text(row, type, cell, field, row->digits[2]); return;
+    case IMPORT_EMAIL:
+    case IMPORT_PHONE:
+    case IMPORT_PUSH_TOKEN:
+        event_found_by(raw, channel_of(target), id_text(row, type, cell, field, row->digits[3]));
+        return;
     case IMPORT_MESSAGE_ID: raw->message_id = cell; return;
     case IMPORT_EVENT:
         if (raw->name.len == 0)
@@ -532,6 +562,13 @@ static enum ingest_error put_cell(struct import *im, struct event_draft *d, stru
                                   struct str header, struct str cell)
 {
     struct value x;
+    enum channel channel = channel_of(target);
+    if (channel != CHANNEL_NONE && im->mapping.kind == EVENT_IDENTIFY &&
+        row->raw.found_by[channel].len != 0) {
+        d->part = PART_TRAITS;
+        x = value_text(row->raw.found_by[channel]);
+        return event_put_value(d, PLACE_PROPERTIES, trait_of(channel), &x);
+    }
     if (target != IMPORT_PROPERTY && target != IMPORT_CONTEXT)
         return INGEST_FINE;
     bool is_empty = str_trim(cell).len == 0;

@@ -44,6 +44,9 @@ enum import_target {
     IMPORT_GROUP_ID,
     IMPORT_CONTEXT, /* a field under context */
     IMPORT_SKIP,
+    IMPORT_EMAIL, /* an address: finds the person where the row has no id; of identify rows also a trait */
+    IMPORT_PHONE,
+    IMPORT_PUSH_TOKEN,
 };
 
 /* The event's name by what a column holds: the first case whose column begins with `prefix`. */

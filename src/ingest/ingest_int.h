@@ -138,6 +138,9 @@ struct raw_event {
     struct str group;
     struct str name;       /* track: the event's */
     struct str message_id; /* empty = make one */
+    struct str
+        found_by[CHANNEL_END]; /* addresses by which an event without ids of a server key finds
+                                         a person; empty = none on that channel */
     bool has_time;
     int64_t time_ms; /* by the client's clock */
     bool has_sent_at;
@@ -189,6 +192,17 @@ void event_drop(struct event_draft *d);
 
 /* A placeholder that counts as no id. */
 bool is_junk_id(struct str id);
+
+/* Whether the event names nobody but, perhaps, by an address. */
+static inline bool has_no_id(const struct raw_event *raw)
+{
+    return unlikely(raw->user.len == 0 || is_junk_id(raw->user)) &&
+           (raw->anonymous.len == 0 || is_junk_id(raw->anonymous));
+}
+
+/* Takes `address` for what the event finds its person by on the channel, unless it has one there already
+ * or this is a placeholder, empty or too long. */
+void event_found_by(struct raw_event *raw, enum channel channel, struct str address);
 
 /* Notes `error` of event `index` (UINT32_MAX: the request) in the batch. */
 void batch_problem(struct ingest_batch *batch, uint32_t index, enum ingest_error error,

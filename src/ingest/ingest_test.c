@@ -414,6 +414,105 @@ static void ids(void **state)
     assert_int_equal(track(w, "\"properties\":{}"), INGEST_NO_IDENTITY);
 }
 
+/* The error, or what the event finds its person by: e-mail, phone, push token, joined by |. */
+static const char *found_by(struct world *w, const char *key, enum ingest_route route,
+                            const char *members)
+{
+    static const char *const names[] = {"$find.email", "$find.phone", "$find.push_token"};
+    w->text.len = 0;
+    buf_printf(&w->text, "{\"event\":\"E\",%s}", members);
+    struct str body = arena_copy(&w->arena, buf_str(&w->text));
+    if (parse(w, route, str_of(key), body) != INGEST_FINE)
+        return ingest_error_row(w->error)->code;
+    w->text.len = 0;
+    for (size_t i = 0; i < array_count(names); i++) {
+        struct value x = field(w, 0, names[i]);
+        buf_printf(&w->text, "%s%.*s", i ? "|" : "", x.type == VALUE_TEXT ? (int)x.text.len : 0,
+                   x.type == VALUE_TEXT ? x.text.at : "");
+    }
+    return arena_copy(&w->arena, buf_str(&w->text)).at;
+}
+
+static void addresses_find_people_for_server_keys(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        enum ingest_route route;
+        const char *members, *found;
+    } cases[] = {
+        {INGEST_IDENTIFY,
+         "\"traits\":{\"email\":\" Ann@X.org\",\"phone\":\"+441\",\"push_token\":\"t\"}",
+         "Ann@X.org|+441|t"},
+        {INGEST_IDENTIFY, "\"traits\":{\"phone\":441}", "|441|"},
+        {INGEST_TRACK, "\"context\":{\"traits\":{\"email\":\"a@x.org\"}}", "a@x.org||"},
+        {INGEST_TRACK, "\"context\":{\"device\":{\"token\":\"t\"}}", "||t"},
+        {INGEST_TRACK,
+         "\"context\":{\"externalIds\":[{\"type\":\"email\",\"id\":\"b@x.org\",\"collection\":\"users\","
+         "\"encoding\":\"none\"},{\"type\":\"ios.push_token\",\"id\":\"t\"}],"
+         "\"traits\":{\"email\":\"a@x.org\"}}",
+         "b@x.org||t"},
+        {INGEST_TRACK, "\"context\":{\"externalId\":[{\"type\":\"phone\",\"id\":\"+1\"}]}", "|+1|"},
+        {INGEST_TRACK,
+         "\"context\":{\"externalIds\":[{\"type\":\"email\",\"id\":\"9f86\",\"encoding\":\"md5\"}]}",
+         "no_identity"},
+        {INGEST_TRACK,
+         "\"context\":{\"externalIds\":[{\"type\":\"email\",\"id\":\"a@x\",\"collection\":\"accounts\"}]}",
+         "no_identity"},
+        {INGEST_TRACK, "\"context\":{\"externalIds\":[3,{\"type\":\"email\"}]}", "no_identity"},
+        /* what an event is about is not whose it is, and a group's traits are the group's */
+        {INGEST_TRACK, "\"properties\":{\"email\":\"a@x.org\"}", "no_identity"},
+        {INGEST_TRACK, "\"traits\":{\"email\":\"a@x.org\"}", "no_identity"},
+        {INGEST_GROUP, "\"groupId\":\"g\",\"traits\":{\"email\":\"a@x.org\"}", "no_identity"},
+        {INGEST_TRACK, "\"context\":{\"traits\":{\"email\":\" undefined \"}}", "no_identity"},
+        {INGEST_TRACK, "\"context\":{\"traits\":{\"email\":[\"a@x.org\"]}}", "no_identity"},
+        {INGEST_TRACK, "\"userId\":\"null\",\"context\":{\"traits\":{\"email\":\"a@x.org\"}}",
+         "a@x.org||"},
+        /* with an id, addresses are nothing but what they are */
+        {INGEST_TRACK, "\"userId\":\"u\",\"context\":{\"traits\":{\"email\":\"a@x.org\"}}", "||"},
+        {INGEST_TRACK, "\"anonymousId\":\"u\",\"context\":{\"device\":{\"token\":\"t\"}}", "||"},
+    };
+    for (size_t i = 0; i < array_count(cases); i++) {
+        const char *found = found_by(w, "sk_server", cases[i].route, cases[i].members);
+        if (strcmp(found, cases[i].found) != 0)
+            fail_msg("%s: %s, not %s", cases[i].members, found, cases[i].found);
+        bool has_address = strchr(found, '|') != NULL && strcmp(found, "||") != 0;
+        if (has_address) {
+            assert_false(id128_is_set(w->batch.records[0].user));
+            assert_true(w->batch.records[0].routing_hash != 0);
+        }
+        /* and never for a key that stands in every page */
+        found = found_by(w, "wk_test", cases[i].route, cases[i].members);
+        assert_string_equal(found, has_address ? "address_needs_server_key" : cases[i].found);
+    }
+    char members[600];
+    char word[ADDRESS_BYTES_MAX + 2];
+    memset(word, 'a', sizeof(word));
+    word[ADDRESS_BYTES_MAX + 1] = 0;
+    snprintf(members, sizeof(members), "\"context\":{\"device\":{\"token\":\"%s\"}}", word);
+    assert_string_equal(found_by(w, "sk_server", INGEST_TRACK, members), "no_identity");
+}
+
+static void statements_name_the_address_they_are_about(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        const char *event, *properties, *found;
+    } cases[] = {
+        {"Unsubscribed", "\"address\":\"a@x.org\"", "a@x.org||"},
+        {"Unsubscribed", "\"address\":\"+441\",\"channel\":\"sms\"", "|+441|"},
+        {"Consent Changed", "\"address\":\"a@x.org\",\"status\":\"denied\"", "a@x.org||"},
+        {"Message Complained", "\"address\":\"a@x.org\"", "a@x.org||"},
+        {"Unsubscribed", "\"address\":\"a@x.org\",\"channel\":\"fax\"", "no_identity"},
+        {"Order Completed", "\"address\":\"a@x.org\"", "no_identity"},
+    };
+    for (size_t i = 0; i < array_count(cases); i++) {
+        char members[200];
+        snprintf(members, sizeof(members), "\"event\":\"%s\",\"properties\":{%s}", cases[i].event,
+                 cases[i].properties);
+        assert_string_equal(found_by(w, "sk_server", INGEST_TRACK, members), cases[i].found);
+    }
+}
+
 static void junk_ids(void **state)
 {
     struct world *w = *state;
@@ -1229,6 +1328,10 @@ int main(void)
         WITH_WORLD("events have fields to the limit and no more", many_fields),
         WITH_WORLD("events are taken to 32 KiB wherever they stand", event_size),
         WITH_WORLD("batches are taken to 500 KiB and 10,000 events", batch_size),
+        WITH_WORLD("an address finds a person for a server key only",
+                   addresses_find_people_for_server_keys),
+        WITH_WORLD("a statement is about the address that it names",
+                   statements_name_the_address_they_are_about),
         WITH_WORLD("times are corrected by sentAt and never lie in the future", times),
         WITH_WORLD("a message is known by its id, else by all it says", message_ids),
         WITH_WORLD("kinds and names are checked", names),

@@ -243,6 +243,11 @@ static bool read_time(struct json_node node, bool *has_time, int64_t *at_ms)
     return false;
 }
 
+/* Of addresses that were written as numbers, by channel. */
+struct digits {
+    char of[CHANNEL_END][24];
+};
+
 static bool read_kind(struct json_node type, enum event_kind *out)
 {
     struct str text = json_text(type);
@@ -346,6 +351,88 @@ static enum ingest_error put_parts(struct event_draft *d, enum event_kind kind,
     return error;
 }
 
+/* --- Addresses of events without ids ------------------------------------------------------------------ */
+
+/* Takes the text, or whole number, at `key` of the map. */
+static void take_address(struct raw_event *raw, struct digits *digits, enum channel channel,
+                         struct json_node map, struct str key)
+{
+    struct str text;
+    if (read_id(json_find(map, key), digits->of[channel], &text))
+        event_found_by(raw, channel, text);
+}
+
+/* The channel that an external id's type means: "email", "phone", "push_token", "ios.push_token". */
+static enum channel channel_of_type(struct str type)
+{
+    if (str_is(type, "email"))
+        return CHANNEL_EMAIL;
+    if (str_is(type, "phone"))
+        return CHANNEL_SMS;
+    if (str_is(type, "push_token") || str_is(type, "device_token") ||
+        str_ends(type, STR(".push_token")))
+        return CHANNEL_PUSH;
+    return CHANNEL_NONE;
+}
+
+/* [{"type": "email", "id": "ann@example.org"}, ...]: Segment's externalIds, RudderStack's externalId. */
+static void take_external_ids(struct raw_event *raw, struct digits *digits, struct json_node list)
+{
+    if (!json_is(list, JSON_LIST))
+        return;
+    struct json_each each = json_each(list);
+    while (json_next(&each)) {
+        struct str encoding = json_text(json_find(each.node, STR("encoding")));
+        struct str collection = json_text(json_find(each.node, STR("collection")));
+        enum channel channel = channel_of_type(json_text(json_find(each.node, STR("type"))));
+        bool is_plain = encoding.len == 0 || str_is(encoding, "none");
+        bool is_user = collection.len == 0 || str_is(collection, "users");
+        if (channel != CHANNEL_NONE && is_plain && is_user)
+            take_address(raw, digits, channel, each.node, STR("id"));
+    }
+}
+
+static void take_traits(struct raw_event *raw, struct digits *digits, struct json_node traits)
+{
+    take_address(raw, digits, CHANNEL_EMAIL, traits, STR("email"));
+    take_address(raw, digits, CHANNEL_SMS, traits, STR("phone"));
+    take_address(raw, digits, CHANNEL_PUSH, traits, STR("push_token"));
+}
+
+/* What a statement about consent says is its address: {"channel": "sms", "address": "+44..."}. */
+static void take_statement(struct raw_event *raw, struct digits *digits,
+                           struct json_node properties)
+{
+    enum channel channel = CHANNEL_EMAIL;
+    struct str text = json_text(json_find(properties, STR("channel")));
+    bool is_statement = str_is(raw->name, "Unsubscribed") || str_is(raw->name, "Consent Changed") ||
+                        str_is(raw->name, "Message Complained");
+    if (is_statement && (text.len == 0 || channel_find(text, &channel)))
+        take_address(raw, digits, channel, properties, STR("address"));
+}
+
+/* Where the addresses stand that an event without ids finds its person by; the first on each channel
+ * counts. Properties say what the event is about, not whose it is, and a group's traits are the
+ * group's. */
+static void take_addresses(struct raw_event *raw, struct digits *digits, const struct members *m,
+                           struct json_node shared_context)
+{
+    struct json_node contexts[] = {m->context, shared_context};
+    if (raw->kind == EVENT_TRACK)
+        take_statement(raw, digits, m->properties);
+    for (size_t i = 0; i < array_count(contexts); i++) {
+        take_external_ids(raw, digits, json_find(contexts[i], STR("externalIds")));
+        take_external_ids(raw, digits, json_find(contexts[i], STR("externalId")));
+    }
+    if (raw->kind == EVENT_IDENTIFY)
+        take_traits(raw, digits, m->traits);
+    for (size_t i = 0; i < array_count(contexts); i++) {
+        take_traits(raw, digits, json_find(contexts[i], STR("traits")));
+        take_address(raw, digits, CHANNEL_PUSH, json_find(contexts[i], STR("device")),
+                     STR("token"));
+    }
+}
+
 /* One event, from its members to its record. */
 static enum ingest_error read_event(struct ingest_worker *w, const struct members *m,
                                     const struct shared *shared, struct raw_event *raw,
@@ -391,6 +478,10 @@ static enum ingest_error read_event(struct ingest_worker *w, const struct member
         return fail(field, "traits", INGEST_BAD_FIELD);
     if (!is_map_or_none(m->context))
         return fail(field, "context", INGEST_BAD_FIELD);
+
+    struct digits address_digits;
+    if (has_no_id(raw))
+        take_addresses(raw, &address_digits, m, shared->context);
 
     struct event_draft draft;
     enum ingest_error error = event_begin(w, raw, batch, &draft, field);

@@ -444,6 +444,34 @@ static void fact_read(struct reader *r, const struct yaml_node *node, const char
     out->field_count = fields.count;
 }
 
+/* Whom the line is about: a person, or whoever an address finds. */
+static void address_read(struct reader *r, const struct yaml_node *node, struct scenario_fact *out)
+{
+    const struct yaml_node *person = shape_value(node, "", "person");
+    const struct yaml_node *address = shape_value(node, "", "address");
+    const struct yaml_node *of = shape_value(node, "", "of");
+    if (node->type != YAML_MAP)
+        return;
+    if (person && address) {
+        findings_add(r->findings, FINDING_CONFLICT, yaml_place(r->file, address),
+                     "\"person\" and \"address\" stand together");
+    } else if (address && of) {
+        findings_add(r->findings, FINDING_CONFLICT, yaml_place(r->file, of),
+                     "only a person answers to a message; the line has an address");
+    } else if (address) {
+        out->address = arena_copy(r->arena, address->text);
+        char first = address->text.len ? address->text.at[0] : ' ';
+        bool is_phone = first == '+' || (first >= '0' && first <= '9');
+        out->address_channel = str_find(address->text, STR("@"), 0) != SIZE_MAX ? CHANNEL_EMAIL
+                               : is_phone                                       ? CHANNEL_SMS
+                                                                                : CHANNEL_PUSH;
+    } else if (!person && !yaml_find_key(node, "person") && !yaml_find_key(node, "address")) {
+        findings_add(r->findings, FINDING_MISSING_KEY, yaml_place(r->file, node),
+                     "the line does not say who");
+        finding_advise(r->findings, "person: ID, or address: ann@example.org");
+    }
+}
+
 /* How many facts a line is: a consent line is one for each channel. */
 static uint32_t fact_count(const struct yaml_node *node, const char *member)
 {
@@ -475,6 +503,7 @@ static void facts_read(struct reader *r, const struct yaml_node *list, struct sc
             .person = person_of(r, shape_value(node, "", "person")),
         };
         before_ms = fact.at_ms;
+        address_read(r, node, &fact);
         fact_read(r, node, member, &fact);
         if (fact.kind != SCENARIO_CONSENT) {
             facts[count++] = fact;

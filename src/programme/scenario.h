@@ -60,11 +60,13 @@ struct scenario_fact {
     enum scenario_fact_kind kind;
     struct place place;
     int64_t at_ms;
-    uint16_t person; /* index in scenario.people */
-    bool is_machine; /* OPEN, CLICK: by a machine, not the person */
-    uint8_t receipt; /* RECEIPT: enum receipt_kind */
-    int32_t code;    /* RECEIPT: SMTP or HTTP status; 0 = none */
-    uint32_t event;  /* EVENT: name */
+    uint16_t person;    /* index in scenario.people; UINT16_MAX: `address` says whom it means */
+    struct str address; /* EVENT, IDENTIFY, CONSENT, UNSUBSCRIBE without an id; empty = none */
+    uint8_t address_channel; /* enum channel: what kind of address that is */
+    bool is_machine;         /* OPEN, CLICK: by a machine, not the person */
+    uint8_t receipt;         /* RECEIPT: enum receipt_kind */
+    int32_t code;            /* RECEIPT: SMTP or HTTP status; 0 = none */
+    uint32_t event;          /* EVENT: name */
     uint32_t message;
     struct scenario_consent consent;
     uint32_t field_count;

@@ -181,6 +181,25 @@ static struct body body_in(struct arena *arena, struct buf *b)
     return (struct body){(const uint8_t *)kept.at, (uint32_t)kept.len};
 }
 
+/* Who a record is about: a person, by id, or whoever an address finds. */
+static void put_who(struct stage *s, struct buf *b, const struct scenario_fact *fact)
+{
+    if (fact->address.len == 0)
+        body_put_text(b, NAME_USER_ID, s->scenario->people[fact->person].id);
+    else
+        body_put_text(b, channel_find_name((enum channel)fact->address_channel), fact->address);
+}
+
+static struct body fact_body(struct stage *s, const struct scenario_fact *fact)
+{
+    struct buf b;
+    buf_init(&b);
+    for (uint32_t i = 0; i < fact->field_count; i++)
+        body_put(&b, fact->fields[i].name, &fact->fields[i].value);
+    put_who(s, &b, fact);
+    return body_in(s->arena, &b);
+}
+
 static struct body fields_body(struct stage *s, const struct scenario_field *fields, uint32_t count,
                                uint32_t person)
 {
@@ -204,7 +223,7 @@ static struct record record_of(struct stage *s, uint32_t person, enum event_kind
         .at_ms = at_ms,
         .event_ms = at_ms,
         .arrival_ms = at_ms,
-        .user = s->fates[person].user,
+        .user = person == UINT16_MAX ? (struct id128){0, 0} : s->fates[person].user,
     };
 }
 
@@ -232,7 +251,7 @@ static const struct result *newest_grant(const struct fate *fate, uint32_t messa
 
 static enum status apply_fact(struct stage *s, const struct scenario_fact *fact, bool is_history)
 {
-    const struct fate *fate = &s->fates[fact->person];
+    const struct fate *fate = fact->address.len ? NULL : &s->fates[fact->person];
     struct record r = record_of(s, fact->person, EVENT_TRACK, fact->event, fact->at_ms);
     const struct result *grant = NULL;
     if (fact->message != NAME_NONE) {
@@ -246,14 +265,10 @@ static enum status apply_fact(struct stage *s, const struct scenario_fact *fact,
         }
         r.cause = grant ? grant->id : 0;
     }
+    r.personal = fact_body(s, fact);
     switch (fact->kind) {
-    case SCENARIO_EVENT:
-        r.personal = fields_body(s, fact->fields, fact->field_count, fact->person);
-        break;
-    case SCENARIO_IDENTIFY:
-        r.kind = EVENT_IDENTIFY;
-        r.personal = fields_body(s, fact->fields, fact->field_count, fact->person);
-        break;
+    case SCENARIO_EVENT: break;
+    case SCENARIO_IDENTIFY: r.kind = EVENT_IDENTIFY; break;
     case SCENARIO_CONSENT:
         r.name = NAME_CONSENT_CHANGED;
         r.clear = consent_body(s, &fact->consent);

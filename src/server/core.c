@@ -100,6 +100,7 @@ static void publish(struct core *c, const struct batch_ref *ref)
     count_set(s, COUNTER_RECORDS, counts->records);
     count_set(s, COUNTER_EVENTS, counts->events);
     count_set(s, COUNTER_DUPLICATES, counts->duplicates);
+    count_set(s, COUNTER_UNFOUND, counts->unfound);
     count_set(s, COUNTER_TIMERS, counts->timers);
     count_set(s, COUNTER_MERGES, counts->merges);
     count_set(s, COUNTER_ACTIONS, counts->actions);
@@ -191,15 +192,6 @@ static int64_t ask_for_time(struct core *c)
 
 /* ---- questions ----------------------------------------------------------------------------------- */
 
-static uint64_t find_person(struct core *c, struct str id)
-{
-    const uint8_t *secret = c->server->directory.secret;
-    uint64_t profile = engine_find(c->engine, identifier_hash(IDENTIFIER_USER, id, secret));
-    if (profile == 0)
-        profile = engine_find(c->engine, identifier_hash(IDENTIFIER_ANONYMOUS, id, secret));
-    return profile;
-}
-
 static void note_line(void *self, int64_t at_ms, struct str line)
 {
     struct json_writer *w = self;
@@ -231,10 +223,10 @@ static void write_why(struct core *c, uint64_t profile, struct buf *out)
 static void answer(struct core *c, const struct work *work)
 {
     atomic_fetch_sub(&c->questions, 1);
-    uint64_t profile = find_person(c, work->person);
+    uint64_t profile = engine_find_person(c->engine, work->person);
     if (profile == 0) {
         http_answer_error(work->request, 404, "unknown_person",
-                          STR("nobody is known by this user id or anonymous id"));
+                          STR("nobody is known by this user id, anonymous id or address"));
         return;
     }
     struct buf out;

@@ -49,13 +49,19 @@ static void keep_line(void *self, int64_t at_ms, struct str text)
     buf_add_str(&line->text, text);
 }
 
-static uint64_t find(const struct story *s, const struct engine *e)
+/* Is the person known by an address only? Then the story is told again, by their id: whom the address
+ * finds is known only at the end. */
+static bool is_known_by_address(struct story *s, struct engine *e, struct buf *id)
 {
     const uint8_t *secret = s->directory->secret;
-    uint64_t profile = engine_find(e, identifier_hash(IDENTIFIER_USER, s->person, secret));
-    if (profile == 0)
-        profile = engine_find(e, identifier_hash(IDENTIFIER_ANONYMOUS, s->person, secret));
-    return profile;
+    if (engine_find(e, identifier_hash(IDENTIFIER_USER, s->person, secret)) != 0 ||
+        engine_find(e, identifier_hash(IDENTIFIER_ANONYMOUS, s->person, secret)) != 0)
+        return false;
+    uint64_t profile = engine_find_person(e, s->person);
+    if (profile != 0)
+        buf_add_str(id, engine_person_id(e, profile));
+    s->person = buf_str(id);
+    return id->len > 0;
 }
 
 static void begin(void *self, struct engine *e, const struct batch *batch)
@@ -133,19 +139,26 @@ static void tell(const struct directory *d, const struct asked *asked)
     s->witness = (struct witness){s, keep_line};
     struct recover_options options = {
         .from_beginning = true, .batch_last = asked->batch_last, .self = s, .before = begin};
+    struct buf id;
+    buf_init(&id);
     enum status status = recover(d, &options, &r, &f);
+    if (status == OK && is_known_by_address(s, r.engine, &id)) {
+        recovered_fini(&r);
+        status = recover(d, &options, &r, &f);
+    }
     if (status == OK) {
         engine_watch(r.engine, 0, NULL);
-        s->profile = find(s, r.engine);
+        s->profile = engine_find_person(r.engine, s->person);
     }
     if (status != OK)
         http_answer_error(asked->request, 500, "no_story", STR("the log could not be read again"));
     else if (s->profile == 0)
         http_answer_error(asked->request, 404, "unknown_person",
-                          STR("nobody is known by this user id or anonymous id"));
+                          STR("nobody is known by this user id, anonymous id or address"));
     else
         answer(s, r.engine, asked->request);
     recovered_fini(&r);
+    buf_fini(&id);
     for (uint32_t i = 0; i < STORY_LINES_MAX; i++)
         buf_fini(&s->lines[i].text);
     mem_free(s);

@@ -131,6 +131,8 @@ static void ids_of(const struct house *h, const char *who, struct id128 *user,
                    struct id128 *anonymous, struct str *user_text, struct str *anonymous_text)
 {
     const char *tilde = strchr(who, '~');
+    if (who[0] == '@' || who[0] == '#')
+        who = "", tilde = NULL;
     *user_text = (struct str){who, tilde ? (size_t)(tilde - who) : strlen(who)};
     *anonymous_text = str_of(tilde ? tilde + 1 : "");
     *user = *anonymous = (struct id128){0};
@@ -182,6 +184,8 @@ static struct record *record_of(struct house *h, enum event_kind kind, const cha
         body_put_text(&b, NAME_USER_ID, user);
     if (anonymous.len)
         body_put_text(&b, NAME_ANONYMOUS_ID, anonymous);
+    if (who[0] == '@' || who[0] == '#')
+        body_put_text(&b, who[0] == '@' ? NAME_FIND_EMAIL : NAME_FIND_PHONE, str_of(who + 1));
     put_fields(h, &b, fields);
     r->personal = keep(h, &b);
     return r;

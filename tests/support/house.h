@@ -10,7 +10,8 @@
  *     assert_int_equal(house_sent(h, "ann", "hello"), 1);
  *     house_free(h);
  *
- * A person is written "ann" (a user id), "~tablet" (an anonymous id) or "ann~tablet" (both). Everything
+ * A person is written "ann" (a user id), "~tablet" (an anonymous id) or "ann~tablet" (both), or, for events
+ * without an id, "@ann@example.org" or "#+447" (who has that address or phone). Everything
  * that comes out is kept: rows of results and actions. After each batch the engine's audit is asked,
  * unless house->audits_every is more than 1.
  *
