@@ -132,12 +132,12 @@ static void made_world_open(struct made_world *w, struct arena *arena, struct ch
     const struct attribute all[MADE_SLOTS] = {
         [MADE_SLOT_INT] = {.name = "event.count",
                            .type = &expr_int,
-                           .value = value_int((int64_t)choose(c, 16) - 2),
+                           .value = value_int((int64_t)choose(c, 5) - 1),
                            .until_ms = choose(c, 2) ? change_ms : 0,
                            .after = value_int(3)},
         [MADE_SLOT_DOUBLE] = {.name = "event.value",
                               .type = &expr_double,
-                              .value = value_double(choose(c, 20) / 4.0)},
+                              .value = value_double(choose(c, 10) / 4.0)},
         [MADE_SLOT_TEXT] = {.name = "traits.plan",
                             .type = &expr_text,
                             .value = value_text(choose(c, 2) ? STR("free") : STR("paid"))},
@@ -292,13 +292,14 @@ static const struct made *made_bool(struct maker *m)
 {
     static const enum made_type compared[] = {MADE_INT, MADE_DOUBLE, MADE_TEXT, MADE_TIME,
                                               MADE_DURATION};
+    static const enum made_type bools[] = {MADE_BOOL, MADE_BOOL, MADE_BOOL, MADE_BOOL};
     uint32_t sign = choose(m->choices, 6);
     enum made_type type = compared[choose(m->choices, array_count(compared))];
-    switch (choose(m->choices, 17)) {
+    switch (choose(m->choices, 24)) {
     case 0:
-    case 1: return MADE_WITH(m, MADE_AND, 0, MADE_BOOL, MADE_BOOL);
+    case 1: return made_with(m, MADE_AND, 0, 2 + sign % 3, bools);
     case 2:
-    case 3: return MADE_WITH(m, MADE_OR, 0, MADE_BOOL, MADE_BOOL);
+    case 3: return made_with(m, MADE_OR, 0, 2 + sign % 3, bools);
     case 4: return MADE_WITH(m, MADE_NOT, 0, MADE_BOOL);
     case 5: return MADE_WITH(m, MADE_IN, 0, MADE_INT, MADE_INTS);
     case 6: return MADE_WITH(m, MADE_CONTAINS, 0, MADE_TEXT, MADE_TEXT);
@@ -315,6 +316,21 @@ static const struct made *made_bool(struct maker *m)
         return n;
     }
     case 14: return MADE_WITH(m, MADE_COMPARE, sign, MADE_INT, MADE_DOUBLE);
+    case 15:
+    case 16:
+    case 17:
+    case 18:
+    case 19: { /* what most conditions are: an attribute against a literal */
+        static const uint32_t slots[] = {MADE_SLOT_INT, MADE_SLOT_DOUBLE, MADE_SLOT_TEXT,
+                                         MADE_SLOT_GONE};
+        static const enum made_type types[] = {MADE_INT, MADE_DOUBLE, MADE_TEXT, MADE_INT};
+        uint32_t pick = choose(m->choices, 4);
+        struct made *n = made_new(m, MADE_COMPARE, sign);
+        n->count = 2;
+        n->arguments[0] = made_new(m, MADE_SLOT, slots[pick]);
+        n->arguments[1] = made_literal(m, types[pick]);
+        return n;
+    }
     default: return MADE_WITH(m, MADE_COMPARE, sign, type, type);
     }
 }
@@ -383,6 +399,15 @@ static const struct made *made_of(struct maker *m, enum made_type type)
 
 /* Writing --------------------------------------------------------------------------------------- */
 
+static struct str made_join(struct arena *a, const struct str *parts, uint32_t count,
+                            const char *between)
+{
+    struct str all = STR("");
+    for (uint32_t i = 0; i < count; i++)
+        all = arena_printf(a, "%.*s%s%.*s", STR_ARG(all), i ? between : "", STR_ARG(parts[i]));
+    return all;
+}
+
 static struct str made_text(struct arena *a, const struct made *n)
 {
     struct str s[4] = {{0}};
@@ -402,8 +427,8 @@ static struct str made_text(struct arena *a, const struct made *n)
     case MADE_SLOT: return str_of(slots[n->number]);
     case MADE_NAME: return arena_printf(a, "v%u", n->number);
     case MADE_NOW: return STR("now");
-    case MADE_AND: return arena_printf(a, "(%.*s && %.*s)", STR_ARG(s[0]), STR_ARG(s[1]));
-    case MADE_OR: return arena_printf(a, "(%.*s || %.*s)", STR_ARG(s[0]), STR_ARG(s[1]));
+    case MADE_AND: return arena_printf(a, "(%.*s)", STR_ARG(made_join(a, s, n->count, " && ")));
+    case MADE_OR: return arena_printf(a, "(%.*s)", STR_ARG(made_join(a, s, n->count, " || ")));
     case MADE_NOT: return arena_printf(a, "!(%.*s)", STR_ARG(s[0]));
     case MADE_CHOOSE:
         return arena_printf(a, "(%.*s ? %.*s : %.*s)", STR_ARG(s[0]), STR_ARG(s[1]), STR_ARG(s[2]));
@@ -439,12 +464,7 @@ static struct str made_text(struct arena *a, const struct made *n)
         return arena_printf(a, "%.*s.%s()", STR_ARG(s[0]), made_fields[n->number].name);
     case MADE_TO_DOUBLE: return arena_printf(a, "double(%.*s)", STR_ARG(s[0]));
     case MADE_TO_TEXT: return arena_printf(a, "string(%.*s)", STR_ARG(s[0]));
-    case MADE_LIST: {
-        struct str all = STR("");
-        for (uint32_t i = 0; i < n->count; i++)
-            all = arena_printf(a, "%.*s%s%.*s", STR_ARG(all), i ? ", " : "", STR_ARG(s[i]));
-        return arena_printf(a, "[%.*s]", STR_ARG(all));
-    }
+    case MADE_LIST: return arena_printf(a, "[%.*s]", STR_ARG(made_join(a, s, n->count, ", ")));
     }
     return STR("");
 }
@@ -648,14 +668,13 @@ static struct value made_value(struct made_moment *m, const struct made *n)
     case MADE_NOW: return value_time(m->now_ms);
     case MADE_AND:
     case MADE_OR: {
-        bool stop = n->op == MADE_OR;
-        for (int i = 0; i < 2; i++)
-            a[i] = made_value(m, n->arguments[i]);
-        for (int i = 0; i < 2; i++)
-            if (a[i].type == VALUE_BOOL && a[i].boolean == stop)
-                return value_bool(stop);
-        return a[0].type == VALUE_ERROR || a[1].type == VALUE_ERROR ? made_error()
-                                                                    : value_bool(!stop);
+        bool stop = n->op == MADE_OR, is_error = false, is_stopped = false;
+        for (uint32_t i = 0; i < n->count; i++) {
+            a[0] = made_value(m, n->arguments[i]);
+            is_error |= a[0].type == VALUE_ERROR;
+            is_stopped |= a[0].type == VALUE_BOOL && a[0].boolean == stop;
+        }
+        return is_stopped ? value_bool(stop) : is_error ? made_error() : value_bool(!stop);
     }
     case MADE_CHOOSE:
         a[0] = made_value(m, n->arguments[0]);

@@ -12,7 +12,7 @@ static void oracle(void **state)
 {
     (void)state;
     struct made_seen seen = {0};
-    uint64_t count = getenv("WEND_LONG") ? 200000 : 8000;
+    uint64_t count = getenv("WEND_LONG") ? 400000 : 12000;
     for (uint64_t seed = 1; seed <= count; seed++) {
         struct arena arena;
         arena_init(&arena, 65536);
