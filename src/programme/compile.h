@@ -34,14 +34,16 @@ enum file_kind {
     FILE_JOURNEY,
     FILE_MESSAGE,
     FILE_PROVIDER,
+    FILE_SEGMENT,
 };
 
 struct compile_file {
     enum file_kind kind;
     struct yaml_file yaml;
-    struct str name;  /* journeys: as declared; messages: the folder's; providers: the file's */
+    struct str
+        name; /* journeys, segments: as declared; messages: the folder's; providers: the file's */
     uint32_t name_id; /* its number; NAME_NONE = it has none that can be used */
-    uint16_t index;   /* in the plan's journeys, messages or providers */
+    uint16_t index;   /* in the plan's journeys, messages or providers; in the segments below */
 };
 
 /* What is known about an event name before plan_event is made of it. */
@@ -85,6 +87,19 @@ struct compile_journey {
     struct place *places; /* by step */
 };
 
+/* A segment on its way: of a file, or made by has_been() or an entry (segment.c). */
+struct compile_segment {
+    struct plan_segment is;
+    struct compile_file *file; /* NULL: it has none */
+    const struct yaml_file *yaml;
+    struct place place;
+    struct str normal;        /* what it says, without white space and comments */
+    struct name_set reads;    /* names that wake it */
+    struct name_set segments; /* those among them that are segments */
+    uint8_t mark;
+    uint32_t walk;
+};
+
 struct compile {
     const struct programme_folder *folder;
     struct names *names;
@@ -107,6 +122,10 @@ struct compile {
     struct compile_journey *journey_infos;
     struct compile_message *message_infos;
     struct compile_group *groups;
+
+    struct compile_segment *segments;
+    uint32_t segment_count;
+    uint32_t segment_walk;
 
     struct plan_binding *bindings;
     uint32_t binding_count;
@@ -156,9 +175,11 @@ uint16_t build_find(const struct compile *c, enum file_kind kind, uint32_t name)
 
 void settings_compile(struct compile *c);       /* traits, categories, groups: others name them */
 void settings_compile_rules(struct compile *c); /* caps, quiet hours, holds, holdout */
+void segments_compile(struct compile *c);
 void providers_compile(struct compile *c);
 void messages_compile(struct compile *c);
 void journeys_compile(struct compile *c);
+void segments_store(struct compile *c);
 void build_check(struct compile *c);
 
 /* What `enter`, or an item of enter.any, has beside events of the person's own: appended to `list`
@@ -175,6 +196,28 @@ bool pace_parse(struct str text, struct plan_pace *out);
 uint32_t build_holdout(struct compile *c, const struct yaml_node *node, const char *kind,
                        struct str salt, uint64_t *out_salt, struct str *out_text);
 
+/* ---- segments (segment.c) -------------------------------------------------------------------- */
+
+/* The segment with that name, or NULL. */
+struct compile_segment *build_segment(struct compile *c, uint32_t name);
+
+/* plan_wake_bit of all that may change it. */
+uint64_t segment_wakes(struct compile *c, uint32_t name);
+
+/* Makes `text`, which stands at byte `offset` of the node, a segment of its own, once. False: a finding
+ * was added. */
+bool segment_of_condition(struct compile *c, const struct yaml_file *yaml,
+                          const struct yaml_node *node, struct str text, size_t offset,
+                          enum segment_kind kind, uint32_t name);
+
+/* What has_been(ARGUMENTS) is written as instead, in scratch; the condition among the arguments becomes a
+ * segment. False: a finding was added. */
+bool segment_has_been(struct compile *c, const struct yaml_file *yaml, const struct yaml_node *node,
+                      struct str arguments, size_t offset, struct str *call);
+
+/* A condition without the white space and comments that do not matter, in the arena. */
+struct str segment_normal(struct arena *arena, struct str text);
+
 /* ---- expressions (scope.c) ------------------------------------------------------------------- */
 
 enum scope_flag {
@@ -189,12 +232,23 @@ struct scope_target {
     enum expr_wanted wanted;
     struct name_set *kept;      /* receives entry.* paths; NULL where there is no entry */
     struct name_set *waits_for; /* receives events that bindings read; may be NULL */
+    struct name_set *reads;     /* receives all names that wake it; may be NULL */
+    struct name_set *segments;  /* receives the segments that it reads; may be NULL */
 };
 
 /* Compiles the expression of `node` into *out (code NULL, wake 0 where node is NULL). False: a finding
  * was added. */
 bool scope_compile(struct compile *c, const struct yaml_file *file, const struct yaml_node *node,
                    struct scope_target target, struct plan_expr *out);
+
+/* The same for a text of its own, which stands at byte `offset` of the node (or for the whole of it). */
+bool scope_compile_part(struct compile *c, const struct yaml_file *file,
+                        const struct yaml_node *node, struct str text, size_t offset,
+                        struct scope_target target, struct plan_expr *out);
+
+/* The byte behind the string literal that begins at `at`; is it a letter, digit or underscore? */
+size_t scope_literal_end(struct str s, size_t at);
+bool scope_is_word(char c);
 
 /* `when` and its twin `unless` of a map: both, one or none. */
 bool scope_compile_when(struct compile *c, const struct yaml_file *file,

@@ -190,7 +190,7 @@ enum path_kind { PATH_OURS, PATH_TEST, PATH_PART, PATH_PARTIAL, PATH_LATER, PATH
 
 static enum path_kind path_kind(struct str path, enum file_kind *kind, struct str *name)
 {
-    static const struct str later[] = {{"segments/", 9}, {"offers/", 7}, {"catalogs/", 9}};
+    static const struct str later[] = {{"offers/", 7}, {"catalogs/", 9}};
     bool is_yaml = str_ends(path, STR(".yaml"));
     if (str_is(path, "programme.yaml")) {
         *kind = FILE_PROGRAMME;
@@ -200,6 +200,11 @@ static enum path_kind path_kind(struct str path, enum file_kind *kind, struct st
     if (is_direct(path, STR("journeys/")) && is_yaml) {
         *kind = FILE_JOURNEY;
         *name = stem_of(path, STR("journeys/"));
+        return PATH_OURS;
+    }
+    if (is_direct(path, STR("segments/")) && is_yaml) {
+        *kind = FILE_SEGMENT;
+        *name = stem_of(path, STR("segments/"));
         return PATH_OURS;
     }
     if (is_direct(path, STR("providers/")) && is_yaml) {
@@ -249,10 +254,8 @@ static void file_take(struct compile *c, const struct programme_file *source, en
                       struct str name)
 {
     static const char *const shapes_of[] = {
-        [FILE_PROGRAMME] = "PROGRAMME",
-        [FILE_JOURNEY] = "JOURNEY",
-        [FILE_MESSAGE] = "MESSAGE",
-        [FILE_PROVIDER] = "PROVIDER",
+        [FILE_PROGRAMME] = "PROGRAMME", [FILE_JOURNEY] = "JOURNEY", [FILE_MESSAGE] = "MESSAGE",
+        [FILE_PROVIDER] = "PROVIDER",   [FILE_SEGMENT] = "SEGMENT",
     };
     struct compile_file *file = &c->files[c->file_count++];
     *file = (struct compile_file){.kind = kind, .name = name, .index = PLAN_NO_INDEX};
@@ -334,8 +337,9 @@ static const struct compile_file *declared(const struct compile *c, enum file_ki
 static bool declare_name(struct compile *c, struct compile_file *file)
 {
     struct place place = {file->yaml.path, 0, 0};
-    if (file->kind == FILE_JOURNEY) {
-        const struct yaml_node *node = shape_value(file->yaml.root, "", "journey");
+    if (file->kind == FILE_JOURNEY || file->kind == FILE_SEGMENT) {
+        const char *key = file->kind == FILE_JOURNEY ? "journey" : "segment";
+        const struct yaml_node *node = shape_value(file->yaml.root, "", key);
         if (!node)
             return false;
         file->name = node->text;
@@ -349,7 +353,8 @@ static bool declare_name(struct compile *c, struct compile_file *file)
     uint16_t taken = build_find(c, file->kind, names_find(c->names, file->name));
     if (taken != PLAN_NO_INDEX) {
         findings_add(c->findings, FINDING_NAME_TWICE, place,
-                     "there is a journey \"%.*s\" in %.*s already", STR_ARG(file->name),
+                     "there is a %s \"%.*s\" in %.*s already",
+                     file->kind == FILE_SEGMENT ? "segment" : "journey", STR_ARG(file->name),
                      STR_ARG(declared(c, file->kind, taken)->yaml.path));
         return false;
     }
@@ -367,6 +372,7 @@ static void declare(struct compile *c)
         {FILE_JOURNEY, PLAN_JOURNEYS_MAX, "journeys"},
         {FILE_MESSAGE, PLAN_MESSAGES_MAX, "messages"},
         {FILE_PROVIDER, PLAN_PROVIDERS_MAX, "providers"},
+        {FILE_SEGMENT, PLAN_SEGMENTS_MAX, "segments"},
     };
     uint32_t counts[array_count(bounds)] = {0};
     for (uint32_t i = 0; i < c->file_count; i++) {
@@ -490,10 +496,12 @@ static void compile_parts(struct compile *c)
     settings_compile(c);
     groups_look(c);
     settings_compile_rules(c);
+    segments_compile(c);
     providers_compile(c);
     messages_compile(c);
     journeys_compile(c);
     ways_store(c);
+    segments_store(c);
     bindings_store(c);
     events_store(c);
     ledger_store(c);

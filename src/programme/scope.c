@@ -5,6 +5,7 @@
  *     traits.PATH     a declared trait (person.PATH is the same)      SLOT_TRAIT
  *     person.id, event_name, journey.name, message.name, message.id   SLOT_META
  *     did(...) ...    what is remembered about the person             a plan_binding
+ *     has_been(...)   a segment of its own, in_segment(...): segment.c
  *
  * since("Login") is a time that grows while nothing happens. A binding's answer, however, stands
  * until something happens. So the text is rewritten before it is compiled: since(X) becomes
@@ -23,7 +24,14 @@
 
 /* ---- functions ------------------------------------------------------------------------------- */
 
-enum subject { SUBJECT_EVENT, SUBJECT_MESSAGE, SUBJECT_JOURNEY, SUBJECT_CHANNEL, SUBJECT_SALT };
+enum subject {
+    SUBJECT_EVENT,
+    SUBJECT_MESSAGE,
+    SUBJECT_JOURNEY,
+    SUBJECT_CHANNEL,
+    SUBJECT_SALT,
+    SUBJECT_SEGMENT
+};
 
 static const struct function {
     const char *name;
@@ -46,12 +54,13 @@ static const struct function {
     {"in_journey", BINDING_IN_JOURNEY, SUBJECT_JOURNEY, false, false, &expr_bool,
      "in_journey(\"journey\")"},
     {"consent", BINDING_CONSENT, SUBJECT_CHANNEL, false, false, &expr_bool, "consent(\"email\")"},
+    {"in_segment", BINDING_IN_SEGMENT, SUBJECT_SEGMENT, true, false, &expr_bool,
+     "in_segment(\"segment\", \"7d\")"},
     {"bucket", BINDING_BUCKET, SUBJECT_SALT, false, false, &expr_int, "bucket(\"salt\")"},
 };
 
 /* Functions of the design that this release refuses. */
-static const char *const later_functions[] = {"in_segment", "catalog",  "sum",
-                                              "last",       "distinct", "visited"};
+static const char *const later_functions[] = {"catalog", "sum", "last", "distinct", "visited"};
 
 static const struct {
     const char *name;
@@ -79,13 +88,13 @@ struct scope {
     struct scope_target target;
 };
 
-static bool is_word(char c)
+bool scope_is_word(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
 /* The byte behind the string literal that begins at `at`. */
-static size_t literal_end(struct str s, size_t at)
+size_t scope_literal_end(struct str s, size_t at)
 {
     bool is_raw = at > 0 && (s.at[at - 1] == 'r' || s.at[at - 1] == 'R');
     char quote = s.at[at];
@@ -109,7 +118,7 @@ static size_t call_end(struct str s, size_t at)
     int depth = 0;
     for (size_t i = at; i < s.len; i++) {
         if (s.at[i] == '"' || s.at[i] == '\'') {
-            i = literal_end(s, i) - 1;
+            i = scope_literal_end(s, i) - 1;
         } else if (s.at[i] == '(') {
             depth++;
         } else if (s.at[i] == ')' && --depth == 0) {
@@ -135,9 +144,12 @@ static void put(struct rewriter *w, struct str text, size_t from, bool is_origin
 }
 
 /* The text as it is compiled: since(X) as (now - since(X)), and the whole turned round for `unless`. */
-static struct scope_text text_rewrite(struct compile *c, struct str in, bool is_not)
+static bool text_rewrite(struct scope *s, struct str in, size_t offset, bool is_not,
+                         struct scope_text *out)
 {
-    size_t room = in.len * 3 + 16; /* "since(" grows by "(now - " and ")", eight bytes for six */
+    struct compile *c = s->c;
+    /* "since(" grows by "(now - " and ")", eight bytes for six; "has_been(" by no more than forty. */
+    size_t room = in.len * 5 + 16;
     struct rewriter w = {
         .in = in,
         .out = arena_alloc(&c->scratch, room),
@@ -154,7 +166,7 @@ static struct scope_text text_rewrite(struct compile *c, struct str in, bool is_
         }
         char before = i ? in.at[i - 1] : ' ';
         if (in.at[i] == '"' || in.at[i] == '\'') {
-            size_t end = literal_end(in, i);
+            size_t end = scope_literal_end(in, i);
             put(&w, str_part(in, i, end - i), i, true);
             i = end;
             continue;
@@ -166,7 +178,17 @@ static struct scope_text text_rewrite(struct compile *c, struct str in, bool is_
             continue;
         }
         size_t end = 0;
-        if (str_starts(str_part(in, i, in.len), STR("since(")) && !is_word(before) &&
+        if (str_starts(str_part(in, i, in.len), STR("has_been(")) && !scope_is_word(before) &&
+            before != '.' && (end = call_end(in, i + 8)) != 0) {
+            struct str call;
+            if (!segment_has_been(c, s->file, s->node, str_part(in, i + 9, end - 1 - (i + 9)),
+                                  offset + i + 9, &call))
+                return false;
+            put(&w, call, i, false);
+            i = end;
+            continue;
+        }
+        if (str_starts(str_part(in, i, in.len), STR("since(")) && !scope_is_word(before) &&
             before != '.' && closes < array_count(close_at))
             end = call_end(in, i + 5);
         if (end) {
@@ -185,7 +207,8 @@ static struct scope_text text_rewrite(struct compile *c, struct str in, bool is_
         put(&w, STR("\n)"), in.len, false); /* a comment at the end must not swallow it */
     w.from[w.len] = (uint32_t)in.len;
     must(w.len <= room);
-    return (struct scope_text){{w.out, w.len}, w.from};
+    *out = (struct scope_text){{w.out, w.len}, w.from};
+    return true;
 }
 
 /* ---- paths ----------------------------------------------------------------------------------- */
@@ -421,6 +444,17 @@ static bool subject_read(struct scope *s, const struct function *function, struc
     case SUBJECT_SALT:
         out->salt = hash_str(arena_printf(&c->scratch, "bucket:%.*s", STR_ARG(text)), 0);
         return true;
+    case SUBJECT_SEGMENT: {
+        uint32_t name = names_find(c->names, text);
+        const struct compile_segment *segment = build_segment(c, name);
+        bool is_own = segment != NULL && segment->is.kind == SEGMENT_HAS_BEEN;
+        if (!is_own && !file_named(s, FILE_SEGMENT, "segment", text, &name, f))
+            return false;
+        out->name = name;
+        if (s->target.segments)
+            name_set_add(c, s->target.segments, name);
+        return true;
+    }
     }
     must(!"a subject");
     return false;
@@ -550,19 +584,41 @@ static bool scope_zone(void *self, struct str zone)
 
 /* ---- compiling ------------------------------------------------------------------------------- */
 
-static uint64_t wake_of(struct compile *c, const struct expr *code)
+/* A name that wakes it is noted. */
+static uint64_t reads_name(struct scope *s, uint32_t name)
 {
+    if (s->target.reads)
+        name_set_add(s->c, s->target.reads, name);
+    return plan_wake_bit(name);
+}
+
+/* Whether the person agreed is asked for the address they have. */
+static uint64_t reads_consent(struct scope *s, enum channel channel)
+{
+    uint64_t wake = reads_name(s, NAME_CONSENT_CHANGED);
+    uint32_t trait = channel_trait(channel);
+    return trait != NAME_NONE ? wake | reads_name(s, trait) : wake;
+}
+
+static uint64_t wake_of(struct scope *s, const struct expr *code)
+{
+    struct compile *c = s->c;
     struct expr_reads reads = expr_reads(code);
     uint64_t wake = 0;
-    for (uint32_t i = 0; i < reads.slot_count; i++)
+    for (uint32_t i = 0; i < reads.slot_count; i++) {
         if (SLOT_SPACE(reads.slots[i]) == SLOT_TRAIT)
-            wake |= plan_wake_bit(SLOT_NAME(reads.slots[i]));
+            wake |= reads_name(s, SLOT_NAME(reads.slots[i]));
+        else if (reads.slots[i] == SLOT(SLOT_META, META_PERSON_ID))
+            wake |= reads_name(s, NAME_USER_ID) | reads_name(s, NAME_ANONYMOUS_ID);
+    }
     for (uint32_t i = 0; i < reads.binding_count; i++) {
         const struct plan_binding *binding = &c->bindings[reads.bindings[i]];
         if (binding->kind == BINDING_CONSENT)
-            wake |= plan_wake_bit(NAME_CONSENT_CHANGED);
+            wake |= reads_consent(s, (enum channel)binding->channel);
+        else if (binding->kind == BINDING_IN_SEGMENT)
+            wake |= reads_name(s, binding->name) | segment_wakes(c, binding->name);
         else if (binding->kind != BINDING_BUCKET)
-            wake |= plan_wake_bit(binding->name);
+            wake |= reads_name(s, binding->name);
     }
     return wake;
 }
@@ -576,23 +632,22 @@ static size_t fault_offset(struct str text, const struct fault *f)
     return min_of(at + (f->column ? f->column - 1 : 0), text.len);
 }
 
-static void expression_say(struct scope *s, struct str text, const struct scope_text *rewritten,
-                           const struct fault *f)
+static void expression_say(struct scope *s, struct str text, size_t start,
+                           const struct scope_text *rewritten, const struct fault *f)
 {
     size_t offset = rewritten->from[fault_offset(rewritten->text, f)];
-    struct place place = yaml_place_in(s->file, s->node, min_of(offset, text.len));
+    struct place place = yaml_place_in(s->file, s->node, start + min_of(offset, text.len));
     bool is_later = strstr(f->text, "not supported yet by this release") != NULL;
     findings_add(s->c->findings, is_later ? FINDING_NOT_YET : FINDING_EXPRESSION, place, "%s",
                  f->text);
 }
 
-bool scope_compile(struct compile *c, const struct yaml_file *file, const struct yaml_node *node,
-                   struct scope_target target, struct plan_expr *out)
+bool scope_compile_part(struct compile *c, const struct yaml_file *file,
+                        const struct yaml_node *node, struct str part, size_t offset,
+                        struct scope_target target, struct plan_expr *out)
 {
-    *out = (struct plan_expr){.text = STR("")};
-    if (!node || node->is_bad)
-        return node == NULL;
     struct scope self = {c, file, node, target};
+    *out = (struct plan_expr){.text = STR("")};
     const struct expr_scope scope = {
         .self = &self,
         .path = scope_path,
@@ -602,22 +657,33 @@ bool scope_compile(struct compile *c, const struct yaml_file *file, const struct
         .zone_is_known = scope_zone,
     };
     bool is_not = (target.flags & SCOPE_NOT) != 0;
-    struct scope_text text = text_rewrite(c, node->text, is_not);
+    struct scope_text text;
+    if (!text_rewrite(&self, part, offset, is_not, &text))
+        return false;
     struct expr_options options = {
         .wanted = target.wanted,
         .mode = target.flags & SCOPE_ONCE ? EXPR_ONCE : EXPR_RULE,
     };
     struct fault f = {0};
     if (expr_compile(c->arena, text.text, &scope, options, &out->code, &f) != OK) {
-        expression_say(&self, node->text, &text, &f);
+        expression_say(&self, part, offset, &text, &f);
         out->code = NULL;
         return false;
     }
-    out->wake = wake_of(c, out->code);
-    struct str written = str_trim(node->text);
+    out->wake = wake_of(&self, out->code);
+    struct str written = str_trim(part);
     out->text = is_not ? arena_printf(c->arena, "not (%.*s)", STR_ARG(written))
                        : arena_copy(c->arena, written);
     return true;
+}
+
+bool scope_compile(struct compile *c, const struct yaml_file *file, const struct yaml_node *node,
+                   struct scope_target target, struct plan_expr *out)
+{
+    *out = (struct plan_expr){.text = STR("")};
+    if (!node || node->is_bad)
+        return node == NULL;
+    return scope_compile_part(c, file, node, node->text, 0, target, out);
 }
 
 bool scope_compile_when(struct compile *c, const struct yaml_file *file,
