@@ -163,6 +163,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
         blob_set(from.space, &entry, NULL, 0);
     }
     traits_forget(&from);
+    claims_merge(e, loser, winner);
     vec_clear(from.space, &l->consents, sizeof(struct consent));
     vec_clear(from.space, &l->histories, sizeof(struct history));
     vec_clear(from.space, &l->instances, sizeof(struct instance));

@@ -168,6 +168,9 @@ void engine_find_record(struct engine *e, const struct batch *b, const struct re
 void claims_reset(struct claims *c); /* before each batch */
 void claims_fini(struct claims *c);
 
+/* What the loser has claimed the winner claims from here on; their traits are united already. */
+void claims_merge(struct engine *e, uint64_t loser, uint64_t winner);
+
 /* The earliest deadline of the person. */
 int64_t engine_deadline(const struct person *who);
 

@@ -85,6 +85,24 @@ static void add_claim(struct claims *c, struct claim claim)
     c->at[c->count++] = claim;
 }
 
+void claims_merge(struct engine *e, uint64_t loser, uint64_t winner)
+{
+    struct person who = engine_person(e, winner);
+    for (uint32_t channel = CHANNEL_NONE + 1; e->claims.count > 0 && channel < CHANNEL_END;
+         channel++) {
+        struct claim *claim = claim_of(&e->claims, loser, channel);
+        if (claim == NULL)
+            continue;
+        claim->is_superseded = true;
+        struct claim inherited = *claim;
+        inherited.profile = winner;
+        inherited.is_superseded = false;
+        inherited.before = 0;
+        if (traits_said_ms(&who, channel_trait((enum channel)channel)) <= inherited.said_ms)
+            add_claim(&e->claims, inherited);
+    }
+}
+
 /* What the identify events that were resolved so far say about addresses. */
 static void collect_claims(struct engine *e, const struct batch *b)
 {

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 
 sys.path.insert(0, os.path.dirname(__file__))
 from serving import (ROOT, SERVER_KEY, WEND, WRITE_KEY, Mischief, Post, Server, Tests, consent, event,  # noqa: E402
@@ -267,6 +268,71 @@ def a_write_key_cannot_give_consent():
         time.sleep(0.3)
         assert not w.post.of('u1@example.org', 'An offer')
         assert w.server.stop() == 0
+
+
+def by_address(address, name, key='email', **properties):
+    return {'type': 'track', 'event': name, 'messageId': str(uuid.uuid4()), 'properties': properties,
+            'context': {'traits': {key: address}}}
+
+
+def an_address_finds_its_person_for_a_server_key_only():
+    with World() as w:
+        w.server.start()
+        # in one request, so that identify and event may share a batch
+        w.server.send(identify('u1', email='U1@example.org', first_name='Uma'),
+                      by_address('u1@example.org', 'Signed Up', plan='pro'))
+        assert [m['text'] for m in w.post.wait('U1@example.org')] == ['Dear Uma, your plan is PRO.']
+        body = json.dumps(by_address('u1@example.org', 'Trial Started')).encode()
+        status, answer, _ = w.server.request('/v1/track', body, WRITE_KEY)
+        assert (status, json.loads(answer)['code']) == (400, 'address_needs_server_key'), answer
+        body = json.dumps({'batch': [by_address('u1@example.org', 'Trial Started'),
+                                     identify('u2', email='u2@example.org', first_name='Udo')]}).encode()
+        status, answer, _ = w.server.request('/v1/batch', body, WRITE_KEY)
+        assert (status, json.loads(answer)['rejectedCount']) == (200, 1), answer
+        w.server.send(by_address('nobody@example.org', 'Signed Up'))
+        assert wait_for(lambda: w.server.metrics()['wend_unfound_total'] == 1)
+        assert w.server.metrics()['wend_profiles'] == 2
+        assert w.server.person('u1@EXAMPLE.org')['profile'] == w.server.person('u1')['profile']
+        assert w.server.request('/v1/person?person=u1@example.org', key=WRITE_KEY)[0] == 403
+        told, known = w.server.why('u1@example.org'), w.server.why('u1')
+        assert told['past'] == known['past'] and len(known['past']) > 3, told
+        assert w.server.kill() is not None
+        # what the address finds is in the log and in snapshots alike
+        w.server.start()
+        w.server.send(by_address('u2@example.org', 'Signed Up', plan='free'))
+        assert w.post.wait('u2@example.org', 'Hello')
+        assert w.server.stop() == 0
+        w.server.start()
+        w.server.send(by_address('u2@example.org', 'Trial Started'))
+        assert w.post.wait('u2@example.org', 'Your trial')
+        assert w.server.stop() == 0
+        assert len(w.post.of('u1@example.org', 'Your trial')) == 0
+        verified = replay(w.data)
+        assert (verified['audit_faults'], verified['unfound']) == (0, 1), verified
+        for who in ('u1', 'U1@example.org'):
+            shown = subprocess.run([WEND, 'person', w.data, who], capture_output=True, text=True, check=True)
+            assert json.loads(shown.stdout)['traits']['email'] == 'U1@example.org'
+        stories = [subprocess.run([WEND, 'why', w.data, who], capture_output=True, text=True,
+                                  check=True).stdout for who in ('u1', 'u1@example.org')]
+        assert stories[0] == stories[1] and 'welcome' in stories[0], stories
+        assert subprocess.run([WEND, 'why', w.data, 'x@example.org'], capture_output=True).returncode == 3
+
+
+def a_no_by_address_reaches_everybody_who_has_it():
+    with World() as w:
+        w.server.start()
+        for who in ('u1', 'u2', 'u3'):
+            address = f'{who}@example.org' if who == 'u3' else 'home@example.org'
+            w.server.send(identify(who, email=address, first_name='Uma'), consent(who))
+        w.server.send({'type': 'track', 'event': 'Unsubscribed', 'messageId': 'no',
+                       'properties': {'address': 'Home@example.org'}})
+        for who in ('u1', 'u2', 'u3'):
+            w.server.send(event(who, 'Promoted'))
+        assert w.post.wait('u3@example.org', 'A promotion')
+        time.sleep(0.3)
+        assert not w.post.of('home@example.org', 'A promotion')
+        assert w.server.stop() == 0
+        assert replay(w.data)['audit_faults'] == 0
 
 
 def why_says_which_rule_holds_a_message_back_and_until_when():
@@ -716,6 +782,8 @@ def main():
                  the_right_mail_arrives_once_and_as_it_was_written,
                  without_consent_there_is_no_marketing_and_with_it_there_is,
                  a_write_key_cannot_give_consent,
+                 an_address_finds_its_person_for_a_server_key_only,
+                 a_no_by_address_reaches_everybody_who_has_it,
                  why_says_which_rule_holds_a_message_back_and_until_when,
                  the_same_message_id_again_sends_nothing_more,
                  no_journal_line_carries_personal_data,
