@@ -745,8 +745,8 @@ enum status expr_emit(const struct build *build, const struct node *root, struct
     *expr = (struct expr){
         .ops = keep(build, e.ops, e.op_count * sizeof(*e.ops)),
         .constants = keep(build, e.constants, e.constant_count * sizeof(*e.constants)),
-        .slots = keep(build, build->slots, build->slot_count * sizeof(*build->slots)),
-        .bindings = keep(build, build->bindings, build->binding_count * sizeof(*build->bindings)),
+        .slots = build->slots,
+        .bindings = build->bindings,
         .op_count = e.op_count,
         .constant_count = e.constant_count,
         .slot_count = build->slot_count,
@@ -758,6 +758,11 @@ enum status expr_emit(const struct build *build, const struct node *root, struct
         .type = &expr_dyn,
         .text = build->text,
     };
+    if (!build->is_part) {
+        expr->slots = keep(build, build->slots, build->slot_count * sizeof(*build->slots));
+        expr->bindings =
+            keep(build, build->bindings, build->binding_count * sizeof(*build->bindings));
+    }
     add_quick(&e, expr);
     *out = expr;
     return OK;

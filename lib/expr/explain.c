@@ -8,8 +8,10 @@
  */
 #include "expr/expr_int.h"
 
-#define BINDS_MAX 16  /* names around a clause; one further in is not looked into */
-#define ITEMS_MAX 256 /* items of a list that are looked at one by one */
+#define BINDS_MAX        16  /* names around a clause; one further in is not looked into */
+#define ITEMS_MAX        256 /* items of a list that are looked at one by one */
+#define CLAUSE_BYTES_MAX 300 /* of a clause in a sentence */
+#define RUNS_MAX         8 /* times the cost of running the whole expression; then the search ends */
 
 struct explainer {
     const struct expr *expr;
@@ -18,11 +20,15 @@ struct explainer {
     const struct node *binds[BINDS_MAX];
     uint32_t bind_count;
     struct expr_explanation *out;
+    uint64_t cost_left; /* of all runs together */
+    bool is_over;       /* it is used up: what was found so far is the answer */
 };
 
 /* The value of a part, under the names around it. */
 static struct value value_of(struct explainer *x, const struct node *part)
 {
+    if (x->is_over)
+        return ERROR("this would take too long to be explained");
     struct node wraps[BINDS_MAX];
     struct node *arguments[BINDS_MAX][2];
     union {
@@ -45,12 +51,16 @@ static struct value value_of(struct explainer *x, const struct node *part)
         .bindings = x->expr->bindings,
         .binding_count = x->expr->binding_count,
         .is_once = x->expr->is_once,
+        .is_part = true,
     };
     struct expr *expr = NULL;
     if (expr_emit(&build, inner.read, &expr, NULL) != OK)
         return ERROR("this part is too large to be explained");
     struct expr_result result;
     expr_run(expr, x->host, x->scratch, &result);
+    uint64_t cost = result.cost + expr->op_count + 8;
+    x->is_over = cost >= x->cost_left;
+    x->cost_left -= min_of(cost, x->cost_left);
     return result.value;
 }
 
@@ -157,6 +167,8 @@ static const struct node *decisive_item(struct explainer *x, const struct node *
         uint32_t before = x->bind_count;
         bind_round(x, loop, values);
         struct value part = value_of(x, loop->arguments[1]);
+        if (x->is_over)
+            return NULL;
         if (is_alike(&part, outcome))
             return loop->arguments[1];
         x->bind_count = before;
@@ -178,6 +190,8 @@ static const struct node *decisive(struct explainer *x, const struct node *node,
             return NULL;
         for (uint32_t i = 0; i < node->count; i++) {
             part = value_of(x, node->arguments[i]);
+            if (x->is_over)
+                return NULL;
             if (is_alike(&part, value)) {
                 *value = part;
                 return node->arguments[i];
@@ -228,26 +242,51 @@ void expr_explain(const struct expr *expr, const struct expr_host *host, struct 
                   struct expr_explanation *out)
 {
     *out = (struct expr_explanation){0};
-    struct explainer x = {.expr = expr, .host = host, .scratch = scratch, .out = out};
+    const uint64_t cost_max = host->cost_max ? host->cost_max : EXPR_COST_DEFAULT;
+    struct explainer x = {
+        .expr = expr,
+        .host = host,
+        .scratch = scratch,
+        .out = out,
+        .cost_left = RUNS_MAX * min_of(cost_max, UINT64_MAX / RUNS_MAX),
+    };
     const struct node *node = expr->root;
     out->value = value_of(&x, node);
     struct value value = out->value;
-    for (const struct node *part; (part = decisive(&x, node, &value)) != NULL;)
+    for (;;) {
+        struct value inner = value;
+        const struct node *part = decisive(&x, node, &inner);
+        if (part == NULL || x.is_over)
+            break;
         node = part;
+        value = inner;
+    }
     out->from = node->from;
     out->to = node->to;
     out->clause = value;
     see_operands(&x, node);
 }
 
+/* A part of the text as a sentence shows it: not more than CLAUSE_BYTES_MAX of it. */
+static struct str shown(struct arena *scratch, struct str text, uint32_t from, uint32_t to)
+{
+    struct str part = str_part(text, from, to - from);
+    if (part.len <= CLAUSE_BYTES_MAX)
+        return part;
+    size_t len = CLAUSE_BYTES_MAX;
+    while (len > 0 && ((uint8_t)part.at[len] & 0xc0) == 0x80)
+        len--;
+    return arena_printf(scratch, "%.*s...", STR_ARG(str_part(part, 0, len)));
+}
+
 struct str expr_explanation_print(const struct expr *expr, const struct expr_explanation *e,
                                   struct arena *scratch)
 {
-    struct str clause = str_part(expr->text, e->from, e->to - e->from);
+    struct str clause = shown(scratch, expr->text, e->from, e->to);
     struct str said = expr_value_print(scratch, &e->clause, 120);
     struct str all = arena_printf(scratch, "%.*s is %.*s", STR_ARG(clause), STR_ARG(said));
     for (uint32_t i = 0; i < e->seen_count; i++) {
-        struct str operand = str_part(expr->text, e->seen[i].from, e->seen[i].to - e->seen[i].from);
+        struct str operand = shown(scratch, expr->text, e->seen[i].from, e->seen[i].to);
         if (str_equal(operand, clause))
             continue;
         struct str value = expr_value_print(scratch, &e->seen[i].value, 80);

@@ -288,6 +288,7 @@ struct build {
     const uint32_t *bindings;
     uint32_t binding_count;
     bool is_once;
+    bool is_part; /* slots and bindings belong to an expression that stays: they are not copied */
 };
 
 /* Emits code for `root` into a new expr in build->plan. FIX_INPUT where it is too large. */

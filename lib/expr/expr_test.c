@@ -600,6 +600,198 @@ static void hostile(void **state)
     close_bench(&b);
 }
 
+/* b0 is `first`, and each bN after it is `next` with %1$d = N and %2$d = N - 1; then `last`. */
+static struct str nested_binds(struct arena *a, int count, const char *first, const char *next,
+                               const char *last)
+{
+    struct buf out;
+    buf_init(&out);
+    char line[256];
+    for (int i = 0; i < count; i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        int len = snprintf(line, sizeof(line), "cel.bind(b%d, ", i);
+        buf_add(&out, line, (size_t)len);
+        len = snprintf(line, sizeof(line), i == 0 ? first : next, i, i - 1);
+        buf_add(&out, line, (size_t)len);
+#pragma GCC diagnostic pop
+        buf_add_str(&out, STR(", "));
+    }
+    buf_add_str(&out, str_of(last));
+    for (int i = 0; i < count; i++)
+        buf_add_byte(&out, ')');
+    struct str text = arena_copy(a, buf_str(&out));
+    buf_fini(&out);
+    return text;
+}
+
+/* What compiles, but would take until the end of days: each step doubles, or multiplies by five. */
+static void exponential(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *first, *next, *last;
+    } doubled[] = {
+        {"[event.any, 2]", "[b%2$d, b%2$d]", "b59 == b59"},
+        {"[event.any, 2]", "[b%2$d, b%2$d]", "'%s'.format([b59]) == ''"},
+        {"[event.any, 2]", "[b%2$d, b%2$d]", "[b59, b59].distinct().size() == 1"},
+        {"[event.any, 2]", "[b%2$d, b%2$d]", "b59 in [b59]"},
+        {"{1: event.any}", "{1: b%2$d, 2: b%2$d}", "b59 == b59"},
+        {"[event.any]", "b%2$d + b%2$d", "size(b59) > 0"},
+        {"traits.plan", "b%2$d + b%2$d", "size(b59) > 0"},
+        {"traits.plan", "b%2$d.replace('', b%2$d)", "size(b59) > 0"},
+        {"[1, 2, 3, 4, 5]", "b%2$d.map(x%1$d, [1, 2, 3, 4, 5]).flatten() + b%2$d",
+         "b59.size() > 0"},
+    };
+    for (size_t i = 0; i < array_count(doubled); i++) {
+        struct bench b;
+        open_bench(&b);
+        struct str text =
+            nested_binds(&b.plan, 60, doubled[i].first, doubled[i].next, doubled[i].last);
+        const struct expr *expr = compile(&b, text.at, EXPR_WANT_BOOL);
+        struct expr_host host = world_host(&b.world);
+        expr_run(expr, &host, &b.scratch, &b.result);
+        assert_string_equal(expr_value_print(&b.scratch, &b.result.value, 100).at,
+                            "error: cost limit exceeded");
+        assert_int_equal(b.result.cost, EXPR_COST_DEFAULT);
+        struct expr_explanation e;
+        expr_explain(expr, &host, &b.scratch, &e);
+        assert_true(expr_explanation_print(expr, &e, &b.scratch).len < 4000);
+        assert_true(b.scratch.total_bytes < 32u << 20);
+        assert_true(b.plan.total_bytes < 1u << 20);
+        close_bench(&b);
+    }
+    /* The same as one value is fine, but must not be printed whole. */
+    struct bench b;
+    open_bench(&b);
+    struct str value = nested_binds(&b.plan, 60, "[1, 2]", "[b%2$d, b%2$d]", "b59");
+    assert_true(strlen(said(&b, value.at)) < 500);
+    static const char *const loops[] = {
+        "[event.any, 2, 3, 4, 5].map(", "[1, 2, 3, 4, 5].map(", "[event.any, 2, 3, 4, 5].exists(",
+        "[1, 2, 3, 4, 5].all(",         "[1, 2].exists_one(",   "{1: 2, 3: event.any}.map(",
+    };
+    for (size_t i = 0; i < array_count(loops); i++) {
+        bool is_map = strstr(loops[i], ".map(") != NULL, is_all = strstr(loops[i], ".all(") != NULL;
+        struct str text = STR("");
+        for (int k = 0; k < 60; k++)
+            text = arena_printf(&b.plan, "%.*s%sx%d, ", STR_ARG(text), loops[i], k);
+        text = arena_printf(&b.plan, "%.*s%s%.*s", STR_ARG(text),
+                            is_map   ? "1"
+                            : is_all ? "true"
+                                     : "false",
+                            60, "))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))");
+        const struct expr *expr = compile(&b, text.at, EXPR_WANT_ANY);
+        struct expr_host host = world_host(&b.world);
+        expr_run(expr, &host, &b.scratch, &b.result);
+        assert_string_equal(expr_value_print(&b.scratch, &b.result.value, 100).at,
+                            "error: cost limit exceeded");
+        struct expr_explanation e;
+        expr_explain(expr, &host, &b.scratch, &e);
+        assert_true(b.scratch.total_bytes < 64u << 20);
+    }
+    close_bench(&b);
+}
+
+/* Numbers and lengths that no memory would hold. */
+static void huge(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *says; /* the beginning of what is said */
+    } cases[] = {
+        {"lists.range(9223372036854775807).size()", "error: cost limit exceeded"},
+        {"lists.range(event.count * 1000000).map(i, i).size()", "error: cost limit exceeded"},
+        {"lists.range(event.count * 100000).sort().size()", "error: cost limit exceeded"},
+        {"lists.range(1000).map(i, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')"
+         ".join('bbbbbbbbbbbbbbbbbbbbbbbbbbbb').split('').size()",
+         "error: cost limit exceeded"},
+        {"'%.999999999f'.format([1.5])", "error: could not parse formatting clause"},
+        {"duration('9999999999999999999h')", "error: range: "},
+        {"duration('999999999999999999999999999999999999999999999s')", "error: "},
+        {"timestamp('999999999-01-01T00:00:00Z')", "error: range: "},
+        {"timestamp(9223372036854775807)", "error: "},
+        {"event.at + duration('2000000h') + duration('2000000h')", "timestamp(\"2426-"},
+        {"event.at + duration('2500000h') * 1", "no such overload"},
+        {"9223372036854775807 + event.count", "error: "},
+        {"-9223372036854775807 - event.count", "error: "},
+        {"9223372036854775807 * event.count", "error: "},
+        {"int(event.value * 1e300)", "error: "},
+        {"1 / (event.count - 7)", "error: divide by zero"},
+        {"1 % (event.count - 7)", "error: modulus by zero"},
+        {"[1][event.count]", "error: "},
+        {"traits.plan.substring(event.count * 1000000000)", "error: "},
+        {"traits.plan.charAt(-event.count)", "error: "},
+        {"traits.plan.matches(string(event.count) + '(((a{100}){100}){100})')", "error: "},
+        {"(traits.plan + 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!').matches('(a*)*(a*)*(a*)*b')",
+         "false"},
+        {"math.bitShiftLeft(1, -event.count)", "error: "},
+        {"base64.decode(traits.plan + '!')", "error: "},
+        {"'%d'.format([traits.plan])", "error: "},
+    };
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct bench b;
+        open_bench(&b);
+        if (str_is(str_of(cases[i].says), "no such overload")) {
+            assert_true(strstr(fault_of(&b, str_of(cases[i].text)), "there is no duration * int"));
+        } else {
+            const char *got = said(&b, cases[i].text);
+            if (strncmp(got, cases[i].says, strlen(cases[i].says)) != 0)
+                fail_msg("%s\n    %s\n    %s", cases[i].text, got, cases[i].says);
+        }
+        assert_true(b.scratch.total_bytes < 16u << 20);
+        close_bench(&b);
+    }
+}
+
+static enum expr_found path_of_any(void *self, const struct expr_path *path, struct expr_slot *out,
+                                   struct fault *f)
+{
+    (void)self;
+    (void)f;
+    *out = (struct expr_slot){(uint32_t)hash_str(path->parts[0], 0) % 1000000, 1, &expr_bool};
+    return EXPR_FOUND;
+}
+
+static void load_false(void *self, uint32_t slot, struct value *out, int64_t *until_ms)
+{
+    (void)self;
+    (void)slot;
+    (void)until_ms;
+    *out = value_bool(false);
+}
+
+/* As many names as fit into the text: compiling, running and explaining take what the text is worth. */
+static void many_names(void **state)
+{
+    (void)state;
+    struct bench b;
+    open_bench(&b);
+    struct buf text;
+    buf_init(&text);
+    char name[16];
+    for (int i = 0; i < 7000; i++) {
+        int len = snprintf(name, sizeof(name), "n%d||", i);
+        buf_add(&text, name, (size_t)len);
+    }
+    buf_add_str(&text, STR("1 == 2"));
+    const struct expr *expr = NULL;
+    struct expr_scope scope = {.path = path_of_any};
+    assert_int_equal(
+        expr_compile(&b.plan, buf_str(&text), &scope, (struct expr_options){0}, &expr, NULL), OK);
+    struct expr_host host = {.load = load_false};
+    expr_run(expr, &host, &b.scratch, &b.result);
+    assert_int_equal(b.result.value.type, VALUE_BOOL);
+    assert_false(b.result.value.boolean);
+    /* It once copied all names for each part: 2.5 GB, and seven seconds. */
+    struct expr_explanation e;
+    expr_explain(expr, &host, &b.scratch, &e);
+    assert_int_equal(e.clause.type, VALUE_BOOL);
+    assert_true(b.scratch.total_bytes < 16u << 20);
+    assert_true(b.plan.total_bytes < 8u << 20);
+    buf_fini(&text);
+    close_bench(&b);
+}
+
 static const char *explained(struct bench *b, const char *text)
 {
     const struct expr *expr = compile(b, text, EXPR_WANT_BOOL);
@@ -699,6 +891,9 @@ int main(void)
         TEST("a condition takes no memory", no_memory),
         TEST("what costs too much ends in an error", costs),
         TEST("hostile texts end in a clear fault", hostile),
+        TEST("what doubles at each step ends in an error, and so does explaining it", exponential),
+        TEST("numbers and lengths without end are errors", huge),
+        TEST("thousands of names take what their text is worth", many_names),
         TEST("the clause that decided is named with what it saw", explains),
         TEST("the code can be looked at", dumps),
         TEST("values are printed as they are written", prints),
