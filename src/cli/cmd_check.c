@@ -41,20 +41,25 @@ static void findings_json(struct cli *c, struct findings *findings)
 static void print_cost(struct cli *c, const struct plan *plan, const struct names *names)
 {
     uint32_t count;
-    uint64_t total_bytes;
+    struct programme_cost total;
     struct table table;
-    const struct programme_cost *costs =
-        programme_cost(plan, names, &c->arena, &count, &total_bytes);
+    const struct programme_cost *costs = programme_cost(plan, names, &c->arena, &count, &total);
     table_init(&table, &c->arena);
     table_column(&table, "kept for each person", TABLE_LEFT);
+    table_column(&table, "items", TABLE_RIGHT);
     table_column(&table, "bytes at most", TABLE_RIGHT);
+    table_column(&table, "typically", TABLE_RIGHT);
     for (uint32_t i = 0; i < count; i++) {
         table_text(&table, costs[i].what);
-        table_int(&table, costs[i].bytes);
+        table_int(&table, costs[i].items);
+        table_int(&table, (int64_t)costs[i].bytes);
+        table_int(&table, (int64_t)costs[i].typical_bytes);
     }
     table_rule(&table);
-    table_text(&table, STR("all"));
-    table_int(&table, (int64_t)total_bytes);
+    table_text(&table, total.what);
+    table_text(&table, STR(""));
+    table_int(&table, (int64_t)total.bytes);
+    table_int(&table, (int64_t)total.typical_bytes);
     table_print(&table, &c->out);
 }
 

@@ -23,7 +23,7 @@
  */
 #include "base/mem.h"
 #include "engine/engine_int.h"
-#include "profile/history.h"
+#include "profile/feature.h"
 
 #define TIDY_PROFILES 4096 /* that a batch looks at, at most by a partition's more */
 
@@ -31,12 +31,12 @@
 
 static uint32_t feature_count(const struct plan *plan)
 {
-    return plan->event_count;
+    return plan->feature_count;
 }
 
 static uint32_t feature_name(const struct plan *plan, uint32_t i)
 {
-    return plan->events[i].history ? plan->events[i].name : NAME_NONE;
+    return plan->features[i].name;
 }
 
 /* ---- feeds --------------------------------------------------------------------------------------- */
@@ -83,7 +83,7 @@ static void add_feed(struct engine *e, const struct plan *plan, uint32_t names_f
     e->fed = mem_resize(e->fed, (e->fed_count + count + 1) * sizeof(e->fed[0]));
     for (uint32_t i = 0; i < count; i++) {
         uint32_t name = feature_name(plan, i);
-        skips[i] = name == NAME_NONE || is_fed(e, name + names_from);
+        skips[i] = is_fed(e, name + names_from);
         if (skips[i])
             continue;
         add_name(e->fed, &e->fed_count, name + names_from);
@@ -130,12 +130,22 @@ void engine_keep(struct engine *e, const struct plan *plan, uint32_t features_fr
 
 void change_note_event(struct engine *e, struct person *who)
 {
+    for (uint32_t i = 0; i < e->feed_count; i++)
+        features_note(who, e->feeds[i].plan, e->feeds[i].skips, e->feeds[i].names_from);
+}
+
+const struct plan_feature *change_feature(const struct person *who, uint32_t name)
+{
+    const struct engine *e = who->engine;
     for (uint32_t i = 0; i < e->feed_count; i++) {
         const struct feed *feed = &e->feeds[i];
-        const struct plan_event *means = plan_event_find(feed->plan, who->event->name);
-        if (means != NULL && means->history && !feed->skips[means - feed->plan->events])
-            history_note(who, means->name + feed->names_from, who->event->event_ms, means->history);
+        uint16_t index = name < feed->names_from
+                             ? PLAN_NO_INDEX
+                             : plan_feature_find(feed->plan, name - feed->names_from);
+        if (index != PLAN_NO_INDEX)
+            return &feed->plan->features[index];
     }
+    return NULL;
 }
 
 /* ---- leftovers ----------------------------------------------------------------------------------- */
@@ -145,11 +155,9 @@ static void drop_leftovers(struct engine *e, uint64_t number)
     struct profile *profile = engine_profile(e, number);
     struct space *space = &e->partitions[profile_partition(number)].space;
     for (uint32_t i = profile->histories.count; i-- > 0;) {
-        struct history *h = vec_touch(space, &profile->histories, i, sizeof(struct history));
-        if (is_fed(e, h->event))
-            continue;
-        vec_clear(space, &h->times, sizeof(int64_t));
-        vec_drop(space, &profile->histories, i, sizeof(struct history));
+        const struct history *h = vec_at(space, &profile->histories, i, sizeof(struct history));
+        if (!is_fed(e, h->feature))
+            features_drop(space, profile, i);
     }
 }
 
@@ -258,7 +266,7 @@ static void prepare(struct engine *e, const struct record *r)
     e->change.fresh = mem_new((feature_count(plan) + 1) * sizeof(uint32_t));
     for (uint32_t i = 0; i < feature_count(plan); i++) {
         uint32_t name = feature_name(plan, i);
-        if (name != NAME_NONE && !is_fed(e, name))
+        if (!is_fed(e, name))
             add_name(e->change.fresh, &e->change.fresh_count, name);
     }
     change_set_feeds(e);
@@ -279,9 +287,9 @@ static void unite(struct engine *e, uint64_t number, struct cursor *in)
     from.space = &space;
     from.profile = &past;
     for (uint32_t i = past.histories.count; i-- > 0;)
-        if (!has_name(e->change.fresh, e->change.fresh_count, person_history(&from, i)->event))
-            person_drop_history(&from, i);
-    history_unite(&who, &from);
+        if (!has_name(e->change.fresh, e->change.fresh_count, person_history(&from, i)->feature))
+            features_drop(&space, &past, i);
+    features_unite(&who, &from);
     space_fini(&space);
 }
 
@@ -369,10 +377,10 @@ static uint32_t put_profile(const struct engine *e, const struct profile *profil
     for (uint32_t i = 0; i < profile->histories.count; i++) {
         struct history h =
             *(const struct history *)vec_at(space, &profile->histories, i, sizeof(h));
-        uint32_t name = h.event - e->kept_from;
-        if (h.event < e->kept_from || !has_name(features, count, name))
+        uint32_t name = h.feature - e->kept_from;
+        if (h.feature < e->kept_from || !has_name(features, count, name))
             continue;
-        h.event = name;
+        h.feature = name;
         persist_put_history(space, &h, out);
         found++;
     }

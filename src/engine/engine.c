@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "profile/consent.h"
-#include "profile/history.h"
+#include "profile/feature.h"
 #include "profile/holds.h"
 #include "profile/traits.h"
 
@@ -108,6 +108,7 @@ struct person engine_person(struct engine *e, uint64_t number)
         .cancel = desk_cancel,
         .settled = on_settled,
         .engaged = journey_engaged,
+        .feature_of = change_feature,
         .entered = on_entered,
         .refresh = audience_changed,
     };
@@ -141,7 +142,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
         audience_activated(&who);
     traits_unite(&who, &from);
     consent_unite(&who, &from);
-    history_unite(&who, &from);
+    features_unite(&who, &from);
     holds_unite(&who, &from);
     audience_unite(&who, &from);
     if (who.plan != NULL) {
@@ -154,10 +155,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     w->identifier_count =
         (uint16_t)min_of(w->identifier_count + l->identifier_count, PROFILE_IDENTIFIERS_MAX);
     w->zone_plan = 0;
-    for (uint32_t i = 0; i < l->histories.count; i++) {
-        struct vec times = person_history(&from, i)->times;
-        vec_clear(from.space, &times, sizeof(int64_t));
-    }
+    features_clear(from.space, l);
     for (uint32_t i = 0; i < l->pasts.count; i++) {
         struct blob entry = person_past(&from, i)->entry;
         blob_set(from.space, &entry, NULL, 0);
@@ -165,7 +163,6 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     traits_forget(&from);
     claims_merge(e, loser, winner);
     vec_clear(from.space, &l->consents, sizeof(struct consent));
-    vec_clear(from.space, &l->histories, sizeof(struct history));
     vec_clear(from.space, &l->instances, sizeof(struct instance));
     vec_clear(from.space, &l->pasts, sizeof(struct past));
     vec_clear(from.space, &l->intents, sizeof(struct intent));

@@ -188,6 +188,9 @@ void change_note_merge(struct engine *e, uint64_t loser);
 /* Drops some more of what nothing asks for any more. */
 void change_tidy(struct engine *e);
 
+/* The definition of a feature that is fed, or NULL. */
+const struct plan_feature *change_feature(const struct person *who, uint32_t name);
+
 /* What is fed, anew: plans or what is prepared have changed. */
 void change_set_feeds(struct engine *e);
 

@@ -243,12 +243,52 @@ static void code_membership(struct codec *c, struct membership *x)
 
 CODE_LIST(code_times, int64_t, code_time_element)
 
+CODE_LIST(code_bodies, struct blob, code_blob)
+
+static void code_tally(struct codec *c, struct history_tally *x)
+{
+    uint8_t has_too_large = x->has_too_large;
+    code_word(c, &x->sum_low);
+    code_time(c, &x->sum_high);
+    code_time(c, &x->least);
+    code_time(c, &x->most);
+    code_u32(c, &x->count);
+    code_u8(c, &has_too_large);
+    x->has_too_large = has_too_large != 0;
+}
+
+static void code_items(struct codec *c, struct history_items *x)
+{
+    code_time(c, &x->forgot_ms);
+    code_times(c, &x->times);
+    code_times(c, &x->numbers);
+    code_bodies(c, &x->bodies);
+    bool is_whole = (x->numbers.count == 0 || x->numbers.count == x->times.count) &&
+                    (x->bodies.count == 0 || x->bodies.count == x->times.count);
+    if (c->in != NULL && !is_whole)
+        c->in->is_bad = true;
+}
+
 static void code_history(struct codec *c, struct history *x)
 {
-    code_u32(c, &x->event);
+    code_u32(c, &x->feature);
     code_u32(c, &x->total);
     code_time(c, &x->last_ms);
-    code_times(c, &x->times);
+    code_u8(c, &x->kind);
+    if (c->in != NULL && (x->kind < FEATURE_MARK || x->kind > FEATURE_VALUES)) {
+        c->in->is_bad = true;
+        x->kind = FEATURE_MARK;
+    }
+    if (x->kind == FEATURE_MARK)
+        return;
+    bool is_tally = x->kind == FEATURE_TALLY;
+    if (c->in != NULL)
+        x->more = space_alloc(c->space, is_tally ? sizeof(struct history_tally)
+                                                 : sizeof(struct history_items));
+    if (is_tally)
+        code_tally(c, space_touch(c->space, x->more));
+    else
+        code_items(c, space_touch(c->space, x->more));
 }
 
 void persist_put_history(struct space *space, const struct history *h, struct buf *out)

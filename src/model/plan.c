@@ -41,6 +41,19 @@ const struct plan_readers *plan_readers_find(const struct plan *p, uint32_t name
     return low < p->reader_count && p->readers[low].name == name ? &p->readers[low] : NULL;
 }
 
+uint16_t plan_feature_find(const struct plan *p, uint32_t name)
+{
+    uint32_t low = 0, high = p->feature_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (p->features[middle].name < name)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < p->feature_count && p->features[low].name == name ? (uint16_t)low : PLAN_NO_INDEX;
+}
+
 uint16_t plan_journey_find(const struct plan *p, uint32_t name)
 {
     for (uint32_t i = 0; i < p->journey_count; i++)

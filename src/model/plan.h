@@ -4,7 +4,8 @@
  * src/programme builds a plan from a folder of files; the engine only reads it. Everything is found
  * by index or by one array lookup: nothing here is searched per event.
  *
- *     plan ── events[]   by event name: who enters, which holds open and close, which history is kept
+ *     plan ── events[]   by event name: who enters, which holds open and close, which features it feeds
+ *          ── features[] what is remembered of each person's past, and how much of it
  *          ── journeys[] ── steps[]   flat; `next` and targets are step numbers, PLAN_END = the end
  *          ── messages[] ── fields[]  what the templates read, frozen when an attempt is granted
  *          ── categories[], groups[], caps[], windows[], holds[], providers[], traits[]
@@ -45,7 +46,11 @@ struct channel_template; /* channel/channel.h: how a message is rendered; opaque
 #define PLAN_FIELDS_MAX     128  /* that one message's templates read */
 #define PLAN_WAYS_MAX       16   /* of one journey */
 #define PLAN_PERSONAL_MAX   64   /* ways on people's own clocks, in all journeys together */
-#define PLAN_HISTORY_MAX    256  /* events of one name remembered per profile */
+#define PLAN_FEATURES_MAX   4096
+#define PLAN_ITEMS_MAX      4096 /* that one feature may keep of one person */
+#define PLAN_ITEMS_DEFAULT  256
+#define PLAN_KEPT_MAX       16 /* properties that one feature keeps of an item */
+#define PLAN_SEQUENCE_MAX   8  /* steps of a sequence, and as many events that break it */
 #define PLAN_SEGMENTS_MAX   1024 /* those without a name of their own included */
 
 /* ---- what expressions and templates may read --------------------------------------------------- */
@@ -56,6 +61,7 @@ enum slot_space {
     SLOT_ENTRY,     /* entry.PATH: the event with which the instance began */
     SLOT_TRAIT,     /* traits.PATH (person.PATH in templates): the profile's traits */
     SLOT_META,      /* enum slot_meta */
+    SLOT_ITEM,      /* e.PATH: the past event that a condition inside count("E", e, ...) is about */
 };
 
 enum slot_meta {
@@ -84,14 +90,40 @@ enum binding_kind {
     BINDING_CONSENT,    /* consent("email"): bool: marketing agreed on that channel */
     BINDING_BUCKET,     /* bucket("salt"): int 0..9999, sticky per person */
     BINDING_IN_SEGMENT, /* in_segment("vip", "7d"): bool: is in; with a window, for so long */
+    BINDING_SUM,        /* sum("E", "3d", e, e.total): double */
+    BINDING_LEAST,      /* min(...) */
+    BINDING_MOST,       /* max(...) */
+    BINDING_AVERAGE,    /* avg(...) */
+    BINDING_DISTINCT,   /* distinct(...): int */
+    BINDING_FIRST,      /* first("E").total */
+    BINDING_LAST,       /* last("E").total */
+    BINDING_SEQUENCE,   /* sequence(["A", "B"], "2h", ["C"], "7d"): bool */
 };
 
 struct plan_binding {
-    uint8_t kind;      /* enum binding_kind */
-    uint8_t channel;   /* CONSENT */
-    uint32_t name;     /* event, message, journey or segment */
-    int64_t window_ms; /* 0 = all time */
-    uint64_t salt;     /* BUCKET */
+    uint8_t kind;           /* enum binding_kind */
+    uint8_t channel;        /* CONSENT */
+    uint8_t window_unit;    /* enum span_unit of a calendar window */
+    uint16_t window_count;  /* calendar window: so many of them, with the current one; 0 = sliding */
+    uint16_t feature;       /* DID to SINCE, SUM to LAST: what is asked; index in plan.features */
+    uint32_t name;          /* event, message, journey or segment; FIRST and LAST: the property */
+    int64_t window_ms;      /* sliding window; 0 = all time (or a calendar window) */
+    uint64_t salt;          /* BUCKET */
+    uint32_t condition_count;
+    const struct expr *const *conditions; /* that an item must meet, as far as they read what is now */
+    const struct expr *value; /* SUM to DISTINCT: the item's value where it reads what is now too, else NULL:
+                               * the feature keeps it */
+    const struct plan_sequence *sequence; /* SEQUENCE */
+};
+
+/* Each step within within_ms of the first and none of `without` between the first and the last. One
+ * step only: it happened, and none of `without` did within within_ms after it. */
+struct plan_sequence {
+    int64_t within_ms;
+    uint16_t step_count;
+    uint16_t without_count;
+    uint16_t steps[PLAN_SEQUENCE_MAX]; /* features */
+    uint16_t without[PLAN_SEQUENCE_MAX];
 };
 
 /* A compiled expression with what wakes it: one bit per name it reads (event names of bindings,
@@ -107,6 +139,37 @@ static inline uint64_t plan_wake_bit(uint32_t name)
 {
     return UINT64_C(1) << ((name * UINT32_C(2654435761)) >> 26);
 }
+
+/* ---- features ---------------------------------------------------------------------------------- */
+
+/* How much of the past a feature keeps of each person. Numbers are written to disk. */
+enum feature_kind {
+    FEATURE_MARK = 1, /* how many there were, and when the last one was */
+    FEATURE_TALLY,    /* and of a number that they carry: sum, least, most */
+    FEATURE_FIRST,    /* and the first one's properties */
+    FEATURE_LAST,     /* and the last one's */
+    FEATURE_ITEMS,    /* and each of the last `keep`: when, its number, its properties */
+    FEATURE_VALUES,   /* and of the last `keep` different values when each was there last */
+};
+
+/* What one call of an expression asks about the past: which events count, and what is kept of them. Two
+ * plans that ask the same have the same feature, by its name. profile/feature.h. */
+struct plan_feature {
+    uint32_t name;     /* "$feature:" and a hash of everything below */
+    uint8_t kind;      /* enum feature_kind */
+    bool is_prefix;    /* "cart*": every event whose name begins with `prefix` */
+    uint16_t keep;     /* items; 0 where the kind has none */
+    uint32_t event;    /* name; NAME_NONE with is_prefix */
+    struct str prefix;
+    int64_t keep_ms;   /* items that are so old are of no use to any question; 0 = all are */
+    uint32_t filter_count;
+    const struct expr *const *filters; /* all of them true: the event counts. They read SLOT_ITEM */
+    uint32_t property;        /* its value: a number (TALLY, ITEMS) or anything (VALUES); NAME_NONE: */
+    const struct expr *value; /* what this says of the event; NULL: no value is kept */
+    uint32_t kept_count;
+    const uint32_t *kept; /* properties that ITEMS, FIRST and LAST keep, ascending */
+    struct str text;      /* for people: what it keeps, of which events */
+};
 
 /* ---- segments ---------------------------------------------------------------------------------- */
 
@@ -476,7 +539,8 @@ struct plan_event {
     const uint16_t *entries; /* journeys that it may enter, in order of index */
     uint64_t holds_from;     /* bit per hold that it opens */
     uint64_t holds_until;    /* bit per hold that it closes */
-    uint16_t history;        /* how many of it are remembered per profile; 0 = none */
+    uint32_t feature_count;
+    const uint16_t *features; /* that it feeds; those of prefixes are in plan.prefixes */
     uint64_t bit;            /* plan_wake_bit(name) if anything reads it, else 0 */
 };
 
@@ -511,6 +575,11 @@ struct plan {
     const struct plan_provider *providers;
     uint32_t binding_count;
     const struct plan_binding *bindings;
+    uint32_t feature_count;
+    const struct plan_feature *features; /* by ascending name */
+    uint32_t prefix_count;
+    const uint16_t *prefixes; /* features of name prefixes */
+    uint64_t prefix_bytes[4]; /* bit per byte with which one of them begins */
 
     uint32_t segment_count;
     const struct plan_segment *segments; /* who reads another stands behind it */
@@ -525,6 +594,7 @@ struct plan {
     const uint16_t *event_index; /* by name: index in events, or PLAN_NO_INDEX */
 
     uint32_t appointment_count; /* ways on people's own clocks */
+    const struct plan_way *const *appointments;
     uint64_t appointment_wake;  /* plan_wake_bit of each trait that moves an appointment */
 
     int64_t ledger_ms; /* how long a sent message matters to any cap or sent() */
@@ -546,6 +616,9 @@ uint16_t plan_segment_find(const struct plan *p, uint32_t name);
 
 /* Who reads the name, or NULL. */
 const struct plan_readers *plan_readers_find(const struct plan *p, uint32_t name);
+
+/* Index of the feature with that name, or PLAN_NO_INDEX. */
+uint16_t plan_feature_find(const struct plan *p, uint32_t name);
 
 /* By name: the index, or PLAN_NO_INDEX. For cold paths. */
 uint16_t plan_journey_find(const struct plan *p, uint32_t name);

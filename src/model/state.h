@@ -5,7 +5,7 @@
  *
  *     profile ─┬─ traits       bytes: what is known of them
  *              ├─ consents     what they agreed to and refused
- *              ├─ histories    when they did what the programme asks about
+ *              ├─ histories    what they did, as far as the programme asks about it
  *              ├─ instances    where they are in each journey            (src/journey)
  *              ├─ pasts        journeys that they have been through      (src/journey)
  *              ├─ intents      what journeys would like to say to them   (src/decide)
@@ -34,7 +34,7 @@
 #define PROFILE_HOLDS_MAX        64
 #define PROFILE_APPOINTMENTS_MAX 128
 #define PROFILE_CONSENTS_MAX     128
-#define PROFILE_HISTORIES_MAX    256
+#define PROFILE_HISTORIES_MAX    1024
 #define PROFILE_IDENTIFIERS_MAX  64
 #define PROFILE_TRAITS_BYTES     16384 /* all traits of one person together */
 
@@ -58,6 +58,7 @@ static inline uint64_t profile_number(uint32_t partition, uint32_t local)
 enum profile_known {
     PROFILE_KNOWS_USER = 1 << 0,      /* the text of the user id is a trait */
     PROFILE_KNOWS_ANONYMOUS = 1 << 1, /* the text of an anonymous id is a trait */
+    PROFILE_LOST_HISTORY = 1 << 3,    /* there was no room for one: what has none is unknown */
     PROFILE_IS_FRESH = 1 << 2,        /* no segment has been asked about them yet */
 };
 
@@ -73,7 +74,7 @@ struct profile {
     uint32_t zone_plan;      /* 0 = not derived yet */
     struct blob traits;      /* (zigzag event time in ms, field) each: profile/traits.h */
     struct vec consents;     /* struct consent */
-    struct vec histories;    /* struct history */
+    struct vec histories; /* struct history, by ascending feature */
     struct vec instances;    /* struct instance */
     struct vec pasts;        /* struct past */
     struct vec intents;      /* struct intent */
@@ -97,12 +98,36 @@ struct consent {
     int64_t at_ms;        /* event time */
 };
 
+/* What one feature (plan.h) remembers of the person. */
 struct history {
-    uint32_t event;   /* name */
+    uint32_t feature; /* name */
     uint32_t total;   /* ever; saturates */
     int64_t last_ms;  /* event time of the latest */
-    struct vec times; /* int64_t event times, ascending: the last `plan_event.history` of them */
+    uint32_t more;    /* struct history_tally or struct history_items; 0 = none (MARK) */
+    uint8_t kind;     /* enum feature_kind */
 };
+
+/* TALLY: over all events that carry a number. Numbers are millionths. */
+struct history_tally {
+    uint64_t sum_low; /* of a 128-bit sum: it never overflows, so that no order of adding matters */
+    int64_t sum_high;
+    int64_t least;
+    int64_t most;
+    uint32_t count;     /* saturates */
+    bool has_too_large; /* one was beyond what can be added */
+};
+
+/* FIRST, LAST, ITEMS, VALUES: lists side by side, ascending by time. */
+struct history_items {
+    int64_t forgot_ms;  /* the latest that had to make room for others; INT64_MIN = none */
+    struct vec times;   /* int64_t event times */
+    struct vec numbers; /* int64_t: ITEMS, if there is a value: millionths or HISTORY_NO_NUMBER. VALUES:
+                         * hashes of the values */
+    struct vec bodies;  /* struct blob: the kept properties, as in body.h */
+};
+
+#define HISTORY_NO_NUMBER INT64_MIN       /* the event carried none */
+#define HISTORY_TOO_LARGE (INT64_MIN + 1) /* it was beyond what can be added */
 
 struct hold {
     uint32_t name;

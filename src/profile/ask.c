@@ -1,16 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "profile/ask.h"
+#include "profile/ask_int.h"
 
 #include "profile/consent.h"
-#include "profile/history.h"
 #include "profile/traits.h"
-
-struct asker {
-    struct person *who;
-    const struct plan *plan;
-    struct blob entry;
-    int64_t at_ms;
-};
 
 static struct value meta_value(struct person *who, uint32_t meta)
 {
@@ -39,6 +31,7 @@ static void load(void *self, uint32_t slot, struct value *out, int64_t *until_ms
     }
     case SLOT_TRAIT: *out = traits_get(a->who, SLOT_NAME(slot), a->who->scratch); return;
     case SLOT_META: *out = meta_value(a->who, SLOT_NAME(slot)); return;
+    case SLOT_ITEM: *out = body_get(a->item, SLOT_NAME(slot), a->who->scratch); return;
     }
     *out = value_none();
 }
@@ -101,32 +94,21 @@ static void call(void *self, uint32_t binding, const struct value *arguments, ui
     struct asker *a = self;
     must(binding < a->plan->binding_count);
     const struct plan_binding *b = &a->plan->bindings[binding];
-    bool is_at_least;
     (void)arguments;
     (void)count;
-    (void)scratch;
     switch ((enum binding_kind)b->kind) {
     case BINDING_DID:
-        *out = value_bool(
-            history_count(a->who, b->name, b->window_ms, a->at_ms, until_ms, &is_at_least) > 0);
-        if (b->window_ms && out->boolean) /* true until the last one leaves the window */
-            *until_ms = history_last(a->who, b->name) + b->window_ms;
-        return;
     case BINDING_COUNT:
-        *out = value_int(
-            history_count(a->who, b->name, b->window_ms, a->at_ms, until_ms, &is_at_least));
-        return;
-    case BINDING_IDLE: {
-        int64_t since_ms =
-            max_of(history_last(a->who, b->name), a->who->profile->first_seen_ms) + b->window_ms;
-        *out = value_bool(a->at_ms >= since_ms);
-        if (a->at_ms < since_ms)
-            *until_ms = since_ms;
-        return;
-    }
+    case BINDING_IDLE:
     case BINDING_SINCE: /* the moment; the expression itself takes it from now */
-        *out = value_time(max_of(history_last(a->who, b->name), a->who->profile->first_seen_ms));
-        return;
+    case BINDING_SUM:
+    case BINDING_LEAST:
+    case BINDING_MOST:
+    case BINDING_AVERAGE:
+    case BINDING_DISTINCT:
+    case BINDING_FIRST:
+    case BINDING_LAST:
+    case BINDING_SEQUENCE: feature_ask(a, b, scratch, out, until_ms); return;
     case BINDING_SENT: *out = value_bool(was_sent(a, b, 0, until_ms)); return;
     case BINDING_ENGAGED:
         *out = value_bool(was_sent(a, b, SENT_OPENED | SENT_CLICKED, until_ms));
@@ -162,7 +144,7 @@ static bool zone_of(void *self, struct str zone, int64_t at_ms, int64_t *offset_
     return true;
 }
 
-static struct expr_host host_of(struct asker *a)
+struct expr_host ask_host(struct asker *a)
 {
     return (struct expr_host){
         .self = a, .now_ms = a->at_ms, .load = load, .call = call, .zone = zone_of};
@@ -173,8 +155,8 @@ struct asked ask_at(struct person *who, const struct plan *plan, const struct pl
 {
     if (expr->code == NULL)
         return (struct asked){.is_true = true, .until_ms = FOREVER_MS};
-    struct asker a = {who, plan, entry, at_ms};
-    struct expr_host host = host_of(&a);
+    struct asker a = {.who = who, .plan = plan, .entry = entry, .at_ms = at_ms};
+    struct expr_host host = ask_host(&a);
     struct expr_result result;
     expr_run(expr->code, &host, who->scratch, &result);
     return (struct asked){
@@ -193,8 +175,8 @@ struct asked ask(struct person *who, const struct plan *plan, const struct plan_
 struct value ask_value(struct person *who, const struct plan *plan, const struct plan_expr *expr,
                        struct blob entry)
 {
-    struct asker a = {who, plan, entry, who->at_ms};
-    struct expr_host host = host_of(&a);
+    struct asker a = {.who = who, .plan = plan, .entry = entry, .at_ms = who->at_ms};
+    struct expr_host host = ask_host(&a);
     struct expr_result result;
     must(expr->code != NULL);
     expr_run(expr->code, &host, who->scratch, &result);
@@ -204,7 +186,7 @@ struct value ask_value(struct person *who, const struct plan *plan, const struct
 struct value ask_slot(struct person *who, uint32_t slot, struct blob entry, uint32_t journey,
                       uint32_t message, uint64_t decision, uint32_t attempt)
 {
-    struct asker a = {who, who->plan, entry, who->at_ms};
+    struct asker a = {.who = who, .plan = who->plan, .entry = entry, .at_ms = who->at_ms};
     if (SLOT_SPACE(slot) == SLOT_META) {
         switch ((enum slot_meta)SLOT_NAME(slot)) {
         case META_JOURNEY: return value_text(names_text(who->names, journey));
@@ -227,8 +209,8 @@ struct value ask_slot(struct person *who, uint32_t slot, struct blob entry, uint
 struct str ask_explain(struct person *who, const struct plan *plan, const struct plan_expr *expr,
                        struct blob entry)
 {
-    struct asker a = {who, plan, entry, who->at_ms};
-    struct expr_host host = host_of(&a);
+    struct asker a = {.who = who, .plan = plan, .entry = entry, .at_ms = who->at_ms};
+    struct expr_host host = ask_host(&a);
     struct expr_explanation e;
     if (expr->code == NULL)
         return STR("always");

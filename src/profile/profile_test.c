@@ -2,7 +2,6 @@
 #include "base/mem.h"
 #include "model/identifier.h"
 #include "profile/consent.h"
-#include "profile/history.h"
 #include "profile/holds.h"
 #include "profile/traits.h"
 #include "test.h"
@@ -279,64 +278,6 @@ static void consent_is_about_an_address(void **state)
     fixture_free(f);
 }
 
-static void windows_equal_a_recount(void **state)
-{
-    (void)state;
-    uint64_t seed = 4;
-    for (int round = 0; round < 60; round++) {
-        struct fixture *f = fixture_new();
-        int64_t times[64];
-        uint32_t count = 1 + (uint32_t)(next(&seed) % 60);
-        for (uint32_t i = 0; i < count; i++) {
-            times[i] = (int64_t)(next(&seed) % 1000); /* in any order */
-            history_note(&f->who, 50, times[i], 64);
-        }
-        for (int64_t at_ms = 0; at_ms < 1400; at_ms += 7) {
-            int64_t window_ms = 1 + (int64_t)(next(&seed) % 400);
-            int64_t until_ms;
-            bool is_at_least;
-            uint32_t seen = history_count(&f->who, 50, window_ms, at_ms, &until_ms, &is_at_least);
-            uint32_t model = 0, later = 0;
-            /* An event ahead of `at_ms` counts at once: event time is never after arrival. */
-            for (uint32_t i = 0; i < count; i++)
-                model += times[i] > at_ms - window_ms;
-            assert_int_equal(seen, model);
-            assert_false(is_at_least);
-            if (until_ms == FOREVER_MS) {
-                assert_int_equal(seen, 0);
-                continue;
-            }
-            assert_true(until_ms > at_ms);
-            for (uint32_t i = 0; i < count; i++)
-                later += times[i] > until_ms - 1 - window_ms;
-            assert_int_equal(later, model); /* no change before it */
-            later = 0;
-            for (uint32_t i = 0; i < count; i++)
-                later += times[i] > until_ms - window_ms;
-            assert_true(later < model); /* and one at it */
-        }
-        fixture_free(f);
-    }
-}
-
-static void a_full_history_says_at_least(void **state)
-{
-    (void)state;
-    struct fixture *f = fixture_new();
-    int64_t until_ms;
-    bool is_at_least;
-    for (int64_t t = 1; t <= 10; t++)
-        history_note(&f->who, 50, t, 4);
-    assert_int_equal(history_count(&f->who, 50, 100, 10, &until_ms, &is_at_least), 4);
-    assert_true(is_at_least);
-    assert_int_equal(history_count(&f->who, 50, 3, 10, &until_ms, &is_at_least), 3);
-    assert_false(is_at_least); /* the window lies within what is remembered */
-    assert_int_equal(history_count(&f->who, 50, 0, 10, &until_ms, &is_at_least), 10);
-    assert_int_equal(history_last(&f->who, 50), 10);
-    assert_int_equal(history_last(&f->who, 51), INT64_MIN);
-    fixture_free(f);
-}
-
 static void frozen_time_is_the_union(void **state)
 {
     (void)state;
@@ -488,9 +429,6 @@ int main(void)
         TEST("all traits of a person together are bounded", traits_are_bounded),
         TEST("consent is as last stated, topic by topic", consent_is_as_last_stated),
         TEST("consent is about an address", consent_is_about_an_address),
-        TEST("counts in windows equal a recount, and hold until they change",
-             windows_equal_a_recount),
-        TEST("a count beyond what is remembered says at least", a_full_history_says_at_least),
         TEST("what holds freeze is the union of their intervals", frozen_time_is_the_union),
         TEST("holds without a key count their pairs", pairs_without_a_key_are_counted),
         TEST("holds with a key are one pair for each key", a_key_makes_one_pair),

@@ -9,6 +9,7 @@
  */
 #include "programme/check.h"
 
+#include "model/state.h"
 #include "programme/compile.h"
 #include "when/span.h"
 
@@ -35,7 +36,7 @@ static bool obeys_caps(struct compile *c, const struct plan_message *message)
 
 /* ---- ways through a journey ------------------------------------------------------------------ */
 
-struct sent {
+struct chain_sent {
     uint16_t step;
     int64_t at_ms; /* least time since entry */
 };
@@ -43,7 +44,7 @@ struct sent {
 struct walk {
     struct compile *c;
     uint32_t journey;
-    struct sent sends[SENDS_MAX];
+    struct chain_sent sends[SENDS_MAX];
     uint32_t send_count;
     uint32_t ways;
     bool *is_said; /* by step */
@@ -76,7 +77,7 @@ static void chain_look(struct walk *w, const struct plan_cap *cap)
 {
     struct compile *c = w->c;
     const struct plan_journey *journey = &c->plan->journeys[w->journey];
-    const struct sent *newest = &w->sends[w->send_count - 1];
+    const struct chain_sent *newest = &w->sends[w->send_count - 1];
     const struct plan_step *step = &journey->steps[newest->step];
     const struct plan_message *message = &c->plan->messages[step->send.message];
     if (w->is_said[newest->step] || !obeys_caps(c, message) ||
@@ -130,7 +131,7 @@ static void walk_from(struct walk *w, uint16_t at, int64_t now_ms, uint32_t dept
         switch ((enum step_kind)step->kind) {
         case STEP_SEND:
             if (w->send_count < SENDS_MAX) {
-                w->sends[w->send_count++] = (struct sent){at, now_ms};
+                w->sends[w->send_count++] = (struct chain_sent){at, now_ms};
                 for (uint32_t i = 0; i < c->plan->cap_count; i++)
                     chain_look(w, &c->plan->caps[i]);
             }
@@ -462,8 +463,7 @@ void programme_check_events(const struct plan *plan, const struct names *names,
 
 /* ---- cost ------------------------------------------------------------------------------------ */
 
-#define COST_MOMENT_BYTES   8  /* one remembered event */
-#define COST_EVENT_BYTES    24 /* that an event is remembered at all */
+#define COST_TYPICAL_ITEMS  8 /* of a feature's items that people have who have any */
 #define COST_TRAIT_BYTES    24
 #define COST_TEXT_BYTES     24 /* of a text trait, on average */
 #define COST_SENT_BYTES     48 /* one line of the ledger */
@@ -495,49 +495,69 @@ static uint32_t ledger_count(const struct plan *plan)
     return (uint32_t)min_of(most, UINT64_C(1000));
 }
 
+/* What the feature takes of a person who has `items` of its items. */
+static uint64_t feature_bytes(const struct plan_feature *f, uint32_t items)
+{
+    uint64_t bytes = sizeof(struct history);
+    if (f->kind == FEATURE_TALLY)
+        return bytes + sizeof(struct history_tally);
+    if (f->kind == FEATURE_MARK)
+        return bytes;
+    bool has_number = f->property != NAME_NONE || f->value != NULL;
+    uint64_t item = sizeof(int64_t) * (1u + has_number);
+    if (f->kept_count)
+        item += sizeof(struct blob) + f->kept_count * COST_TEXT_BYTES;
+    return bytes + sizeof(struct history_items) + items * item;
+}
+
+static struct programme_cost feature_cost(const struct plan_feature *f, struct arena *arena)
+{
+    uint32_t typical = min_of((uint32_t)f->keep, (uint32_t)COST_TYPICAL_ITEMS);
+    return (struct programme_cost){arena_copy(arena, f->text), f->keep, feature_bytes(f, f->keep),
+                                   feature_bytes(f, typical)};
+}
+
+static struct programme_cost journey_cost(const struct plan_journey *journey,
+                                          const struct names *names, struct arena *arena)
+{
+    uint64_t one = COST_INSTANCE_BYTES + journey->kept_count * (COST_TRAIT_BYTES + COST_TEXT_BYTES);
+    struct str what = arena_printf(arena, "%u live in the journey \"%.*s\"", journey->at_once_max,
+                                   STR_ARG(names_text(names, journey->name)));
+    return (struct programme_cost){what, journey->at_once_max, journey->at_once_max * one, one};
+}
+
 const struct programme_cost *programme_cost(const struct plan *plan, const struct names *names,
                                             struct arena *arena, uint32_t *count,
-                                            uint64_t *total_bytes)
+                                            struct programme_cost *total)
 {
-    uint32_t most = plan->event_count + plan->journey_count + 2;
+    uint32_t most = plan->feature_count + plan->journey_count + 2;
     struct programme_cost *costs = arena_array(arena, struct programme_cost, most);
     uint32_t n = 0;
-    for (uint32_t i = 0; i < plan->event_count; i++) {
-        const struct plan_event *event = &plan->events[i];
-        if (!event->history)
-            continue;
-        struct str name = names_text(names, event->name);
-        costs[n++] = (struct programme_cost){
-            event->history == 1
-                ? arena_printf(arena, "the last \"%.*s\"", STR_ARG(name))
-                : arena_printf(arena, "up to %u \"%.*s\"", event->history, STR_ARG(name)),
-            COST_EVENT_BYTES + event->history * COST_MOMENT_BYTES,
-        };
-    }
+    for (uint32_t i = 0; i < plan->feature_count; i++)
+        costs[n++] = feature_cost(&plan->features[i], arena);
     for (uint32_t i = 0; i < plan->journey_count; i++) {
-        const struct plan_journey *journey = &plan->journeys[i];
-        costs[n++] = (struct programme_cost){
-            arena_printf(arena, "%u live in the journey \"%.*s\"", journey->at_once_max,
-                         STR_ARG(names_text(names, journey->name))),
-            journey->at_once_max *
-                (COST_INSTANCE_BYTES + journey->kept_count * (COST_TRAIT_BYTES + COST_TEXT_BYTES)),
-        };
+        costs[n++] = journey_cost(&plan->journeys[i], names, arena);
     }
     uint32_t trait_bytes = 0;
     for (uint32_t i = 0; i < plan->trait_count; i++)
         trait_bytes +=
             COST_TRAIT_BYTES + (plan->traits[i].type == VALUE_TEXT ? COST_TEXT_BYTES : 0);
-    costs[n++] = (struct programme_cost){
-        arena_printf(arena, "%u declared traits", plan->trait_count), trait_bytes};
+    costs[n++] =
+        (struct programme_cost){arena_printf(arena, "%u declared traits", plan->trait_count),
+                                plan->trait_count, trait_bytes, trait_bytes};
     uint32_t sent = ledger_count(plan);
     if (sent)
         costs[n++] = (struct programme_cost){arena_printf(arena, "up to %u sent messages", sent),
-                                             sent * COST_SENT_BYTES};
+                                             sent, (uint64_t)sent * COST_SENT_BYTES,
+                                             (uint64_t)min_of(sent, (uint32_t)COST_TYPICAL_ITEMS) *
+                                                 COST_SENT_BYTES};
     must(n <= most);
     qsort(costs, n, sizeof(*costs), cost_order);
-    *total_bytes = 0;
-    for (uint32_t i = 0; i < n; i++)
-        *total_bytes += costs[i].bytes;
+    *total = (struct programme_cost){.what = STR("all")};
+    for (uint32_t i = 0; i < n; i++) {
+        total->bytes += costs[i].bytes;
+        total->typical_bytes += costs[i].typical_bytes;
+    }
     *count = n;
     return costs;
 }

@@ -22,13 +22,16 @@ typedef bool programme_event_seen(void *context, uint32_t name);
 void programme_check_events(const struct plan *plan, const struct names *names,
                             programme_event_seen *seen, void *context, struct findings *findings);
 
-/* What one feature costs for a person who has all of it. */
+/* What is kept of one thing: for a person who has all of it, and for one as most are who have any (eight
+ * items of a feature, one live instance). */
 struct programme_cost {
-    struct str what; /* "count of Product Viewed: up to 256 moments" */
-    uint32_t bytes;
+    struct str what; /* `up to 256 "Product Viewed" of 7d` */
+    uint32_t items;  /* at most; 0 where there are none */
+    uint64_t bytes;
+    uint64_t typical_bytes;
 };
 
-/* The costs, the dearest first, and their sum in *total_bytes; memory is the arena's. */
+/* The costs, the dearest first, and their sums in *total; memory is the arena's. */
 const struct programme_cost *programme_cost(const struct plan *plan, const struct names *names,
                                             struct arena *arena, uint32_t *count,
-                                            uint64_t *total_bytes) mustuse;
+                                            struct programme_cost *total) mustuse;

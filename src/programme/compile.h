@@ -3,7 +3,7 @@
  *     files ── yaml_read, shape_check ──► nodes without faults of shape
  *           ── declare: every journey and message gets its index, so that all may name all
  *           ── settings.c, message.c, journey.c: nodes to plan, expressions through scope.c
- *           ── gather: events, history, wake bits, ledger
+ *           ── gather: events, features, wake bits, ledger
  *           ── check.c: what works, but hardly as meant
  *
  * Everything goes on after a finding, with something harmless in the place of what is wrong, so that
@@ -49,7 +49,6 @@ struct compile_file {
 /* What is known about an event name before plan_event is made of it. */
 struct compile_event {
     uint32_t name;
-    uint16_t history;
     bool is_heard; /* a live instance or an expression listens to it */
     uint64_t holds_from;
     uint64_t holds_until;
@@ -130,6 +129,9 @@ struct compile {
     struct plan_binding *bindings;
     uint32_t binding_count;
     uint32_t binding_room;
+    struct plan_feature *features;
+    uint32_t feature_count;
+    uint32_t feature_room;
     struct compile_event *events;
     uint32_t event_count;
     uint32_t event_room;
@@ -254,6 +256,9 @@ bool scope_is_word(char c);
 bool scope_compile_when(struct compile *c, const struct yaml_file *file,
                         const struct yaml_node *map, struct scope_target target,
                         struct plan_expr *out);
+
+/* The names whose change may change what the compiled expression says: traits, features, messages, ... */
+void scope_names(struct compile *c, const struct expr *code, struct name_set *out);
 
 /* The slot of what a template calls `path`, or 0 with the sentence in *f. */
 uint32_t scope_template_slot(struct compile *c, struct str path, struct fault *f);

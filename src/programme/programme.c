@@ -441,7 +441,6 @@ static void events_store(struct compile *c)
             .entries = from->entries,
             .holds_from = from->holds_from,
             .holds_until = from->holds_until,
-            .history = from->history,
             .bit = from->is_heard ? plan_wake_bit(from->name) : 0,
         };
     }
@@ -449,6 +448,79 @@ static void events_store(struct compile *c)
     plan->event_count = count;
     plan->event_index = index;
     plan->event_index_count = index_count;
+}
+
+static int feature_order(const void *a_, const void *b_)
+{
+    const struct plan_feature *const *a = a_;
+    const struct plan_feature *const *b = b_;
+    return (*a)->name < (*b)->name ? -1 : (*a)->name > (*b)->name;
+}
+
+/* Features by name, and bindings that refer to them by their new places. */
+static void features_store(struct compile *c)
+{
+    struct plan *plan = c->plan;
+    uint32_t count = c->feature_count;
+    struct plan_feature *features = arena_array(c->arena, struct plan_feature, count);
+    struct plan_feature **order = arena_array(&c->scratch, struct plan_feature *, count);
+    uint16_t *places = arena_array(&c->scratch, uint16_t, count);
+    uint16_t *prefixes = arena_array(c->arena, uint16_t, count);
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = &c->features[i];
+    if (count)
+        qsort(order, count, sizeof(struct plan_feature *), feature_order);
+    for (uint32_t i = 0; i < count; i++) {
+        features[i] = *order[i];
+        places[order[i] - c->features] = (uint16_t)i;
+        if (!features[i].is_prefix)
+            continue;
+        prefixes[plan->prefix_count++] = (uint16_t)i;
+        struct str prefix = features[i].prefix;
+        for (uint32_t byte = 0; byte < 256; byte++)
+            if (prefix.len == 0 || (uint8_t)prefix.at[0] == byte)
+                plan->prefix_bytes[byte >> 6] |= UINT64_C(1) << (byte & 63);
+    }
+    for (uint32_t i = 0; i < c->binding_count; i++) {
+        struct plan_binding *binding = &c->bindings[i];
+        if (count)
+            binding->feature = places[binding->feature];
+        if (!binding->sequence)
+            continue;
+        struct plan_sequence *sequence = arena_new(c->arena, struct plan_sequence);
+        *sequence = *binding->sequence;
+        for (uint32_t k = 0; k < sequence->step_count; k++)
+            sequence->steps[k] = places[sequence->steps[k]];
+        for (uint32_t k = 0; k < sequence->without_count; k++)
+            sequence->without[k] = places[sequence->without[k]];
+        binding->sequence = sequence;
+    }
+    plan->features = features;
+    plan->feature_count = count;
+    plan->prefixes = prefixes;
+}
+
+/* Which features each event feeds; behind events_store(). */
+static void events_feed(struct compile *c)
+{
+    struct plan *plan = c->plan;
+    for (uint32_t i = 0; i < plan->event_count; i++) {
+        struct plan_event *event = (struct plan_event *)(uintptr_t)&plan->events[i];
+        uint16_t *features = NULL;
+        for (uint32_t pass = 0; pass < 2; pass++) {
+            event->feature_count = 0;
+            for (uint32_t k = 0; k < plan->feature_count; k++) {
+                if (plan->features[k].event != event->name)
+                    continue;
+                if (features)
+                    features[event->feature_count] = (uint16_t)k;
+                event->feature_count++;
+            }
+            if (!features)
+                features = arena_array(c->arena, uint16_t, event->feature_count);
+        }
+        event->features = features;
+    }
 }
 
 static void bindings_store(struct compile *c)
@@ -501,9 +573,11 @@ static void compile_parts(struct compile *c)
     messages_compile(c);
     journeys_compile(c);
     ways_store(c);
+    features_store(c);
     segments_store(c);
     bindings_store(c);
     events_store(c);
+    events_feed(c);
     ledger_store(c);
 }
 
@@ -534,6 +608,7 @@ enum status programme_compile(const struct programme_folder *folder, struct name
     map_u64_fini(&c->event_map);
     map_u64_fini(&c->file_map);
     mem_free(c->bindings);
+    mem_free(c->features);
     mem_free(c->events);
     arena_fini(&c->scratch);
     mem_free(c);

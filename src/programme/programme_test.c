@@ -30,6 +30,25 @@ static void compiles(struct trial *t)
 
 #define name_is(t, name, text) assert_true(str_is(names_text((t)->names, (name)), text))
 
+/* The wake bit of the only feature that the event feeds. */
+static uint64_t feature_bit(const struct trial *t, uint32_t event)
+{
+    const struct plan_event *means = plan_event_find(t->plan, event);
+    assert_int_equal(means->feature_count, 1);
+    return plan_wake_bit(t->plan->features[means->features[0]].name);
+}
+
+static void feature_is(const struct trial *t, uint32_t event, enum feature_kind kind, uint32_t keep)
+{
+    const struct plan_event *means = plan_event_find(t->plan, event);
+    assert_int_equal(means->feature_count, 1);
+    const struct plan_feature *f = &t->plan->features[means->features[0]];
+    assert_int_equal(f->event, event);
+    assert_int_equal(f->kind, kind);
+    assert_int_equal(f->keep, keep);
+    assert_int_equal(plan_feature_find(t->plan, f->name), means->features[0]);
+}
+
 /* ---- defaults -------------------------------------------------------------------------------- */
 
 static void defaults(void **state)
@@ -262,9 +281,9 @@ static void a_journey(void **state)
     assert_true(str_is(j->exits[1].when.text, "not (event.soft)"));
     assert_int_equal(j->exits[2].event, NAME_NONE);
     uint32_t quit = names_find(t.names, STR("Quit"));
-    assert_int_equal(j->exits[2].when.wake, plan_wake_bit(quit));
+    assert_int_equal(j->exits[2].when.wake, feature_bit(&t, quit));
     uint32_t seen = names_find(t.names, STR("Seen"));
-    assert_int_equal(j->require.wake, plan_wake_bit(NAME_EMAIL) | plan_wake_bit(seen));
+    assert_int_equal(j->require.wake, plan_wake_bit(NAME_EMAIL) | feature_bit(&t, seen));
 
     assert_int_equal(j->step_count, 9);
     const struct plan_step *s = j->steps;
@@ -318,12 +337,12 @@ static void a_journey(void **state)
     assert_int_equal(SLOT_SPACE(m->fields[0]), SLOT_ENTRY);
     name_is(&t, SLOT_NAME(m->fields[0]), "item.name");
 
-    assert_int_equal(plan_event_find(t.plan, seen)->history, PLAN_HISTORY_MAX);
-    assert_int_equal(plan_event_find(t.plan, quit)->history, 1);
+    feature_is(&t, seen, FEATURE_ITEMS, PLAN_ITEMS_DEFAULT);
+    feature_is(&t, quit, FEATURE_MARK, 0);
     assert_int_equal(plan_event_find(t.plan, quit)->bit, plan_wake_bit(quit));
     const struct plan_event *begun = plan_event_find(t.plan, names_find(t.names, STR("Begun")));
     assert_int_equal(begun->entry_count, 1);
-    assert_int_equal(begun->history, 0);
+    assert_int_equal(begun->feature_count, 0);
     assert_int_equal(plan_event_find(t.plan, names_find(t.names, STR("Begun again")))->bit, 0);
     assert_null(plan_event_find(t.plan, names_find(t.names, STR("id"))));
     assert_null(plan_event_find(t.plan, 1000000));
@@ -337,12 +356,13 @@ static void bindings(void **state)
     struct trial t;
     trial_begin(&t);
     trial_put(&t, STR("programme.yaml"), STR("name: T\nlimits: {history: 9}\n"));
-    trial_put(&t, STR("messages/m/message.yaml"),
-              STR("category: lifecycle\n"
-                  "only_if: 'did(\"A\", \"3d\") && did(\"A\", \"72h\") && count(\"B\") > 1 && "
-                  "idle(\"C\", \"1w\") && sent(\"m\", \"2d\") && clicked(\"m\") && "
-                  "in_journey(\"j\") && consent(\"sms\") && bucket(\"x\") < 5000'\n"
-                  "email: {subject: Hello}\n"));
+    trial_put(
+        &t, STR("messages/m/message.yaml"),
+        STR("category: lifecycle\n"
+            "only_if: 'did(\"A\", \"3d\") && did(\"A\", \"72h\") && count(\"B\", \"1w\") > 1 && "
+            "idle(\"C\", \"1w\") && sent(\"m\", \"2d\") && clicked(\"m\") && "
+            "in_journey(\"j\") && consent(\"sms\") && bucket(\"x\") < 5000'\n"
+            "email: {subject: Hello}\n"));
     compiles(&t);
     static const struct {
         enum binding_kind kind;
@@ -350,7 +370,7 @@ static void bindings(void **state)
         int64_t window_ms;
     } expected[] = {
         {BINDING_DID, "A", 3 * DAY_MS},
-        {BINDING_COUNT, "B", 0},
+        {BINDING_COUNT, "B", 7 * DAY_MS},
         {BINDING_IDLE, "C", 7 * DAY_MS},
         {BINDING_SENT, "m", 2 * DAY_MS},
         {BINDING_CLICKED, "m", 90 * DAY_MS},
@@ -367,7 +387,7 @@ static void bindings(void **state)
     }
     assert_int_equal(t.plan->bindings[6].channel, CHANNEL_SMS);
     assert_int_not_equal(t.plan->bindings[7].salt, 0);
-    assert_int_equal(plan_event_find(t.plan, names_find(t.names, STR("B")))->history, 9);
+    feature_is(&t, names_find(t.names, STR("B")), FEATURE_ITEMS, 9);
     trial_end(&t);
 }
 

@@ -15,52 +15,14 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "programme/compile.h"
+#include "programme/scope_int.h"
 
 #include "base/hash.h"
 #include "base/mem.h"
 #include "when/span.h"
 #include "when/zone.h"
 
-/* ---- functions ------------------------------------------------------------------------------- */
-
-enum subject {
-    SUBJECT_EVENT,
-    SUBJECT_MESSAGE,
-    SUBJECT_JOURNEY,
-    SUBJECT_CHANNEL,
-    SUBJECT_SALT,
-    SUBJECT_SEGMENT
-};
-
-static const struct function {
-    const char *name;
-    enum binding_kind kind;
-    enum subject subject;
-    bool takes_window;
-    bool needs_window;
-    const struct expr_type *type;
-    const char *usage;
-} functions[] = {
-    {"did", BINDING_DID, SUBJECT_EVENT, true, false, &expr_bool, "did(\"Event\", \"3d\")"},
-    {"count", BINDING_COUNT, SUBJECT_EVENT, true, false, &expr_int, "count(\"Event\", \"3d\")"},
-    {"idle", BINDING_IDLE, SUBJECT_EVENT, true, true, &expr_bool, "idle(\"Event\", \"3d\")"},
-    {"since", BINDING_SINCE, SUBJECT_EVENT, false, false, &expr_time, "since(\"Event\")"},
-    {"sent", BINDING_SENT, SUBJECT_MESSAGE, true, false, &expr_bool, "sent(\"message\", \"7d\")"},
-    {"engaged", BINDING_ENGAGED, SUBJECT_MESSAGE, true, false, &expr_bool,
-     "engaged(\"message\", \"7d\")"},
-    {"clicked", BINDING_CLICKED, SUBJECT_MESSAGE, true, false, &expr_bool,
-     "clicked(\"message\", \"7d\")"},
-    {"in_journey", BINDING_IN_JOURNEY, SUBJECT_JOURNEY, false, false, &expr_bool,
-     "in_journey(\"journey\")"},
-    {"consent", BINDING_CONSENT, SUBJECT_CHANNEL, false, false, &expr_bool, "consent(\"email\")"},
-    {"in_segment", BINDING_IN_SEGMENT, SUBJECT_SEGMENT, true, false, &expr_bool,
-     "in_segment(\"segment\", \"7d\")"},
-    {"bucket", BINDING_BUCKET, SUBJECT_SALT, false, false, &expr_int, "bucket(\"salt\")"},
-};
-
-/* Functions of the design that this release refuses. */
-static const char *const later_functions[] = {"catalog", "sum", "last", "distinct", "visited"};
+/* ---- names -------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -79,13 +41,6 @@ static const struct {
 struct scope_text {
     struct str text;
     const uint32_t *from; /* for each byte of text and its end: the byte of the original */
-};
-
-struct scope {
-    struct compile *c;
-    const struct yaml_file *file;
-    const struct yaml_node *node;
-    struct scope_target target;
 };
 
 bool scope_is_word(char c)
@@ -213,8 +168,7 @@ static bool text_rewrite(struct scope *s, struct str in, size_t offset, bool is_
 
 /* ---- paths ----------------------------------------------------------------------------------- */
 
-static struct str path_join(struct compile *c, const struct str *parts, uint32_t from,
-                            uint32_t count)
+struct str scope_join(struct compile *c, const struct str *parts, uint32_t from, uint32_t count)
 {
     struct str path = STR("");
     for (uint32_t i = from; i < count; i++)
@@ -240,7 +194,7 @@ static const struct plan_trait *trait_find(struct compile *c, const struct str *
                                            uint32_t count, uint32_t *used)
 {
     for (uint32_t n = count; n > 1; n--) {
-        uint32_t name = names_find(c->names, path_join(c, parts, 1, n));
+        uint32_t name = names_find(c->names, scope_join(c, parts, 1, n));
         const struct plan_trait *trait = name ? plan_trait_find(c->plan, name) : NULL;
         if (trait) {
             *used = n;
@@ -278,13 +232,13 @@ static enum expr_found property_path(struct scope *s, const struct expr_path *pa
         if (space == SLOT_EVENT)
             fault_set(f,
                       "there is no event here; entry.%.*s is of the event that began the journey",
-                      STR_ARG(path_join(c, path->parts, 1, path->count)));
+                      STR_ARG(scope_join(c, path->parts, 1, path->count)));
         else
             fault_set(f, "there is no entry here%s",
                       s->target.flags & SCOPE_EVENT ? "; write event. for the event itself" : "");
         return EXPR_REFUSED;
     }
-    struct str text = path_join(c, path->parts, 1, path->count);
+    struct str text = scope_join(c, path->parts, 1, path->count);
     uint32_t name = names_add(c->names, text);
     if (name == NAME_NONE) {
         fault_set(f, "the property's name \"%.*s\" is too long", STR_ARG(text));
@@ -307,7 +261,7 @@ static enum expr_found scope_path(void *self, const struct expr_path *path, stru
         return property_path(s, path, SLOT_ENTRY, out, f);
     for (size_t i = 0; i < array_count(metas); i++) {
         uint32_t parts = strchr(metas[i].name, '.') ? 2 : 1;
-        if (path->count < parts || !str_is(path_join(s->c, path->parts, 0, parts), metas[i].name))
+        if (path->count < parts || !str_is(scope_join(s->c, path->parts, 0, parts), metas[i].name))
             continue;
         bool is_event = metas[i].slot == SLOT(SLOT_META, META_EVENT_NAME);
         bool is_message = str_is(root, "message");
@@ -325,239 +279,25 @@ static enum expr_found scope_path(void *self, const struct expr_path *path, stru
     uint32_t used = 0;
     const struct plan_trait *trait = trait_find(s->c, path->parts, path->count, &used);
     if (!trait) {
-        trait_unknown(s->c, path_join(s->c, path->parts, 1, path->count), f);
+        trait_unknown(s->c, scope_join(s->c, path->parts, 1, path->count), f);
         return EXPR_REFUSED;
     }
     *out = (struct expr_slot){SLOT(SLOT_TRAIT, trait->name), used, trait_type(trait)};
     return EXPR_FOUND;
 }
 
-/* ---- calls ----------------------------------------------------------------------------------- */
-
-static const struct function *function_find(struct str name)
-{
-    for (size_t i = 0; i < array_count(functions); i++)
-        if (str_is(name, functions[i].name))
-            return &functions[i];
-    return NULL;
-}
-
-static bool later_find(struct str name)
-{
-    for (size_t i = 0; i < array_count(later_functions); i++)
-        if (str_is(name, later_functions[i]))
-            return true;
-    return false;
-}
-
-/* The window of did("E", "3d"): milliseconds in *out; false with the sentence. */
-static bool window_read(const struct expr_argument *argument, int64_t *out, struct fault *f)
-{
-    if (argument->is_constant && argument->value.type == VALUE_DURATION &&
-        argument->value.integer > 0) {
-        *out = argument->value.integer;
-        return true;
-    }
-    if (!argument->is_constant || argument->value.type != VALUE_TEXT) {
-        fault_set(f, "the window must be written out: \"3d\"");
-        return false;
-    }
-    struct span span;
-    struct fault why = {0};
-    if (span_parse(argument->value.text, &span, &why) != OK) {
-        fault_set(f, "the window \"%.*s\": %s", STR_ARG(argument->value.text), why.text);
-        return false;
-    }
-    if (span.kind == SPAN_CALENDAR) {
-        fault_set(f,
-                  "calendar windows (\"%.*s\") are not supported yet by this release; write \"%s\"",
-                  STR_ARG(argument->value.text),
-                  span.unit == SPAN_DAY    ? "24h"
-                  : span.unit == SPAN_WEEK ? "7d"
-                                           : "30d");
-        return false;
-    }
-    if (span.ms <= 0) {
-        fault_set(f, "the window \"%.*s\" is empty", STR_ARG(argument->value.text));
-        return false;
-    }
-    *out = span.ms;
-    return true;
-}
-
-static void name_unknown(const char *what, struct str text, const struct str *known, size_t count,
-                         struct fault *f)
-{
-    struct str near = str_nearest(text, known, count);
-    if (near.len)
-        fault_set(f, "there is no %s \"%.*s\"; did you mean \"%.*s\"?", what, STR_ARG(text),
-                  STR_ARG(near));
-    else
-        fault_set(f, "there is no %s \"%.*s\"", what, STR_ARG(text));
-}
-
-/* The files of `kind` by name. */
-static struct str *known_files(struct compile *c, enum file_kind kind, size_t *count)
-{
-    struct str *known = arena_array(&c->scratch, struct str, c->file_count + 1);
-    *count = 0;
-    for (uint32_t i = 0; i < c->file_count; i++)
-        if (c->files[i].kind == kind && c->files[i].name_id)
-            known[(*count)++] = c->files[i].name;
-    return known;
-}
-
-static bool file_named(struct scope *s, enum file_kind kind, const char *what, struct str text,
-                       uint32_t *name, struct fault *f)
-{
-    *name = names_find(s->c->names, text);
-    if (build_find(s->c, kind, *name) != PLAN_NO_INDEX)
-        return true;
-    size_t count = 0;
-    struct str *known = s->c->findings->dropped ? NULL : known_files(s->c, kind, &count);
-    name_unknown(what, text, known, count, f);
-    return false;
-}
-
-/* Fills the binding from the function and its first argument. */
-static bool subject_read(struct scope *s, const struct function *function, struct str text,
-                         struct plan_binding *out, struct fault *f)
-{
-    struct compile *c = s->c;
-    enum channel channel = CHANNEL_NONE;
-    switch (function->subject) {
-    case SUBJECT_EVENT:
-        out->name = text.len ? names_add(c->names, text) : NAME_NONE;
-        if (out->name)
-            return true;
-        fault_set(f, "the name of the event is empty or too long");
-        return false;
-    case SUBJECT_MESSAGE: return file_named(s, FILE_MESSAGE, "message", text, &out->name, f);
-    case SUBJECT_JOURNEY: return file_named(s, FILE_JOURNEY, "journey", text, &out->name, f);
-    case SUBJECT_CHANNEL:
-        if (channel_find(text, &channel)) {
-            out->channel = (uint8_t)channel;
-            return true;
-        }
-        fault_set(f, "there is no channel \"%.*s\"", STR_ARG(text));
-        return false;
-    case SUBJECT_SALT:
-        out->salt = hash_str(arena_printf(&c->scratch, "bucket:%.*s", STR_ARG(text)), 0);
-        return true;
-    case SUBJECT_SEGMENT: {
-        uint32_t name = names_find(c->names, text);
-        const struct compile_segment *segment = build_segment(c, name);
-        bool is_own = segment != NULL && segment->is.kind == SEGMENT_HAS_BEEN;
-        if (!is_own && !file_named(s, FILE_SEGMENT, "segment", text, &name, f))
-            return false;
-        out->name = name;
-        if (s->target.segments)
-            name_set_add(c, s->target.segments, name);
-        return true;
-    }
-    }
-    must(!"a subject");
-    return false;
-}
-
-/* What the binding needs the engine to remember, and what wakes expressions that read it. */
-static void binding_remember(struct scope *s, const struct function *function,
-                             const struct plan_binding *binding)
-{
-    struct compile *c = s->c;
-    if (function->subject == SUBJECT_EVENT) {
-        struct place place = yaml_place(s->file, s->node);
-        build_event_hear(c, binding->name, place);
-        struct compile_event *event = build_event(c, binding->name, place);
-        uint16_t wanted = function->kind == BINDING_COUNT ? c->history_max : 1;
-        event->history = max_of(event->history, wanted);
-    } else if (function->subject == SUBJECT_MESSAGE) {
-        c->ledger_ms = max_of(c->ledger_ms, binding->window_ms);
-    }
-}
-
-static uint32_t binding_add(struct compile *c, const struct plan_binding *binding)
-{
-    for (uint32_t i = 0; i < c->binding_count; i++) {
-        const struct plan_binding *old = &c->bindings[i];
-        if (old->kind == binding->kind && old->channel == binding->channel &&
-            old->name == binding->name && old->window_ms == binding->window_ms &&
-            old->salt == binding->salt)
-            return i;
-    }
-    if (c->binding_count == c->binding_room) {
-        c->binding_room = c->binding_room ? c->binding_room * 2 : 32;
-        c->bindings = mem_resize(c->bindings, c->binding_room * sizeof(*c->bindings));
-    }
-    c->bindings[c->binding_count] = *binding;
-    return c->binding_count++;
-}
-
-static enum expr_found scope_function(void *self, const struct expr_call *call,
-                                      struct expr_binding *out, struct fault *f)
-{
-    struct scope *s = self;
-    if (call->is_method)
-        return EXPR_UNKNOWN;
-    if (later_find(call->name)) {
-        fault_set(f, "%.*s() is not supported yet by this release", STR_ARG(call->name));
-        return EXPR_REFUSED;
-    }
-    const struct function *function = function_find(call->name);
-    if (!function)
-        return EXPR_UNKNOWN;
-    uint32_t most = function->takes_window ? 2 : 1;
-    uint32_t least = function->needs_window ? 2 : 1;
-    if (call->count < least || call->count > most || !call->arguments[0].is_constant ||
-        call->arguments[0].value.type != VALUE_TEXT) {
-        fault_set(f, "write %s", function->usage);
-        return EXPR_REFUSED;
-    }
-    struct plan_binding binding = {.kind = (uint8_t)function->kind};
-    if (function->subject == SUBJECT_MESSAGE)
-        binding.window_ms = LEDGER_EVER_MS;
-    if (call->count > 1 && !window_read(&call->arguments[1], &binding.window_ms, f))
-        return EXPR_REFUSED;
-    if (!subject_read(s, function, call->arguments[0].value.text, &binding, f))
-        return EXPR_REFUSED;
-    if (s->c->binding_count >= COMPILE_BINDINGS_MAX) {
-        fault_set(f, "the programme asks for more than %d different facts", COMPILE_BINDINGS_MAX);
-        return EXPR_REFUSED;
-    }
-    binding_remember(s, function, &binding);
-    *out = (struct expr_binding){binding_add(s->c, &binding), 0, function->type};
-    return EXPR_FOUND;
-}
-
-/* did("E", "14d", e, e.sku == ...): a condition on the events themselves. */
-static enum expr_found scope_binder(void *self, const struct expr_call *call,
-                                    struct expr_binder *out, struct fault *f)
-{
-    (void)self;
-    (void)out;
-    if (call->is_method)
-        return EXPR_UNKNOWN;
-    if (later_find(call->name)) {
-        fault_set(f, "%.*s() is not supported yet by this release", STR_ARG(call->name));
-        return EXPR_REFUSED;
-    }
-    const struct function *function = function_find(call->name);
-    if (!function || call->count < 3)
-        return EXPR_UNKNOWN;
-    fault_set(f, "conditions inside %s() are not supported yet by this release; write %s",
-              function->name, function->usage);
-    return EXPR_REFUSED;
-}
+/* ---- the language's questions ------------------------------------------------------------------- */
 
 static bool scope_name(void *self, enum expr_name_kind kind, uint32_t index, struct str *name,
                        const struct expr_type **type)
 {
     struct scope *s = self;
     if (kind == EXPR_NAME_FUNCTION) {
-        if (index >= array_count(functions))
+        const struct scope_function *function = scope_function_at(index);
+        if (!function)
             return false;
-        *name = str_of(functions[index].name);
-        *type = functions[index].type;
+        *name = str_of(function->name);
+        *type = function->type;
         return true;
     }
     static const char *const roots[] = {"event", "entry", "traits", "person", "event_name"};
@@ -584,42 +324,74 @@ static bool scope_zone(void *self, struct str zone)
 
 /* ---- compiling ------------------------------------------------------------------------------- */
 
-/* A name that wakes it is noted. */
-static uint64_t reads_name(struct scope *s, uint32_t name)
+static void binding_names(struct compile *c, const struct plan_binding *binding,
+                          struct name_set *out)
 {
-    if (s->target.reads)
-        name_set_add(s->c, s->target.reads, name);
-    return plan_wake_bit(name);
+    if (binding->window_count)
+        name_set_add(c, out, NAME_TIMEZONE); /* where its days begin and end */
+    switch ((enum binding_kind)binding->kind) {
+    case BINDING_DID:
+    case BINDING_COUNT:
+    case BINDING_IDLE:
+    case BINDING_SINCE:
+    case BINDING_SUM:
+    case BINDING_LEAST:
+    case BINDING_MOST:
+    case BINDING_AVERAGE:
+    case BINDING_DISTINCT:
+    case BINDING_FIRST:
+    case BINDING_LAST: name_set_add(c, out, c->features[binding->feature].name); return;
+    case BINDING_SEQUENCE:
+        for (uint32_t i = 0; i < binding->sequence->step_count; i++)
+            name_set_add(c, out, c->features[binding->sequence->steps[i]].name);
+        for (uint32_t i = 0; i < binding->sequence->without_count; i++)
+            name_set_add(c, out, c->features[binding->sequence->without[i]].name);
+        return;
+    case BINDING_SENT:
+    case BINDING_ENGAGED:
+    case BINDING_CLICKED:
+    case BINDING_IN_JOURNEY:
+    case BINDING_IN_SEGMENT: name_set_add(c, out, binding->name); return;
+    case BINDING_CONSENT: /* for the address that they have */
+        name_set_add(c, out, NAME_CONSENT_CHANGED);
+        if (channel_trait((enum channel)binding->channel) != NAME_NONE)
+            name_set_add(c, out, channel_trait((enum channel)binding->channel));
+        return;
+    case BINDING_BUCKET: return;
+    }
 }
 
-/* Whether the person agreed is asked for the address they have. */
-static uint64_t reads_consent(struct scope *s, enum channel channel)
+void scope_names(struct compile *c, const struct expr *code, struct name_set *out)
 {
-    uint64_t wake = reads_name(s, NAME_CONSENT_CHANGED);
-    uint32_t trait = channel_trait(channel);
-    return trait != NAME_NONE ? wake | reads_name(s, trait) : wake;
+    struct expr_reads reads = expr_reads(code);
+    for (uint32_t i = 0; i < reads.slot_count; i++) {
+        if (SLOT_SPACE(reads.slots[i]) == SLOT_TRAIT) {
+            name_set_add(c, out, SLOT_NAME(reads.slots[i]));
+        } else if (reads.slots[i] == SLOT(SLOT_META, META_PERSON_ID)) {
+            name_set_add(c, out, NAME_USER_ID);
+            name_set_add(c, out, NAME_ANONYMOUS_ID);
+        }
+    }
+    for (uint32_t i = 0; i < reads.binding_count; i++)
+        binding_names(c, &c->bindings[reads.bindings[i]], out);
 }
 
+/* Where a segment is read, what changes the segment wakes too: an older programme asks it anew. */
 static uint64_t wake_of(struct scope *s, const struct expr *code)
 {
     struct compile *c = s->c;
     struct expr_reads reads = expr_reads(code);
+    struct name_set names = {0};
     uint64_t wake = 0;
-    for (uint32_t i = 0; i < reads.slot_count; i++) {
-        if (SLOT_SPACE(reads.slots[i]) == SLOT_TRAIT)
-            wake |= reads_name(s, SLOT_NAME(reads.slots[i]));
-        else if (reads.slots[i] == SLOT(SLOT_META, META_PERSON_ID))
-            wake |= reads_name(s, NAME_USER_ID) | reads_name(s, NAME_ANONYMOUS_ID);
+    scope_names(c, code, &names);
+    for (uint32_t i = 0; i < names.count; i++) {
+        wake |= plan_wake_bit(names.names[i]);
+        if (s->target.reads)
+            name_set_add(c, s->target.reads, names.names[i]);
     }
-    for (uint32_t i = 0; i < reads.binding_count; i++) {
-        const struct plan_binding *binding = &c->bindings[reads.bindings[i]];
-        if (binding->kind == BINDING_CONSENT)
-            wake |= reads_consent(s, (enum channel)binding->channel);
-        else if (binding->kind == BINDING_IN_SEGMENT)
-            wake |= reads_name(s, binding->name) | segment_wakes(c, binding->name);
-        else if (binding->kind != BINDING_BUCKET)
-            wake |= reads_name(s, binding->name);
-    }
+    for (uint32_t i = 0; i < reads.binding_count; i++)
+        if (c->bindings[reads.bindings[i]].kind == BINDING_IN_SEGMENT)
+            wake |= segment_wakes(c, c->bindings[reads.bindings[i]].name);
     return wake;
 }
 
@@ -725,11 +497,11 @@ uint32_t scope_template_slot(struct compile *c, struct str path, struct fault *f
         if (count == 1)
             fault_set(f, "%.*s alone is no value; write person.NAME", STR_ARG(parts[0]));
         else
-            trait_unknown(c, path_join(c, parts, 1, count), f);
+            trait_unknown(c, scope_join(c, parts, 1, count), f);
         return 0;
     }
     if (str_is(parts[0], "entry") || str_is(parts[0], "event")) {
-        uint32_t name = count > 1 ? names_add(c->names, path_join(c, parts, 1, count)) : NAME_NONE;
+        uint32_t name = count > 1 ? names_add(c->names, scope_join(c, parts, 1, count)) : NAME_NONE;
         if (name)
             return SLOT(SLOT_ENTRY, name);
         fault_set(f, "%.*s alone is no value; write entry.PROPERTY", STR_ARG(parts[0]));

@@ -262,9 +262,9 @@ void settings_compile(struct compile *c)
 {
     const struct yaml_node *limits = root_value(c, "limits");
     c->plan->name = arena_copy(c->arena, shape_text(root_value(c, "name"), STR("programme")));
-    c->history_max = (uint16_t)shape_int(shape_value(limits, "", "history"), PLAN_HISTORY_MAX);
-    if (c->history_max < 1 || c->history_max > PLAN_HISTORY_MAX)
-        c->history_max = PLAN_HISTORY_MAX; /* out of range: said already */
+    c->history_max = (uint16_t)shape_int(shape_value(limits, "", "history"), PLAN_ITEMS_DEFAULT);
+    if (c->history_max < 1 || c->history_max > PLAN_ITEMS_MAX)
+        c->history_max = PLAN_ITEMS_DEFAULT; /* out of range: said already */
     zone_compile(c);
     traits_compile(c);
     categories_compile(c);

@@ -120,11 +120,11 @@ static void compile_look(const struct programme_folder *folder)
         struct arena arena;
         const struct scenario *list;
         uint32_t count;
-        uint64_t bytes;
+        struct programme_cost total;
         arena_init(&arena, 4096);
         enum status read = scenarios_read(folder, plan, names, &arena, &list, &count, &findings);
         must((read == OK) == (findings.error_count == 0));
-        must(programme_cost(plan, names, &arena, &count, &bytes) != NULL);
+        must(programme_cost(plan, names, &arena, &count, &total) != NULL);
         arena_fini(&arena);
     }
     findings_sort(&findings);

@@ -1,0 +1,21 @@
+/* ask_int.h - between ask.c and feature_ask.c: one expression being asked.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "profile/ask.h"
+
+struct asker {
+    struct person *who;
+    const struct plan *plan;
+    struct blob entry;
+    int64_t at_ms;
+    struct body item; /* while a condition on a past event is asked: its kept properties */
+};
+
+struct expr_host ask_host(struct asker *a);
+
+/* Answers a call about the past: *out, and *until_ms lowered to when time alone may change it. */
+void feature_ask(struct asker *a, const struct plan_binding *b, struct arena *scratch,
+                 struct value *out, int64_t *until_ms);
