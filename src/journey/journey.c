@@ -311,6 +311,18 @@ static enum met meet(struct person *who, uint32_t place)
         instance_go(who, place, s.means->next);
         return MET_CONSUMED;
     }
+    for (uint32_t i = 0; i < w->ending_count; i++) {
+        const struct plan_ending *what = &w->endings[i];
+        for (uint32_t k = 0; k < what->listen_count; k++) {
+            const struct plan_listen *listen = &what->listens[k];
+            if (listen->event != event->name || !is_true(who, s.at, s.plan, &listen->when))
+                continue;
+            s.at = person_touch_instance(who, place);
+            wait_take(&s, what);
+            instance_go(who, place, s.next);
+            return MET_CONSUMED;
+        }
+    }
     if (w->reset_by == event->name && w->reset_by != NAME_NONE) {
         if (w->refreshes_entry) {
             struct blob entry = s.at->entry;
@@ -319,7 +331,8 @@ static enum met meet(struct person *who, uint32_t place)
             s.at->entry = entry;
         }
         s.at->step_ms = who->at_ms;
-        s.at->due_ms = wait_end(&s);
+        int64_t due_ms = wait_due(&s);
+        s.at->due_ms = due_ms;
         who->is_touched = true;
         return MET_CONSUMED;
     }
@@ -384,17 +397,27 @@ void journey_event(struct person *who)
     }
 }
 
-/* Asks again what the instance at `place` waits for. */
-static void ask_again(struct person *who, uint32_t place)
+enum cause { BY_CHANGE, BY_TIME };
+
+/* Asks again what the instance at `place` waits for, and whether it still belongs here; BY_TIME: a
+ * moment that it waits for may have come. */
+static void ask_again(struct person *who, uint32_t place, enum cause cause)
 {
     struct step s;
     step_at(who, place, &s);
-    bool holds = false;
+    enum step_answer answer = STEP_STAYS;
     s.at->ask_ms = FOREVER_MS;
-    if (s.at->state == INSTANCE_WAITING && s.means != NULL)
-        holds = wait_condition(&s);
-    if (!no_longer_eligible(&s) && holds)
-        instance_go(who, place, s.means->next);
+    if (s.at->state == INSTANCE_WAITING && s.means != NULL) {
+        answer = wait_ask(&s);
+        if (answer == STEP_STAYS && cause == BY_TIME)
+            answer = wait_time(&s);
+    }
+    if (no_longer_eligible(&s))
+        return;
+    if (answer == STEP_GO)
+        instance_go(who, place, s.next);
+    else if (answer == STEP_ENDS)
+        instance_end(who, place, s.end);
 }
 
 static uint64_t wake_of(const struct plan_journey *j, const struct instance *in)
@@ -403,8 +426,12 @@ static uint64_t wake_of(const struct plan_journey *j, const struct instance *in)
     for (uint32_t i = 0; i < j->exit_count; i++)
         if (j->exits[i].event == NAME_NONE)
             wake |= j->exits[i].when.wake;
-    if (in->state == INSTANCE_WAITING && in->step < j->step_count)
-        wake |= j->steps[in->step].wait.until_if.wake;
+    if (in->state == INSTANCE_WAITING && in->step < j->step_count) {
+        const struct plan_wait *w = &j->steps[in->step].wait;
+        wake |= w->until_if.wake;
+        for (uint32_t i = 0; i < w->ending_count; i++)
+            wake |= w->endings[i].condition.wake | w->endings[i].moment.value.wake;
+    }
     return wake;
 }
 
@@ -420,7 +447,7 @@ void journey_changed(struct person *who)
             uint64_t id = in->id;
             if (wake_of(journey_of(who, in), in) & stirred) {
                 who->is_touched = true;
-                ask_again(who, i);
+                ask_again(who, i, BY_CHANGE);
             }
             if (i < who->profile->instances.count && person_instance(who, i)->id == id)
                 i++;
@@ -447,15 +474,8 @@ static void fire(struct person *who, uint32_t place)
         instance_run(who, place);
         return;
     }
-    if (s.at->state != INSTANCE_WAITING)
-        return;
-    int64_t end_ms = wait_end(&s);
-    if (end_ms > who->at_ms) { /* a hold froze it meanwhile */
-        s.at->due_ms = end_ms;
-        return;
-    }
-    const struct plan_wait *w = &s.means->wait;
-    instance_go(who, place, w->on_timeout != PLAN_NO_INDEX ? w->on_timeout : s.means->next);
+    if (s.at->state == INSTANCE_WAITING)
+        ask_again(who, place, BY_TIME); /* if no hold froze it meanwhile, and no date moved */
 }
 
 void journey_timer(struct person *who)
@@ -468,7 +488,7 @@ void journey_timer(struct person *who)
             fire(who, i);
         } else if (in->ask_ms <= who->at_ms) {
             who->is_touched = true;
-            ask_again(who, i);
+            ask_again(who, i, BY_CHANGE);
         }
         if (i < who->profile->instances.count && person_instance(who, i)->id == id)
             i++;
@@ -535,10 +555,10 @@ void journey_thaw(struct person *who)
         step_at(who, i, &s);
         if (s.at->state != INSTANCE_WAITING || s.means == NULL)
             continue;
-        int64_t end_ms = wait_end(&s);
-        if (end_ms == s.at->due_ms)
+        int64_t due_ms = wait_due(&s);
+        if (due_ms == s.at->due_ms)
             continue;
-        s.at->due_ms = end_ms;
+        s.at->due_ms = due_ms;
         who->is_touched = true;
     }
 }

@@ -31,12 +31,20 @@ struct step {
 /* The name of the step's kind. */
 struct str step_kind_name(enum step_kind kind);
 
-/* Asks the wait's condition; sets ask_ms. True if it holds. (step_wait.c) */
-bool wait_condition(struct step *s);
+/* Asks whether something other than time ends the wait that the instance stands at: STEP_GO (`next` is
+ * set) or STEP_STAYS (due_ms and ask_ms are set). (step_wait.c) */
+enum step_answer wait_ask(struct step *s);
 
-/* When the time of the wait that the instance stands at is over, with what holds froze of it so far;
- * FOREVER_MS if it has none, or an open hold freezes it. (step_wait.c) */
-int64_t wait_end(const struct step *s);
+/* The same for time, behind wait_ask(): what happens in a moment goes before its end. STEP_ENDS: a date
+ * is missing or past, and the wait says `exit` (`end` is set). (step_wait.c) */
+enum step_answer wait_time(struct step *s);
+
+/* When the next of the wait's moments comes as things stand, conditions aside; FOREVER_MS if none is
+ * known to. Lowers ask_ms where an expression must be asked again before. (step_wait.c) */
+int64_t wait_due(struct step *s);
+
+/* The wait is over by `what`: notes its label and sets `next`. (step_wait.c) */
+void wait_take(struct step *s, const struct plan_ending *what);
 
 /* Sets up `s` for the instance at `place`. */
 void step_at(struct person *who, uint32_t place, struct step *s);

@@ -1,59 +1,241 @@
-/* step_wait.c - waits for a time, an event or a condition, whichever comes first.
+/* step_wait.c - waits for a moment, an event or a condition, whichever comes first.
+ *
+ * Nothing of a wait is stored but when it began: its end is reckoned anew from what is known whenever
+ * that may have changed (a trait that a date comes from, the person's zone, a hold), so a date that
+ * moves takes the wait with it, and a merge needs no care.
+ *
+ *     engaged, a condition that holds ───────► on to where that leads             wait_ask
+ *         └─ no: due_ms, ask_ms
+ *               └─ that moment has come, and whatever happens in it is done ─► on     wait_time
  *
  * A relative wait that a hold freezes is longer by what the freezing holds covered together
- * (holds_thawed). Holds keep their intervals, so the end can be reckoned anew at any time.
+ * (holds_thawed). Holds keep their intervals. Dates, clocks, hours and weekdays do not freeze.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "journey/journey_int.h"
+#include "journey/moment.h"
 #include "profile/ask.h"
 #include "profile/holds.h"
 
-int64_t wait_end(const struct step *s)
+/* The end of the wait's own time (`for`, `at_most`) with what holds froze of it so far; FOREVER_MS if it
+ * has none, or an open hold freezes it. */
+static int64_t patience_ms(const struct step *s)
 {
     const struct plan_wait *w = &s->means->wait;
-    int64_t from_ms = s->at->step_ms, end_ms = from_ms + w->for_ms;
+    int64_t from_ms = s->at->step_ms, end_ms = FOREVER_MS;
     if (w->for_days)
         end_ms = zone_add_days(person_zone(s->who), from_ms, (int32_t)w->for_days);
-    else if (w->for_ms < 0)
-        return FOREVER_MS;
+    else if (w->for_ms >= 0)
+        end_ms = from_ms + w->for_ms;
     if (w->at_most_ms)
         end_ms = max_of(min_of(end_ms, s->at->wait_ms + w->at_most_ms), from_ms);
+    if (end_ms == FOREVER_MS)
+        return FOREVER_MS;
     return holds_thawed(s->who, from_ms, end_ms - from_ms);
 }
 
-bool wait_condition(struct step *s)
+/* What the moments of a wait come to at the moment. */
+struct reckoning {
+    int64_t due_ms;                 /* the earliest; FOREVER_MS: none is known to come */
+    int64_t ask_ms;                 /* when an expression that one comes from must be asked again */
+    const struct plan_ending *what; /* whose it is; NULL: the wait's own time */
+    bool is_exit;                   /* the instance is to end instead */
+    bool is_error;                  /* an expression gave something that is no date or length */
+};
+
+static int64_t otherwise(struct reckoning *r, uint8_t policy, int64_t from_ms)
+{
+    switch ((enum moment_otherwise)policy) {
+    case MOMENT_SKIP: return from_ms;
+    case MOMENT_EXIT: r->is_exit = true; return from_ms;
+    case MOMENT_STAY: break;
+    }
+    return FOREVER_MS;
+}
+
+static struct value value_of(struct step *s, const struct plan_moment *m, struct reckoning *r)
+{
+    int64_t until_ms;
+    struct value value = ask_value_until(s->who, s->plan, &m->value, s->at->entry, &until_ms);
+    r->ask_ms = min_of(r->ask_ms, until_ms);
+    return value;
+}
+
+static void note_bad(struct reckoning *r, const struct value *value)
+{
+    r->is_error |= value->type != VALUE_NONE && value->type != VALUE_NULL;
+}
+
+static int64_t after_ms(struct step *s, const struct plan_moment *m, const struct zone *zone,
+                        struct reckoning *r)
+{
+    int64_t from_ms = s->at->step_ms;
+    struct span span = m->span;
+    if (m->value.code != NULL) {
+        struct value value = value_of(s, m, r);
+        if (!moment_length(&value, &span)) {
+            note_bad(r, &value);
+            return moment_bend(m, zone, otherwise(r, m->missing, from_ms), from_ms);
+        }
+    }
+    int64_t end_ms = span_add(span, zone, from_ms);
+    end_ms = holds_thawed(s->who, from_ms, end_ms - from_ms);
+    end_ms = moment_of_base(m, zone, end_ms, span.kind == SPAN_CALENDAR);
+    return moment_bend(m, zone, end_ms, from_ms);
+}
+
+static int64_t date_ms(struct step *s, const struct plan_moment *m, const struct zone *zone,
+                       struct reckoning *r)
+{
+    int64_t from_ms = s->at->step_ms;
+    struct moment_date date = moment_literal(m);
+    if (m->value.code != NULL) {
+        struct value value = value_of(s, m, r);
+        if (!moment_read(&value, &date)) {
+            note_bad(r, &value);
+            return moment_bend(m, zone, otherwise(r, m->missing, from_ms), from_ms);
+        }
+    }
+    int64_t at_ms = moment_of_date(m, date, zone);
+    if (at_ms < s->at->wait_ms)
+        at_ms = otherwise(r, m->past, from_ms);
+    return moment_bend(m, zone, at_ms, from_ms);
+}
+
+static int64_t moment_ms(struct step *s, const struct plan_moment *m, struct reckoning *r)
+{
+    const struct zone *zone =
+        m->zone == PLAN_NO_INDEX ? person_zone(s->who) : zoneset_zone(s->plan->zones, m->zone);
+    int64_t from_ms = s->at->step_ms;
+    switch ((enum moment_kind)m->kind) {
+    case MOMENT_NONE: return FOREVER_MS;
+    case MOMENT_AFTER: return after_ms(s, m, zone, r);
+    case MOMENT_DATE: return date_ms(s, m, zone, r);
+    case MOMENT_NEXT: return moment_bend(m, zone, moment_of_base(m, zone, from_ms, false), from_ms);
+    }
+    must(!"a kind of moment");
+    return FOREVER_MS;
+}
+
+/* Of moments at the same instant the first in the file counts, the wait's own time last. */
+static struct reckoning reckon(struct step *s)
 {
     const struct plan_wait *w = &s->means->wait;
-    s->at->ask_ms = FOREVER_MS;
-    if (w->until_if.code == NULL)
+    struct reckoning r = {.due_ms = FOREVER_MS, .ask_ms = FOREVER_MS};
+    for (uint32_t i = 0; i < w->ending_count; i++) {
+        int64_t at_ms = moment_ms(s, &w->endings[i].moment, &r);
+        if (at_ms >= r.due_ms)
+            continue;
+        r.due_ms = at_ms;
+        r.what = &w->endings[i];
+    }
+    int64_t patience = patience_ms(s);
+    if (patience < r.due_ms) {
+        r.due_ms = patience;
+        r.what = NULL;
+    }
+    s->at = person_touch_instance(s->who, s->place); /* expressions may have moved the list */
+    return r;
+}
+
+int64_t wait_due(struct step *s)
+{
+    struct reckoning r = reckon(s);
+    s->at->ask_ms = min_of(s->at->ask_ms, r.ask_ms);
+    return r.is_exit ? s->who->at_ms : r.due_ms;
+}
+
+static void count_error(struct step *s)
+{
+    person_result(s->who, (struct result){.kind = RESULT_ERROR,
+                                          .step = s->at->step,
+                                          .journey = s->at->journey,
+                                          .id = s->at->id});
+}
+
+static bool holds_now(struct step *s, const struct plan_expr *condition, int64_t *ask_ms)
+{
+    if (condition->code == NULL)
         return false;
-    struct asked asked = ask(s->who, s->plan, &w->until_if, s->at->entry);
-    s->at->ask_ms = asked.until_ms;
+    struct asked asked = ask(s->who, s->plan, condition, s->at->entry);
+    s->at = person_touch_instance(s->who, s->place);
+    *ask_ms = min_of(*ask_ms, asked.until_ms);
     if (asked.is_error)
-        person_result(s->who, (struct result){.kind = RESULT_ERROR,
-                                              .step = s->at->step,
-                                              .journey = s->at->journey,
-                                              .id = s->at->id});
+        count_error(s);
     return asked.is_true;
+}
+
+void wait_take(struct step *s, const struct plan_ending *what)
+{
+    s->next = what->target;
+    if (what->label == NAME_NONE)
+        return;
+    person_result(s->who, (struct result){.kind = RESULT_WAITED,
+                                          .step = s->at->step,
+                                          .journey = s->at->journey,
+                                          .id = s->at->id,
+                                          .number = what->label});
+    person_note(s->who, "%.*s: %.*s ends the wait",
+                STR_ARG(names_text(s->who->names, s->at->journey)),
+                STR_ARG(names_text(s->who->names, what->label)));
+}
+
+enum step_answer wait_ask(struct step *s)
+{
+    const struct plan_wait *w = &s->means->wait;
+    int64_t ask_ms = FOREVER_MS;
+    s->next = s->means->next;
+    if (w->engaged_message != PLAN_NO_INDEX && s->at->flags & INSTANCE_IS_ENGAGED &&
+        s->at->last_message == s->plan->messages[w->engaged_message].name)
+        return STEP_GO;
+    if (holds_now(s, &w->until_if, &ask_ms))
+        return STEP_GO;
+    for (uint32_t i = 0; i < w->ending_count; i++) {
+        if (!holds_now(s, &w->endings[i].condition, &ask_ms))
+            continue;
+        wait_take(s, &w->endings[i]);
+        return STEP_GO;
+    }
+    struct reckoning r = reckon(s);
+    s->at->due_ms = r.is_exit ? s->who->at_ms : r.due_ms;
+    s->at->ask_ms = min_of(ask_ms, r.ask_ms);
+    if (r.is_error)
+        count_error(s);
+    return STEP_STAYS;
+}
+
+enum step_answer wait_time(struct step *s)
+{
+    const struct plan_wait *w = &s->means->wait;
+    struct reckoning r = reckon(s);
+    if (r.is_exit) {
+        s->end = JOURNEY_EXITED;
+        return STEP_ENDS;
+    }
+    if (r.due_ms > s->who->at_ms)
+        return STEP_STAYS;
+    s->next = s->means->next;
+    if (r.what != NULL)
+        wait_take(s, r.what);
+    else if (w->on_timeout != PLAN_NO_INDEX)
+        s->next = w->on_timeout;
+    return STEP_GO;
 }
 
 enum step_answer step_wait_run(struct step *s)
 {
-    const struct plan_wait *w = &s->means->wait;
     struct instance *in = s->at;
     in->state = INSTANCE_WAITING;
     in->step_ms = in->wait_ms = s->who->at_ms;
-    in->due_ms = wait_end(s);
-    if (wait_condition(s))
-        return STEP_GO;
-    if (w->engaged_message != PLAN_NO_INDEX && in->flags & INSTANCE_IS_ENGAGED &&
-        in->last_message == s->plan->messages[w->engaged_message].name)
-        return STEP_GO;
-    if (in->due_ms <= s->who->at_ms) {
-        if (w->on_timeout != PLAN_NO_INDEX)
-            s->next = w->on_timeout;
-        return STEP_GO;
+    enum step_answer answer = wait_ask(s);
+    if (answer == STEP_STAYS && s->at->due_ms <= s->who->at_ms)
+        answer = wait_time(s);
+    if (answer == STEP_STAYS && s->who->witness != NULL && s->at->due_ms != FOREVER_MS) {
+        struct local l = zone_local(person_zone(s->who), s->at->due_ms);
+        person_note(s->who, "%.*s: waits until %04d-%02d-%02d %02d:%02d on the person's clock",
+                    STR_ARG(names_text(s->who->names, s->at->journey)), (int)l.year, l.month, l.day,
+                    l.hour, l.minute);
     }
-    return STEP_STAYS;
+    return answer;
 }

@@ -172,15 +172,23 @@ struct asked ask(struct person *who, const struct plan *plan, const struct plan_
     return ask_at(who, plan, expr, entry, who->at_ms);
 }
 
-struct value ask_value(struct person *who, const struct plan *plan, const struct plan_expr *expr,
-                       struct blob entry)
+struct value ask_value_until(struct person *who, const struct plan *plan,
+                             const struct plan_expr *expr, struct blob entry, int64_t *until_ms)
 {
     struct asker a = {.who = who, .plan = plan, .entry = entry, .at_ms = who->at_ms};
     struct expr_host host = ask_host(&a);
     struct expr_result result;
     must(expr->code != NULL);
     expr_run(expr->code, &host, who->scratch, &result);
+    *until_ms = max_of(result.until_ms, who->at_ms + 1);
     return result.value;
+}
+
+struct value ask_value(struct person *who, const struct plan *plan, const struct plan_expr *expr,
+                       struct blob entry)
+{
+    int64_t until_ms;
+    return ask_value_until(who, plan, expr, entry, &until_ms);
 }
 
 struct value ask_slot(struct person *who, uint32_t slot, struct blob entry, uint32_t journey,

@@ -29,6 +29,10 @@ struct asked ask_at(struct person *who, const struct plan *plan, const struct pl
 struct value ask_value(struct person *who, const struct plan *plan, const struct plan_expr *expr,
                        struct blob entry);
 
+/* The same, and until when it stays so if nothing new happens; after who->at_ms. */
+struct value ask_value_until(struct person *who, const struct plan *plan,
+                             const struct plan_expr *expr, struct blob entry, int64_t *until_ms);
+
 /* The value of a slot as a template reads it: texts are borrowed. `message` and `attempt` fill
  * SLOT_META. */
 struct value ask_slot(struct person *who, uint32_t slot, struct blob entry, uint32_t journey,

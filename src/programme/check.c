@@ -12,6 +12,7 @@
 #include "model/state.h"
 #include "programme/compile.h"
 #include "when/span.h"
+#include "when/zone.h"
 
 #include <stdlib.h>
 
@@ -111,6 +112,14 @@ static void chain_look(struct walk *w, const struct plan_cap *cap)
 
 static void walk_from(struct walk *w, uint16_t at, int64_t now_ms, uint32_t depth);
 
+/* How long it is until the moment at least, as far as the file says. */
+static int64_t least_ms(const struct plan_moment *m)
+{
+    if (m->kind != MOMENT_AFTER || m->value.code)
+        return 0;
+    return span_add(m->span, zone_of_utc(), 0);
+}
+
 static void walk_arms(struct walk *w, const struct plan_arm *arms, uint32_t count, int64_t now_ms,
                       uint32_t depth)
 {
@@ -137,9 +146,17 @@ static void walk_from(struct walk *w, uint16_t at, int64_t now_ms, uint32_t dept
             }
             break;
         case STEP_WAIT:
+            for (uint32_t i = 0; i < step->wait.ending_count && w->ways < WAYS_MAX; i++)
+                walk_from(w, step->wait.endings[i].target,
+                          now_ms + least_ms(&step->wait.endings[i].moment), depth + 1);
             if (step->wait.on_timeout != PLAN_NO_INDEX)
                 walk_from(w, step->wait.on_timeout, now_ms + max_of(step->wait.for_ms, INT64_C(0)),
                           depth + 1);
+            if (step->wait.ending_count && !step->wait.until_count && !step->wait.until_if.code &&
+                step->wait.for_ms < 0 && !step->wait.for_days) {
+                next = PLAN_END; /* only its endings lead on, which have been gone */
+                break;
+            }
             if (step->wait.until_count || step->wait.until_if.code)
                 break; /* may end at once */
             now_ms += step->wait.for_days ? (int64_t)step->wait.for_days * DAY_MS
@@ -191,6 +208,8 @@ static void reach_step(struct reach *r, const struct plan_step *step)
     case STEP_WAIT:
         reach_add(r, step->next);
         reach_add(r, step->wait.on_timeout);
+        for (uint32_t i = 0; i < step->wait.ending_count; i++)
+            reach_add(r, step->wait.endings[i].target);
         return;
     case STEP_BRANCH:
         for (uint32_t i = 0; i < step->branch.arm_count; i++)

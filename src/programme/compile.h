@@ -262,3 +262,20 @@ void scope_names(struct compile *c, const struct expr *code, struct name_set *ou
 
 /* The slot of what a template calls `path`, or 0 with the sentence in *f. */
 uint32_t scope_template_slot(struct compile *c, struct str path, struct fault *f);
+
+/* ---- moments (moment.c) ---------------------------------------------------------------------- */
+
+/* The keys of a map from which a moment is made; shape_value() with the short key "for". */
+enum moment_source {
+    MOMENT_OF_ALL,  /* `for` or `date`, bent by the others */
+    MOMENT_OF_DATE, /* `date` and what bends it: `for` beside it is a timeout */
+    MOMENT_OF_FOR,  /* `for` by itself */
+};
+
+/* Makes the moment that the node tells into *out: MOMENT_NONE where it tells none. Finds what does not
+ * go together. */
+void moment_compile(struct compile *c, const struct yaml_file *yaml, const struct yaml_node *node,
+                    struct scope_target target, enum moment_source source, struct plan_moment *out);
+
+/* Is it nothing but a written length of hours, days or weeks? */
+bool moment_is_plain(const struct plan_moment *m);

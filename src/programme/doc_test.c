@@ -47,6 +47,7 @@ static void the_page(void **state)
     trial_put(&t, STR("messages/cart-reminder/email.txt.liquid"), STR("{{ entry.value }}\n"));
     trial_put(&t, STR("messages/cart-voucher/email.txt.liquid"), STR("a voucher\n"));
     trial_put(&t, STR("messages/welcome/email.txt.liquid"), STR("hello\n"));
+    trial_put(&t, STR("messages/renewal/email.txt.liquid"), STR("renew\n"));
     enum status status = trial_compile(&t);
     if (status == OK) {
         struct arena arena;

@@ -163,6 +163,25 @@ static enum value_type type_of_yaml(const struct value *value)
     return (enum value_type)value->type;
 }
 
+/* A text or a unix time as the moment that it means: a day alone begins in UTC, as it does for an event
+ * that comes in; a time without an offset is on the wall of the programme's zone. */
+static bool time_of(struct reader *r, const struct value *value, struct value *out)
+{
+    struct timestamp when;
+    int64_t at_ms;
+    if (value->type == VALUE_INT && timestamp_from_number((double)value->integer, &at_ms)) {
+        *out = value_time(at_ms);
+        return true;
+    }
+    if (value->type != VALUE_TEXT ||
+        timestamp_parse(value->text, TIMESTAMP_LOOSE, &when, NULL) != OK)
+        return false;
+    bool is_wall = when.has_time && !when.has_offset;
+    *out = value_time(is_wall ? zone_utc(zoneset_zone(r->plan->zones, r->plan->zone), when.at_ms)
+                              : when.at_ms);
+    return true;
+}
+
 /* Traits are what the programme declares them to be: a text that is a time becomes one. */
 static struct fields traits_of(struct reader *r, const struct yaml_node *map)
 {
@@ -171,17 +190,13 @@ static struct fields traits_of(struct reader *r, const struct yaml_node *map)
     for (uint32_t i = 0; i < fields.count; i++) {
         struct scenario_field *field = &fields.list[i];
         const struct plan_trait *trait = plan_trait_find(r->plan, field->name);
-        struct timestamp when;
+        struct value moment;
         if (!trait)
             continue;
         if (trait->type == VALUE_DOUBLE && type_of_yaml(&field->value) == VALUE_INT)
             field->value = value_double((double)field->value.integer);
-        else if (trait->type == VALUE_TIME && type_of_yaml(&field->value) == VALUE_TEXT &&
-                 timestamp_parse(field->value.text, TIMESTAMP_LOOSE, &when, NULL) == OK)
-            field->value =
-                value_time(when.has_offset
-                               ? when.at_ms
-                               : zone_utc(zoneset_zone(r->plan->zones, r->plan->zone), when.at_ms));
+        else if (trait->type == VALUE_TIME && time_of(r, &field->value, &moment))
+            field->value = moment;
         if (type_of_yaml(&field->value) != trait->type && field->value.type != VALUE_NULL)
             findings_add(r->findings, FINDING_WRONG_TYPE, yaml_place(r->file, map),
                          "the trait \"%.*s\" is of type %s, not %s",

@@ -298,6 +298,53 @@ static void check_span(struct shape_check *c, const struct key *key, struct yaml
     }
 }
 
+bool shape_is_expression(struct str text)
+{
+    text = str_trim(text);
+    if (text.len == 0 || (text.at[0] >= '0' && text.at[0] <= '9'))
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (strchr(".('\"", text.at[i]))
+            return true;
+    return false;
+}
+
+static void check_length(struct shape_check *c, const struct key *key, struct yaml_node *node)
+{
+    static const char wanted[] = "a time such as 2h or 3d";
+    struct span span;
+    struct fault f = {0};
+    if (node->type == YAML_INT) {
+        wrong_type(c, key, node, wanted);
+        finding_advise(c->findings, "say of what: seconds (s), minutes (m), hours (h), days (d)");
+    } else if (want_text(c, key, node, wanted) && !shape_is_expression(node->text) &&
+               span_parse(node->text, &span, &f) != OK) {
+        wrong(c, node, FINDING_WRONG_VALUE, "\"%s\": %s", key->name, f.text);
+    }
+}
+
+static void check_offset(struct shape_check *c, const struct key *key, struct yaml_node *node)
+{
+    struct span span;
+    struct fault f = {0};
+    if (want_text(c, key, node, "a time such as 2h or -30d") &&
+        span_parse_signed(node->text, &span, &f) != OK)
+        wrong(c, node, FINDING_WRONG_VALUE, "\"%s\": %s", key->name, f.text);
+}
+
+static void check_date(struct shape_check *c, const struct key *key, struct yaml_node *node)
+{
+    struct timestamp date;
+    struct fault f = {0};
+    if (!want_text(c, key, node, "a date such as 2026-12-24, or an expression") ||
+        shape_is_expression(node->text) ||
+        timestamp_parse(str_trim(node->text), TIMESTAMP_LOOSE, &date, &f) == OK)
+        return;
+    wrong(c, node, FINDING_WRONG_VALUE, "\"%s\": %s", key->name, f.text);
+    finding_advise(c->findings, "write a date (2026-12-24, '2026-12-24T18:00') or where it stands "
+                                "(traits.renewal_at, entry.starts_at)");
+}
+
 static void check_again(struct shape_check *c, const struct key *key, struct yaml_node *node)
 {
     if (node->type == YAML_TEXT && (str_is(node->text, "always") || str_is(node->text, "never")))
@@ -448,6 +495,9 @@ static void value_check(struct shape_check *c, const struct key *key, struct yam
     case KEY_SPAN:
     case KEY_DAYS:
     case KEY_PER: check_span(c, key, node); return;
+    case KEY_LENGTH: check_length(c, key, node); return;
+    case KEY_OFFSET: check_offset(c, key, node); return;
+    case KEY_DATE: check_date(c, key, node); return;
     case KEY_AGAIN: check_again(c, key, node); return;
     case KEY_CLOCK: check_clock(c, key, node); return;
     case KEY_WEEKDAYS: check_weekdays(c, key, node); return;
@@ -768,6 +818,9 @@ static const char *type_words(const struct key *key)
     case KEY_PERCENT: return "percent";
     case KEY_SPAN: return "time";
     case KEY_DAYS: return "time or calendar days";
+    case KEY_LENGTH: return "time, calendar days or expression";
+    case KEY_OFFSET: return "time, may be negative";
+    case KEY_DATE: return "date or expression";
     case KEY_PER: return "time, day or week";
     case KEY_AGAIN: return "always, never or a time";
     case KEY_CLOCK: return "time of day";

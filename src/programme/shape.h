@@ -18,9 +18,12 @@ enum key_type {
     KEY_BOOL,
     KEY_INT,
     KEY_PERCENT,
-    KEY_SPAN, /* 90s, 2h, 3d */
-    KEY_DAYS, /* a span, or calendar days: 2 days, day, week */
-    KEY_PER,  /* a span, or day or week */
+    KEY_SPAN,   /* 90s, 2h, 3d */
+    KEY_DAYS,   /* a span, or calendar days: 2 days, day, week */
+    KEY_LENGTH, /* the same, months too, or an expression */
+    KEY_OFFSET, /* the same with a sign, and no expression: -30d */
+    KEY_DATE,   /* 2026-12-24, 2026-12-24T18:00, or an expression */
+    KEY_PER,    /* a span, or day or week */
     KEY_AGAIN,
     KEY_CLOCK,
     KEY_WEEKDAYS,
@@ -114,6 +117,10 @@ const char *shape_member(const struct yaml_node *node, const struct shape_union 
 /* FORM_SOME: how many, and the index-th. FORM_LIST alike. */
 uint32_t shape_count(const struct yaml_node *node);
 const struct yaml_node *shape_item(const struct yaml_node *node, uint32_t index);
+
+/* Does the text of a key that takes a value or an expression look like an expression? It begins with a
+ * letter, a quote or a parenthesis, and has a dot, a quote or a parenthesis. */
+bool shape_is_expression(struct str text);
 
 /* Reads of checked values. */
 bool shape_bool(const struct yaml_node *node, bool standard);

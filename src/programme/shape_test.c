@@ -90,6 +90,9 @@ static const char *sample_of(const struct key *key)
     case KEY_PERCENT: return "12.5";
     case KEY_SPAN: return "2h";
     case KEY_DAYS: return "2 days";
+    case KEY_LENGTH: return "2 months";
+    case KEY_OFFSET: return "-30d";
+    case KEY_DATE: return "2026-12-24";
     case KEY_PER: return "week";
     case KEY_AGAIN: return "never";
     case KEY_CLOCK: return "'21:00'";
