@@ -335,6 +335,10 @@ static bool check_compare(struct checker *c, struct node *node)
     }
     if (left->is_affine || right->is_affine)
         return true;
+    if (is_number(a))
+        check_want_number(c, right);
+    if (is_number(b))
+        check_want_number(c, left);
     return check_fold(c, node);
 }
 
@@ -400,6 +404,11 @@ static bool check_sum(struct checker *c, struct node *node)
                             STR_ARG(check_type_text(c, b)), hint);
     }
     node->type = result;
+    bool is_numeric = node->sign == '*' || node->sign == '/';
+    if (is_numeric || is_number(bounds_look(c->bounds, right->type)))
+        check_want_number(c, left);
+    if (is_numeric || is_number(bounds_look(c->bounds, left->type)))
+        check_want_number(c, right);
     if (left->is_affine || right->is_affine) {
         if (node->sign != '+' && node->sign != '-')
             return check_steady(c, left->is_affine ? left : right, "");

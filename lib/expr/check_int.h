@@ -87,6 +87,9 @@ const struct expr_type *check_resolve(struct checker *c, struct str name, bool i
 struct str check_suggestion(struct checker *c, enum expr_name_kind kind, struct str wanted,
                             bool is_method);
 
+/* A slot of dyn that stands where a number is wanted is read as one, if the host knows how. */
+void check_want_number(struct checker *c, struct node *node);
+
 /* Is it a function, of the language or of the host? */
 bool check_knows_function(struct checker *c, struct str wanted);
 

@@ -88,9 +88,8 @@ struct str check_join(struct checker *c, const struct str *parts, uint32_t count
     return all;
 }
 
-static uint32_t use_slot(struct checker *c, uint32_t slot, struct str name)
+static uint32_t use_slot(struct checker *c, uint32_t slot, uint32_t number, struct str name)
 {
-    check_note(c, &c->read_slots, slot);
     for (uint32_t i = 0; i < c->slot_count; i++)
         if (c->slots[i].slot == slot)
             return i;
@@ -103,8 +102,25 @@ static uint32_t use_slot(struct checker *c, uint32_t slot, struct str name)
         c->slot_room = room;
     }
     c->slots[c->slot_count] = (struct expr_slot_use){
-        slot, value_error(arena_printf(c->plan, "no such attribute: %.*s", STR_ARG(name)))};
+        slot, number, value_error(arena_printf(c->plan, "no such attribute: %.*s", STR_ARG(name)))};
     return c->slot_count++;
+}
+
+void check_want_number(struct checker *c, struct node *node)
+{
+    if (node->kind != NODE_SLOT || node->is_test || node->type->kind != EXPR_DYN)
+        return;
+    struct expr_slot_use use = c->slots[node->number];
+    if (use.number == use.slot)
+        return;
+    for (uint32_t i = 0; i < c->slot_count; i++) {
+        if (c->slots[i].slot == use.number) {
+            node->number = i;
+            return;
+        }
+    }
+    node->number = use_slot(c, use.number, use.number, STR(""));
+    c->slots[node->number].absent = use.absent;
 }
 
 static const struct {
@@ -194,7 +210,8 @@ static int resolve_path(struct checker *c, struct chain *chain, uint32_t skip,
     struct str name = check_join(c, chain->parts, taken);
     bool is_test = node->is_test;
     node->kind = NODE_SLOT;
-    node->number = use_slot(c, slot.slot, name);
+    node->number = use_slot(c, slot.slot, slot.has_number ? slot.number : slot.slot, name);
+    check_note(c, &c->read_slots, slot.slot);
     node->type = is_test ? &expr_bool : slot.type && !is_unchecked(c) ? slot.type : &expr_dyn;
     node->count = 0;
     node->from = chain->root->from;

@@ -100,6 +100,10 @@ struct expr_slot {
     uint32_t slot;  /* the host's number for it, handed to load() */
     uint32_t parts; /* how many parts the slot covers (at least 1); the rest are fields */
     const struct expr_type *type; /* good as long as the plan; NULL = dyn */
+    /* A slot of type dyn whose values come from outside, where numbers may be written as texts: the slot
+     * to use instead where it is compared with, or calculated with, a number. */
+    bool has_number;
+    uint32_t number;
 };
 
 struct expr;

@@ -181,7 +181,8 @@ struct op {
 _Static_assert(sizeof(struct op) == 16, "four instructions in a line of the cache");
 
 struct expr_slot_use {
-    uint32_t slot;       /* the host's number */
+    uint32_t slot;   /* the host's number */
+    uint32_t number; /* the same place, read as a number; while checking. `slot`: there is none */
     struct value absent; /* the error for a missing value, its text: "no such attribute: event.x" */
 };
 

@@ -112,6 +112,16 @@ static void slots(void **state)
     says(&b, "traits.tags.map(t, t + \"!\")", "[\"new!\", \"vip!\"]");
     says(&b, "{\"a\": event.count, \"b\": [event.value]}", "{\"a\": 7, \"b\": [12.5]}");
     says(&b, ".event.count", "7");
+
+    /* What comes from outside may write numbers as texts. */
+    attributes[6].value = value_text(STR("41"));
+    says(&b, "event.any > 40.5 && event.any == 41 && 41 <= event.any", "true");
+    says(&b, "event.any + 1", "42");
+    says(&b, "event.any * event.any == 1681", "true");
+    says(&b, "event.any", "\"41\"");
+    says(&b, "event.any == \"41\" && event.any + \"1\" == \"411\"", "true");
+    attributes[6].value = value_text(STR("many"));
+    says(&b, "event.any == 41", "false");
     close_bench(&b);
 }
 
@@ -748,7 +758,8 @@ static enum expr_found path_of_any(void *self, const struct expr_path *path, str
 {
     (void)self;
     (void)f;
-    *out = (struct expr_slot){(uint32_t)hash_str(path->parts[0], 0) % 1000000, 1, &expr_bool};
+    *out = (struct expr_slot){
+        .slot = (uint32_t)hash_str(path->parts[0], 0) % 1000000, .parts = 1, .type = &expr_bool};
     return EXPR_FOUND;
 }
 

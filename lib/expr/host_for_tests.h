@@ -13,6 +13,7 @@
 #include "expr/expr.h"
 
 #define WORLD_BINDINGS_MAX 16
+#define WORLD_NUMBER_SLOTS 500  /* the attributes once more, "41" read as 41 */
 #define WORLD_ITEM_SLOTS   1000 /* slots of a past event's fields begin here */
 
 struct attribute {
@@ -71,7 +72,11 @@ static enum expr_found world_path(void *self, const struct expr_path *path, stru
                                     STR_ARG(path->parts[i]));
         for (uint32_t i = 0; i < w->count; i++) {
             if (str_is(str_of(w->attributes[i].name), name)) {
-                *out = (struct expr_slot){i, parts, w->attributes[i].type};
+                *out = (struct expr_slot){.slot = i,
+                                          .parts = parts,
+                                          .type = w->attributes[i].type,
+                                          .has_number = true,
+                                          .number = i + WORLD_NUMBER_SLOTS};
                 return EXPR_FOUND;
             }
         }
@@ -88,9 +93,9 @@ static enum expr_found world_item(void *self, const struct expr_call *call,
     if ((!str_is(call->name, "past") && !str_is(call->name, "paid")) || path->count == 0)
         return EXPR_UNKNOWN;
     if (str_is(path->parts[0], "sku"))
-        *out = (struct expr_slot){WORLD_ITEM_SLOTS, 1, &expr_text};
+        *out = (struct expr_slot){.slot = WORLD_ITEM_SLOTS, .parts = 1, .type = &expr_text};
     else if (str_is(path->parts[0], "price"))
-        *out = (struct expr_slot){WORLD_ITEM_SLOTS + 1, 1, &expr_int};
+        *out = (struct expr_slot){.slot = WORLD_ITEM_SLOTS + 1, .parts = 1, .type = &expr_int};
     else
         return EXPR_UNKNOWN;
     return EXPR_FOUND;
@@ -227,6 +232,8 @@ static struct expr_scope world_scope(struct world *w)
 static void world_load(void *self, uint32_t slot, struct value *out, int64_t *until_ms)
 {
     struct world *w = self;
+    bool as_number = slot >= WORLD_NUMBER_SLOTS && slot < WORLD_ITEM_SLOTS;
+    slot -= as_number ? WORLD_NUMBER_SLOTS : 0;
     const struct attribute *a = &w->attributes[slot];
     must(slot < w->count);
     w->loads++;
@@ -235,6 +242,8 @@ static void world_load(void *self, uint32_t slot, struct value *out, int64_t *un
         *until_ms = a->until_ms;
     if (a->until_ms != 0 && w->now_ms >= a->until_ms)
         *out = a->after;
+    if (as_number && out->type == VALUE_TEXT && str_is(out->text, "41"))
+        *out = value_int(41);
 }
 
 static struct expr_host world_host(struct world *w);

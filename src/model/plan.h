@@ -24,6 +24,7 @@
 #include "model/record.h"
 #include "model/terms.h"
 #include "when/span.h"
+#include "when/calendar.h"
 #include "when/window.h"
 
 struct recur;            /* when/recur.h */
@@ -41,6 +42,10 @@ struct channel_template; /* channel/channel.h: how a message is rendered; opaque
 #define PLAN_CAPS_MAX       64
 #define PLAN_HOLDS_MAX      32
 #define PLAN_WINDOWS_MAX    32
+#define PLAN_CALENDARS_MAX  64
+#define PLAN_DAYS_MAX       4096 /* of one part of a calendar */
+
+#define PLAN_UNKNOWN_ZONES_MAX 16
 #define PLAN_PROVIDERS_MAX  32
 #define PLAN_CHANNELS_MAX   8    /* channels that one send may try in turn */
 #define PLAN_FIELDS_MAX     128  /* that one message's templates read */
@@ -74,7 +79,10 @@ enum slot_meta {
 
 #define SLOT(space, name) (((uint32_t)(space) << 28) | (name))
 #define SLOT_SPACE(slot)  ((enum slot_space)((slot) >> 28))
-#define SLOT_NAME(slot)   ((slot)&0x0fffffffu)
+#define SLOT_NAME(slot)   ((slot)&0x07ffffffu)
+
+/* In a slot of a property: a text that is a number ("12.50") is read as one, because a number is wanted. */
+#define SLOT_AS_NUMBER (1u << 27)
 
 /* What a function call in an expression refers to (its literal arguments, resolved). */
 enum binding_kind {
@@ -489,12 +497,27 @@ struct plan_cap {
     struct str text;     /* as written, for `why` and `check` */
 };
 
+/* Days of a calendar that are of one region, or everybody's. */
+struct plan_calendar_part {
+    struct str region; /* empty: everybody's */
+    uint32_t day_count;
+    const struct calendar_days *days;
+};
+
+struct plan_calendar {
+    uint32_t name;
+    uint32_t region; /* trait that names a person's region; NAME_NONE = none */
+    uint32_t part_count;
+    const struct plan_calendar_part *parts;
+};
+
 struct plan_window {
     uint32_t from_minute;  /* of the local day; quiet from here ... */
     uint32_t until_minute; /* ... to before here; may be less than from: over midnight */
     uint8_t weekdays;      /* bit 0 = Monday; 0 = every day */
     uint32_t channels;     /* 0 = all */
     uint64_t categories;   /* 0 = every one whose lane obeys windows */
+    uint16_t calendar;     /* only on its days: index in calendars plus one; 0 = on every day */
     struct str text;
 };
 
@@ -549,6 +572,8 @@ struct plan {
     struct str name;
     char hash[65]; /* hex content hash of the folder and the zone data: what `activate` names */
     uint16_t zone; /* default zone, index in zones */
+    uint32_t unknown_zone_count; /* where people may live whose zone is not known; 0 = in `zone` */
+    uint16_t unknown_zones[PLAN_UNKNOWN_ZONES_MAX];
     const struct zoneset *zones; /* owned by the plan */
 
     uint32_t trait_count;
@@ -561,6 +586,8 @@ struct plan {
     const struct plan_cap *caps;
     uint32_t window_count;
     const struct plan_window *windows; /* quiet hours */
+    uint32_t calendar_count;
+    const struct plan_calendar *calendars;
     uint32_t hold_count;
     const struct plan_hold *holds;
     uint32_t holdout; /* of 10,000 */

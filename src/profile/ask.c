@@ -2,6 +2,7 @@
 #include "profile/ask_int.h"
 
 #include "profile/consent.h"
+#include "profile/feature.h"
 #include "profile/traits.h"
 
 static struct value meta_value(struct person *who, uint32_t meta)
@@ -15,25 +16,29 @@ static struct value meta_value(struct person *who, uint32_t meta)
     return value_none();
 }
 
-static void load(void *self, uint32_t slot, struct value *out, int64_t *until_ms)
+static struct value slot_value(const struct asker *a, uint32_t slot)
 {
-    struct asker *a = self;
-    (void)until_ms;
+    struct arena *scratch = a->who->scratch;
+    uint32_t name = SLOT_NAME(slot);
     switch (SLOT_SPACE(slot)) {
-    case SLOT_EVENT:
-        *out = a->who->event ? record_get(a->who->event, SLOT_NAME(slot), a->who->scratch)
-                             : value_none();
-        return;
+    case SLOT_EVENT: return a->who->event ? record_get(a->who->event, name, scratch) : value_none();
     case SLOT_ENTRY: {
         struct body body = {blob_at(a->who->space, a->entry), a->entry.bytes};
-        *out = body_get(body, SLOT_NAME(slot), a->who->scratch);
-        return;
+        return body_get(body, name, scratch);
     }
-    case SLOT_TRAIT: *out = traits_get(a->who, SLOT_NAME(slot), a->who->scratch); return;
-    case SLOT_META: *out = meta_value(a->who, SLOT_NAME(slot)); return;
-    case SLOT_ITEM: *out = body_get(a->item, SLOT_NAME(slot), a->who->scratch); return;
+    case SLOT_TRAIT: return traits_get(a->who, name, scratch);
+    case SLOT_META: return meta_value(a->who, name);
+    case SLOT_ITEM: return body_get(a->item, name, scratch);
     }
-    *out = value_none();
+    return value_none();
+}
+
+static void load(void *self, uint32_t slot, struct value *out, int64_t *until_ms)
+{
+    (void)until_ms;
+    *out = slot_value(self, slot);
+    if (unlikely(slot & SLOT_AS_NUMBER))
+        feature_read_number(out);
 }
 
 /* Was the message sent (or, with `flags`, engaged with) within the window? */

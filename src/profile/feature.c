@@ -73,6 +73,15 @@ enum feature_number feature_number(const struct value *value, int64_t *out)
     return is;
 }
 
+void feature_read_number(struct value *value)
+{
+    int64_t number;
+    if (value->type != VALUE_TEXT || text_number(value->text, &number) != FEATURE_IS_NUMBER)
+        return;
+    *value = number % MILLION == 0 ? value_int(number / MILLION)
+                                   : value_double((double)number / MILLION);
+}
+
 bool feature_value_hash(const struct value *value, struct buf *bytes, uint64_t *out)
 {
     struct value plain = *value;
@@ -336,6 +345,8 @@ static void note_load(void *self, uint32_t slot, struct value *out, int64_t *unt
     (void)until_ms;
     *out = SLOT_SPACE(slot) == SLOT_ITEM ? record_get(who->event, SLOT_NAME(slot), who->scratch)
                                          : value_none();
+    if (slot & SLOT_AS_NUMBER)
+        feature_read_number(out);
 }
 
 static void tally_add(struct history_tally *tally, int64_t number)

@@ -55,6 +55,9 @@ enum feature_number {
 };
 enum feature_number feature_number(const struct value *value, int64_t *out);
 
+/* A text that is a number becomes one. */
+void feature_read_number(struct value *value);
+
 /* The same for equal values (5 and 5.0 are), in `bytes` where they have to be written; false for missing
  * values and errors. */
 bool feature_value_hash(const struct value *value, struct buf *bytes, uint64_t *out);

@@ -218,6 +218,17 @@ static void trait_unknown(struct compile *c, struct str path, struct fault *f)
                   STR_ARG(path));
 }
 
+struct expr_slot scope_property_slot(enum slot_space space, uint32_t name, uint32_t parts)
+{
+    return (struct expr_slot){
+        .slot = SLOT(space, name),
+        .parts = parts,
+        .type = &expr_dyn,
+        .has_number = true,
+        .number = SLOT(space, name) | SLOT_AS_NUMBER,
+    };
+}
+
 static enum expr_found property_path(struct scope *s, const struct expr_path *path,
                                      enum slot_space space, struct expr_slot *out, struct fault *f)
 {
@@ -246,7 +257,7 @@ static enum expr_found property_path(struct scope *s, const struct expr_path *pa
     }
     if (space == SLOT_ENTRY && s->target.kept)
         name_set_add(c, s->target.kept, name);
-    *out = (struct expr_slot){SLOT(space, name), path->count, &expr_dyn};
+    *out = scope_property_slot(space, name, path->count);
     return EXPR_FOUND;
 }
 
@@ -267,7 +278,7 @@ static enum expr_found scope_path(void *self, const struct expr_path *path, stru
         bool is_message = str_is(root, "message");
         if ((is_event && !(s->target.flags & SCOPE_EVENT)) || is_message)
             break;
-        *out = (struct expr_slot){metas[i].slot, parts, metas[i].type};
+        *out = (struct expr_slot){.slot = metas[i].slot, .parts = parts, .type = metas[i].type};
         return EXPR_FOUND;
     }
     if (!str_is(root, "traits") && !str_is(root, "person"))
@@ -282,7 +293,8 @@ static enum expr_found scope_path(void *self, const struct expr_path *path, stru
         trait_unknown(s->c, scope_join(s->c, path->parts, 1, path->count), f);
         return EXPR_REFUSED;
     }
-    *out = (struct expr_slot){SLOT(SLOT_TRAIT, trait->name), used, trait_type(trait)};
+    *out = (struct expr_slot){
+        .slot = SLOT(SLOT_TRAIT, trait->name), .parts = used, .type = trait_type(trait)};
     return EXPR_FOUND;
 }
 

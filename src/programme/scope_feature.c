@@ -67,7 +67,7 @@ static enum expr_found item_path(void *self, const struct expr_call *call,
         fault_set(f, "the property's name \"%.*s\" is too long", STR_ARG(text));
         return EXPR_REFUSED;
     }
-    *out = (struct expr_slot){SLOT(SLOT_ITEM, name), path->count, &expr_dyn};
+    *out = scope_property_slot(SLOT_ITEM, name, path->count);
     return EXPR_FOUND;
 }
 

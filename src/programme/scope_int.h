@@ -48,6 +48,9 @@ struct str scope_join(struct compile *c, const struct str *parts, uint32_t from,
 bool scope_is_word(char c);
 size_t scope_literal_end(struct str s, size_t at);
 
+/* A property of an event, whose type nobody declared. */
+struct expr_slot scope_property_slot(enum slot_space space, uint32_t name, uint32_t parts);
+
 /* expr_scope's function() and binder(). */
 enum expr_found scope_function(void *self, const struct expr_call *call, struct expr_binding *out,
                                struct fault *f);

@@ -25,7 +25,7 @@ static enum expr_found path(void *self, const struct expr_path *asked, struct ex
     snprintf(name, sizeof(name), "%.*s.%.*s", STR_ARG(asked->parts[0]), STR_ARG(asked->parts[1]));
     for (uint32_t i = 0; i < array_count(names); i++) {
         if (str_is(str_of(name), names[i])) {
-            *out = (struct expr_slot){i, 2, types[i]};
+            *out = (struct expr_slot){.slot = i, .parts = 2, .type = types[i]};
             return EXPR_FOUND;
         }
     }

@@ -204,7 +204,7 @@ static enum expr_found scope_path(void *self, const struct expr_path *path, stru
                 name = arena_printf(&w->arena, "%.*s.%.*s", STR_ARG(w->container), STR_ARG(name));
             for (uint32_t i = 0; i < w->count; i++) {
                 if (json_is(w->names[i].function, JSON_NONE) && str_equal(w->names[i].name, name)) {
-                    *out = (struct expr_slot){i, parts, w->names[i].type};
+                    *out = (struct expr_slot){.slot = i, .parts = parts, .type = w->names[i].type};
                     return EXPR_FOUND;
                 }
             }
