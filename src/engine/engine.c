@@ -487,7 +487,9 @@ static void apply_event(struct person *who, const struct record *r)
         if (r->name < NAME_FIXED_END)
             apply_own_event(who, r);
         audience_changed(who);
-        if (p->instances.count || p->pasts.count || (means != NULL && means->entry_count))
+        bool is_forged = means != NULL && means->is_ours;
+        if (!is_forged &&
+            (p->instances.count || p->pasts.count || (means != NULL && means->entry_count)))
             journey_event(who);
     }
     who->event = NULL;

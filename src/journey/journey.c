@@ -431,6 +431,9 @@ static uint64_t wake_of(const struct plan_journey *j, const struct instance *in)
         wake |= w->until_if.wake;
         for (uint32_t i = 0; i < w->ending_count; i++)
             wake |= w->endings[i].condition.wake | w->endings[i].moment.value.wake;
+        for (uint32_t i = 0; i < w->until_count; i++)
+            if (w->until[i].event == NAME_NONE)
+                wake |= w->until[i].when.wake;
     }
     return wake;
 }

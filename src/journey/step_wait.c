@@ -191,6 +191,9 @@ enum step_answer wait_ask(struct step *s)
         return STEP_GO;
     if (holds_now(s, &w->until_if, &ask_ms))
         return STEP_GO;
+    for (uint32_t i = 0; i < w->until_count; i++)
+        if (w->until[i].event == NAME_NONE && holds_now(s, &w->until[i].when, &ask_ms))
+            return STEP_GO;
     for (uint32_t i = 0; i < w->ending_count; i++) {
         if (!holds_now(s, &w->endings[i].condition, &ask_ms))
             continue;

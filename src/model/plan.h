@@ -294,7 +294,7 @@ struct plan_wait {
     int64_t for_ms;    /* -1 = no fixed time (until something happens) */
     uint32_t for_days; /* calendar days in the person's zone, instead of for_ms; 0 = none */
     uint32_t until_count;
-    const struct plan_listen *until; /* any of these events ends the wait */
+    const struct plan_listen *until; /* any of these ends the wait; NAME_NONE: a condition */
     struct plan_expr until_if;       /* or this condition (code NULL = none) */
     uint32_t ending_count;
     const struct plan_ending *endings; /* or one of these */
@@ -565,6 +565,7 @@ struct plan_event {
     uint32_t feature_count;
     const uint16_t *features; /* that it feeds; those of prefixes are in plan.prefixes */
     uint64_t bit;            /* plan_wake_bit(name) if anything reads it, else 0 */
+    bool is_ours;            /* only the engine says it: a segment entered or left */
 };
 
 struct plan {

@@ -50,6 +50,7 @@ struct compile_file {
 struct compile_event {
     uint32_t name;
     bool is_heard; /* a live instance or an expression listens to it */
+    bool is_ours;  /* only the engine says it: a segment entered or left */
     uint64_t holds_from;
     uint64_t holds_until;
     uint32_t entry_count;
@@ -211,6 +212,11 @@ uint64_t segment_wakes(struct compile *c, uint32_t name);
 bool segment_of_condition(struct compile *c, const struct yaml_file *yaml,
                           const struct yaml_node *node, struct str text, size_t offset,
                           enum segment_kind kind, uint32_t name);
+
+/* The name of the event that the segment of the node's name is entered, or left; NAME_NONE and a finding
+ * if there is no such segment. */
+uint32_t segment_event(struct compile *c, const struct yaml_file *yaml,
+                       const struct yaml_node *node, bool is_left);
 
 /* What has_been(ARGUMENTS) is written as instead, in scratch; the condition among the arguments becomes a
  * segment. False: a finding was added. */

@@ -40,8 +40,9 @@ struct builder {
     bool is_full;
     struct plan_listen *entries; /* of the journey, with room for entry_room */
     uint32_t entry_room;
-    struct plan_way *ways; /* PLAN_WAYS_MAX */
-    uint32_t *given_ids;   /* names given by `id:` */
+    struct plan_way *ways;    /* PLAN_WAYS_MAX */
+    uint32_t condition_count; /* entries by a condition */
+    uint32_t *given_ids;      /* names given by `id:` */
     uint32_t given_count;
 };
 
@@ -164,6 +165,30 @@ struct listens {
     uint32_t condition_count;
 };
 
+/* Segments entered, or left. A wait asks whether the person is in it now; an exit is told of the change. */
+static void listen_segments(struct builder *b, const struct yaml_node *names, bool is_left,
+                            struct listens *out, bool is_exit)
+{
+    struct compile *c = b->c;
+    for (uint32_t i = 0; i < shape_count(names); i++) {
+        const struct yaml_node *node = shape_item(names, i);
+        uint32_t event = segment_event(c, b->yaml, node, is_left);
+        struct plan_expr when = {.text = STR("")};
+        if (event == NAME_NONE)
+            continue;
+        if (is_exit) {
+            b->journey->event_wake |= build_event_hear(c, event, yaml_place(b->yaml, node));
+            out->list[out->count++] = (struct plan_listen){.event = event, .when = when};
+            continue;
+        }
+        struct str text = arena_printf(&c->scratch, "%sin_segment(\"%.*s\")", is_left ? "!" : "",
+                                       STR_ARG(node->text));
+        scope_compile_part(c, b->yaml, node, text, 0, target_of(b, SCOPE_ENTRY, EXPR_WANT_BOOL),
+                           &when);
+        out->list[out->count++] = (struct plan_listen){.event = NAME_NONE, .when = when};
+    }
+}
+
 /* One item: an event (or several names, each of which becomes a listen of its own), or a condition. */
 static void listen_add(struct builder *b, const struct yaml_node *item, struct listens *out,
                        bool keeps_conditions)
@@ -173,6 +198,11 @@ static void listen_add(struct builder *b, const struct yaml_node *item, struct l
     if (!member)
         return;
     struct plan_expr when;
+    bool is_left = strcmp(member, "segment_left") == 0;
+    if (is_left || strcmp(member, "segment") == 0) {
+        listen_segments(b, shape_value(item, "", member), is_left, out, keeps_conditions);
+        return;
+    }
     if (strcmp(member, "event") != 0) {
         const struct yaml_node *node = shape_value(item, "", member);
         uint32_t flags = SCOPE_ENTRY | (strcmp(member, "unless") == 0 ? SCOPE_NOT : 0u);
@@ -207,7 +237,9 @@ static struct listens listens_of(struct builder *b, const struct yaml_node *node
     uint32_t most = 0;
     for (uint32_t i = 0; i < shape_count(node); i++) {
         const struct yaml_node *item = shape_item(node, i);
-        most += max_of(1u, shape_count(shape_value(item, "event", "event")));
+        uint32_t events = shape_count(shape_value(item, "event", "event"));
+        most += 1 + events + shape_count(shape_value(item, "", "segment")) +
+                shape_count(shape_value(item, "", "segment_left"));
     }
     struct listens out = {.list = arena_array(b->c->arena, struct plan_listen, most)};
     for (uint32_t i = 0; i < shape_count(node); i++)
@@ -792,9 +824,27 @@ static void goal_compile(struct builder *b, const struct yaml_node *node)
     struct plan_goal *goal = &b->journey->goal;
     goal->when.text = STR("");
     const struct yaml_node *event = shape_value(node, "event", "event");
-    if (!event)
+    const struct yaml_node *entered = shape_value(node, "event", "segment");
+    const struct yaml_node *left = shape_value(node, "event", "segment_left");
+    if (!node || node->is_bad)
         return;
-    goal->event = build_name(c, event->text);
+    if ((event != NULL) + (entered != NULL) + (left != NULL) != 1) {
+        if (node->type == YAML_MAP && !yaml_find_key(node, "event") && !entered && !left)
+            findings_add(
+                c->findings, FINDING_MISSING_KEY, yaml_place(b->yaml, node),
+                "the goal does not say what shows that the journey worked: event or segment");
+        else if (event || entered || left)
+            findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, node),
+                         "the goal is one event or one segment");
+        return;
+    }
+    if (!event)
+        goal->event = segment_event(c, b->yaml, entered ? entered : left, left != NULL);
+    else
+        goal->event = build_name(c, event->text);
+    event = event ? event : entered ? entered : left;
+    if (goal->event == NAME_NONE)
+        return;
     b->journey->event_wake |= build_event_hear(c, goal->event, yaml_place(b->yaml, event));
     scope_compile_when(c, b->yaml, node->type == YAML_MAP ? node : NULL,
                        target_of(b, SCOPE_EVENT | SCOPE_ENTRY | SCOPE_ONCE, EXPR_WANT_BOOL),
@@ -833,6 +883,46 @@ static void entry_note(struct builder *b, struct compile_event *event)
     event->entries[event->entry_count++] = b->file->index;
 }
 
+static void entry_segment(struct builder *b, const struct yaml_node *node, uint32_t event,
+                          const struct plan_expr *when)
+{
+    if (event == NAME_NONE)
+        return;
+    struct compile_event *heard = build_event(b->c, event, yaml_place(b->yaml, node));
+    heard->is_ours = true;
+    entry_note(b, heard);
+    entry_add(b, (struct plan_listen){.event = event, .when = *when});
+}
+
+/* Segments that are entered or left, and a condition that turns true, which is a segment of its own. */
+static void entries_of_segments(struct builder *b, const struct yaml_node *enter,
+                                const struct plan_expr *when)
+{
+    static const char *const keys[] = {"segment", "segment_left"};
+    struct compile *c = b->c;
+    if (enter->type != YAML_MAP)
+        return;
+    for (size_t k = 0; k < array_count(keys); k++) {
+        const struct yaml_node *names = shape_value(enter, "event", keys[k]);
+        for (uint32_t i = 0; i < shape_count(names); i++) {
+            const struct yaml_node *node = shape_item(names, i);
+            entry_segment(b, node, segment_event(c, b->yaml, node, k == 1), when);
+        }
+    }
+    const struct yaml_node *condition = shape_value(enter, "event", "if");
+    if (!condition)
+        return;
+    struct str own = arena_printf(&c->scratch, "$enter:%.*s", STR_ARG(b->file->name));
+    if (b->condition_count++ > 0)
+        own = arena_printf(&c->scratch, "%.*s:%u", STR_ARG(own), b->condition_count);
+    uint32_t name = build_name(c, own);
+    if (name == NAME_NONE ||
+        !segment_of_condition(c, b->yaml, condition, condition->text, 0, SEGMENT_ENTRY, name))
+        return;
+    build_segment(c, name)->is.entered = name;
+    entry_segment(b, condition, name, when);
+}
+
 /* The ways in of one node: `enter` itself, or an item of enter.any. */
 static void entries_compile(struct builder *b, const struct yaml_node *enter)
 {
@@ -864,6 +954,7 @@ static void entries_compile(struct builder *b, const struct yaml_node *enter)
         entry_note(b, build_event(c, name, yaml_place(b->yaml, node)));
         entry_add(b, (struct plan_listen){.event = name, .when = when, .way = collects});
     }
+    entries_of_segments(b, enter, &when);
     for (uint32_t i = way_first; i < b->journey->way_count; i++)
         if (b->ways[i].kind != WAY_EVENT)
             entry_add(b, (struct plan_listen){
@@ -886,8 +977,8 @@ static void ways_keep(struct builder *b)
 /* Has `enter` no key that could enter anybody? */
 static bool says_no_way(const struct yaml_node *enter)
 {
-    static const char *const others[] = {"when",    "unless",       "key",     "again",
-                                         "at_once", "max_lateness", "collect", "pace"};
+    static const char *const others[] = {"when",         "unless",  "key",  "again",   "at_once",
+                                         "max_lateness", "collect", "pace", "existing"};
     if (enter->type != YAML_MAP || enter->is_bad)
         return false;
     for (uint32_t i = 0; i < enter->count; i++) {
@@ -919,7 +1010,8 @@ static void enter_compile(struct builder *b, const struct yaml_node *enter)
     if (says_no_way(enter)) {
         findings_add(c->findings, FINDING_MISSING_KEY, yaml_place(b->yaml, enter),
                      "nothing enters the journey");
-        finding_advise(c->findings, "say what does: event, schedule, date, business_event, api");
+        finding_advise(c->findings,
+                       "say what does: event, segment, if, schedule, date, business_event, api");
     }
     const struct yaml_node *key = shape_value(enter, "event", "key");
     if (key) {

@@ -442,6 +442,7 @@ static void events_store(struct compile *c)
             .holds_from = from->holds_from,
             .holds_until = from->holds_until,
             .bit = from->is_heard ? plan_wake_bit(from->name) : 0,
+            .is_ours = from->is_ours,
         };
     }
     plan->events = events;

@@ -233,6 +233,23 @@ static uint16_t journey_of(struct reader *r, const struct yaml_node *node)
     return PLAN_NO_INDEX;
 }
 
+static uint32_t segment_of(struct reader *r, const struct yaml_node *node)
+{
+    uint32_t name = node ? names_find(r->names, node->text) : NAME_NONE;
+    uint16_t index = name != NAME_NONE ? plan_segment_find(r->plan, name) : PLAN_NO_INDEX;
+    if (!node)
+        return NAME_NONE;
+    if (index != PLAN_NO_INDEX && r->plan->segments[index].kind == SEGMENT_NAMED)
+        return name;
+    struct str *known = arena_array(&r->scratch, struct str, r->plan->segment_count);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < r->plan->segment_count; i++)
+        if (r->plan->segments[i].kind == SEGMENT_NAMED)
+            known[count++] = names_text(r->names, r->plan->segments[i].name);
+    unknown_say(r, node, "segment", known, count);
+    return NAME_NONE;
+}
+
 static uint16_t message_of(struct reader *r, const struct yaml_node *node)
 {
     if (!node)
@@ -550,10 +567,15 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
         const char *key;
         enum scenario_expect_kind kind;
     } kinds[] = {
-        {"entered", EXPECT_ENTERED}, {"not_entered", EXPECT_NOT_ENTERED},
-        {"ends", EXPECT_ENDS},       {"in_step", EXPECT_IN_STEP},
-        {"sent", EXPECT_SENT},       {"not_sent", EXPECT_NOT_SENT},
+        {"entered", EXPECT_ENTERED},
+        {"not_entered", EXPECT_NOT_ENTERED},
+        {"ends", EXPECT_ENDS},
+        {"in_step", EXPECT_IN_STEP},
+        {"sent", EXPECT_SENT},
+        {"not_sent", EXPECT_NOT_SENT},
         {"outcome", EXPECT_OUTCOME},
+        {"in_segment", EXPECT_IN_SEGMENT},
+        {"not_in_segment", EXPECT_NOT_IN_SEGMENT},
     };
     const struct yaml_node *value = shape_value(node, "", member);
     const struct yaml_node *reason = shape_value(node, "", "reason");
@@ -581,6 +603,11 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
             out->end = (uint8_t)end;
         return;
     case EXPECT_IN_STEP: out->step = step_of(r, out->journey, value); return;
+    case EXPECT_IN_SEGMENT:
+    case EXPECT_NOT_IN_SEGMENT:
+        out->segment = segment_of(r, value);
+        out->at_ms = moment_of(r, shape_value(node, "", "at"));
+        return;
     case EXPECT_SENT:
         out->message = message_of(r, value);
         out->at_ms = moment_of(r, shape_value(node, "", "at"));

@@ -98,8 +98,10 @@ struct scenario_answer {
 enum scenario_expect_kind {
     EXPECT_ENTERED = 1, /* journey was entered: `times` */
     EXPECT_NOT_ENTERED,
-    EXPECT_ENDS,     /* the newest instance of journey ended as `end` */
-    EXPECT_IN_STEP,  /* the newest instance of journey is live, in the step `step`, at the end */
+    EXPECT_ENDS,       /* the newest instance of journey ended as `end` */
+    EXPECT_IN_STEP,    /* the newest instance of journey is live, in the step `step`, at the end */
+    EXPECT_IN_SEGMENT, /* in `segment` at at_ms, or at the end; entered `times` until then */
+    EXPECT_NOT_IN_SEGMENT,
     EXPECT_SENT,     /* message went out: outcome class OUT, `times`, at, before, after, channel */
     EXPECT_NOT_SENT, /* message did not go out at all; `outcome`, if given, is why (any intent) */
     EXPECT_OUTCOME,  /* an intent of message has `outcome` at the end */
@@ -109,14 +111,16 @@ struct scenario_expect {
     enum scenario_expect_kind kind;
     struct place place;
     uint16_t person;
-    uint16_t journey;  /* index in the plan */
-    uint16_t message;  /* index in the plan */
-    uint8_t end;       /* ENDS: enum journey_end */
-    uint8_t outcome;   /* OUTCOME, NOT_SENT with `reason`: enum outcome; 0 = not given */
-    uint8_t channel;   /* enum channel; 0 = any */
-    uint32_t step;     /* IN_STEP: plan_step.id */
-    int32_t times;     /* exactly so often; -1 = at least once */
-    int64_t at_ms;     /* SENT: the moment of the attempt, to the second; SCENARIO_NO_TIME = any */
+    uint16_t journey; /* index in the plan */
+    uint16_t message; /* index in the plan */
+    uint8_t end;      /* ENDS: enum journey_end */
+    uint8_t outcome;  /* OUTCOME, NOT_SENT with `reason`: enum outcome; 0 = not given */
+    uint8_t channel;  /* enum channel; 0 = any */
+    uint32_t step;    /* IN_STEP: plan_step.id */
+    uint32_t segment; /* IN_SEGMENT, NOT_IN_SEGMENT: name */
+    int32_t times;    /* exactly so often; -1 = at least once */
+    int64_t at_ms; /* SENT: the moment of the attempt, to the second; SCENARIO_NO_TIME = any. Of a
+                        * segment: SCENARIO_NO_TIME = the end */
     int64_t before_ms; /* strictly before */
     int64_t after_ms;  /* not before */
 };

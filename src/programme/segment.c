@@ -191,6 +191,31 @@ void segments_compile(struct compile *c)
     }
 }
 
+uint32_t segment_event(struct compile *c, const struct yaml_file *yaml,
+                       const struct yaml_node *node, bool is_left)
+{
+    if (node->is_bad || node->type != YAML_TEXT)
+        return NAME_NONE;
+    uint16_t index = build_find(c, FILE_SEGMENT, names_find(c->names, node->text));
+    if (index == PLAN_NO_INDEX) {
+        struct str *known = arena_array(&c->scratch, struct str, c->segment_count + 1);
+        size_t count = 0;
+        for (uint32_t i = 0; i < c->segment_count; i++)
+            if (c->segments[i].file)
+                known[count++] = c->segments[i].file->name;
+        build_unknown(c, yaml, node, "segment", known, count);
+        return NAME_NONE;
+    }
+    struct plan_segment *s = &c->segments[index].is;
+    uint32_t *name = is_left ? &s->left : &s->entered;
+    if (*name == NAME_NONE)
+        *name = build_name(c, arena_printf(&c->scratch, "$%s:%.*s", is_left ? "left" : "entered",
+                                           STR_ARG(node->text)));
+    if (*name != NAME_NONE)
+        build_event(c, *name, yaml_place(yaml, node))->is_ours = true;
+    return *name;
+}
+
 /* ---- order ----------------------------------------------------------------------------------- */
 
 /* What wakes it, through the segments that it reads; each is visited once in a walk. */

@@ -461,10 +461,60 @@ static uint32_t count_rows(const struct fate *fate, enum result_kind kind, uint3
     return count;
 }
 
+/* The person's last change of the segment until at_ms; *entered counts how often they entered it. */
+static const struct result *last_membership(const struct fate *fate, uint32_t segment,
+                                            int64_t at_ms, int32_t *entered)
+{
+    const struct result *last = NULL;
+    *entered = 0;
+    for (uint32_t i = 0; i < fate->count; i++) {
+        const struct result *row = &fate->rows[i];
+        if (row->kind != RESULT_MEMBERSHIP || row->number != segment ||
+            (at_ms != SCENARIO_NO_TIME && row->at_ms > at_ms))
+            continue;
+        last = row;
+        *entered += row->how & 1;
+    }
+    return last;
+}
+
+static bool meets_segment(struct stage *s, const struct scenario_expect *x,
+                          struct scenario_failure *failure)
+{
+    const struct fate *fate = &s->fates[x->person];
+    bool wants_in = x->kind == EXPECT_IN_SEGMENT;
+    int32_t entered;
+    const struct result *last = last_membership(fate, x->segment, x->at_ms, &entered);
+    bool is_in = last != NULL && last->how & 1;
+    if (is_in == wants_in && (x->times < 0 || entered == x->times))
+        return true;
+    struct buf b;
+    buf_init(&b);
+    if (x->times >= 0)
+        buf_printf(&b, ", having entered it %d times", (int)x->times);
+    if (x->at_ms != SCENARIO_NO_TIME)
+        buf_printf(&b, " at %.*s", STR_ARG(moment_text(s, x->at_ms)));
+    failure->expect = x;
+    failure->expected =
+        arena_printf(s->arena, "%.*s: is %sin segment %.*s%.*s",
+                     STR_ARG(s->scenario->people[x->person].id), wants_in ? "" : "not ",
+                     STR_ARG(names_text(s->shelf->names, x->segment)), STR_ARG(buf_str(&b)));
+    buf_fini(&b);
+    if (last == NULL)
+        failure->got = STR("was never in it");
+    else
+        failure->got = arena_printf(s->arena, "%s it at %.*s, having entered it %d times",
+                                    is_in ? "entered" : "left",
+                                    STR_ARG(moment_text(s, last->at_ms)), (int)entered);
+    return false;
+}
+
 /* Does it hold? Else *failure says what was expected and what came. */
 static bool meets(struct stage *s, const struct scenario_expect *x,
                   struct scenario_failure *failure)
 {
+    if (x->kind == EXPECT_IN_SEGMENT || x->kind == EXPECT_NOT_IN_SEGMENT)
+        return meets_segment(s, x, failure);
     const struct fate *fate = &s->fates[x->person];
     struct str person = s->scenario->people[x->person].id;
     bool is_about_message = x->kind >= EXPECT_SENT;
@@ -505,6 +555,8 @@ static bool meets(struct stage *s, const struct scenario_expect *x,
                              STR_ARG(names_text(s->shelf->names, x->step)));
         break;
     }
+    case EXPECT_IN_SEGMENT:
+    case EXPECT_NOT_IN_SEGMENT: break;
     case EXPECT_SENT:
         holds = has_times(x->times, count_sent(fate, x, message));
         words = arena_printf(s->arena, "is sent%.*s", STR_ARG(times));
