@@ -420,6 +420,15 @@ static void ask_again(struct person *who, uint32_t place, enum cause cause)
         instance_end(who, place, s.end);
 }
 
+static uint64_t conditions_wake(const struct plan_listen *list, uint32_t count)
+{
+    uint64_t wake = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i].event == NAME_NONE)
+            wake |= list[i].when.wake;
+    return wake;
+}
+
 static uint64_t wake_of(const struct plan_journey *j, const struct instance *in)
 {
     uint64_t wake = j->require.wake;
@@ -429,11 +438,10 @@ static uint64_t wake_of(const struct plan_journey *j, const struct instance *in)
     if (in->state == INSTANCE_WAITING && in->step < j->step_count) {
         const struct plan_wait *w = &j->steps[in->step].wait;
         wake |= w->until_if.wake;
+        wake |= conditions_wake(w->until, w->until_count);
         for (uint32_t i = 0; i < w->ending_count; i++)
-            wake |= w->endings[i].condition.wake | w->endings[i].moment.value.wake;
-        for (uint32_t i = 0; i < w->until_count; i++)
-            if (w->until[i].event == NAME_NONE)
-                wake |= w->until[i].when.wake;
+            wake |= w->endings[i].condition.wake | w->endings[i].moment.value.wake |
+                    conditions_wake(w->endings[i].listens, w->endings[i].listen_count);
     }
     return wake;
 }

@@ -166,6 +166,16 @@ static bool holds_now(struct step *s, const struct plan_expr *condition, int64_t
     return asked.is_true;
 }
 
+/* Does one of the conditions among them hold (segments that the person is in, or not)? */
+static bool one_holds(struct step *s, const struct plan_listen *list, uint32_t count,
+                      int64_t *ask_ms)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i].event == NAME_NONE && holds_now(s, &list[i].when, ask_ms))
+            return true;
+    return false;
+}
+
 void wait_take(struct step *s, const struct plan_ending *what)
 {
     s->next = what->target;
@@ -191,11 +201,12 @@ enum step_answer wait_ask(struct step *s)
         return STEP_GO;
     if (holds_now(s, &w->until_if, &ask_ms))
         return STEP_GO;
-    for (uint32_t i = 0; i < w->until_count; i++)
-        if (w->until[i].event == NAME_NONE && holds_now(s, &w->until[i].when, &ask_ms))
-            return STEP_GO;
+    if (one_holds(s, w->until, w->until_count, &ask_ms))
+        return STEP_GO;
     for (uint32_t i = 0; i < w->ending_count; i++) {
-        if (!holds_now(s, &w->endings[i].condition, &ask_ms))
+        const struct plan_ending *ending = &w->endings[i];
+        if (!holds_now(s, &ending->condition, &ask_ms) &&
+            !one_holds(s, ending->listens, ending->listen_count, &ask_ms))
             continue;
         wait_take(s, &w->endings[i]);
         return STEP_GO;
