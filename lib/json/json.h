@@ -61,7 +61,7 @@ struct json_doc {
  * every function below takes an absent node and answers as for a node of another type. */
 struct json_node {
     const struct json_doc *doc;
-    uint32_t at; /* word on the tape */
+    uint64_t at; /* word on the tape; as wide as a register, or handing it on would cost a stall */
 };
 
 struct json_parser;

@@ -252,16 +252,18 @@ static void rest_key(struct event_draft *d, uint32_t parent, struct str key)
 }
 
 /* What can have no name: the node, whole, under its path in $rest. */
-static enum ingest_error put_rest(struct event_draft *d, uint32_t parent, struct str key,
-                                  struct json_node node, uint32_t depth)
+static __attribute__((noinline)) enum ingest_error put_rest(struct event_draft *d, uint32_t parent,
+                                                            struct str key, struct json_node node,
+                                                            uint32_t depth)
 {
     bool has_text = false;
     rest_key(d, parent, key);
     return put_whole(&d->w->rest, node, depth, &has_text);
 }
 
-static enum ingest_error put_list(struct event_draft *d, uint32_t place, uint32_t name,
-                                  struct json_node node, uint32_t depth)
+static __attribute__((noinline)) enum ingest_error put_list(struct event_draft *d, uint32_t place,
+                                                            uint32_t name, struct json_node node,
+                                                            uint32_t depth)
 {
     struct ingest_worker *w = d->w;
     bool has_text = false;
@@ -308,50 +310,49 @@ static inline enum ingest_error put_leaf(struct event_draft *d, uint32_t place, 
     return INGEST_FINE;
 }
 
-/* An object: its leaves, however deep, each under its own path. */
-static enum ingest_error put_object(struct event_draft *d, uint32_t place, struct json_node node)
+enum ingest_error event_put_members(struct event_draft *d, uint32_t parent, struct json_node node,
+                                    struct str without)
 {
     struct {
         struct json_each each;
-        uint32_t place;
-    } stack[INGEST_DEPTH_MAX];
-    uint32_t open = 1;
-    stack[0].each = json_each(node);
-    stack[0].place = place;
-    while (open > 0) {
-        struct json_each *each = &stack[open - 1].each;
-        if (!json_next(each)) {
+        uint32_t parent;
+    } stack[INGEST_DEPTH_MAX]; /* what is around the object at hand */
+    uint32_t open = 0;
+    struct json_each each = json_each(node);
+    for (;;) {
+        if (!json_next(&each)) {
+            if (open == 0)
+                return INGEST_FINE;
             open--;
+            each = stack[open].each;
+            parent = stack[open].parent;
             continue;
         }
-        uint32_t parent = stack[open - 1].place;
-        uint32_t inner = place_find(d->w, parent, each->key);
-        bool is_open = inner != PLACE_NONE && !d->w->places[inner].is_closed;
+        if (unlikely(without.len != 0) && open == 0 && str_equal(each.key, without))
+            continue;
+        uint32_t place = place_find(d->w, parent, each.key);
         enum ingest_error error = INGEST_FINE;
-        if (!json_is(each->node, JSON_MAP) || !is_open) {
-            error = put_leaf(d, inner, parent, each->key, each->node, open + 2);
+        if (!json_is(each.node, JSON_MAP) || place == PLACE_NONE || d->w->places[place].is_closed) {
+            error = put_leaf(d, place, parent, each.key, each.node, open + 2);
         } else if (open + 2 >= INGEST_DEPTH_MAX) { /* the event and its part are around */
             error = INGEST_TOO_DEEP;
         } else {
-            stack[open].each = json_each(each->node);
-            stack[open].place = inner;
-            open++;
+            stack[open].each = each;
+            stack[open++].parent = parent;
+            each = json_each(each.node);
+            parent = place;
         }
         if (unlikely(error != INGEST_FINE))
-            return fail_at(d, parent, each->key, error);
+            return fail_at(d, parent, each.key, error);
     }
-    return INGEST_FINE;
 }
 
-enum ingest_error event_put_json(struct event_draft *d, uint32_t parent, struct str key,
+enum ingest_error event_put_text(struct event_draft *d, uint32_t parent, struct str key,
                                  struct json_node node)
 {
-    uint32_t place = place_find(d->w, parent, key);
-    bool is_open = place != PLACE_NONE && !d->w->places[place].is_closed;
-    if (json_is(node, JSON_MAP) && is_open)
-        return put_object(d, place, node);
-    enum ingest_error error = put_leaf(d, place, parent, key, node, 2);
-    return likely(error == INGEST_FINE) ? error : fail_at(d, parent, key, error);
+    must(json_is(node, JSON_TEXT));
+    enum ingest_error error = put_leaf(d, place_find(d->w, parent, key), parent, key, node, 2);
+    return error == INGEST_FINE ? error : fail_at(d, parent, key, error);
 }
 
 enum ingest_error event_put_value(struct event_draft *d, uint32_t parent, struct str key,
@@ -394,14 +395,17 @@ bool is_junk_id(struct str id)
 #include "ingest/junk_ids.def"
 #undef JUNK
     };
-    static const uint64_t lengths = 0 /* which occur */
-#define JUNK(text) | UINT64_C(1) << (sizeof(text) - 1)
+    /* Which lengths and first letters occur together; the sum of both has few bits enough to tell. */
+#define BIT(bytes, letter) (UINT64_C(1) << (((bytes)*5 + ((letter)&31)) & 63))
+    const uint64_t starts = 0
+#define JUNK(text) | BIT(sizeof(text) - 1, (text)[0])
 #include "ingest/junk_ids.def"
 #undef JUNK
         ;
     struct str trimmed = str_trim(id);
-    if (trimmed.len > 63 || (lengths >> trimmed.len & 1) == 0)
+    if (trimmed.len != 0 && (starts & BIT(trimmed.len, (uint8_t)trimmed.at[0])) == 0)
         return false;
+#undef BIT
     for (size_t i = 0; i < array_count(junk); i++)
         if (trimmed.len == junk[i].len && str_equal_nocase(trimmed, junk[i]))
             return true;
@@ -498,14 +502,18 @@ static enum ingest_error name_settle(struct ingest_worker *w, const struct raw_e
     case EVENT_GROUP:
     case EVENT_ALIAS: *name = NAME_NONE; return INGEST_FINE;
     }
-    field_set(field, STR("event"), STR(""));
-    if (raw->name.len == 0)
-        return INGEST_NO_EVENT;
-    uint32_t place = place_find(w, PLACE_EVENTS, raw->name);
-    if (place == PLACE_NONE || w->places[place].is_closed)
-        return INGEST_BAD_EVENT;
-    *name = place_name(w, place, raw->source.name);
-    return *name == NAME_NONE ? INGEST_TOO_MANY_NAMES : INGEST_FINE;
+    enum ingest_error error = INGEST_NO_EVENT;
+    if (raw->name.len != 0) {
+        uint32_t place = place_find(w, PLACE_EVENTS, raw->name);
+        error = INGEST_BAD_EVENT;
+        if (place != PLACE_NONE && !w->places[place].is_closed) {
+            *name = place_name(w, place, raw->source.name);
+            error = *name == NAME_NONE ? INGEST_TOO_MANY_NAMES : INGEST_FINE;
+        }
+    }
+    if (unlikely(error != INGEST_FINE))
+        field_set(field, STR("event"), STR(""));
+    return error;
 }
 
 enum ingest_error event_begin(struct ingest_worker *w, struct raw_event *raw,

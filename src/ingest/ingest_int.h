@@ -172,9 +172,14 @@ struct event_draft {
 enum ingest_error event_begin(struct ingest_worker *w, struct raw_event *raw,
                               struct ingest_batch *batch, struct event_draft *draft, char *field);
 
-/* Writes the member `key` of what stands at place `parent`: a leaf under its name, an object's leaves
- * under theirs, what can have no name into $rest. */
-enum ingest_error event_put_json(struct event_draft *d, uint32_t parent, struct str key,
+/* Writes the members of the object `node`, which stands at place `parent`, but for the one named
+ * `without` (empty = all): a leaf under its name, an object's leaves under theirs, what can have no name
+ * into $rest. Anything but an object has no members. */
+enum ingest_error event_put_members(struct event_draft *d, uint32_t parent, struct json_node node,
+                                    struct str without);
+
+/* Writes one text as the member `key` of what stands at place `parent`. */
+enum ingest_error event_put_text(struct event_draft *d, uint32_t parent, struct str key,
                                  struct json_node node);
 
 /* The same for one bool, int, double, text or time. */

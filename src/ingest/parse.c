@@ -10,86 +10,93 @@
 
 #define PARSE_DEPTH 64 /* of a body; an event that is too deep is refused by itself */
 
-/* The members of an event that mean something, where they stand. */
+/* The members of an event that mean something: where on the tape each stands, 0 = absent. */
 struct members {
-    struct json_node type;
-    struct json_node event;
-    struct json_node name;
-    struct json_node category;
-    struct json_node user;
-    struct json_node anonymous;
-    struct json_node previous;
-    struct json_node group;
-    struct json_node message_id;
-    struct json_node timestamp;
-    struct json_node original_timestamp;
-    struct json_node sent_at;
-    struct json_node properties;
-    struct json_node traits;
-    struct json_node context;
-    struct json_node write_key;
-    struct json_node batch;
+    const struct json_doc *doc;
+    uint32_t type;
+    uint32_t event;
+    uint32_t name;
+    uint32_t category;
+    uint32_t user;
+    uint32_t anonymous;
+    uint32_t previous;
+    uint32_t group;
+    uint32_t message_id;
+    uint32_t timestamp;
+    uint32_t original_timestamp;
+    uint32_t sent_at;
+    uint32_t properties;
+    uint32_t traits;
+    uint32_t context;
+    uint32_t write_key;
+    uint32_t batch;
 };
+
+static inline struct json_node member(const struct members *m, uint32_t at)
+{
+    return (struct json_node){at != 0 ? m->doc : NULL, at};
+}
 
 /* By length first: most keys differ in it, and a comparison of known length is one of words. */
 static void members_find(struct json_node node, struct members *m)
 {
-    *m = (struct members){0};
+    *m = (struct members){.doc = node.doc};
     struct json_each each = json_each(node);
     while (json_next(&each)) {
+        uint32_t at = (uint32_t)each.node.at;
 #define IS(text) (memcmp(each.key.at, text, sizeof(text) - 1) == 0)
         switch (each.key.len) {
         case 4:
             if (IS("type"))
-                m->type = each.node;
+                m->type = at;
             else if (IS("name"))
-                m->name = each.node;
+                m->name = at;
             break;
         case 5:
             if (IS("event"))
-                m->event = each.node;
+                m->event = at;
             else if (IS("batch"))
-                m->batch = each.node;
+                m->batch = at;
             break;
         case 6:
             if (IS("userId"))
-                m->user = each.node;
+                m->user = at;
             else if (IS("traits"))
-                m->traits = each.node;
+                m->traits = at;
             else if (IS("sentAt"))
-                m->sent_at = each.node;
+                m->sent_at = at;
             break;
         case 7:
             if (IS("context"))
-                m->context = each.node;
+                m->context = at;
             else if (IS("groupId"))
-                m->group = each.node;
+                m->group = at;
             break;
         case 8:
             if (IS("writeKey"))
-                m->write_key = each.node;
+                m->write_key = at;
             else if (IS("category"))
-                m->category = each.node;
+                m->category = at;
             break;
         case 9:
             if (IS("messageId"))
-                m->message_id = each.node;
+                m->message_id = at;
             else if (IS("timestamp"))
-                m->timestamp = each.node;
+                m->timestamp = at;
             break;
         case 10:
             if (IS("properties"))
-                m->properties = each.node;
+                m->properties = at;
             else if (IS("previousId"))
-                m->previous = each.node;
+                m->previous = at;
             break;
         case 11:
             if (IS("anonymousId"))
-                m->anonymous = each.node;
+                m->anonymous = at;
             break;
         case 17:
             if (IS("originalTimestamp"))
-                m->original_timestamp = each.node;
+                m->original_timestamp = at;
             break;
         }
 #undef IS
@@ -292,17 +299,9 @@ static bool is_map_or_none(struct json_node node)
 static enum ingest_error put_part(struct event_draft *d, enum part part, struct json_node node,
                                   struct str without)
 {
-    uint32_t root = part == PART_CONTEXT ? PLACE_CONTEXT : PLACE_PROPERTIES;
-    struct json_each each = json_each(node);
     d->part = part;
-    while (json_next(&each)) {
-        if (without.len != 0 && str_equal(each.key, without))
-            continue;
-        enum ingest_error error = event_put_json(d, root, each.key, each.node);
-        if (error != INGEST_FINE)
-            return error;
-    }
-    return INGEST_FINE;
+    return event_put_members(d, part == PART_CONTEXT ? PLACE_CONTEXT : PLACE_PROPERTIES, node,
+                             without);
 }
 
 /* `name` and `category` of a page or screen are properties, unless the properties have them. */
@@ -314,30 +313,30 @@ static enum ingest_error put_own_property(struct event_draft *d, struct str key,
     uint32_t place = place_find(d->w, PLACE_PROPERTIES, key);
     if (event_has(d, place_name(d->w, place, d->source)))
         return INGEST_FINE;
-    return event_put_json(d, PLACE_PROPERTIES, key, node);
+    return event_put_text(d, PLACE_PROPERTIES, key, node);
 }
 
 static enum ingest_error put_parts(struct event_draft *d, enum event_kind kind,
                                    const struct members *m, struct json_node shared_context)
 {
     enum ingest_error error = INGEST_FINE;
-    struct json_node traits = m->traits;
+    struct json_node traits = member(m, m->traits);
     struct str without = STR("");
     switch (kind) {
     case EVENT_TRACK:
     case EVENT_PAGE:
     case EVENT_SCREEN:
-        error = put_part(d, PART_PROPERTIES, m->properties, STR(""));
+        error = put_part(d, PART_PROPERTIES, member(m, m->properties), STR(""));
         if (error == INGEST_FINE && kind != EVENT_TRACK)
-            error = put_own_property(d, STR("name"), m->name);
+            error = put_own_property(d, STR("name"), member(m, m->name));
         if (error == INGEST_FINE && kind != EVENT_TRACK)
-            error = put_own_property(d, STR("category"), m->category);
+            error = put_own_property(d, STR("category"), member(m, m->category));
         break;
     case EVENT_IDENTIFY:
         /* RudderStack repeats the traits in the context, its newer clients have them only there */
         without = STR("traits");
         if (!json_has_value(traits))
-            traits = json_find(m->context, STR("traits"));
+            traits = json_find(member(m, m->context), STR("traits"));
         error = put_part(d, PART_TRAITS, traits, STR(""));
         break;
     case EVENT_GROUP: error = put_part(d, PART_TRAITS, traits, STR("")); break;
@@ -347,7 +346,7 @@ static enum ingest_error put_parts(struct event_draft *d, enum event_kind kind,
     if (error == INGEST_FINE)
         error = put_part(d, PART_CONTEXT, shared_context, without);
     if (error == INGEST_FINE)
-        error = put_part(d, PART_CONTEXT, m->context, without);
+        error = put_part(d, PART_CONTEXT, member(m, m->context), without);
     return error;
 }
 
@@ -417,15 +416,15 @@ static void take_statement(struct raw_event *raw, struct digits *digits,
 static void take_addresses(struct raw_event *raw, struct digits *digits, const struct members *m,
                            struct json_node shared_context)
 {
-    struct json_node contexts[] = {m->context, shared_context};
+    struct json_node contexts[] = {member(m, m->context), shared_context};
     if (raw->kind == EVENT_TRACK)
-        take_statement(raw, digits, m->properties);
+        take_statement(raw, digits, member(m, m->properties));
     for (size_t i = 0; i < array_count(contexts); i++) {
         take_external_ids(raw, digits, json_find(contexts[i], STR("externalIds")));
         take_external_ids(raw, digits, json_find(contexts[i], STR("externalId")));
     }
     if (raw->kind == EVENT_IDENTIFY)
-        take_traits(raw, digits, m->traits);
+        take_traits(raw, digits, member(m, m->traits));
     for (size_t i = 0; i < array_count(contexts); i++) {
         take_traits(raw, digits, json_find(contexts[i], STR("traits")));
         take_address(raw, digits, CHANNEL_PUSH, json_find(contexts[i], STR("device")),
@@ -442,41 +441,44 @@ static enum ingest_error read_event(struct ingest_worker *w, const struct member
     raw->arrival_ms = shared->arrival_ms;
     raw->source = shared->source;
     if (!shared->has_source) {
-        struct str key = json_text(m->write_key);
+        struct str key = json_text(member(m, m->write_key));
         if (key.len == 0)
             return fail(field, "writeKey", INGEST_NO_KEY);
         if (!ingest_find_key(w->in, key, &raw->source))
             return fail(field, "writeKey", INGEST_UNKNOWN_KEY);
     }
-    if (!read_id(m->user, digits[0], &raw->user))
+    if (!read_id(member(m, m->user), digits[0], &raw->user))
         return fail(field, "userId", INGEST_BAD_ID);
-    if (!read_id(m->anonymous, digits[1], &raw->anonymous))
+    if (!read_id(member(m, m->anonymous), digits[1], &raw->anonymous))
         return fail(field, "anonymousId", INGEST_BAD_ID);
-    if (raw->kind == EVENT_ALIAS && !read_id(m->previous, digits[2], &raw->previous))
+    if (raw->kind == EVENT_ALIAS && !read_id(member(m, m->previous), digits[2], &raw->previous))
         return fail(field, "previousId", INGEST_BAD_ID);
-    if (raw->kind == EVENT_GROUP && !read_id(m->group, digits[3], &raw->group))
+    if (raw->kind == EVENT_GROUP && !read_id(member(m, m->group), digits[3], &raw->group))
         return fail(field, "groupId", INGEST_BAD_ID);
-    if (!read_id(m->message_id, digits[4], &raw->message_id))
+    if (!read_id(member(m, m->message_id), digits[4], &raw->message_id))
         raw->message_id = STR(""); /* of no use as an id: one is made */
     if (raw->kind == EVENT_TRACK) {
-        if (json_has_value(m->event) && !json_is(m->event, JSON_TEXT))
+        if (json_has_value(member(m, m->event)) && !json_is(member(m, m->event), JSON_TEXT))
             return fail(field, "event", INGEST_BAD_EVENT);
-        raw->name = json_text(m->event);
+        raw->name = json_text(member(m, m->event));
     }
-    struct json_node time = json_has_value(m->timestamp) ? m->timestamp : m->original_timestamp;
+    struct json_node time = json_has_value(member(m, m->timestamp))
+                                ? member(m, m->timestamp)
+                                : member(m, m->original_timestamp);
     if (!read_time(time, &raw->has_time, &raw->time_ms))
-        return fail(field, json_has_value(m->timestamp) ? "timestamp" : "originalTimestamp",
+        return fail(field,
+                    json_has_value(member(m, m->timestamp)) ? "timestamp" : "originalTimestamp",
                     INGEST_BAD_TIME);
     raw->has_sent_at = shared->has_sent_at;
     raw->sent_at_ms = shared->sent_at_ms;
-    if (json_has_value(m->sent_at) &&
+    if (json_has_value(member(m, m->sent_at)) &&
         !shared->is_file) /* a malformed one corrects nothing, and refuses nothing */
-        (void)!read_time(m->sent_at, &raw->has_sent_at, &raw->sent_at_ms);
-    if (!is_map_or_none(m->properties))
+        (void)!read_time(member(m, m->sent_at), &raw->has_sent_at, &raw->sent_at_ms);
+    if (!is_map_or_none(member(m, m->properties)))
         return fail(field, "properties", INGEST_BAD_FIELD);
-    if (!is_map_or_none(m->traits))
+    if (!is_map_or_none(member(m, m->traits)))
         return fail(field, "traits", INGEST_BAD_FIELD);
-    if (!is_map_or_none(m->context))
+    if (!is_map_or_none(member(m, m->context)))
         return fail(field, "context", INGEST_BAD_FIELD);
 
     struct digits address_digits;
@@ -504,10 +506,11 @@ static void take_event(struct ingest_worker *w, struct json_node event, struct j
                        enum ingest_route route, const struct shared *shared,
                        struct ingest_batch *batch)
 {
-    char field[INGEST_FIELD_BYTES] = "";
+    char field[INGEST_FIELD_BYTES];
     struct members m;
     struct raw_event raw = {.ordinal = batch->event_count};
     enum ingest_error error;
+    field[0] = 0;
     if (!json_is(event, JSON_MAP)) {
         error = INGEST_EVENT_NOT_OBJECT;
     } else if (is_too_large(w, shared->body_bytes, event, next)) {
@@ -516,7 +519,7 @@ static void take_event(struct ingest_worker *w, struct json_node event, struct j
         members_find(event, &m);
         bool is_known = true;
         if (route == INGEST_BATCH)
-            is_known = read_kind(m.type, &raw.kind);
+            is_known = read_kind(member(&m, m.type), &raw.kind);
         else
             raw.kind = route_kinds[route];
         error = is_known ? read_event(w, &m, shared, &raw, batch, field)
@@ -540,7 +543,8 @@ static enum ingest_error refuse(struct ingest_batch *batch, enum ingest_error er
 static enum ingest_error find_source(struct ingest_worker *w, const struct ingest_request *request,
                                      const struct members *outer, struct shared *shared)
 {
-    struct str key = request->has_auth_key ? request->auth_key : json_text(outer->write_key);
+    struct str key =
+        request->has_auth_key ? request->auth_key : json_text(member(outer, outer->write_key));
     if (!request->has_auth_key && key.len == 0)
         return INGEST_FINE;
     shared->has_source = ingest_find_key(w->in, key, &shared->source);
@@ -576,11 +580,11 @@ enum ingest_error ingest_parse(struct ingest_worker *w, const struct ingest_requ
     if (request->route != INGEST_BATCH) {
         take_event(w, root, (struct json_node){0}, request->route, &shared, batch);
     } else {
-        if (!json_is(outer.batch, JSON_LIST))
+        if (!json_is(member(&outer, outer.batch), JSON_LIST))
             return refuse(batch, INGEST_NO_BATCH, "batch");
-        (void)!read_time(outer.sent_at, &shared.has_sent_at, &shared.sent_at_ms);
-        shared.context = outer.context;
-        struct json_each each = json_each(outer.batch);
+        (void)!read_time(member(&outer, outer.sent_at), &shared.has_sent_at, &shared.sent_at_ms);
+        shared.context = member(&outer, outer.context);
+        struct json_each each = json_each(member(&outer, outer.batch));
         bool has_more = json_next(&each);
         while (has_more) {
             if (batch->event_count == INGEST_EVENTS_MAX) {
@@ -625,7 +629,7 @@ enum ingest_error ingest_parse_event(struct ingest_worker *w, struct str text,
     if (is_too_large(w, text.len, root, (struct json_node){0}))
         return INGEST_EVENT_TOO_LARGE;
     members_find(root, &m);
-    if (!read_kind(m.type, &raw.kind))
+    if (!read_kind(member(&m, m.type), &raw.kind))
         return fail(field, "type", INGEST_BAD_TYPE);
     return read_event(w, &m, &shared, &raw, batch, field);
 }
