@@ -7,6 +7,8 @@
 
 #include "base/base.h"
 
+#define MEM_REGION_BYTES ((size_t)2 << 20)
+
 /* Zeroed memory of `bytes` bytes (at least 1 is allocated). The caller owns it; mem_free() ends it. */
 void *mem_new(size_t bytes) mustuse;
 
@@ -18,3 +20,8 @@ void *mem_new_aligned(size_t align, size_t bytes) mustuse;
 
 /* Ends what mem_new() gave; NULL is fine. */
 void mem_free(void *at);
+
+/* Zeroed memory of `bytes` bytes, a multiple of 2 MiB and aligned to it, for which the kernel is asked to
+ * use huge pages. Ends with mem_free_region() of as many bytes. */
+void *mem_new_region(size_t bytes) mustuse;
+void mem_free_region(void *at, size_t bytes);

@@ -5,12 +5,35 @@
 
 void index_init(struct index *x)
 {
-    *x = (struct index){0};
+    index_init_in(x, NULL);
+}
+
+void index_init_in(struct index *x, struct pages *pages)
+{
+    *x = (struct index){.pages = pages};
+}
+
+static size_t slots_bytes(const struct index *x)
+{
+    return x->slot_count * sizeof(x->slots[0]);
+}
+
+static bool slots_are_of_pages(const struct index *x)
+{
+    return x->pages != NULL && slots_bytes(x) >= PAGES_BLOCK_MIN;
+}
+
+static void slots_free(struct index *x)
+{
+    if (slots_are_of_pages(x))
+        pages_give(x->pages, x->slots, slots_bytes(x));
+    else
+        mem_free(x->slots);
 }
 
 void index_fini(struct index *x)
 {
-    mem_free(x->slots);
+    slots_free(x);
     *x = (struct index){0};
 }
 
@@ -35,11 +58,12 @@ static void grow(struct index *x)
 {
     struct index old = *x;
     x->slot_count = old.slot_count ? old.slot_count * 2 : 16;
-    x->slots = mem_new(x->slot_count * sizeof(x->slots[0]));
+    x->slots =
+        slots_are_of_pages(x) ? pages_take(x->pages, slots_bytes(x)) : mem_new(slots_bytes(x));
     for (uint32_t i = 0; i < old.slot_count; i++)
         if (id128_is_set(old.slots[i].key))
             x->slots[slot_of(x, old.slots[i].key)] = old.slots[i];
-    mem_free(old.slots);
+    slots_free(&old);
 }
 
 struct index_entry *index_add(struct index *x, struct id128 key)

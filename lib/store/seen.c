@@ -10,13 +10,36 @@
 
 void seen_init(struct seen *s, uint32_t most)
 {
+    seen_init_in(s, most, NULL);
+}
+
+void seen_init_in(struct seen *s, uint32_t most, struct pages *pages)
+{
     must(most >= 16);
-    *s = (struct seen){.most = most};
+    *s = (struct seen){.most = most, .pages = pages};
+}
+
+static size_t slots_bytes(const struct seen *s)
+{
+    return s->slot_count * sizeof(s->slots[0]);
+}
+
+static bool slots_are_of_pages(const struct seen *s)
+{
+    return s->pages != NULL && slots_bytes(s) >= PAGES_BLOCK_MIN;
+}
+
+static void slots_free(struct seen *s)
+{
+    if (slots_are_of_pages(s))
+        pages_give(s->pages, s->slots, slots_bytes(s));
+    else
+        mem_free(s->slots);
 }
 
 void seen_fini(struct seen *s)
 {
-    mem_free(s->slots);
+    slots_free(s);
     *s = (struct seen){0};
 }
 
@@ -63,12 +86,13 @@ static void grow(struct seen *s)
 {
     struct seen old = *s;
     s->slot_count = old.slot_count ? old.slot_count * 2 : 64;
-    s->slots = mem_new(s->slot_count * sizeof(s->slots[0]));
+    s->slots =
+        slots_are_of_pages(s) ? pages_take(s->pages, slots_bytes(s)) : mem_new(slots_bytes(s));
     s->cursor = 0;
     for (uint32_t i = 0; i < old.slot_count; i++)
         if (old.slots[i] != 0)
             s->slots[find(s, old.slots[i] & ~UINT64_C(0xffff))] = old.slots[i];
-    mem_free(old.slots);
+    slots_free(&old);
 }
 
 /* Forgets what is too old among the next few slots; under pressure the oldest of them. */

@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "base/base.h"
+#include "store/pages.h"
 
 #define SEEN_WINDOW_MS DAY_MS
 
@@ -22,9 +22,13 @@ struct seen {
     uint32_t count;
     uint32_t cursor; /* where forgetting goes on */
     uint32_t most;
+    struct pages *pages; /* where a large table comes from; NULL = by itself */
 };
 
 void seen_init(struct seen *s, uint32_t most);
+
+/* The same, with a table out of `pages` (kept until seen_fini; may be NULL) once it is a block's size. */
+void seen_init_in(struct seen *s, uint32_t most, struct pages *pages);
 void seen_fini(struct seen *s);
 
 /* True if `hash` was noted within the window before now_ms; else notes it and answers false.
@@ -39,6 +43,10 @@ void seen_restore(struct seen *s, uint64_t slot);
 
 static inline void seen_prefetch(const struct seen *s, uint64_t hash)
 {
-    if (s->slot_count)
-        __builtin_prefetch(&s->slots[(hash >> 16) & (s->slot_count - 1)]);
+    if (s->slot_count) {
+        uint32_t mask = s->slot_count - 1, home = (uint32_t)(hash >> 16);
+        __builtin_prefetch(&s->slots[home & mask]);
+        __builtin_prefetch(&s->slots[(home + 8) & mask]); /* a full table's search goes on there */
+        __builtin_prefetch(&s->slots[(s->cursor + 1) & mask]); /* to be swept */
+    }
 }

@@ -35,13 +35,28 @@ static uint32_t units_for(uint32_t bytes)
 
 void space_init(struct space *s)
 {
-    *s = (struct space){.mark = 1};
+    space_init_in(s, NULL);
+}
+
+void space_init_in(struct space *s, struct pages *pages)
+{
+    *s = (struct space){.mark = 1, .pages = pages};
+}
+
+/* The first chunk is common memory, of which the kernel gives what is used. */
+static bool is_of_pages(const struct space *s, uint32_t chunk)
+{
+    return s->pages != NULL && chunk > 0;
 }
 
 void space_fini(struct space *s)
 {
-    for (uint32_t i = 0; i < s->chunk_count; i++)
-        mem_free(s->chunks[i].at);
+    for (uint32_t i = 0; i < s->chunk_count; i++) {
+        if (is_of_pages(s, i))
+            pages_give(s->pages, s->chunks[i].at, SPACE_CHUNK_BYTES);
+        else
+            mem_free(s->chunks[i].at);
+    }
     mem_free(s->chunks);
     *s = (struct space){0};
 }
@@ -58,8 +73,9 @@ static void add_chunk(struct space *s)
         s->chunks = mem_resize(s->chunks, s->chunk_room * sizeof(s->chunks[0]));
     }
     must(s->chunk_count < (1u << 20));
-    s->chunks[s->chunk_count++] =
-        (struct space_chunk){.at = mem_new(SPACE_CHUNK_BYTES), .touched = s->mark};
+    void *at = is_of_pages(s, s->chunk_count) ? pages_take(s->pages, SPACE_CHUNK_BYTES)
+                                              : mem_new(SPACE_CHUNK_BYTES);
+    s->chunks[s->chunk_count++] = (struct space_chunk){.at = at, .touched = s->mark};
     s->used_units = s->chunk_count == 1 ? 1 : 0; /* ref 0 means nothing */
 }
 

@@ -19,7 +19,7 @@
  */
 #pragma once
 
-#include "base/base.h"
+#include "store/pages.h"
 
 #define SPACE_CHUNK_BYTES 65536
 #define SPACE_OBJECT_MAX  32768 /* bytes in one object */
@@ -39,9 +39,14 @@ struct space {
     uint32_t free[SPACE_CLASSES]; /* first free object of each class */
     uint64_t mark;                /* counts snapshots */
     uint64_t live_bytes;          /* allocated and not freed, rounded to classes */
+    struct pages *pages;          /* where chunks after the first come from; NULL = by themselves */
 };
 
 void space_init(struct space *s);
+
+/* The same, with chunks out of `pages` (kept until space_fini; may be NULL) as soon as there are several:
+ * a small space stays small. */
+void space_init_in(struct space *s, struct pages *pages);
 void space_fini(struct space *s);
 
 /* A zeroed object of `bytes` bytes, 1 to SPACE_OBJECT_MAX. Never 0. */

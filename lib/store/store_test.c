@@ -1,6 +1,7 @@
 /* What spaces, lists, blobs, the index and the set of seen ids promise, against plain models. */
 #include "base/mem.h"
 #include "store/index.h"
+#include "store/pages.h"
 #include "store/seen.h"
 #include "store/space.h"
 #include "test.h"
@@ -176,6 +177,106 @@ static void the_set_of_seen_ids_is_bounded(void **state)
     seen_fini(&s);
 }
 
+static bool is_all(const uint8_t *at, size_t bytes, uint8_t fill)
+{
+    return at[0] == fill && memcmp(at, at + 1, bytes - 1) == 0;
+}
+
+static void blocks_do_not_overlap(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 24, STEPS = 600 };
+    struct pages p;
+    struct {
+        uint8_t *at;
+        size_t bytes;
+        uint8_t fill;
+    } model[BLOCKS] = {0};
+    uint64_t seed = 3;
+    pages_init(&p);
+    for (int step = 0; step < STEPS; step++) {
+        uint32_t i = (uint32_t)(next(&seed) % BLOCKS);
+        if (model[i].at != NULL) {
+            assert_true(is_all(model[i].at, model[i].bytes, model[i].fill));
+            pages_give(&p, model[i].at, model[i].bytes);
+            model[i].at = NULL;
+            continue;
+        }
+        size_t bytes = PAGES_BLOCK_MIN << next(&seed) % 7; /* up to 4 MiB */
+        bytes -= next(&seed) % (PAGES_BLOCK_MIN / 2);
+        uint8_t *at = pages_take(&p, bytes);
+        assert_true(is_all(at, bytes, 0));
+        assert_int_equal((uintptr_t)at % PAGES_BLOCK_MIN, 0);
+        assert_true(bytes <= PAGES_REGION / 2 || (uintptr_t)at % PAGES_REGION == 0);
+        model[i].at = at;
+        model[i].bytes = bytes;
+        model[i].fill = (uint8_t)(1 + step % 255);
+        memset(at, model[i].fill, bytes);
+    }
+    for (uint32_t i = 0; i < BLOCKS; i++)
+        if (model[i].at != NULL)
+            pages_give(&p, model[i].at, model[i].bytes);
+    pages_fini(&p);
+}
+
+static void what_is_given_back_is_taken_again(void **state)
+{
+    (void)state;
+    struct pages p;
+    pages_init(&p);
+    for (int round = 0; round < 100; round++) {
+        void *small = pages_take(&p, PAGES_BLOCK_MIN), *large = pages_take(&p, PAGES_REGION / 2);
+        pages_give(&p, small, PAGES_BLOCK_MIN);
+        pages_give(&p, large, PAGES_REGION / 2);
+    }
+    assert_int_equal(p.region_count, 1);
+    pages_fini(&p);
+}
+
+/* Large enough that chunks and tables are cut out of regions, side by side. */
+static void stores_may_share_pages(void **state)
+{
+    (void)state;
+    enum { STORES = 3, KEYS = 9000, DAY = 1000 };
+    struct pages p;
+    struct space spaces[STORES];
+    struct index indexes[STORES];
+    struct seen seen[STORES];
+    pages_init(&p);
+    for (uint64_t k = 0; k < STORES; k++) {
+        space_init_in(&spaces[k], &p);
+        index_init_in(&indexes[k], &p);
+        seen_init_in(&seen[k], 1u << 20, &p);
+    }
+    for (uint64_t i = 1; i <= KEYS; i++) {
+        for (uint64_t k = 0; k < STORES; k++) {
+            uint32_t ref = space_alloc(&spaces[k], 40);
+            uint64_t *object = space_touch(&spaces[k], ref);
+            object[0] = object[4] = i * 10 + k;
+            struct index_entry *e = index_add(&indexes[k], (struct id128){i, i * 7});
+            e->first = ref;
+            assert_false(seen_note(&seen[k], (i * STORES + k) << 20, DAY));
+        }
+    }
+    assert_true(p.region_count > 0);
+    for (uint64_t i = 1; i <= KEYS; i++) {
+        for (uint64_t k = 0; k < STORES; k++) {
+            const struct index_entry *e = index_find(&indexes[k], (struct id128){i, i * 7});
+            const uint64_t *object = space_at(&spaces[k], (uint32_t)e->first);
+            assert_int_equal(object[0], i * 10 + k);
+            assert_int_equal(object[4], i * 10 + k);
+            for (uint64_t of = 0; of < STORES; of++)
+                assert_int_equal(seen_has(&seen[k], (i * STORES + of) << 20, DAY), of == k);
+        }
+    }
+    for (uint64_t k = 0; k < STORES; k++) {
+        space_fini(&spaces[k]);
+        index_fini(&indexes[k]);
+        seen_fini(&seen[k]);
+    }
+    pages_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +288,9 @@ int main(void)
         TEST("a message id is known for a day", a_message_id_is_known_for_a_day),
         TEST("seen ids agree with a plain list", seen_ids_agree_with_a_plain_list),
         TEST("the set of seen ids is bounded", the_set_of_seen_ids_is_bounded),
+        TEST("blocks never overlap and start as zeros", blocks_do_not_overlap),
+        TEST("what is given back is taken again", what_is_given_back_is_taken_again),
+        TEST("stores may share pages", stores_may_share_pages),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }

@@ -187,9 +187,10 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
 struct engine *engine_new(const struct engine_options *options)
 {
     struct engine *e = mem_new(sizeof(*e));
+    pages_init(&e->pages);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         struct partition *p = &e->partitions[i];
-        space_init(&p->space);
+        space_init_in(&p->space, &e->pages);
         timers_init(&p->timers);
         e->due_ms[i] = FOREVER_MS;
         p->count = 1;
@@ -197,7 +198,8 @@ struct engine *engine_new(const struct engine_options *options)
         p->profiles = mem_new(p->room * sizeof(p->profiles[0]));
     }
     identity_init(&e->identity,
-                  options->messages_remembered ? options->messages_remembered : MESSAGES_DEFAULT);
+                  options->messages_remembered ? options->messages_remembered : MESSAGES_DEFAULT,
+                  &e->pages);
     e->host = (struct identity_host){
         .self = e,
         .create = create_profile,
@@ -252,6 +254,7 @@ void engine_free(struct engine *e)
     mem_free(e->settled);
     mem_free(e->actions);
     buf_fini(&e->bytes);
+    pages_fini(&e->pages);
     mem_free(e);
 }
 
@@ -292,6 +295,26 @@ static void apply_names_and_programmes(struct engine *e, const struct batch *b)
 /* ---- the identity stage ------------------------------------------------------------------------ */
 
 #define AHEAD 64 /* records that are brought into the cache together */
+#define NEAR  4  /* people between those whose lists are fetched and the one at work */
+
+static void fetch_profile(const struct engine *e, uint64_t number)
+{
+    const struct partition *p = &e->partitions[profile_partition(number)];
+    const char *at = space_at(&p->space, p->profiles[profile_local(number)]);
+    for (size_t i = 0; i < sizeof(struct profile); i += 64)
+        __builtin_prefetch(at + i);
+}
+
+/* What nearly every event looks at; the profile has been fetched. */
+static void fetch_lists(const struct engine *e, uint64_t number)
+{
+    const struct partition *p = &e->partitions[profile_partition(number)];
+    const struct profile *profile = space_at(&p->space, p->profiles[profile_local(number)]);
+    if (profile->histories.ref != 0)
+        __builtin_prefetch(space_at(&p->space, profile->histories.ref));
+    if (profile->instances.ref != 0)
+        __builtin_prefetch(space_at(&p->space, profile->instances.ref));
+}
 
 /* Records of strangers stand anywhere in memory: waiting for each in turn would cost more than all the
  * work. So a few are fetched at once, one hop after the other: slots, references, profiles. */
@@ -308,15 +331,9 @@ static void fetch_ahead(struct engine *e, const struct record *records, uint32_t
         const struct partition *p = &e->partitions[profile_partition(guesses[i])];
         __builtin_prefetch(&p->profiles[profile_local(guesses[i])]);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        if (guesses[i] == 0)
-            continue;
-        const struct partition *p = &e->partitions[profile_partition(guesses[i])];
-        const char *at = space_at(&p->space, p->profiles[profile_local(guesses[i])]);
-        __builtin_prefetch(at);
-        __builtin_prefetch(at + 64);
-        __builtin_prefetch(at + 128);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        if (guesses[i] != 0)
+            fetch_profile(e, guesses[i]);
 }
 
 void engine_add_record(struct engine *e, uint64_t profile, uint32_t place)
@@ -774,15 +791,11 @@ static void profile_stage(struct engine *e, const struct batch *b)
         uint32_t last = first + 1;
         while (last < e->item_count && e->keys[last] >> 24 == e->keys[first] >> 24)
             last++;
-        if (last + 4 < e->item_count) {
-            uint64_t ahead = e->items[e->keys[last + 4] & 0xffffff].profile;
-            struct partition *p = &e->partitions[profile_partition(ahead)];
-            __builtin_prefetch(space_at(&p->space, p->profiles[profile_local(ahead)]));
-        }
-        if (e->is_shadow)
-            shadow_work(e, b, first, last);
-        else
-            work(e, b, first, last);
+        if (last + 2 * NEAR < e->item_count)
+            fetch_profile(e, e->items[e->keys[last + 2 * NEAR] & 0xffffff].profile);
+        if (last + NEAR < e->item_count)
+            fetch_lists(e, e->items[e->keys[last + NEAR] & 0xffffff].profile);
+        work(e, b, first, last);
         first = last;
     }
 }

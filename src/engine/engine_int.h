@@ -79,6 +79,7 @@ struct change {
 };
 
 struct engine {
+    struct pages pages; /* what the partitions' spaces and tables are cut out of */
     struct partition partitions[PARTITIONS];
     int64_t
         due_ms[PARTITIONS]; /* each partition's first deadline, side by side to be looked over */

@@ -12,11 +12,11 @@ static uint64_t fingerprint(struct id128 user)
     return id128_is_set(user) ? user.high | 1 : 0;
 }
 
-void identity_init(struct identity *id, uint32_t messages_max)
+void identity_init(struct identity *id, uint32_t messages_max, struct pages *pages)
 {
     for (uint32_t i = 0; i < PARTITIONS; i++) {
-        index_init(&id->ids[i]);
-        seen_init(&id->messages[i], max_of(messages_max / PARTITIONS, 64u));
+        index_init_in(&id->ids[i], pages);
+        seen_init_in(&id->messages[i], max_of(messages_max / PARTITIONS, 64u), pages);
     }
 }
 

@@ -45,7 +45,9 @@ struct identity_host {
     void (*shared)(void *self, uint64_t profile, uint64_t other);
 };
 
-void identity_init(struct identity *id, uint32_t messages_max);
+/* Remembers `messages_max` message ids, in all. Large tables come out of `pages` (kept until
+ * identity_fini; may be NULL). */
+void identity_init(struct identity *id, uint32_t messages_max, struct pages *pages);
 void identity_fini(struct identity *id);
 
 /* Was the record's message id applied within the last 24 hours? If not it is noted now. Records

@@ -165,7 +165,7 @@ static void everybody_is_who_the_model_says(void **state)
         struct identity *id = mem_new(sizeof(*id));
         struct model *m = mem_new(sizeof(*m));
         uint64_t luck = seed;
-        identity_init(id, 1024);
+        identity_init(id, 1024, NULL);
         for (int step = 0; step < 60; step++) {
             struct record r = {.type = RECORD_EVENT, .kind = EVENT_TRACK, .event_ms = step};
             uint32_t user = UINT32_MAX, device = UINT32_MAX, previous = UINT32_MAX;
@@ -233,7 +233,7 @@ static void the_order_does_not_matter_where_nobody_shares(void **state)
         for (int round = 0; round < 2; round++) {
             struct host *h = host_new();
             struct identity *id = mem_new(sizeof(*id));
-            identity_init(id, 1024);
+            identity_init(id, 1024, NULL);
             for (uint32_t i = 40; i-- > 1 && round == 1;) { /* another order */
                 uint32_t k = (uint32_t)(next(&luck) % (i + 1)), a = pairs[i][0], b = pairs[i][1];
                 pairs[i][0] = pairs[k][0];
@@ -280,7 +280,7 @@ static void a_shared_device_follows_whoever_signs_in(void **state)
     (void)state;
     struct host *h = host_new();
     struct identity *id = mem_new(sizeof(*id));
-    identity_init(id, 1024);
+    identity_init(id, 1024, NULL);
     uint64_t visitor = see(id, h, UINT32_MAX, USERS);
     uint64_t ann = see(id, h, 0, USERS); /* signs in: the visitor was Ann */
     assert_int_equal(identity_follow(&h->host, visitor), ann);
@@ -302,7 +302,7 @@ static void identifiers_of_a_person_are_bounded(void **state)
     (void)state;
     struct host *h = host_new();
     struct identity *id = mem_new(sizeof(*id));
-    identity_init(id, 1024);
+    identity_init(id, 1024, NULL);
     uint64_t ann = see(id, h, 0, UINT32_MAX);
     for (uint32_t i = 1; i < PROFILE_IDENTIFIERS_MAX; i++)
         assert_int_equal(see(id, h, 0, 100 + i), ann);
@@ -320,7 +320,7 @@ static void two_that_are_too_large_together_stay_two(void **state)
     (void)state;
     struct host *h = host_new();
     struct identity *id = mem_new(sizeof(*id));
-    identity_init(id, 1024);
+    identity_init(id, 1024, NULL);
     uint64_t visitor = see(id, h, UINT32_MAX, USERS);
     uint64_t ann = see(id, h, 0, UINT32_MAX);
     h->refuse_from = 1;
@@ -339,7 +339,7 @@ static void a_message_id_counts_once_a_day(void **state)
 {
     (void)state;
     struct identity *id = mem_new(sizeof(*id));
-    identity_init(id, 1024);
+    identity_init(id, 1024, NULL);
     struct record r = {.type = RECORD_EVENT, .message_hash = 12345 << 8, .at_ms = 10 * DAY_MS};
     assert_false(identity_is_duplicate(id, &r));
     assert_true(identity_is_duplicate(id, &r));

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/pages.h"
+
+#include <string.h>
+
+void pages_init(struct pages *p)
+{
+    *p = (struct pages){0};
+}
+
+void pages_fini(struct pages *p)
+{
+    for (uint32_t i = 0; i < p->region_count; i++)
+        mem_free_region(p->regions[i], PAGES_REGION);
+    mem_free(p->regions);
+    *p = (struct pages){0};
+}
+
+static size_t block_bytes(uint32_t class)
+{
+    return PAGES_BLOCK_MIN << class;
+}
+
+static uint32_t class_of(size_t bytes)
+{
+    uint32_t class = 0;
+    while (block_bytes(class) < bytes)
+        class ++;
+    return class;
+}
+
+static size_t region_bytes(size_t bytes)
+{
+    return (bytes + PAGES_REGION - 1) & ~(PAGES_REGION - 1);
+}
+
+static void put(struct pages *p, uint32_t class, void *at)
+{
+    struct pages_block *block = at;
+    block->next = p->free[class];
+    p->free[class] = block;
+}
+
+static void *pop(struct pages *p, uint32_t class)
+{
+    struct pages_block *block = p->free[class];
+    p->free[class] = block->next;
+    return block;
+}
+
+static void *add_region(struct pages *p)
+{
+    if (p->region_count == p->region_room) {
+        p->region_room = p->region_room ? p->region_room * 2 : 4;
+        p->regions = mem_resize(p->regions, p->region_room * sizeof(p->regions[0]));
+    }
+    return p->regions[p->region_count++] = mem_new_region(PAGES_REGION);
+}
+
+/* Halves a block of class `from` until it is one of class `to`; the upper halves become free. */
+static void *halve(struct pages *p, uint8_t *at, uint32_t from, uint32_t to)
+{
+    while (from > to) {
+        from--;
+        put(p, from, at + block_bytes(from));
+    }
+    return at;
+}
+
+void *pages_take(struct pages *p, size_t bytes)
+{
+    must(bytes >= 1);
+    if (bytes > PAGES_REGION)
+        return mem_new_region(region_bytes(bytes));
+    uint32_t class = class_of(bytes), from = class;
+    while (from < PAGES_CLASSES && p->free[from] == NULL)
+        from++;
+    void *at = from < PAGES_CLASSES ? pop(p, from) : add_region(p);
+    at = halve(p, at, min_of(from, (uint32_t)PAGES_CLASSES - 1), class);
+    return memset(at, 0, block_bytes(class));
+}
+
+void pages_give(struct pages *p, void *at, size_t bytes)
+{
+    if (bytes > PAGES_REGION)
+        mem_free_region(at, region_bytes(bytes));
+    else
+        put(p, class_of(bytes), at);
+}
