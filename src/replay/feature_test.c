@@ -666,7 +666,7 @@ static uint32_t setting(const char *name, uint32_t missing)
     return text ? (uint32_t)strtoul(text, NULL, 10) : missing;
 }
 
-static void past_random(struct life *p, const struct stage *t, uint64_t *seed)
+static void life_random(struct life *p, const struct stage *t, uint64_t *seed)
 {
     p->count = 0;
     p->limit = below(seed, 5);
@@ -691,7 +691,7 @@ static void kept_equals_a_recount(void **state)
                 trial_end(&t->trial);
             stage_begin(t, &seed, keeps[person / 3 % array_count(keeps)]);
         }
-        past_random(p, t, &seed);
+        life_random(p, t, &seed);
         int64_t now_ms = BEGIN_MS;
         person_begin(b, t, p, now_ms);
         int64_t pace_ms = person % 2 ? 20 * MINUTE_MS : 5 * HOUR_MS;
@@ -720,11 +720,57 @@ static void kept_equals_a_recount(void **state)
     mem_free(p);
 }
 
+/* Two people who turn out to be one: as if all had been one person's, those of the one who stays first. */
+static void united_equals_a_recount(void **state)
+{
+    (void)state;
+    static const uint32_t keeps[] = {256, 2, 5, 1};
+    struct life *lives[2] = {mem_new(sizeof(struct life)), mem_new(sizeof(struct life))};
+    struct stage *t = mem_new(sizeof(*t));
+    struct body_person *b = mem_new(2 * sizeof(*b));
+    uint64_t seed = setting("FEATURE_SEED", 1) + 100, errors = 0;
+    uint32_t people = setting("FEATURE_PEOPLE", 60);
+    for (uint32_t person = 0; person < people; person++) {
+        stage_begin(t, &seed, keeps[person % array_count(keeps)]);
+        int64_t now_ms = BEGIN_MS;
+        life_random(lives[0], t, &seed);
+        life_random(lives[1], t, &seed);
+        person_begin(&b[0], t, lives[0], now_ms);
+        person_begin(&b[1], t, lives[1], now_ms);
+        uint32_t apart = (uint32_t)below(&seed, 50);
+        for (uint32_t i = 0; i < 60; i++) {
+            uint32_t one = i < apart ? (uint32_t)below(&seed, 2) : 0;
+            now_ms += below(&seed, 90 * MINUTE_MS);
+            if (i == apart) {
+                b[0].who.at_ms = now_ms;
+                features_unite(&b[0].who, &b[1].who);
+                memcpy(&lives[0]->all[lives[0]->count], lives[1]->all,
+                       lives[1]->count * sizeof(lives[1]->all[0]));
+                lives[0]->count += lives[1]->count;
+                compare(&b[0], t, lives[0], now_ms, &seed, &errors);
+            }
+            b[one].who.at_ms = now_ms;
+            struct happening h = happening_random(&seed, now_ms);
+            lives[one]->all[lives[one]->count++] = h;
+            note(&b[one], t, &h);
+            compare(&b[one], t, lives[one], now_ms, &seed, &errors);
+        }
+        person_end(&b[0]);
+        person_end(&b[1]);
+        trial_end(&t->trial);
+    }
+    mem_free(b);
+    mem_free(t);
+    mem_free(lives[0]);
+    mem_free(lives[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST("what is kept says what a recount of everything says, and for how long",
              kept_equals_a_recount),
+        TEST("two people's pasts united are one person's past", united_equals_a_recount),
     };
-    return cmocka_run_group_tests_name("programme/feature", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("replay/feature", tests, NULL, NULL);
 }
