@@ -27,7 +27,7 @@
 #include "test.h"
 
 #define HOUSE_START_MS INT64_C(1772409600000) /* 2026-03-02T00:00Z, a Monday */
-#define HOUSE_RECORDS  256
+#define HOUSE_RECORDS  2048
 #define HOUSE_VERSIONS 8
 
 struct house_attempt {
