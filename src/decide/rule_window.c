@@ -1,9 +1,31 @@
-/* rule_window.c - quiet hours in the person's zone.
+/* rule_window.c - quiet hours in the person's zone, and days of a calendar.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "decide/rule.h"
-#include "when/window.h"
+#include "profile/clock.h"
+
+/* Quiet is where both the hours and the calendar's days are. */
+static struct window_answer ask_quiet(const struct question *q, const struct plan_window *w)
+{
+    struct window window = {
+        .from_ms = (int32_t)(w->from_minute * MINUTE_MS),
+        .to_ms = (int32_t)(w->until_minute * MINUTE_MS),
+        .weekdays = w->weekdays ? w->weekdays : 0x7f,
+    };
+    struct window_answer hours = clock_quiet(q->who, &window, q->at_ms);
+    if (w->calendar == 0)
+        return hours;
+    struct window_answer days =
+        clock_on_calendar(q->who, &q->plan->calendars[w->calendar - 1], q->at_ms);
+    if (hours.is_inside && days.is_inside)
+        return (struct window_answer){true, min_of(hours.until_ms, days.until_ms)};
+    /* It cannot turn quiet before the last of those that are not has turned. */
+    int64_t until_ms = hours.is_inside  ? days.until_ms
+                       : days.is_inside ? hours.until_ms
+                                        : max_of(hours.until_ms, days.until_ms);
+    return (struct window_answer){false, until_ms};
+}
 
 struct answer rule_window_ask(const struct question *q)
 {
@@ -17,12 +39,7 @@ struct answer rule_window_ask(const struct question *q)
                             : (q->lane_flags & LANE_WINDOWS) != 0;
         if (!is_meant)
             continue;
-        struct window window = {
-            .from_ms = (int32_t)(w->from_minute * MINUTE_MS),
-            .to_ms = (int32_t)(w->until_minute * MINUTE_MS),
-            .weekdays = w->weekdays ? w->weekdays : 0x7f,
-        };
-        struct window_answer quiet = window_ask(&window, person_zone(q->who), q->at_ms);
+        struct window_answer quiet = ask_quiet(q, w);
         if (!quiet.is_inside) {
             if (answer.kind == ALLOW)
                 answer.at_ms = min_of(answer.at_ms, quiet.until_ms);

@@ -358,6 +358,8 @@ static int64_t quiet_ms(struct compile *c, const struct plan_message *message)
         bool is_meant = window->categories ? window->categories >> message->category & 1 : obeys;
         if (!is_meant || (window->channels && (message->channel_mask & ~window->channels)))
             continue;
+        if (window->calendar) /* of some days only */
+            continue;
         int64_t minutes = (int64_t)window->until_minute - window->from_minute;
         if (minutes <= 0)
             minutes += 24 * 60;

@@ -61,7 +61,7 @@ static void the_page(void **state)
     }
     /* No message of the page is a service message; that is all that may be said. */
     assert_string_equal((const char *)t.said.at,
-                        "programme.yaml:7:3: advice: no message is of the category "
+                        "programme.yaml:8:3: advice: no message is of the category "
                         "\"order-update\" [unused-category]\n");
     assert_int_equal(status, OK);
     trial_end(&t);

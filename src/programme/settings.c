@@ -128,26 +128,44 @@ static void traits_compile(struct compile *c)
 
 /* ---- zone ------------------------------------------------------------------------------------ */
 
-static void zone_compile(struct compile *c)
+static void zone_unknown(struct compile *c, const struct yaml_node *node)
 {
-    const struct yaml_node *node = root_value(c, "timezone");
-    struct str name = shape_text(node, STR("UTC"));
-    c->plan->zone = zoneset_find(c->plan->zones, name);
-    if (c->plan->zone != ZONE_NONE)
-        return;
-    c->plan->zone = 0;
-    if (!node) {
-        findings_add(c->findings, FINDING_UNREADABLE, (struct place){STR("programme.yaml"), 0, 0},
-                     "the zone data has no UTC");
-        return;
-    }
     findings_add(c->findings, FINDING_UNKNOWN_NAME, yaml_place(&c->settings->yaml, node),
-                 "there is no time zone \"%.*s\"", STR_ARG(name));
-    struct str near = zoneset_nearest(c->plan->zones, name);
+                 "there is no time zone \"%.*s\"", STR_ARG(node->text));
+    struct str near = zoneset_nearest(c->plan->zones, node->text);
     if (near.len)
         finding_advise(c->findings, "did you mean %.*s?", STR_ARG(near));
     else
         finding_advise(c->findings, "zones are named like Europe/London");
+}
+
+static void zone_compile(struct compile *c)
+{
+    const struct yaml_node *node = root_value(c, "timezone");
+    c->plan->zone = zoneset_find(c->plan->zones, shape_text(node, STR("UTC")));
+    if (c->plan->zone != ZONE_NONE)
+        return;
+    c->plan->zone = 0;
+    if (node)
+        zone_unknown(c, node);
+    else
+        findings_add(c->findings, FINDING_UNREADABLE, (struct place){STR("programme.yaml"), 0, 0},
+                     "the zone data has no UTC");
+}
+
+static void unknown_zones_compile(struct compile *c)
+{
+    const struct yaml_node *list = root_value(c, "unknown_timezone");
+    uint32_t count =
+        bounded(c, list && list->type == YAML_LIST ? list : NULL, PLAN_UNKNOWN_ZONES_MAX, "zones");
+    for (uint32_t i = 0; i < count; i++) {
+        const struct yaml_node *node = shape_item(list, i);
+        uint16_t zone = node->is_bad ? ZONE_NONE : zoneset_find(c->plan->zones, node->text);
+        if (zone != ZONE_NONE)
+            c->plan->unknown_zones[c->plan->unknown_zone_count++] = zone;
+        else if (!node->is_bad)
+            zone_unknown(c, node);
+    }
 }
 
 /* ---- categories ------------------------------------------------------------------------------ */
@@ -209,6 +227,104 @@ static void categories_compile(struct compile *c)
     c->plan->category_count = count;
 }
 
+/* ---- calendars -------------------------------------------------------------------------------- */
+
+static struct plan_calendar_part part_of(struct compile *c, struct str region,
+                                         const struct yaml_node *node)
+{
+    struct plan_calendar_part part = {.region = arena_copy(c->arena, region)};
+    uint32_t count = shape_count(node);
+    if (count > PLAN_DAYS_MAX) {
+        findings_add(c->findings, FINDING_TOO_MANY, yaml_place(&c->settings->yaml, node),
+                     "%u days; at most %u are possible", count, PLAN_DAYS_MAX);
+        return part;
+    }
+    struct calendar_days *days = arena_array(c->arena, struct calendar_days, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct yaml_node *item = shape_item(node, i);
+        struct fault f = {0};
+        if (item->is_bad)
+            continue;
+        if (calendar_days_parse(item->text, &days[part.day_count], &f) == OK)
+            part.day_count++;
+        else
+            findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(&c->settings->yaml, item),
+                         "%s", f.text);
+    }
+    part.days = days;
+    return part;
+}
+
+static struct plan_calendar calendar_of(struct compile *c, struct str name,
+                                        const struct yaml_node *node)
+{
+    const struct yaml_node *region = shape_value(node, "days", "region");
+    const struct yaml_node *regions = shape_value(node, "days", "regions");
+    struct plan_calendar calendar = {.name = build_name(c, name), .region = NAME_NONE};
+    uint32_t room = 1;
+    for (uint32_t i = 0; i < shape_count(regions); i++)
+        room += shape_count(shape_value(shape_item(regions, i), "", "in"));
+    struct plan_calendar_part *parts = arena_array(c->arena, struct plan_calendar_part, room);
+    parts[calendar.part_count++] = part_of(c, STR(""), shape_value(node, "days", "days"));
+    for (uint32_t i = 0; i < shape_count(regions); i++) {
+        const struct yaml_node *item = shape_item(regions, i);
+        const struct yaml_node *in = shape_value(item, "", "in");
+        for (uint32_t k = 0; k < shape_count(in); k++)
+            parts[calendar.part_count++] =
+                part_of(c, shape_item(in, k)->text, shape_value(item, "", "days"));
+    }
+    calendar.parts = parts;
+    if (region && !region->is_bad) {
+        struct str text = str_starts(region->text, STR("traits."))
+                              ? str_part(region->text, 7, region->text.len)
+                              : region->text;
+        uint32_t trait = names_find(c->names, text);
+        const struct plan_trait *known = trait ? plan_trait_find(c->plan, trait) : NULL;
+        if (known && known->type == VALUE_TEXT)
+            calendar.region = trait;
+        else
+            findings_add(c->findings, FINDING_UNKNOWN_NAME, yaml_place(&c->settings->yaml, region),
+                         known ? "the trait \"%.*s\" is no text" : "there is no trait \"%.*s\"",
+                         STR_ARG(text));
+    } else if (regions && !region) {
+        findings_add(c->findings, FINDING_MISSING_KEY, yaml_place(&c->settings->yaml, regions),
+                     "regions need a trait that says who lives where");
+        finding_advise(c->findings, "add region: country");
+    }
+    return calendar;
+}
+
+static void calendars_compile(struct compile *c)
+{
+    const struct yaml_node *map = root_value(c, "calendars");
+    uint32_t count =
+        bounded(c, map && map->type == YAML_MAP ? map : NULL, PLAN_CALENDARS_MAX, "calendars");
+    struct plan_calendar *calendars = arena_array(c->arena, struct plan_calendar, count);
+    for (uint32_t i = 0; i < count; i++)
+        calendars[i] = calendar_of(c, map->pairs[i].key->text, map->pairs[i].value);
+    c->plan->calendars = calendars;
+    c->plan->calendar_count = count;
+}
+
+/* Index plus one of the calendar that the node names; 0 after saying that there is none. */
+static uint16_t calendar_named(struct compile *c, const struct yaml_node *node)
+{
+    struct str known[PLAN_CALENDARS_MAX];
+    for (uint32_t i = 0; i < c->plan->calendar_count; i++) {
+        known[i] = names_text(c->names, c->plan->calendars[i].name);
+        if (str_equal(known[i], node->text))
+            return (uint16_t)(i + 1);
+    }
+    findings_add(c->findings, FINDING_UNKNOWN_NAME, yaml_place(&c->settings->yaml, node),
+                 "there is no calendar \"%.*s\"", STR_ARG(node->text));
+    struct str near = str_nearest(node->text, known, c->plan->calendar_count);
+    if (near.len)
+        finding_advise(c->findings, "did you mean \"%.*s\"?", STR_ARG(near));
+    else
+        finding_advise(c->findings, "calendars are listed under calendars in programme.yaml");
+    return 0;
+}
+
 /* ---- groups ---------------------------------------------------------------------------------- */
 
 static void group_journeys(struct compile *c, const struct yaml_node *list,
@@ -266,7 +382,9 @@ void settings_compile(struct compile *c)
     if (c->history_max < 1 || c->history_max > PLAN_ITEMS_MAX)
         c->history_max = PLAN_ITEMS_DEFAULT; /* out of range: said already */
     zone_compile(c);
+    unknown_zones_compile(c);
     traits_compile(c);
+    calendars_compile(c);
     categories_compile(c);
     groups_compile(c);
 }
@@ -486,6 +604,7 @@ static struct plan_window window_of(struct compile *c, const struct yaml_node *n
 {
     const struct yaml_node *from = shape_value(node, "", "from");
     const struct yaml_node *to = shape_value(node, "", "to");
+    const struct yaml_node *calendar = shape_value(node, "", "calendar");
     const struct yaml_node *on = shape_value(node, "", "on");
     const struct yaml_node *channels = shape_value(node, "", "channels");
     const struct yaml_node *categories = shape_value(node, "", "categories");
@@ -496,13 +615,27 @@ static struct plan_window window_of(struct compile *c, const struct yaml_node *n
         .channels = channels_of(channels),
         .categories = categories_of(c, categories, lanes, "quiet hours"),
     };
+    if (calendar && !calendar->is_bad)
+        window.calendar = calendar_named(c, calendar);
+    /* What is there but wrong is said already. */
+    bool is_map = node->type == YAML_MAP;
+    bool has_from = is_map && yaml_find(node, "from"), has_to = is_map && yaml_find(node, "to");
+    bool has_calendar = is_map && yaml_find(node, "calendar");
+    if (is_map && (has_from != has_to || (!has_from && !has_calendar)))
+        findings_add(c->findings, FINDING_MISSING_KEY, yaml_place(&c->settings->yaml, node),
+                     "quiet hours need %s",
+                     has_from ? "`to`"
+                     : has_to ? "`from`"
+                              : "from and to, or a calendar");
+    if (!has_from && !has_to && has_calendar)
+        window.until_minute = 24 * 60;
     if (from && to && window.from_minute == window.until_minute)
         findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(&c->settings->yaml, to),
                      "quiet hours that end when they begin leave no moment to send");
     if (from && window.from_minute == 24 * 60)
         findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(&c->settings->yaml, from),
                      "quiet hours cannot begin at 24:00; write '00:00'");
-    if (window.until_minute == 24 * 60 && window.from_minute == 0)
+    if (to && window.until_minute == 24 * 60 && window.from_minute == 0 && !has_calendar)
         findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(&c->settings->yaml, to),
                      "quiet hours of the whole day leave no moment to send");
     for (uint32_t i = 0; i < shape_count(on); i++) {
@@ -512,8 +645,10 @@ static struct plan_window window_of(struct compile *c, const struct yaml_node *n
     }
     struct buf text;
     buf_init(&text);
-    buf_printf(&text, "%.*s to %.*s", STR_ARG(shape_text(from, STR(""))),
-               STR_ARG(shape_text(to, STR(""))));
+    if (from || to)
+        buf_printf(&text, "%.*s to %.*s", STR_ARG(shape_text(from, STR(""))),
+                   STR_ARG(shape_text(to, STR(""))));
+    words_add(&text, calendar, from ? " on days of " : "on days of ");
     words_add(&text, on, " on ");
     words_add(&text, channels, ", ");
     words_add(&text, categories, " of ");
