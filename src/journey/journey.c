@@ -437,8 +437,7 @@ static uint64_t wake_of(const struct plan_journey *j, const struct instance *in)
             wake |= j->exits[i].when.wake;
     if (in->state == INSTANCE_WAITING && in->step < j->step_count) {
         const struct plan_wait *w = &j->steps[in->step].wait;
-        wake |= w->until_if.wake;
-        wake |= conditions_wake(w->until, w->until_count);
+        wake |= w->until_if.wake | conditions_wake(w->until, w->until_count);
         for (uint32_t i = 0; i < w->ending_count; i++)
             wake |= w->endings[i].condition.wake | w->endings[i].moment.value.wake |
                     conditions_wake(w->endings[i].listens, w->endings[i].listen_count);

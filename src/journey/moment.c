@@ -97,10 +97,9 @@ int64_t moment_of_base(const struct plan_moment *m, const struct zone *zone, int
     return zone_next_clock(zone, base_ms, m->clock_ms, m->weekdays);
 }
 
-int64_t moment_bend(const struct plan_moment *m, const struct zone *zone, int64_t at_ms,
-                    int64_t from_ms)
+int64_t moment_bend(const struct plan_moment *m, const struct zone *zone, int64_t at_ms)
 {
     if (!m->has_window || at_ms == FOREVER_MS)
         return at_ms;
-    return window_next_inside(&m->window, zone, max_of(at_ms, from_ms));
+    return window_next_inside(&m->window, zone, at_ms);
 }

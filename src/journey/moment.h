@@ -44,7 +44,5 @@ int64_t moment_of_date(const struct plan_moment *m, struct moment_date date,
 int64_t moment_of_base(const struct plan_moment *m, const struct zone *zone, int64_t base_ms,
                        bool is_of_day);
 
-/* at_ms or, if later, from_ms, moved to the next moment inside the hours of `m`, if it has any;
- * FOREVER_MS stays what it is. Without hours: at_ms. */
-int64_t moment_bend(const struct plan_moment *m, const struct zone *zone, int64_t at_ms,
-                    int64_t from_ms);
+/* at_ms moved to the next moment inside the hours of `m`, if it has any; FOREVER_MS stays what it is. */
+int64_t moment_bend(const struct plan_moment *m, const struct zone *zone, int64_t at_ms);

@@ -76,13 +76,13 @@ static int64_t after_ms(struct step *s, const struct plan_moment *m, const struc
         struct value value = value_of(s, m, r);
         if (!moment_length(&value, &span)) {
             note_bad(r, &value);
-            return moment_bend(m, zone, otherwise(r, m->missing, from_ms), from_ms);
+            return moment_bend(m, zone, otherwise(r, m->missing, from_ms));
         }
     }
     int64_t end_ms = span_add(span, zone, from_ms);
     end_ms = holds_thawed(s->who, from_ms, end_ms - from_ms);
     end_ms = moment_of_base(m, zone, end_ms, span.kind == SPAN_CALENDAR);
-    return moment_bend(m, zone, end_ms, from_ms);
+    return moment_bend(m, zone, end_ms);
 }
 
 static int64_t date_ms(struct step *s, const struct plan_moment *m, const struct zone *zone,
@@ -94,13 +94,13 @@ static int64_t date_ms(struct step *s, const struct plan_moment *m, const struct
         struct value value = value_of(s, m, r);
         if (!moment_read(&value, &date)) {
             note_bad(r, &value);
-            return moment_bend(m, zone, otherwise(r, m->missing, from_ms), from_ms);
+            return moment_bend(m, zone, otherwise(r, m->missing, from_ms));
         }
     }
     int64_t at_ms = moment_of_date(m, date, zone);
     if (at_ms < s->at->wait_ms)
         at_ms = otherwise(r, m->past, from_ms);
-    return moment_bend(m, zone, at_ms, from_ms);
+    return moment_bend(m, zone, at_ms);
 }
 
 static int64_t moment_ms(struct step *s, const struct plan_moment *m, struct reckoning *r)
@@ -112,7 +112,7 @@ static int64_t moment_ms(struct step *s, const struct plan_moment *m, struct rec
     case MOMENT_NONE: return FOREVER_MS;
     case MOMENT_AFTER: return after_ms(s, m, zone, r);
     case MOMENT_DATE: return date_ms(s, m, zone, r);
-    case MOMENT_NEXT: return moment_bend(m, zone, moment_of_base(m, zone, from_ms, false), from_ms);
+    case MOMENT_NEXT: return moment_bend(m, zone, moment_of_base(m, zone, from_ms, false));
     }
     must(!"a kind of moment");
     return FOREVER_MS;
@@ -199,16 +199,14 @@ enum step_answer wait_ask(struct step *s)
     if (w->engaged_message != PLAN_NO_INDEX && s->at->flags & INSTANCE_IS_ENGAGED &&
         s->at->last_message == s->plan->messages[w->engaged_message].name)
         return STEP_GO;
-    if (holds_now(s, &w->until_if, &ask_ms))
-        return STEP_GO;
-    if (one_holds(s, w->until, w->until_count, &ask_ms))
+    if (holds_now(s, &w->until_if, &ask_ms) || one_holds(s, w->until, w->until_count, &ask_ms))
         return STEP_GO;
     for (uint32_t i = 0; i < w->ending_count; i++) {
-        const struct plan_ending *ending = &w->endings[i];
-        if (!holds_now(s, &ending->condition, &ask_ms) &&
-            !one_holds(s, ending->listens, ending->listen_count, &ask_ms))
+        const struct plan_ending *what = &w->endings[i];
+        if (!holds_now(s, &what->condition, &ask_ms) &&
+            !one_holds(s, what->listens, what->listen_count, &ask_ms))
             continue;
-        wait_take(s, &w->endings[i]);
+        wait_take(s, what);
         return STEP_GO;
     }
     struct reckoning r = reckon(s);

@@ -160,8 +160,7 @@ static void ids_collect(struct builder *b, const struct yaml_node *list)
 struct listens {
     struct plan_listen *list;
     uint32_t count;
-    struct plan_expr condition; /* the `if` among them */
-    const struct yaml_node *condition_node;
+    struct plan_expr condition; /* the first `if` among them, unless it is kept in the list */
     uint32_t condition_count;
 };
 
@@ -208,12 +207,10 @@ static void listen_add(struct builder *b, const struct yaml_node *item, struct l
         uint32_t flags = SCOPE_ENTRY | (strcmp(member, "unless") == 0 ? SCOPE_NOT : 0u);
         scope_compile(c, b->yaml, node, target_of(b, flags, EXPR_WANT_BOOL), &when);
         out->condition_count++;
-        if (keeps_conditions) {
+        if (keeps_conditions || out->condition_count > 1)
             out->list[out->count++] = (struct plan_listen){.event = NAME_NONE, .when = when};
-        } else {
+        else
             out->condition = when;
-            out->condition_node = node;
-        }
         return;
     }
     scope_compile_when(c, b->yaml, item->type == YAML_MAP ? item : NULL,
@@ -411,6 +408,24 @@ static void any_look(struct builder *b, const struct yaml_node *item,
     }
 }
 
+/* Of what may happen, one thing; `when` and `unless` are things of their own but beside an event. */
+static void happenings_look(struct builder *b, const struct yaml_node *item)
+{
+    static const char *const keys[] = {"event", "if", "segment", "segment_left", "when", "unless"};
+    const char *first = NULL;
+    bool is_event = yaml_find_key(item, "event") != NULL;
+    for (size_t i = 0; i < array_count(keys); i++) {
+        const struct yaml_node *key = yaml_find_key(item, keys[i]);
+        if (!key || (is_event && i >= 4))
+            continue;
+        if (first)
+            findings_add(b->c->findings, FINDING_CONFLICT, yaml_place(b->yaml, key),
+                         "\"%s\" and \"%s\" are two ways; make two items of them", first, keys[i]);
+        else
+            first = keys[i];
+    }
+}
+
 static void any_compile(struct builder *b, const struct yaml_node *item, struct plan_ending *ending)
 {
     struct compile *c = b->c;
@@ -419,9 +434,7 @@ static void any_compile(struct builder *b, const struct yaml_node *item, struct 
     struct listens listens = {0};
     if (has_happening)
         listens = listens_of(b, item, false);
-    if (yaml_find_key(item, "event") && yaml_find_key(item, "if"))
-        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, yaml_find_key(item, "if")),
-                     "\"event\" and \"if\" are two ways; with an event, write \"when\"");
+    happenings_look(b, item);
     ending->label = label ? build_name(c, label->text) : NAME_NONE;
     ending->listens = listens.list;
     ending->listen_count = listens.count;
@@ -538,9 +551,6 @@ static void wait_compile(struct builder *b, const struct yaml_node *step_node,
     wait->until = listens.list;
     wait->until_count = listens.count;
     wait->until_if = listens.condition;
-    if (listens.condition_count > 1)
-        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, listens.condition_node),
-                     "a wait has one condition; join them with ||");
     const struct yaml_node *lists[] = {until, any};
     for (size_t i = 0; i < array_count(lists); i++)
         if (lists[i] && lists[i]->type == YAML_LIST && lists[i]->count == 0)
