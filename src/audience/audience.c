@@ -156,8 +156,7 @@ static void ask_wanted(struct person *who, struct wanted *w, enum cause cause)
 
 void audience_changed(struct person *who)
 {
-    if (!audience_is_woken(who) || who->is_asking_segments || who->plan == NULL ||
-        audience_is_stale(who))
+    if (!audience_is_woken(who) || who->is_asking_segments)
         return;
     const struct plan *plan = who->plan;
     uint64_t bits = who->woken_bits;

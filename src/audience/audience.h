@@ -27,12 +27,6 @@
  * Does nothing where nothing changed, and while it is running. */
 void audience_changed(struct person *who);
 
-/* Is anything woken that audience_changed() has not asked yet? */
-static inline bool audience_is_woken(const struct person *who)
-{
-    return who->woken_count != 0 || who->woken_bits != 0 || who->profile->known & PROFILE_IS_FRESH;
-}
-
 /* Asks the segments whose moment has come at who->at_ms, and those that read them. */
 void audience_timer(struct person *who);
 
@@ -47,6 +41,14 @@ void audience_created(struct profile *profile, uint32_t plan);
 static inline bool audience_is_stale(const struct person *who)
 {
     return who->plan != NULL && who->profile->audience_plan != who->plans->newest;
+}
+
+/* Is anything woken that audience_changed() would ask now? Without a programme nothing can be. */
+static inline bool audience_is_woken(const struct person *who)
+{
+    bool is_woken =
+        who->woken_count != 0 || who->woken_bits != 0 || who->profile->known & PROFILE_IS_FRESH;
+    return is_woken && who->plan != NULL && !audience_is_stale(who);
 }
 
 /* Would audience_activated() have anything to do for the profile? */

@@ -424,7 +424,7 @@ static enum ingest_error id_settle(struct str *id, struct ingest_batch *batch)
     return INGEST_FINE;
 }
 
-static enum ingest_error ids_settle(struct raw_event *raw, struct ingest_batch *batch, char *field)
+enum ingest_error event_settle_ids(struct raw_event *raw, struct ingest_batch *batch, char *field)
 {
     const struct {
         struct str *id;
@@ -546,9 +546,7 @@ enum ingest_error event_begin(struct ingest_worker *w, struct raw_event *raw,
         .at_ms = raw->arrival_ms,
         .arrival_ms = raw->arrival_ms,
     };
-    enum ingest_error error = ids_settle(raw, batch, field);
-    if (error != INGEST_FINE)
-        return error;
+    enum ingest_error error;
     uint32_t found_by = CHANNEL_NONE;
     if (unlikely(raw->user.len == 0 && raw->anonymous.len == 0)) {
         found_by = first_address(raw);

@@ -647,7 +647,8 @@ static void take_row(struct import *im, int64_t now_ms, struct ingest_batch *bat
         return;
     }
     take_heads(im, &row);
-    enum ingest_error error = row.wrong[0] != 0 ? INGEST_BAD_FIELD : INGEST_FINE;
+    enum ingest_error error =
+        row.wrong[0] != 0 ? INGEST_BAD_FIELD : event_settle_ids(&row.raw, batch, field);
     struct event_draft draft;
     if (error == INGEST_FINE) {
         error = event_begin(im->worker, &row.raw, batch, &draft, field);

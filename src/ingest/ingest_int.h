@@ -166,8 +166,7 @@ struct event_draft {
     char *field; /* INGEST_FIELD_BYTES: place of what is wrong */
 };
 
-/* Checks ids, name and times, takes placeholders out of `raw`, adds a record to the batch, writes the
- * ids, and fills all of the record but its bodies. Whatever it answers, event_end() or event_drop()
+/* Checks name and times of what event_settle_ids() has passed, adds a record to the batch, writes the ids, and fills all of the record but its bodies. Whatever it answers, event_end() or event_drop()
  * follows. */
 enum ingest_error event_begin(struct ingest_worker *w, struct raw_event *raw,
                               struct ingest_batch *batch, struct event_draft *draft, char *field);
@@ -198,12 +197,8 @@ void event_drop(struct event_draft *d);
 /* A placeholder that counts as no id. */
 bool is_junk_id(struct str id);
 
-/* Whether the event names nobody but, perhaps, by an address. */
-static inline bool has_no_id(const struct raw_event *raw)
-{
-    return unlikely(raw->user.len == 0 || is_junk_id(raw->user)) &&
-           (raw->anonymous.len == 0 || is_junk_id(raw->anonymous));
-}
+/* Checks the ids and takes placeholders out of `raw`: before event_begin(). */
+enum ingest_error event_settle_ids(struct raw_event *raw, struct ingest_batch *batch, char *field);
 
 /* Takes `address` for what the event finds its person by on the channel, unless it has one there already
  * or this is a placeholder, empty or too long. */

@@ -482,11 +482,14 @@ static enum ingest_error read_event(struct ingest_worker *w, const struct member
         return fail(field, "context", INGEST_BAD_FIELD);
 
     struct digits address_digits;
-    if (has_no_id(raw))
+    enum ingest_error error = event_settle_ids(raw, batch, field);
+    if (error != INGEST_FINE)
+        return error;
+    if (unlikely(raw->user.len == 0 && raw->anonymous.len == 0))
         take_addresses(raw, &address_digits, m, shared->context);
 
     struct event_draft draft;
-    enum ingest_error error = event_begin(w, raw, batch, &draft, field);
+    error = event_begin(w, raw, batch, &draft, field);
     if (error == INGEST_FINE)
         error = put_parts(&draft, raw->kind, m, shared->context);
     if (error == INGEST_FINE)

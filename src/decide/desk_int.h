@@ -1,0 +1,97 @@
+/* desk_int.h - for the desk's own files.
+ *
+ *     desk.c      one settle: who goes first, who waits, who makes room
+ *     intent.c    how an intent comes, goes to the provider, is taken back, and ends
+ *     verdict.c   what the rules say of it
+ *     ledger.c    its line: the slot that it takes in every cap, and the memory of it
+ *     answer.c    what later stages, providers and people answer
+ *     unite.c     merges, another programme
+ *
+ * Intents and lines are named by their place in the person's lists: it is good until one ends.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "decide/rule.h"
+
+/* ---- intents ------------------------------------------------------------------------------------ */
+
+/* Its place, or UINT32_MAX. */
+uint32_t intent_find(const struct person *who, uint64_t decision);
+
+/* Notes a decision about it in the batch's results. */
+void intent_note(struct person *who, const struct intent *in, enum outcome outcome, uint32_t rule,
+                 int64_t number);
+
+/* The intent at `place` has ended: its slot goes back unless the message went out or may have, its
+ * journey goes on. Later intents move down. */
+void intent_finish(struct person *who, uint32_t place, enum outcome outcome, uint32_t rule);
+
+/* Rule 5: does a holdout cover what an instance with these flags says in the lane? */
+bool intent_is_ghost(const struct person *who, enum lane lane, uint8_t instance_flags);
+
+/* The name of the provider that it is handed to. */
+uint32_t intent_provider(const struct person *who, const struct intent *in);
+
+/* The group's place among groups as they are now: lower goes first, none comes last. */
+uint16_t intent_group(const struct person *who, const struct intent *in);
+
+struct verdict;
+
+/* Every rule allows it: takes its slot and sends it to the provider's pool; a ghost ends. */
+void intent_hand_over(struct person *who, uint32_t place, const struct verdict *v);
+
+/* Has anything changed that was frozen when it was handed over? */
+bool intent_is_stale(const struct person *who, const struct intent *in);
+
+/* Takes it back from the provider's pool; it ends with `ending`, or comes back to the desk
+ * (OUTCOME_NONE), when the pool has answered. Requires that it is queued, or being taken back already. */
+void intent_revoke(struct person *who, struct intent *in, enum outcome ending);
+
+/* Ends an intent that nobody wants any more, wherever it is; true if it is out of the list. */
+bool intent_end(struct person *who, uint32_t place, enum outcome outcome);
+
+/* ---- what the rules say ------------------------------------------------------------------------- */
+
+enum verdict_kind { VERDICT_GO, VERDICT_WAIT, VERDICT_END };
+
+struct verdict {
+    uint8_t kind; /* enum verdict_kind */
+    uint8_t channel;
+    uint8_t rule;
+    uint8_t outcome;
+    bool is_last;  /* END: no other channel may be tried */
+    int64_t at_ms; /* GO: until; WAIT: T, FOREVER_MS = unknown */
+};
+
+/* The intent as rules are asked about it; the caller sets the channel. Its category or journey is
+ * PLAN_NO_INDEX if the newest programme lacks it. */
+struct question verdict_question(struct person *who, const struct intent *in);
+
+/* The first instant from now on at which every rule with a known end allows `q`'s channel. Rules whose
+ * end is unknown wait for their wake-up and prove nothing. */
+struct verdict verdict_of_channel(struct question *q);
+
+/* The same for the intent: its first channel that is not refused. */
+struct verdict verdict_of_intent(struct person *who, const struct intent *in);
+
+/* ---- the ledger --------------------------------------------------------------------------------- */
+
+/* The line's place, or UINT32_MAX. */
+uint32_t ledger_find(const struct person *who, uint64_t decision);
+
+/* Notes what became of the intent's slot. */
+void ledger_note(struct person *who, enum result_kind kind, const struct intent *in);
+
+/* Makes room for one more line: the oldest goes whose intent has ended. */
+void ledger_make_room(struct person *who);
+
+/* The intent's slot, in every cap that counts it: SENT_RESERVED or SENT_GHOST. An earlier attempt's
+ * moves to the new channel. */
+void ledger_take(struct person *who, struct intent *in, enum sent_state state);
+
+/* Gives the intent's slot back, if it has one. */
+void ledger_return(struct person *who, struct intent *in);
+
+void ledger_mark(struct person *who, uint64_t decision, enum sent_flag flag);

@@ -1,0 +1,318 @@
+/* intent.c - how an intent comes, goes to the provider, is taken back, and ends.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "decide/desk_int.h"
+
+#include "profile/ask.h"
+#include "profile/consent.h"
+#include "profile/traits.h"
+
+#define IN_DOUBT_LASTS_MS (72 * HOUR_MS) /* then nobody will tell us any more: unknown */
+
+uint32_t intent_find(const struct person *who, uint64_t decision)
+{
+    for (uint32_t i = 0; i < who->profile->intents.count; i++)
+        if (person_intent(who, i)->decision == decision)
+            return i;
+    return UINT32_MAX;
+}
+
+void intent_note(struct person *who, const struct intent *in, enum outcome outcome, uint32_t rule,
+                 int64_t number)
+{
+    person_result(who, (struct result){.kind = RESULT_DECIDED,
+                                       .how = (uint8_t)outcome,
+                                       .step = (uint16_t)rule,
+                                       .journey = in->journey,
+                                       .message = in->message,
+                                       .id = in->decision,
+                                       .number = number});
+}
+
+static bool was_doubted(const struct person *who, const struct intent *in)
+{
+    uint32_t line = in->has_slot ? ledger_find(who, in->decision) : UINT32_MAX;
+    return line != UINT32_MAX && (person_sent(who, line)->flags & SENT_DOUBTED);
+}
+
+void intent_finish(struct person *who, uint32_t place, enum outcome outcome, uint32_t rule)
+{
+    struct intent in = *person_intent(who, place);
+    bool is_doubted = was_doubted(who, &in);
+    if (is_doubted && outcome == OUTCOME_EXPIRED)
+        outcome = OUTCOME_UNKNOWN;
+    bool is_out = outcome == OUTCOME_SENT || outcome == OUTCOME_UNKNOWN;
+    if (!is_out && !is_doubted)
+        ledger_return(who, &in);
+    bool was_told = in.state == INTENT_IN_DOUBT; /* the journey went on when the doubt began */
+    intent_note(who, &in, outcome, rule, in.created_ms);
+    person_note(who, "message %.*s: %.*s%s%s", STR_ARG(names_text(who->names, in.message)),
+                STR_ARG(outcome_term(outcome)->name), rule ? ", rule " : "", rule_name(rule));
+    blob_set(who->space, &in.entry, NULL, 0);
+    person_drop_intent(who, place);
+    person_changed_name(who, in.message);
+    who->is_touched = true;
+    if (!in.goes_on && !was_told)
+        who->settled(who, in.instance, in.decision, in.step, outcome);
+}
+
+static bool is_held_out(const struct person *who)
+{
+    return who->plan->holdout != 0 &&
+           hash_chance(who->plan->holdout_salt, who->id) < who->plan->holdout;
+}
+
+bool intent_is_ghost(const struct person *who, enum lane lane, uint8_t instance_flags)
+{
+    return lane_term(lane)->flags & LANE_HOLDOUT &&
+           (instance_flags & INSTANCE_IS_GHOST || is_held_out(who));
+}
+
+void desk_propose(struct person *who, const struct instance *from, uint16_t step)
+{
+    const struct plan *plan = person_plan(who, from->plan);
+    const struct plan_journey *j = &plan->journeys[from->journey_index];
+    const struct plan_send *send = &j->steps[step].send;
+    const struct plan_message *m = &plan->messages[send->message];
+    const struct plan_category *c = &plan->categories[m->category];
+    uint32_t flags = lane_term((enum lane)c->lane)->flags;
+    int64_t valid_ms = send->valid_for_ms ? send->valid_for_ms : m->valid_for_ms;
+    struct intent *in =
+        who->profile->intents.count < PROFILE_INTENTS_MAX ? person_push_intent(who) : NULL;
+    if (in == NULL) {
+        struct intent lost = {.decision = from->decision, .message = m->name, .journey = j->name};
+        intent_note(who, &lost, OUTCOME_ABORTED, RULE_NONE, who->at_ms);
+        who->settled(who, from->id, from->decision, step, OUTCOME_ABORTED);
+        return;
+    }
+    *in = (struct intent){
+        .decision = from->decision,
+        .instance = from->id,
+        .message = m->name,
+        .journey = j->name,
+        .plan = from->plan,
+        .message_index = send->message,
+        .journey_index = from->journey_index,
+        .step = step,
+        .state = INTENT_SETTLING,
+        .lane = c->lane,
+        .channel_count = send->channel_count,
+        .is_ghost = intent_is_ghost(who, (enum lane)c->lane, from->flags),
+        .goes_on = send->goes_on,
+        .journey_priority = j->priority,
+        .priority = m->priority,
+        .created_ms = who->at_ms,
+        .settle_ms = who->at_ms + (flags & LANE_SETTLE ? m->settle_ms : 0),
+        .deadline_ms = who->at_ms + valid_ms,
+        .not_before_ms = FOREVER_MS,
+    };
+    memcpy(in->channels, send->channels, sizeof(in->channels));
+    struct blob entry = {0};
+    blob_set(who->space, &entry, blob_at(who->space, from->entry), from->entry.bytes);
+    person_touch_intent(who, who->profile->intents.count - 1u)->entry = entry;
+    who->is_desk_due = true;
+    who->is_touched = true;
+}
+
+uint32_t intent_provider(const struct person *who, const struct intent *in)
+{
+    const struct plan *plan = person_plan(who, in->plan);
+    uint16_t provider = plan->messages[in->message_index].providers[in->channel];
+    must(provider != PLAN_NO_INDEX);
+    return plan->providers[provider].name;
+}
+
+void intent_revoke(struct person *who, struct intent *in, enum outcome ending)
+{
+    if (in->state == INTENT_REVOKING) {
+        if (in->ending == OUTCOME_NONE)
+            in->ending = (uint8_t)ending;
+        return;
+    }
+    must(in->state == INTENT_QUEUED);
+    in->state = INTENT_REVOKING;
+    in->ending = (uint8_t)ending;
+    person_send(who, (struct stage_message){
+                         .kind = TO_POOL_REVOKE,
+                         .channel = in->channel,
+                         .provider = intent_provider(who, in),
+                         .decision = in->decision,
+                     });
+}
+
+bool intent_end(struct person *who, uint32_t place, enum outcome outcome)
+{
+    struct intent *in = person_touch_intent(who, place);
+    switch ((enum intent_state)in->state) {
+    case INTENT_SETTLING:
+    case INTENT_DEFERRED: intent_finish(who, place, outcome, RULE_WANTED); return true;
+    case INTENT_QUEUED:
+    case INTENT_REVOKING: intent_revoke(who, in, outcome); return false;
+    case INTENT_GRANTED: /* what is under way may still arrive; if it does not, it is over */
+        if (in->ending == OUTCOME_NONE)
+            in->ending = (uint8_t)outcome;
+        return false;
+    case INTENT_IN_DOUBT: return false;
+    }
+    return false;
+}
+
+void desk_cancel(struct person *who, uint64_t instance, enum outcome outcome)
+{
+    for (uint32_t i = 0; i < who->profile->intents.count;) {
+        const struct intent *in = person_intent(who, i);
+        bool is_meant =
+            in->instance == instance && lane_term((enum lane)in->lane)->flags & LANE_EXITS;
+        if (!is_meant || !intent_end(who, i, outcome))
+            i++;
+    }
+}
+
+/* What the templates read, as it is now: the address, then the fields by place. */
+static struct str freeze(struct person *who, const struct intent *in)
+{
+    const struct plan *plan = person_plan(who, in->plan);
+    const struct plan_message *m = &plan->messages[in->message_index];
+    struct str address = person_address(who, (enum channel)in->channel);
+    struct buf *b = who->bytes;
+    b->len = 0;
+    buf_add_varint(b, address.len);
+    buf_add_str(b, address);
+    for (uint32_t i = 0; i < m->field_count; i++) {
+        struct value x = ask_slot(who, m->fields[i], in->entry, in->journey, in->message,
+                                  in->decision, in->attempt + 1u);
+        size_t before = b->len;
+        body_put(b, i + 1, &x);
+        if (b->len > SPACE_OBJECT_MAX)
+            b->len = before; /* it would not fit into the queue: rendered as if it were missing */
+    }
+    return arena_copy(who->scratch, buf_str(b));
+}
+
+static struct id128 address_now(const struct person *who, enum channel channel)
+{
+    return address_hash(who->secret, channel, person_address(who, channel), who->id);
+}
+
+bool intent_is_stale(const struct person *who, const struct intent *in)
+{
+    const struct plan_message *m = &person_plan(who, in->plan)->messages[in->message_index];
+    for (uint32_t i = 0; i < m->field_count; i++)
+        if (SLOT_SPACE(m->fields[i]) == SLOT_TRAIT &&
+            who->changed & plan_wake_bit(SLOT_NAME(m->fields[i])))
+            return true;
+    return !id128_equal(in->address, address_now(who, (enum channel)in->channel));
+}
+
+uint16_t intent_group(const struct person *who, const struct intent *in)
+{
+    uint16_t journey = in->plan == who->plans->newest ? in->journey_index
+                                                      : plan_journey_find(who->plan, in->journey);
+    return journey == PLAN_NO_INDEX ? PLAN_NO_INDEX : who->plan->journeys[journey].group;
+}
+
+void intent_hand_over(struct person *who, uint32_t place, const struct verdict *v)
+{
+    struct intent *in = person_touch_intent(who, place);
+    const struct plan *plan = person_plan(who, in->plan);
+    const struct plan_message *m = &plan->messages[in->message_index];
+    uint16_t provider = m->providers[v->channel];
+    must(provider != PLAN_NO_INDEX);
+    in->channel = v->channel;
+    in->address = address_now(who, (enum channel)v->channel);
+    in->rule = RULE_NONE;
+    in->not_before_ms = FOREVER_MS;
+    if (in->is_ghost) {
+        ledger_take(who, in, SENT_GHOST);
+        intent_finish(who, place, OUTCOME_HELD_OUT, RULE_HOLDOUT);
+        return;
+    }
+    ledger_take(who, in, SENT_RESERVED);
+    in->state = INTENT_QUEUED;
+    in->ending = OUTCOME_NONE;
+    in->until_ms = min_of(v->at_ms, in->deadline_ms);
+    must(in->until_ms > who->now_ms); /* else the pool would send it straight back */
+    person_note(who, "message %.*s: allowed by every rule, handed to provider %.*s",
+                STR_ARG(names_text(who->names, in->message)),
+                STR_ARG(names_text(who->names, plan->providers[provider].name)));
+    person_send(who, (struct stage_message){
+                         .kind = TO_POOL_QUEUE,
+                         .channel = in->channel,
+                         .lane = in->lane,
+                         .attempt = (uint16_t)(in->attempt + 1),
+                         .group_rank = intent_group(who, in),
+                         .provider = plan->providers[provider].name,
+                         .plan = in->plan,
+                         .message_index = in->message_index,
+                         .provider_index = provider,
+                         .message = in->message,
+                         .journey = in->journey,
+                         .journey_priority = in->journey_priority,
+                         .priority = in->priority,
+                         .decision = in->decision,
+                         .created_ms = in->created_ms,
+                         .deadline_ms = in->deadline_ms,
+                         .until_ms = in->until_ms,
+                         .address = in->address,
+                         .fields = freeze(who, in),
+                     });
+}
+
+/* ---- time -------------------------------------------------------------------------------------- */
+
+int64_t desk_deadline(const struct person *who)
+{
+    int64_t next_ms = FOREVER_MS;
+    for (uint32_t i = 0; i < who->profile->intents.count; i++) {
+        const struct intent *in = person_intent(who, i);
+        switch ((enum intent_state)in->state) {
+        case INTENT_SETTLING:
+            next_ms = min_of(next_ms, min_of(in->settle_ms, in->deadline_ms));
+            break;
+        case INTENT_DEFERRED:
+            next_ms = min_of(next_ms, min_of(in->not_before_ms, in->deadline_ms));
+            break;
+        case INTENT_QUEUED: next_ms = min_of(next_ms, min_of(in->until_ms, in->deadline_ms)); break;
+        case INTENT_IN_DOUBT: next_ms = min_of(next_ms, in->granted_ms + IN_DOUBT_LASTS_MS); break;
+        case INTENT_REVOKING:
+        case INTENT_GRANTED: break;
+        }
+    }
+    return next_ms;
+}
+
+void desk_timer(struct person *who)
+{
+    for (uint32_t i = 0; i < who->profile->intents.count;) {
+        const struct intent *in = person_intent(who, i);
+        bool is_gone = false;
+        switch ((enum intent_state)in->state) {
+        case INTENT_SETTLING:
+        case INTENT_DEFERRED:
+            if (in->deadline_ms <= who->at_ms) {
+                intent_finish(who, i, OUTCOME_EXPIRED, in->rule);
+                is_gone = true;
+            } else if (in->settle_ms <= who->at_ms || in->not_before_ms <= who->at_ms) {
+                who->is_desk_due = true;
+            }
+            break;
+        case INTENT_QUEUED:
+            if (in->deadline_ms <= who->at_ms)
+                intent_revoke(who, person_touch_intent(who, i), OUTCOME_EXPIRED);
+            else if (in->until_ms <= who->at_ms)
+                who->is_desk_due = true;
+            break;
+        case INTENT_IN_DOUBT:
+            if (in->granted_ms + IN_DOUBT_LASTS_MS <= who->at_ms) {
+                intent_finish(who, i, OUTCOME_UNKNOWN, RULE_NONE);
+                is_gone = true;
+            }
+            break;
+        case INTENT_REVOKING:
+        case INTENT_GRANTED: break;
+        }
+        if (!is_gone)
+            i++;
+    }
+}

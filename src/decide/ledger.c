@@ -1,0 +1,102 @@
+/* ledger.c - what a person was sent or will be: one line a message, which is its slot in every cap.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "decide/desk_int.h"
+
+uint32_t ledger_find(const struct person *who, uint64_t decision)
+{
+    for (uint32_t i = who->profile->ledger.count; i-- > 0;)
+        if (person_sent(who, i)->decision == decision)
+            return i;
+    return UINT32_MAX;
+}
+
+void ledger_note(struct person *who, enum result_kind kind, const struct intent *in)
+{
+    person_result(who, (struct result){.kind = (uint8_t)kind,
+                                       .how = in->channel,
+                                       .journey = in->journey,
+                                       .message = in->message,
+                                       .id = in->decision});
+}
+
+void ledger_make_room(struct person *who)
+{
+    for (uint32_t i = 0; i < who->profile->ledger.count; i++) {
+        if (intent_find(who, person_sent(who, i)->decision) != UINT32_MAX)
+            continue;
+        person_drop_sent(who, i);
+        return;
+    }
+    must(!"a ledger of pending intents only: PROFILE_LEDGER_MAX > PROFILE_UNITED_MAX");
+}
+
+_Static_assert(PROFILE_LEDGER_MAX > PROFILE_UNITED_MAX, "a line without an intent can go");
+
+void ledger_take(struct person *who, struct intent *in, enum sent_state state)
+{
+    const struct plan *plan = person_plan(who, in->plan);
+    const struct plan_message *m = &plan->messages[in->message_index];
+    const struct plan_journey *j = &plan->journeys[in->journey_index];
+    if (in->has_slot) { /* an earlier attempt's: it only moves to the new channel */
+        uint32_t place = ledger_find(who, in->decision);
+        must(place != UINT32_MAX);
+        struct sent *own = person_touch_sent(who, place);
+        own->channel = in->channel;
+        own->address = in->address;
+        return;
+    }
+    if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
+        ledger_make_room(who);
+    struct sent *line = person_push_sent(who);
+    must(line != NULL);
+    *line = (struct sent){
+        .decision = in->decision,
+        .instance = in->instance,
+        .at_ms = who->now_ms,
+        .message = in->message,
+        .content_key = m->content_key,
+        .category = plan->categories[m->category].name,
+        .group = j->group == PLAN_NO_INDEX ? NAME_NONE : plan->groups[j->group].name,
+        .journey = in->journey,
+        .channel = in->channel,
+        .lane = in->lane,
+        .state = (uint8_t)state,
+        .address = in->address,
+    };
+    in->has_slot = state == SENT_RESERVED;
+    if (state == SENT_RESERVED)
+        ledger_note(who, RESULT_RESERVED, in);
+}
+
+void ledger_return(struct person *who, struct intent *in)
+{
+    if (!in->has_slot)
+        return;
+    uint32_t place = ledger_find(who, in->decision);
+    must(place != UINT32_MAX);
+    person_drop_sent(who, place);
+    in->has_slot = false;
+    ledger_note(who, RESULT_RETURNED, in);
+    who->is_desk_due = true;
+}
+
+void ledger_mark(struct person *who, uint64_t decision, enum sent_flag flag)
+{
+    uint32_t place = ledger_find(who, decision);
+    if (place != UINT32_MAX)
+        person_touch_sent(who, place)->flags |= (uint8_t)flag;
+}
+
+void desk_forget(struct person *who)
+{
+    int64_t oldest_ms = who->now_ms - who->plan->ledger_ms;
+    for (uint32_t i = 0; i < who->profile->ledger.count;) {
+        const struct sent *s = person_sent(who, i);
+        if (s->at_ms < oldest_ms && intent_find(who, s->decision) == UINT32_MAX)
+            person_drop_sent(who, i);
+        else
+            i++;
+    }
+}
