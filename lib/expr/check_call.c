@@ -404,10 +404,8 @@ static bool check_host_call(struct checker *c, struct node *node, struct str nam
     node->count = passed;
     node->kind = NODE_HOST;
     check_note(c, &c->read_bindings, binding.binding);
-    check_note(c, &c->bindings, binding.binding);
-    for (uint32_t i = 0; i < c->bindings.count; i++)
-        if (c->bindings.at[i] == binding.binding)
-            node->number = i;
+    node->number = check_binding(c, binding.binding);
+    node->as_number = binding.has_number ? binding.number + 1 : 0;
     node->type = binding.type && !is_unchecked(c) ? binding.type : &expr_dyn;
     return true;
 }

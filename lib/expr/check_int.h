@@ -87,7 +87,10 @@ const struct expr_type *check_resolve(struct checker *c, struct str name, bool i
 struct str check_suggestion(struct checker *c, enum expr_name_kind kind, struct str wanted,
                             bool is_method);
 
-/* A slot of dyn that stands where a number is wanted is read as one, if the host knows how. */
+/* The index of the host's binding among those of the expression. */
+uint32_t check_binding(struct checker *c, uint32_t binding);
+
+/* A slot or call of dyn that stands where a number is wanted is read as one, if the host knows how. */
 void check_want_number(struct checker *c, struct node *node);
 
 /* Is it a function, of the language or of the host? */

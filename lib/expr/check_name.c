@@ -106,8 +106,19 @@ static uint32_t use_slot(struct checker *c, uint32_t slot, uint32_t number, stru
     return c->slot_count++;
 }
 
+uint32_t check_binding(struct checker *c, uint32_t binding)
+{
+    check_note(c, &c->bindings, binding);
+    uint32_t i = 0;
+    while (c->bindings.at[i] != binding)
+        i++;
+    return i;
+}
+
 void check_want_number(struct checker *c, struct node *node)
 {
+    if (node->kind == NODE_HOST && node->as_number && !node->is_test)
+        node->number = check_binding(c, node->as_number - 1);
     if (node->kind != NODE_SLOT || node->is_test || node->type->kind != EXPR_DYN)
         return;
     struct expr_slot_use use = c->slots[node->number];
@@ -214,7 +225,8 @@ static int resolve_path(struct checker *c, struct chain *chain, uint32_t skip,
     check_note(c, &c->read_slots, slot.slot);
     node->type = is_test ? &expr_bool : slot.type && !is_unchecked(c) ? slot.type : &expr_dyn;
     node->count = 0;
-    node->from = chain->root->from;
+    if (!is_test)
+        node->from = chain->root->from;
     node->is_checked = true;
     return (int)taken;
 }
@@ -236,6 +248,8 @@ bool check_name(struct checker *c, struct node *node, bool *is_done)
             struct node copy = *root;
             copy.to = reached->to;
             copy.depth = reached->depth;
+            if (reached->is_test)
+                copy.from = reached->from; /* has(...) */
             *reached = copy;
             reached->is_test = is_test;
             if (is_test)

@@ -138,6 +138,8 @@ struct expr_binding {
     uint32_t binding;             /* the host's number for it, handed to call() */
     uint32_t fields;              /* how many of call->fields the binding covers */
     const struct expr_type *type; /* of the result; NULL = dyn */
+    bool has_number;              /* as in struct expr_slot */
+    uint32_t number;
 };
 
 /* A function one of whose arguments names a variable for other arguments, its bodies:

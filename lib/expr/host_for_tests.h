@@ -188,7 +188,7 @@ static enum expr_found world_function(void *self, const struct expr_call *call,
         bound.is_constant = true;
         bound.constant = call->arguments[0].value;
     }
-    *out = (struct expr_binding){w->binding_count, fields, type};
+    *out = (struct expr_binding){.binding = w->binding_count, .fields = fields, .type = type};
     w->bindings[w->binding_count++] = bound;
     return EXPR_FOUND;
 }

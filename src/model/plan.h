@@ -105,12 +105,15 @@ enum binding_kind {
     BINDING_DISTINCT,   /* distinct(...): int */
     BINDING_FIRST,      /* first("E").total */
     BINDING_LAST,       /* last("E").total */
+    BINDING_IN_CALENDAR, /* in_calendar("holidays"): bool */
+    BINDING_IN_HOURS,   /* in_hours("09:00", "18:00", "mon-fri"): bool */
     BINDING_SEQUENCE,   /* sequence(["A", "B"], "2h", ["C"], "7d"): bool */
 };
 
 struct plan_binding {
     uint8_t kind;           /* enum binding_kind */
     uint8_t channel;        /* CONSENT */
+    bool as_number;         /* FIRST, LAST: a text that is a number is read as one */
     uint8_t window_unit;    /* enum span_unit of a calendar window */
     uint16_t window_count;  /* calendar window: so many of them, with the current one; 0 = sliding */
     uint16_t feature;       /* DID to SINCE, SUM to LAST: what is asked; index in plan.features */
@@ -122,6 +125,8 @@ struct plan_binding {
     const struct expr *value; /* SUM to DISTINCT: the item's value where it reads what is now too, else NULL:
                                * the feature keeps it */
     const struct plan_sequence *sequence; /* SEQUENCE */
+    uint16_t calendar;                    /* IN_CALENDAR: index in calendars; `name`: its region's trait */
+    struct window hours;                  /* IN_HOURS */
 };
 
 /* Each step within within_ms of the first and none of `without` between the first and the last. One

@@ -352,6 +352,8 @@ static void ask_item(struct asker *a, const struct plan_binding *b, struct arena
     if (r.bodies) {
         struct body body = {blob_at(a->who->space, r.bodies[found]), r.bodies[found].bytes};
         *out = body_get(body, b->name, scratch);
+        if (b->as_number)
+            feature_read_number(out);
     }
 }
 
@@ -476,7 +478,9 @@ void feature_ask(struct asker *a, const struct plan_binding *b, struct arena *sc
     case BINDING_IN_JOURNEY:
     case BINDING_CONSENT:
     case BINDING_BUCKET:
-    case BINDING_IN_SEGMENT: break;
+    case BINDING_IN_SEGMENT:
+    case BINDING_IN_CALENDAR:
+    case BINDING_IN_HOURS: break;
     }
     must(!"a call about the past");
 }

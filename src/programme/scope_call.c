@@ -9,35 +9,10 @@
 #include "when/span.h"
 
 static const struct scope_function functions[] = {
-    {"did", BINDING_DID, FORM_EVENT, true, false, &expr_bool, "did(\"Event\", \"3d\")"},
-    {"count", BINDING_COUNT, FORM_EVENT, true, false, &expr_int, "count(\"Event\", \"3d\")"},
-    {"idle", BINDING_IDLE, FORM_EVENT, true, true, &expr_bool, "idle(\"Event\", \"3d\")"},
-    {"since", BINDING_SINCE, FORM_EVENT, false, false, &expr_time, "since(\"Event\")"},
-    {"sum", BINDING_SUM, FORM_NUMBER, true, false, &expr_dyn,
-     "sum(\"Event\", \"30d\", \"property\")"},
-    {"min", BINDING_LEAST, FORM_NUMBER, true, false, &expr_dyn,
-     "min(\"Event\", \"30d\", \"property\")"},
-    {"max", BINDING_MOST, FORM_NUMBER, true, false, &expr_dyn,
-     "max(\"Event\", \"30d\", \"property\")"},
-    {"avg", BINDING_AVERAGE, FORM_NUMBER, true, false, &expr_dyn,
-     "avg(\"Event\", \"30d\", \"property\")"},
-    {"distinct", BINDING_DISTINCT, FORM_NUMBER, true, false, &expr_int,
-     "distinct(\"Event\", \"30d\", \"property\")"},
-    {"first", BINDING_FIRST, FORM_ITEM, true, false, &expr_dyn, "first(\"Event\").property"},
-    {"last", BINDING_LAST, FORM_ITEM, true, false, &expr_dyn, "last(\"Event\").property"},
-    {"sequence", BINDING_SEQUENCE, FORM_SEQUENCE, true, false, &expr_bool,
-     "sequence([\"First\", \"Then\"], \"2h\")"},
-    {"sent", BINDING_SENT, FORM_MESSAGE, true, false, &expr_bool, "sent(\"message\", \"7d\")"},
-    {"engaged", BINDING_ENGAGED, FORM_MESSAGE, true, false, &expr_bool,
-     "engaged(\"message\", \"7d\")"},
-    {"clicked", BINDING_CLICKED, FORM_MESSAGE, true, false, &expr_bool,
-     "clicked(\"message\", \"7d\")"},
-    {"in_journey", BINDING_IN_JOURNEY, FORM_JOURNEY, false, false, &expr_bool,
-     "in_journey(\"journey\")"},
-    {"consent", BINDING_CONSENT, FORM_CHANNEL, false, false, &expr_bool, "consent(\"email\")"},
-    {"in_segment", BINDING_IN_SEGMENT, FORM_SEGMENT, true, false, &expr_bool,
-     "in_segment(\"segment\", \"7d\")"},
-    {"bucket", BINDING_BUCKET, FORM_SALT, false, false, &expr_int, "bucket(\"salt\")"},
+#define FUNCTION(name, kind, form, takes, needs, type, arguments, usage, doc) \
+    {name, BINDING_##kind, FORM_##form, takes, needs, &expr_##type, arguments, usage, doc},
+#include "programme/functions.def"
+#undef FUNCTION
 };
 
 /* Functions of the design that this release refuses. */
@@ -149,6 +124,37 @@ static bool segment_named(struct scope *s, struct str text, struct plan_binding 
     return true;
 }
 
+static bool calendar_read(struct scope *s, struct str text, struct plan_binding *out,
+                          struct fault *f)
+{
+    const struct plan *plan = s->c->plan;
+    struct str known[PLAN_CALENDARS_MAX];
+    for (uint32_t i = 0; i < plan->calendar_count; i++) {
+        known[i] = names_text(s->c->names, plan->calendars[i].name);
+        if (!str_equal(known[i], text))
+            continue;
+        out->calendar = (uint16_t)i;
+        out->name = plan->calendars[i].region; /* may be none */
+        return true;
+    }
+    name_unknown("calendar", text, known, plan->calendar_count, f);
+    return false;
+}
+
+static bool hours_read(const struct scope_function *function, const struct expr_call *call,
+                       struct plan_binding *out, struct fault *f)
+{
+    for (uint32_t i = 0; i < call->count; i++) {
+        if (!call->arguments[i].is_constant || call->arguments[i].value.type != VALUE_TEXT) {
+            fault_set(f, "write %s", function->usage);
+            return false;
+        }
+    }
+    struct str days = call->count > 2 ? call->arguments[2].value.text : STR("");
+    return window_parse(call->arguments[0].value.text, call->arguments[1].value.text, days,
+                        &out->hours, f) == OK;
+}
+
 /* Fills the binding from what is neither an event nor about the past. */
 static bool subject_read(struct scope *s, const struct scope_function *function,
                          const struct expr_call *call, struct plan_binding *out, struct fault *f)
@@ -178,6 +184,8 @@ static bool subject_read(struct scope *s, const struct scope_function *function,
         out->salt = hash_str(arena_printf(&c->scratch, "bucket:%.*s", STR_ARG(text)), 0);
         return true;
     case FORM_SEGMENT: return segment_named(s, text, out, f);
+    case FORM_CALENDAR: return calendar_read(s, text, out, f);
+    case FORM_HOURS: return hours_read(function, call, out, f);
     case FORM_EVENT:
     case FORM_NUMBER:
     case FORM_ITEM:
@@ -192,9 +200,12 @@ static bool subject_read(struct scope *s, const struct scope_function *function,
 static bool binding_equal(const struct plan_binding *a, const struct plan_binding *b)
 {
     return a->kind == b->kind && a->channel == b->channel && a->window_unit == b->window_unit &&
-           a->window_count == b->window_count && a->feature == b->feature && a->name == b->name &&
-           a->window_ms == b->window_ms && a->salt == b->salt && a->condition_count == 0 &&
-           b->condition_count == 0 && a->value == b->value && a->sequence == b->sequence;
+           a->window_count == b->window_count && a->feature == b->feature &&
+           a->as_number == b->as_number && a->name == b->name && a->window_ms == b->window_ms &&
+           a->salt == b->salt && a->condition_count == 0 && b->condition_count == 0 &&
+           a->value == b->value && a->sequence == b->sequence && a->calendar == b->calendar &&
+           a->hours.from_ms == b->hours.from_ms && a->hours.to_ms == b->hours.to_ms &&
+           a->hours.weekdays == b->hours.weekdays;
 }
 
 uint32_t scope_binding_add(struct compile *c, const struct plan_binding *binding)
@@ -234,13 +245,15 @@ enum expr_found scope_function(void *self, const struct expr_call *call, struct 
         if (feature_call(s, function, call, &binding, &fields, f) != EXPR_FOUND)
             return EXPR_REFUSED;
     } else {
-        uint32_t most = function->takes_window ? 2 : 1;
-        if (call->count < 1 || call->count > most || !call->arguments[0].is_constant ||
+        bool is_hours = function->form == FORM_HOURS;
+        uint32_t least = is_hours ? 2 : 1, most = is_hours ? 3 : function->takes_window ? 2 : 1;
+        if (call->count < least || call->count > most || !call->arguments[0].is_constant ||
             call->arguments[0].value.type != VALUE_TEXT) {
             fault_set(f, "write %s", function->usage);
             return EXPR_REFUSED;
         }
-        if (call->count > 1 && !scope_window(&call->arguments[1], &binding, f))
+        if (call->count > 1 && function->takes_window &&
+            !scope_window(&call->arguments[1], &binding, f))
             return EXPR_REFUSED;
         if (!subject_read(s, function, call, &binding, f))
             return EXPR_REFUSED;
@@ -249,7 +262,13 @@ enum expr_found scope_function(void *self, const struct expr_call *call, struct 
         fault_set(f, "the programme asks for more than %d different facts", COMPILE_BINDINGS_MAX);
         return EXPR_REFUSED;
     }
-    *out = (struct expr_binding){scope_binding_add(s->c, &binding), fields, function->type};
+    *out = (struct expr_binding){
+        .binding = scope_binding_add(s->c, &binding), .fields = fields, .type = function->type};
+    if (function->form == FORM_ITEM) {
+        binding.as_number = true;
+        out->has_number = true;
+        out->number = scope_binding_add(s->c, &binding);
+    }
     return EXPR_FOUND;
 }
 
