@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "profile/ask_int.h"
 
+#include "profile/clock.h"
 #include "profile/consent.h"
 #include "profile/feature.h"
 #include "profile/traits.h"
@@ -130,6 +131,19 @@ static void call(void *self, uint32_t binding, const struct value *arguments, ui
                                       NAME_NONE) == CONSENT_GIVEN);
         return;
     case BINDING_IN_SEGMENT: *out = value_bool(is_in_segment(a, b, until_ms)); return;
+    case BINDING_IN_CALENDAR: {
+        struct window_answer days =
+            clock_on_calendar(a->who, &a->plan->calendars[b->calendar], a->at_ms);
+        *out = value_bool(days.is_inside);
+        *until_ms = days.until_ms;
+        return;
+    }
+    case BINDING_IN_HOURS: {
+        struct window_answer hours = clock_open(a->who, &b->hours, a->at_ms);
+        *out = value_bool(hours.is_inside);
+        *until_ms = hours.until_ms;
+        return;
+    }
     case BINDING_BUCKET: *out = value_int(hash_chance(b->salt, a->who->id)); return;
     }
     *out = value_none();

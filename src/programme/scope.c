@@ -369,6 +369,12 @@ static void binding_names(struct compile *c, const struct plan_binding *binding,
         if (channel_trait((enum channel)binding->channel) != NAME_NONE)
             name_set_add(c, out, channel_trait((enum channel)binding->channel));
         return;
+    case BINDING_IN_CALENDAR:
+        name_set_add(c, out, NAME_TIMEZONE);
+        if (binding->name != NAME_NONE)
+            name_set_add(c, out, binding->name);
+        return;
+    case BINDING_IN_HOURS: name_set_add(c, out, NAME_TIMEZONE); return;
     case BINDING_BUCKET: return;
     }
 }

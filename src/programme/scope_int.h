@@ -25,7 +25,9 @@ enum scope_form {
     FORM_CHANNEL,
     FORM_SALT,
     FORM_SEGMENT, /* a segment, a window */
-    FORM_EVENT,   /* an event, a window; a past event's name and a condition on it */
+    FORM_CALENDAR,
+    FORM_HOURS, /* from, to, weekdays */
+    FORM_EVENT, /* an event, a window; a past event's name and a condition on it */
     FORM_NUMBER, /* an event, a window; a property, or a past event's name, a value and a condition */
     FORM_ITEM,   /* an event, a window; a past event's name and a condition; .property */
     FORM_SEQUENCE, /* events in a row */
@@ -38,7 +40,9 @@ struct scope_function {
     bool takes_window;
     bool needs_window;
     const struct expr_type *type;
+    const char *arguments;
     const char *usage;
+    const char *doc;
 };
 
 /* The parts of a path from `from` on, with dots; in scratch. */
