@@ -77,6 +77,16 @@ static int64_t fact_moment(struct reader *r, const struct yaml_node *node, int64
     return SCENARIO_NO_TIME;
 }
 
+/* When a late event happened: not after it comes in. */
+static int64_t happened_of(struct reader *r, const struct yaml_node *node, int64_t at_ms)
+{
+    int64_t happened_ms = moment_of(r, node);
+    if (node && happened_ms != SCENARIO_NO_TIME && at_ms != SCENARIO_NO_TIME && happened_ms > at_ms)
+        findings_add(r->findings, FINDING_WRONG_VALUE, yaml_place(r->file, node),
+                     "it happens after it comes in");
+    return happened_ms;
+}
+
 /* ---- values ---------------------------------------------------------------------------------- */
 
 static struct value value_of(struct reader *r, const struct yaml_node *node);
@@ -368,6 +378,7 @@ static void history_read(struct reader *r, const struct yaml_node *list, uint16_
             .kind = SCENARIO_EVENT,
             .place = place_of(r, node),
             .at_ms = moment_of(r, shape_value(node, "", "at")),
+            .happened_ms = SCENARIO_NO_TIME,
             .person = person,
             .event = event ? names_add(r->names, event->text) : NAME_NONE,
             .field_count = fields.count,
@@ -453,6 +464,7 @@ static void fact_read(struct reader *r, const struct yaml_node *node, const char
     case SCENARIO_EVENT:
         out->event = value ? names_add(r->names, value->text) : NAME_NONE;
         fields_add(r, shape_value(node, "", "properties"), STR(""), &fields);
+        out->happened_ms = happened_of(r, shape_value(node, "", "happened"), out->at_ms);
         break;
     case SCENARIO_IDENTIFY: fields = traits_of(r, value); break;
     case SCENARIO_CONSENT: break; /* facts_read() makes one of each channel */
@@ -532,6 +544,7 @@ static void facts_read(struct reader *r, const struct yaml_node *list, struct sc
         struct scenario_fact fact = {
             .place = place_of(r, node),
             .at_ms = fact_moment(r, node, before_ms),
+            .happened_ms = SCENARIO_NO_TIME,
             .person = person_of(r, shape_value(node, "", "person")),
         };
         before_ms = fact.at_ms;

@@ -60,8 +60,9 @@ struct scenario_fact {
     enum scenario_fact_kind kind;
     struct place place;
     int64_t at_ms;
-    uint16_t person;    /* index in scenario.people; UINT16_MAX: `address` says whom it means */
-    struct str address; /* EVENT, IDENTIFY, CONSENT, UNSUBSCRIBE without an id; empty = none */
+    int64_t happened_ms; /* EVENT that comes in late: when it happened; SCENARIO_NO_TIME = at_ms */
+    uint16_t person;     /* index in scenario.people; UINT16_MAX: `address` says whom it means */
+    struct str address;  /* EVENT, IDENTIFY, CONSENT, UNSUBSCRIBE without an id; empty = none */
     uint8_t address_channel; /* enum channel: what kind of address that is */
     bool is_machine;         /* OPEN, CLICK: by a machine, not the person */
     uint8_t receipt;         /* RECEIPT: enum receipt_kind */

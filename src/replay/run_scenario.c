@@ -266,6 +266,8 @@ static enum status apply_fact(struct stage *s, const struct scenario_fact *fact,
         r.cause = grant ? grant->id : 0;
     }
     r.personal = fact_body(s, fact);
+    if (fact->happened_ms != SCENARIO_NO_TIME)
+        r.event_ms = fact->happened_ms;
     switch (fact->kind) {
     case SCENARIO_EVENT: break;
     case SCENARIO_IDENTIFY: r.kind = EVENT_IDENTIFY; break;
