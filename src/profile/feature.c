@@ -445,6 +445,8 @@ void features_note(struct person *who, const struct plan *plan, const bool *skip
                    uint32_t names_from)
 {
     const struct plan_event *means = plan_event_find(plan, who->event->name);
+    if ((means == NULL || means->feature_count == 0) && plan->prefix_count == 0)
+        return;
     const struct expr_host host = {.self = who, .now_ms = who->at_ms, .load = note_load};
     for (uint32_t i = 0; means != NULL && i < means->feature_count; i++)
         if (skips == NULL || !skips[means->features[i]])

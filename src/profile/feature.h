@@ -29,7 +29,7 @@
 
 #include "profile/person.h"
 
-#define FEATURE_BODY_BYTES_MAX 1024 /* kept properties of one item; what does not fit is missing */
+#define FEATURE_BODY_BYTES_MAX 256 /* kept properties of one item; what does not fit is missing */
 
 /* Notes who->event in the features of `plan` that it feeds, but for those with skips[index] (NULL: for
  * all), and wakes what reads them. They are kept under their name plus names_from (0 but in a shadow

@@ -10,6 +10,7 @@
 #include "programme/check.h"
 
 #include "model/state.h"
+#include "profile/feature.h"
 #include "programme/compile.h"
 #include "when/span.h"
 #include "when/zone.h"
@@ -516,8 +517,8 @@ static uint32_t ledger_count(const struct plan *plan)
     return (uint32_t)min_of(most, UINT64_C(1000));
 }
 
-/* What the feature takes of a person who has `items` of its items. */
-static uint64_t feature_bytes(const struct plan_feature *f, uint32_t items)
+/* What the feature takes of a person who has `items` of its items, each with `body` bytes of properties. */
+static uint64_t feature_bytes(const struct plan_feature *f, uint32_t items, uint32_t body)
 {
     uint64_t bytes = sizeof(struct history);
     if (f->kind == FEATURE_TALLY)
@@ -527,15 +528,17 @@ static uint64_t feature_bytes(const struct plan_feature *f, uint32_t items)
     bool has_number = f->property != NAME_NONE || f->value != NULL;
     uint64_t item = sizeof(int64_t) * (1u + has_number);
     if (f->kept_count)
-        item += sizeof(struct blob) + f->kept_count * COST_TEXT_BYTES;
+        item += sizeof(struct blob) + body;
     return bytes + sizeof(struct history_items) + items * item;
 }
 
 static struct programme_cost feature_cost(const struct plan_feature *f, struct arena *arena)
 {
     uint32_t typical = min_of((uint32_t)f->keep, (uint32_t)COST_TYPICAL_ITEMS);
-    return (struct programme_cost){arena_copy(arena, f->text), f->keep, feature_bytes(f, f->keep),
-                                   feature_bytes(f, typical)};
+    uint32_t body = min_of(f->kept_count * COST_TEXT_BYTES, (uint32_t)FEATURE_BODY_BYTES_MAX);
+    return (struct programme_cost){arena_copy(arena, f->text), f->keep,
+                                   feature_bytes(f, f->keep, FEATURE_BODY_BYTES_MAX),
+                                   feature_bytes(f, typical, body)};
 }
 
 static struct programme_cost journey_cost(const struct plan_journey *journey,
