@@ -229,7 +229,7 @@ struct channel_message {
     const struct value
         *fields; /* what templates read, frozen at the grant: channel_template_bind() */
     size_t field_count;
-    const struct zone *zone;    /* whose clock dates show; NULL = UTC */
+    const struct zone *zone;    /* whose clock dates show: the person's; NULL = UTC */
     struct str unsubscribe_url; /* one-click URL, https; empty = none */
     struct str unsubscribe_mailto;
     int64_t at_ms; /* the grant's time: `Date`, and the templates' now */

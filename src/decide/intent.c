@@ -169,7 +169,8 @@ void desk_cancel(struct person *who, uint64_t instance, enum outcome outcome)
     }
 }
 
-/* What the templates read, as it is now: the address, then the fields by place. */
+/* What the templates read, as it is now: the address, the name of the person's zone, then the fields by
+ * place. */
 static struct str freeze(struct person *who, const struct intent *in)
 {
     const struct plan *plan = person_plan(who, in->plan);
@@ -179,6 +180,10 @@ static struct str freeze(struct person *who, const struct intent *in)
     b->len = 0;
     buf_add_varint(b, address.len);
     buf_add_str(b, address);
+    struct value zone = traits_get(who, NAME_TIMEZONE, NULL);
+    bool is_zone = zone.type == VALUE_TEXT && zoneset_find(plan->zones, zone.text) != ZONE_NONE;
+    buf_add_varint(b, is_zone ? zone.text.len : 0);
+    buf_add_str(b, is_zone ? zone.text : STR(""));
     for (uint32_t i = 0; i < m->field_count; i++) {
         struct value x = ask_slot(who, m->fields[i], in->entry, in->journey, in->message,
                                   in->decision, in->attempt + 1u);
@@ -202,6 +207,8 @@ bool intent_is_stale(const struct person *who, const struct intent *in)
         if (SLOT_SPACE(m->fields[i]) == SLOT_TRAIT &&
             who->changed & plan_wake_bit(SLOT_NAME(m->fields[i])))
             return true;
+    if (who->changed & plan_wake_bit(NAME_TIMEZONE)) /* its times would be another's */
+        return true;
     return !id128_equal(in->address, address_now(who, (enum channel)in->channel));
 }
 

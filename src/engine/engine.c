@@ -819,6 +819,7 @@ static void act(struct engine *e, const struct stage_message *m)
     const struct plan_message *message = &plan->messages[m->message_index];
     struct cursor c = cursor_of(m->fields.at, m->fields.len);
     struct str address = cursor_take(&c, cursor_varint(&c));
+    struct str zone = cursor_take(&c, cursor_varint(&c));
     struct body rest = {c.at, (uint32_t)cursor_left(&c)};
     struct value *fields = arena_array(&e->scratch, struct value, message->field_count + 1);
     struct body_field field;
@@ -847,6 +848,7 @@ static void act(struct engine *e, const struct stage_message *m)
         .granted_ms = e->now_ms,
         .deadline_ms = m->deadline_ms,
         .address = address,
+        .zone = zone,
         .field_count = message->field_count,
         .fields = fields,
     };

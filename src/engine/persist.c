@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "engine/engine_int.h"
 
-#define STATE_VERSION 4
+#define STATE_VERSION 5
 
 /* ---- one codec for both directions ------------------------------------------------------------- */
 

@@ -33,6 +33,8 @@ struct action {
     int64_t granted_ms;
     int64_t deadline_ms; /* no attempt may start after it */
     struct str address;  /* the person's address on the channel; empty for webhook */
+    struct str zone; /* name of the zone on whose clock templates show times: the person's; empty =
+                            the programme's */
     uint32_t field_count;
     const struct value *fields; /* parallel to plan_message.fields */
 };

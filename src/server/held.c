@@ -6,7 +6,7 @@
 #include "os/file.h"
 #include "when/zone.h"
 
-#define MAGIC          UINT64_C(0x31444c4548444e57) /* "WNDHELD1" */
+#define MAGIC          UINT64_C(0x32444c4548444e57) /* "WNDHELD2" */
 #define FILE_BYTES_MAX ((size_t)1 << 30)
 
 /* Points the message at what it is made of. */
@@ -19,6 +19,7 @@ static void bind(struct held *h, const struct plan *plan)
     while (body_next(&rest, &field))
         if (field.name >= 1 && field.name <= m->field_count)
             fields[field.name - 1] = body_value(&field, &h->arena);
+    uint16_t zone = h->zone.len ? zoneset_find(plan->zones, h->zone) : ZONE_NONE;
     attempt_id_print(h->profile, h->decision, h->attempt, h->id);
     h->message = (struct channel_message){
         .message = m->templates[h->channel],
@@ -26,7 +27,7 @@ static void bind(struct held *h, const struct plan *plan)
         .to = h->address,
         .fields = fields,
         .field_count = m->field_count,
-        .zone = zoneset_zone(plan->zones, plan->zone),
+        .zone = zoneset_zone(plan->zones, zone != ZONE_NONE ? zone : plan->zone),
         .at_ms = h->granted_ms,
     };
 }
@@ -52,6 +53,7 @@ struct held *held_new(const struct action *a, const struct plan *plan)
     h->granted_ms = a->granted_ms;
     h->deadline_ms = a->deadline_ms;
     h->address = arena_copy(&h->arena, a->address);
+    h->zone = arena_copy(&h->arena, a->zone);
     h->fields = arena_copy(&h->arena, buf_str(&fields));
     buf_fini(&fields);
     bind(h, plan);
@@ -111,6 +113,7 @@ enum status held_write(struct os_disk *disk, const char *path, uint64_t batch,
         buf_add_u64(&out, (uint64_t)h->granted_ms);
         buf_add_u64(&out, (uint64_t)h->deadline_ms);
         add_text(&out, h->address);
+        add_text(&out, h->zone);
         add_text(&out, h->fields);
     }
     buf_add_u64(&out, hash_bytes(out.at, out.len, MAGIC));
@@ -147,6 +150,7 @@ static struct held *read_one(struct cursor *c, const struct plans *plans)
     h->granted_ms = (int64_t)cursor_u64(c);
     h->deadline_ms = (int64_t)cursor_u64(c);
     h->address = take_text(c, &h->arena);
+    h->zone = take_text(c, &h->arena);
     h->fields = take_text(c, &h->arena);
     bool is_fine = !c->is_bad && h->plan > 0 && h->plan < plans->count && h->channel < CHANNEL_END;
     const struct plan *plan = is_fine ? plans->at[h->plan] : NULL;

@@ -35,6 +35,7 @@ struct held {
     uint32_t provider_name;
     int64_t granted_ms;
     int64_t deadline_ms;
+    struct str zone; /* name of the person's; empty = the programme's */
     struct str address;
     struct str fields; /* as a body: the field of number i has the name i + 1 */
     char id[ATTEMPT_ID_BYTES];

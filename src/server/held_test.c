@@ -47,6 +47,7 @@ static struct held *held(uint64_t n)
         .granted_ms = 5000,
         .deadline_ms = 9000,
         .address = STR("uma@example.org"),
+        .zone = n % 2 ? STR("Here") : STR("Nowhere"),
         .field_count = 4,
         .fields = fields,
     };
@@ -58,6 +59,9 @@ static void check(const struct held *h, uint64_t n)
     assert_int_equal(h->profile, n + 10);
     assert_int_equal(h->decision, n * 1000 + 1);
     assert_int_equal(h->attempt, n + 1);
+    assert_true(str_is(h->zone, n % 2 ? "Here" : "Nowhere"));
+    assert_ptr_equal(h->message.zone,
+                     zoneset_zone(the_plan()->zones, 0)); /* the programme's, if unknown */
     assert_int_equal(h->is_at_least_once, n % 2);
     assert_int_equal(h->lane, LANE_SERVICE);
     assert_int_equal(h->provider_name, 301);

@@ -863,6 +863,32 @@ static void a_public_key_cannot_take_a_user_id(void **state)
     }
 }
 
+static void a_message_carries_the_zone_of_its_person(void **state)
+{
+    (void)state;
+    struct house *h = house_of(PLAIN);
+    house_meet(h, "ann", "email");
+    house_meet(h, "bob", "email");
+    house_meet(h, "eve", "email");
+    house_identify(h, "ann", "timezone=Asia/Tokyo");
+    house_identify(h, "eve", "timezone=Mars/Olympus");
+    house_event(h, "ann", "Order Completed", "");
+    house_event(h, "bob", "Order Completed", "");
+    house_event(h, "eve", "Order Completed", "");
+    house_apply(h, at("12:00"));
+    house_run(h, at("12:10"));
+    assert_int_equal(h->attempt_count, 3);
+    for (uint32_t i = 0; i < h->attempt_count; i++)
+        assert_string_equal(h->attempts[i].zone,
+                            strncmp(h->attempts[i].address, "ann", 3) == 0 ? "Asia/Tokyo" : "");
+    house_identify(h, "ann", "timezone=America/New_York"); /* later: the new one */
+    house_event(h, "ann", "Order Completed", "");
+    house_apply(h, at("13:00"));
+    house_run(h, at("13:10"));
+    assert_string_equal(h->attempts[3].zone, "America/New_York");
+    house_free(h);
+}
+
 /* ---- another programme -------------------------------------------------------------------------- */
 
 #define HELD                                                   \
@@ -1067,6 +1093,7 @@ int main(void)
              a_message_that_was_sent_wakes_who_waits_for_it),
         TEST("another cart is no late conversion", another_cart_is_no_late_conversion),
         TEST("a public key cannot take a user id", a_public_key_cannot_take_a_user_id),
+        TEST("a message carries the zone of its person", a_message_carries_the_zone_of_its_person),
         TEST("a new programme reaches who waits", a_new_programme_reaches_who_waits),
         TEST("a new cap counts for what is in the queue",
              a_new_cap_counts_for_what_is_in_the_queue),

@@ -251,6 +251,7 @@ static void keep_attempt(struct house *h, const struct action *a, int64_t now_ms
                                 .deadline_ms = a->deadline_ms};
     assert_true(a->address.len < sizeof(x->address));
     snprintf(x->address, sizeof(x->address), "%.*s", STR_ARG(a->address));
+    snprintf(x->zone, sizeof(x->zone), "%.*s", STR_ARG(a->zone));
     for (uint32_t i = 0; i < a->field_count; i++) {
         size_t used = strlen(x->fields);
         if (a->fields[i].type == VALUE_TEXT)

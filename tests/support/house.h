@@ -36,6 +36,7 @@ struct house_attempt {
     uint8_t channel, lane;
     int64_t at_ms, deadline_ms;
     char address[64];
+    char zone[32];
     char fields[128]; /* of type text, joined by | */
 };
 

@@ -76,6 +76,18 @@ category: service
 email: {subject: 'Your trial'}
 ''',
     'messages/trial/email.txt.liquid': 'Try it, {{ person.first_name }}.',
+    'journeys/clock.yaml': '''
+journey: clock
+owner: tests
+enter: {event: Asked Time, again: always}
+steps:
+  - send: clock
+''',
+    'messages/clock/message.yaml': '''
+category: service
+email: {subject: 'Clock'}
+''',
+    'messages/clock/email.txt.liquid': 'Offset {{ "now" | date: "%z" }}',
     'providers/mail.yaml': '''
 kind: smtp
 channel: email
@@ -245,6 +257,16 @@ def the_right_mail_arrives_once_and_as_it_was_written():
         assert len(w.post.mails) == 1, 'again: never'
         assert w.server.stop() == 0
         assert replay(w.data)['audit_faults'] == 0
+
+
+def times_in_a_mail_are_those_of_the_persons_zone():
+    with World() as w:
+        w.server.start()
+        for who, zone in (('u1', 'Asia/Tokyo'), ('u2', 'Mars/Olympus'), ('u3', 'Asia/Kolkata')):
+            w.server.send(identify(who, email=f'{who}@example.org', timezone=zone), event(who, 'Asked Time'))
+        for who, offset in (('u1', '+0900'), ('u2', '+0000'), ('u3', '+0530')):
+            assert [m['text'] for m in w.post.wait(f'{who}@example.org')] == [f'Offset {offset}']
+        assert w.server.stop() == 0
 
 
 def without_consent_there_is_no_marketing_and_with_it_there_is():
@@ -780,6 +802,7 @@ def main():
                  a_second_server_on_the_same_directory_ends_with_4,
                  a_programme_with_errors_is_refused_with_3_and_changes_nothing,
                  the_right_mail_arrives_once_and_as_it_was_written,
+                 times_in_a_mail_are_those_of_the_persons_zone,
                  without_consent_there_is_no_marketing_and_with_it_there_is,
                  a_write_key_cannot_give_consent,
                  an_address_finds_its_person_for_a_server_key_only,
