@@ -65,6 +65,21 @@ static void write_state(struct person *who, struct json_writer *w)
         json_write_end(w);
     }
     json_write_end(w);
+    json_write_key(w, STR("segments"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < p->memberships.count; i++) {
+        const struct membership *x = person_membership(who, i);
+        struct str name = names_text(who->names, x->segment);
+        if (!(x->flags & MEMBERSHIP_IS_IN) || str_starts(name, STR("$")))
+            continue;
+        json_write_map(w);
+        json_write_key_text(w, "segment", name);
+        write_moment(w, "since", x->since_ms);
+        write_moment(w, "until", x->ask_ms);
+        json_write_key_bool(w, "is_by_hand", x->flags & MEMBERSHIP_WAS_ADDED);
+        json_write_end(w);
+    }
+    json_write_end(w);
     json_write_key(w, STR("past_journeys"));
     json_write_list(w);
     for (uint32_t i = 0; i < p->pasts.count; i++) {

@@ -138,6 +138,27 @@ static void check_memberships(struct audit *a, struct person *who)
             fault(a, who->id, "memberships are not in order");
 }
 
+/* As many are in each segment as are counted. */
+static void check_members(struct audit *a)
+{
+    const struct plans *plans = &a->engine->plans;
+    const struct plan *plan = plans->newest ? plans->at[plans->newest] : NULL;
+    for (uint32_t i = 0; plan != NULL && i < plan->segment_count; i++) {
+        uint64_t count = 0;
+        if (plan->segments[i].kind != SEGMENT_NAMED)
+            continue;
+        for (uint64_t n = engine_each(a->engine, 0); n != 0; n = engine_each(a->engine, n)) {
+            struct person who;
+            engine_look(a->engine, n, &who);
+            count += audience_is_in(&who, plan->segments[i].name);
+        }
+        if (count != engine_members(a->engine, plan->segments[i].name))
+            fault(a, 0, "segment \"%.*s\" has %lu members, but counts %lu",
+                  STR_ARG(names_text(a->engine->names, plan->segments[i].name)), count,
+                  engine_members(a->engine, plan->segments[i].name));
+    }
+}
+
 /* The timer is set to the earliest deadline. */
 static void check_timer(struct audit *a, struct person *who)
 {
@@ -209,6 +230,7 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
     check_holders(&a, &listed);
     if (held != listed)
         fault(&a, 0, "%lu addresses are held, %lu are known", held, listed);
+    check_members(&a);
     uint64_t at_providers = 0, waiting = 0;
     for (uint32_t i = 0; i < e->pools.count; i++)
         at_providers += e->pools.at[i].in_flight;

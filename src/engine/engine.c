@@ -59,6 +59,30 @@ static void note_shared(void *self, uint64_t profile, uint64_t other)
                     .kind = RESULT_SHARED, .profile = profile, .id = other, .at_ms = e->now_ms});
 }
 
+void engine_count_members(struct engine *e, uint32_t segment, int32_t more)
+{
+    uint32_t count = map_u64_find(&e->members, segment);
+    int64_t now = (int64_t)(count == MAP_NONE ? 0 : count) + more;
+    must(now >= 0);
+    map_u64_set(&e->members, segment, (uint32_t)now);
+}
+
+uint64_t engine_members(const struct engine *e, uint32_t segment)
+{
+    uint32_t count = map_u64_find(&e->members, segment);
+    return count == MAP_NONE ? 0 : count;
+}
+
+/* Each named segment's transitions of the batch have rows. */
+static void count_transitions(struct engine *e)
+{
+    for (uint32_t i = 0; i < e->results.count; i++) {
+        const struct result *row = &e->results.rows[i];
+        if (row->kind == RESULT_MEMBERSHIP)
+            engine_count_members(e, (uint32_t)row->number, row->how & 1 ? 1 : -1);
+    }
+}
+
 /* ---- where the rooms meet ---------------------------------------------------------------------- */
 
 static void on_settled(struct person *who, uint64_t instance, uint64_t decision, uint16_t step,
@@ -168,6 +192,11 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     vec_clear(from.space, &l->intents, sizeof(struct intent));
     vec_clear(from.space, &l->ledger, sizeof(struct sent));
     vec_clear(from.space, &l->holds, sizeof(struct hold));
+    for (uint32_t i = 0; i < l->memberships.count; i++) {
+        const struct membership *m = person_membership(&from, i);
+        if (m->flags & MEMBERSHIP_IS_IN && names_text(e->names, m->segment).at[0] != '$')
+            engine_count_members(e, m->segment, -1);
+    }
     vec_clear(from.space, &l->memberships, sizeof(struct membership));
     l->forward = winner;
     engine_arm(e, loser, FOREVER_MS);
@@ -220,6 +249,7 @@ struct engine *engine_new(const struct engine_options *options)
     e->tidy = PARTITIONS;
     arena_init(&e->scratch, 256 * 1024);
     buf_init(&e->bytes);
+    map_u64_init(&e->members);
     e->sweep = PARTITIONS;
     return e;
 }
@@ -254,6 +284,7 @@ void engine_free(struct engine *e)
     mem_free(e->settled);
     mem_free(e->actions);
     buf_fini(&e->bytes);
+    map_u64_fini(&e->members);
     pages_fini(&e->pages);
     mem_free(e);
 }
@@ -796,7 +827,10 @@ static void profile_stage(struct engine *e, const struct batch *b)
             fetch_profile(e, e->items[e->keys[last + 2 * NEAR] & 0xffffff].profile);
         if (last + NEAR < e->item_count)
             fetch_lists(e, e->items[e->keys[last + NEAR] & 0xffffff].profile);
-        work(e, b, first, last);
+        if (e->is_shadow)
+            shadow_work(e, b, first, last);
+        else
+            work(e, b, first, last);
         first = last;
     }
 }
@@ -991,6 +1025,7 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     watch_ids(e);
     profile_stage(e, batch);
     pool_stage(e);
+    count_transitions(e);
 
     e->counts.batches++;
     e->counts.records += batch->count;

@@ -148,6 +148,9 @@ struct str engine_person_id(struct engine *e, uint64_t profile);
 /* Would an event with this message id be a duplicate if it came at `now_ms`? */
 bool engine_has_seen(const struct engine *e, uint64_t message_hash, int64_t now_ms);
 
+/* How many people are in the segment with that name. */
+uint64_t engine_members(const struct engine *e, uint32_t segment);
+
 /* Goes through the living profiles by number: 0 starts; 0 comes back at the end. */
 uint64_t engine_each(const struct engine *e, uint64_t profile);
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "audience/audience.h"
+#include "base/map.h"
 #include "decide/desk.h"
 #include "decide/gate.h"
 #include "decide/pool.h"
@@ -126,6 +127,7 @@ struct engine {
     uint32_t item_count, item_room;
     struct settled *settled; /* first those of merges, then those of the person at hand */
     uint32_t settled_count, settled_room, settled_merged;
+    struct map_u64 members; /* segment name -> how many are in it; derived */
     struct told told[TOLD_MAX];
     uint32_t told_count;
     uint8_t told_flags; /* of the record that is being applied */
@@ -149,6 +151,9 @@ static inline struct profile *engine_profile(struct engine *e, uint64_t number)
     must(local < p->count);
     return space_touch(&p->space, p->profiles[local]);
 }
+
+/* So many more, or fewer, people are in the segment. */
+void engine_count_members(struct engine *e, uint32_t segment, int32_t more);
 
 /* A person ready to be worked on. */
 struct person engine_person(struct engine *e, uint64_t number);

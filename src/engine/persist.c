@@ -694,6 +694,12 @@ static enum status load_profiles(struct engine *e, uint32_t partition, struct cu
         who.at_ms = e->now_ms;
         if (who.profile->forward == 0)
             engine_arm(e, who.id, engine_deadline(&who));
+        for (uint32_t i = 0; i < who.profile->memberships.count; i++) {
+            const struct membership *m = person_membership(&who, i);
+            struct str name = names_text(e->names, m->segment);
+            if (m->flags & MEMBERSHIP_IS_IN && name.len > 0 && name.at[0] != '$')
+                engine_count_members(e, m->segment, 1);
+        }
     }
     return OK;
 }
