@@ -11,8 +11,10 @@
 static const struct scope_function functions[] = {
 #define FUNCTION(name, kind, form, takes, needs, type, arguments, usage, doc) \
     {name, BINDING_##kind, FORM_##form, takes, needs, &expr_##type, arguments, usage, doc},
+#define REWRITTEN(name, type, arguments, usage, doc)
 #include "programme/functions.def"
 #undef FUNCTION
+#undef REWRITTEN
 };
 
 /* Functions of the design that this release refuses. */
