@@ -7,24 +7,14 @@
 
 enum step_answer step_split_run(struct step *s)
 {
-    const struct plan_split *split = &s->means->split;
-    if (split->weight_total == 0)
+    const struct plan_arm *arm = plan_split_arm(&s->means->split, s->who->id);
+    if (arm == NULL)
         return STEP_GO;
-    uint64_t hash = hash_pair(split->salt, s->who->id);
-    uint32_t point = (uint32_t)(((unsigned __int128)hash * split->weight_total) >> 64);
-    for (uint32_t i = 0; i < split->arm_count; i++) {
-        const struct plan_arm *arm = &split->arms[i];
-        if (point >= arm->weight) {
-            point -= arm->weight;
-            continue;
-        }
-        person_result(s->who, (struct result){.kind = RESULT_ARM,
-                                              .step = s->at->step,
-                                              .journey = s->at->journey,
-                                              .id = s->at->id,
-                                              .number = arm->name});
-        s->next = arm->target;
-        return STEP_GO;
-    }
+    person_result(s->who, (struct result){.kind = RESULT_ARM,
+                                          .step = s->at->step,
+                                          .journey = s->at->journey,
+                                          .id = s->at->id,
+                                          .number = arm->name});
+    s->next = arm->target;
     return STEP_GO;
 }

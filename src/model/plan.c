@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/plan.h"
 
+#include "base/hash.h"
+
 const struct plan_trait *plan_trait_find(const struct plan *p, uint32_t name)
 {
     uint32_t low = 0, high = p->trait_count;
@@ -52,6 +54,18 @@ uint16_t plan_feature_find(const struct plan *p, uint32_t name)
             high = middle;
     }
     return low < p->feature_count && p->features[low].name == name ? (uint16_t)low : PLAN_NO_INDEX;
+}
+
+const struct plan_arm *plan_split_arm(const struct plan_split *split, uint64_t profile)
+{
+    uint64_t hash = hash_pair(split->salt, profile);
+    uint32_t point = (uint32_t)(((unsigned __int128)hash * split->weight_total) >> 64);
+    for (uint32_t i = 0; i < split->arm_count; i++) {
+        if (point < split->arms[i].weight)
+            return &split->arms[i];
+        point -= split->arms[i].weight;
+    }
+    return NULL;
 }
 
 uint16_t plan_journey_find(const struct plan *p, uint32_t name)

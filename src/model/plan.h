@@ -653,6 +653,9 @@ const struct plan_readers *plan_readers_find(const struct plan *p, uint32_t name
 /* Index of the feature with that name, or PLAN_NO_INDEX. */
 uint16_t plan_feature_find(const struct plan *p, uint32_t name);
 
+/* The arm that the profile takes, by chance but always the same; NULL if no arm has any weight. */
+const struct plan_arm *plan_split_arm(const struct plan_split *split, uint64_t profile);
+
 /* By name: the index, or PLAN_NO_INDEX. For cold paths. */
 uint16_t plan_journey_find(const struct plan *p, uint32_t name);
 uint16_t plan_message_find(const struct plan *p, uint32_t name);

@@ -391,6 +391,41 @@ static void history_read(struct reader *r, const struct yaml_node *list, uint16_
     out->history_count = count;
 }
 
+/* Which arms the person takes: of splits that there are, in any journey. */
+static void arms_read(struct reader *r, const struct yaml_node *map, struct scenario_person *out)
+{
+    uint32_t count = map && map->type == YAML_MAP ? map->count : 0;
+    struct scenario_arm *arms = arena_array(r->arena, struct scenario_arm, count);
+    out->arms = arms;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct yaml_node *split = map->pairs[i].key;
+        const struct yaml_node *arm = map->pairs[i].value;
+        uint32_t split_name = names_find(r->names, split->text);
+        uint32_t arm_name = arm->is_bad ? NAME_NONE : names_find(r->names, arm->text);
+        bool has_split = false;
+        bool has_arm = false;
+        for (uint32_t j = 0; j < r->plan->journey_count; j++) {
+            const struct plan_journey *journey = &r->plan->journeys[j];
+            for (uint32_t k = 0; k < journey->step_count; k++) {
+                const struct plan_step *step = &journey->steps[k];
+                if (step->kind != STEP_SPLIT || step->split.name != split_name)
+                    continue;
+                has_split = true;
+                for (uint32_t n = 0; n < step->split.arm_count; n++)
+                    has_arm |= step->split.arms[n].name == arm_name && step->split.arms[n].weight;
+            }
+        }
+        if (!has_split)
+            findings_add(r->findings, FINDING_UNKNOWN_NAME, yaml_place(r->file, split),
+                         "there is no split \"%.*s\"", STR_ARG(split->text));
+        else if (!has_arm && !arm->is_bad)
+            findings_add(r->findings, FINDING_UNKNOWN_NAME, yaml_place(r->file, arm),
+                         "nobody takes an arm \"%.*s\" of that split", STR_ARG(arm->text));
+        else
+            arms[out->arm_count++] = (struct scenario_arm){split_name, arm_name};
+    }
+}
+
 static void people_read(struct reader *r, const struct yaml_node *list, struct scenario *out)
 {
     uint32_t count = min_of(shape_count(list), (uint32_t)UINT16_MAX);
@@ -406,6 +441,7 @@ static void people_read(struct reader *r, const struct yaml_node *list, struct s
             .trait_count = traits.count,
             .traits = traits.list,
         };
+        arms_read(r, shape_value(node, "", "arms"), &people[i]);
         people[i].consent_count =
             consents_of(r, shape_value(node, "", "consent"), NAME_NONE, &people[i].consents);
         history_read(r, shape_value(node, "", "history"), (uint16_t)i, &people[i]);
@@ -573,6 +609,37 @@ static void facts_read(struct reader *r, const struct yaml_node *list, struct sc
 
 /* ---- expectations ---------------------------------------------------------------------------- */
 
+/* An arm or label of the journey. */
+static uint32_t took_of(struct reader *r, uint16_t journey, const struct yaml_node *node)
+{
+    if (!node || journey == PLAN_NO_INDEX)
+        return NAME_NONE;
+    const struct plan_journey *j = &r->plan->journeys[journey];
+    uint32_t name = names_find(r->names, node->text);
+    struct str known[64];
+    size_t count = 0;
+    for (uint32_t i = 0; i < j->step_count; i++) {
+        const struct plan_step *step = &j->steps[i];
+        uint32_t ways = step->kind == STEP_SPLIT  ? step->split.arm_count
+                        : step->kind == STEP_WAIT ? step->wait.ending_count
+                                                  : 0;
+        for (uint32_t k = 0; k < ways; k++) {
+            uint32_t own =
+                step->kind == STEP_SPLIT ? step->split.arms[k].name : step->wait.endings[k].label;
+            if (own == name && name != NAME_NONE)
+                return name;
+            if (own != NAME_NONE && count < array_count(known))
+                known[count++] = names_text(r->names, own);
+        }
+    }
+    findings_add(r->findings, FINDING_UNKNOWN_NAME, yaml_place(r->file, node),
+                 "the journey has no arm and no label \"%.*s\"", STR_ARG(node->text));
+    struct str near = str_nearest(node->text, known, count);
+    if (near.len)
+        finding_advise(r->findings, "did you mean \"%.*s\"?", STR_ARG(near));
+    return NAME_NONE;
+}
+
 static void expect_read(struct reader *r, const struct yaml_node *node, const char *member,
                         struct scenario_expect *out)
 {
@@ -584,6 +651,7 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
         {"not_entered", EXPECT_NOT_ENTERED},
         {"ends", EXPECT_ENDS},
         {"in_step", EXPECT_IN_STEP},
+        {"took", EXPECT_TOOK},
         {"sent", EXPECT_SENT},
         {"not_sent", EXPECT_NOT_SENT},
         {"outcome", EXPECT_OUTCOME},
@@ -616,6 +684,7 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
             out->end = (uint8_t)end;
         return;
     case EXPECT_IN_STEP: out->step = step_of(r, out->journey, value); return;
+    case EXPECT_TOOK: out->arm = took_of(r, out->journey, value); return;
     case EXPECT_IN_SEGMENT:
     case EXPECT_NOT_IN_SEGMENT:
         out->segment = segment_of(r, value);

@@ -74,10 +74,18 @@ struct scenario_fact {
     const struct scenario_field *fields;
 };
 
+/* An arm that a person takes: given.people[].arms. */
+struct scenario_arm {
+    uint32_t split; /* names */
+    uint32_t arm;
+};
+
 struct scenario_person {
     struct place place;
     struct str id;    /* the user id */
     bool is_held_out; /* holdout: true; else the person is in no holdout */
+    uint32_t arm_count;
+    const struct scenario_arm *arms;
     uint32_t trait_count;
     const struct scenario_field *traits;
     uint32_t consent_count;
@@ -101,6 +109,7 @@ enum scenario_expect_kind {
     EXPECT_NOT_ENTERED,
     EXPECT_ENDS,       /* the newest instance of journey ended as `end` */
     EXPECT_IN_STEP,    /* the newest instance of journey is live, in the step `step`, at the end */
+    EXPECT_TOOK,       /* the newest instance of journey took `arm` */
     EXPECT_IN_SEGMENT, /* in `segment` at at_ms, or at the end; entered `times` until then */
     EXPECT_NOT_IN_SEGMENT,
     EXPECT_SENT,     /* message went out: outcome class OUT, `times`, at, before, after, channel */
@@ -118,6 +127,7 @@ struct scenario_expect {
     uint8_t outcome;  /* OUTCOME, NOT_SENT with `reason`: enum outcome; 0 = not given */
     uint8_t channel;  /* enum channel; 0 = any */
     uint32_t step;    /* IN_STEP: plan_step.id */
+    uint32_t arm;     /* TOOK: name of an arm or label */
     uint32_t segment; /* IN_SEGMENT, NOT_IN_SEGMENT: name */
     int32_t times;    /* exactly so often; -1 = at least once */
     int64_t at_ms; /* SENT: the moment of the attempt, to the second; SCENARIO_NO_TIME = any. Of a

@@ -122,6 +122,24 @@ static bool has_luck(const struct plan *plan, uint64_t profile, bool is_held_out
     return is_in_one == is_held_out;
 }
 
+/* Does the profile take the arms that the scenario wants? */
+static bool takes_arms(const struct plan *plan, uint64_t profile, const struct scenario_person *p)
+{
+    for (uint32_t i = 0; i < p->arm_count; i++) {
+        for (uint32_t j = 0; j < plan->journey_count; j++) {
+            for (uint32_t k = 0; k < plan->journeys[j].step_count; k++) {
+                const struct plan_step *step = &plan->journeys[j].steps[k];
+                if (step->kind != STEP_SPLIT || step->split.name != p->arms[i].split)
+                    continue;
+                const struct plan_arm *arm = plan_split_arm(&step->split, profile);
+                if (arm == NULL || arm->name != p->arms[i].arm)
+                    return false;
+            }
+        }
+    }
+    return true;
+}
+
 static struct id128 id_in(uint32_t partition, struct str text, uint32_t nth)
 {
     return (struct id128){(hash_str(text, 77 + nth) & ~UINT64_C(255)) | partition,
@@ -154,7 +172,7 @@ static enum status choose_user(struct stage *s, uint32_t person)
     for (uint32_t i = 0; i < TRIES_MAX; i++) {
         uint32_t partition = (uint32_t)(hash + i) & 255, strangers = i / 256;
         uint64_t number = profile_number(partition, s->locals[partition] + strangers + 1);
-        if (!has_luck(s->plan, number, p->is_held_out))
+        if (!has_luck(s->plan, number, p->is_held_out) || !takes_arms(s->plan, number, p))
             continue;
         for (uint32_t k = 1; k <= strangers; k++) {
             enum status status = add_stranger(s, partition, p->id, k);
@@ -166,7 +184,9 @@ static enum status choose_user(struct stage *s, uint32_t person)
         fate->profile = number;
         return OK;
     }
-    if (p->is_held_out)
+    if (p->arm_count)
+        fault_set(s->f, "nobody was found who takes the arms that %.*s shall take", STR_ARG(p->id));
+    else if (p->is_held_out)
         fault_set(s->f, "%.*s cannot be held out: the programme holds out nobody", STR_ARG(p->id));
     else
         fault_set(s->f, "%.*s is always held out: the programme holds out nearly everybody",
@@ -557,6 +577,18 @@ static bool meets(struct stage *s, const struct scenario_expect *x,
                              STR_ARG(names_text(s->shelf->names, x->step)));
         break;
     }
+    case EXPECT_TOOK:
+        for (uint32_t i = 0; i < fate->count; i++) {
+            const struct result *row = &fate->rows[i];
+            if (row->journey != journey)
+                continue;
+            if (row->kind == RESULT_ENTERED)
+                holds = false;
+            else if (row->kind == RESULT_ARM || row->kind == RESULT_WAITED)
+                holds |= row->number == x->arm;
+        }
+        words = arena_printf(s->arena, "takes %.*s", STR_ARG(names_text(s->shelf->names, x->arm)));
+        break;
     case EXPECT_IN_SEGMENT:
     case EXPECT_NOT_IN_SEGMENT: break;
     case EXPECT_SENT:
