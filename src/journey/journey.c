@@ -248,6 +248,13 @@ static bool sees(const struct plan_journey *j, uint64_t own, const struct record
     return key == 0 || key == own;
 }
 
+/* The same for the goal: with a condition of its own that alone says which events count (an order of
+ * anything may be the goal of a cart's reminder); without one it is the key's. */
+static bool goal_sees(const struct plan_journey *j, uint64_t own, const struct record *event)
+{
+    return j->goal.event == event->name && (j->goal.when.code != NULL || sees(j, own, event));
+}
+
 static bool is_true(struct person *who, const struct instance *in, const struct plan *plan,
                     const struct plan_expr *when)
 {
@@ -278,11 +285,11 @@ static enum met meet(struct person *who, uint32_t place)
     step_at(who, place, &s);
     const struct record *event = who->event;
     const struct plan_journey *j = s.journey;
-    if (!(j->event_wake & plan_wake_bit(event->name)) || !sees(j, s.at->key, event))
+    if (!(j->event_wake & plan_wake_bit(event->name)))
         return MET_NOTHING;
     if (event->event_ms < s.at->entered_ms - MAX_LATENESS_MS)
         return MET_NOTHING; /* it happened long before the instance began */
-    if (j->goal.event == event->name && !(s.at->flags & INSTANCE_CONVERTED) &&
+    if (goal_sees(j, s.at->key, event) && !(s.at->flags & INSTANCE_CONVERTED) &&
         is_true(who, s.at, s.plan, &j->goal.when)) {
         /* Later than `within` it still ends the instance, but is not its doing. */
         bool is_within =
@@ -296,6 +303,8 @@ static enum met meet(struct person *who, uint32_t place)
             return MET_ENDED;
         }
     }
+    if (!sees(j, s.at->key, event))
+        return MET_NOTHING;
     for (uint32_t i = 0; i < j->exit_count; i++) {
         if (j->exits[i].event != event->name || !is_true(who, s.at, s.plan, &j->exits[i].when))
             continue;
@@ -350,7 +359,7 @@ static void convert_late(struct person *who)
         if (!is_over) {
             const struct plan *plan = person_plan(who, p->plan);
             const struct plan_journey *j = &plan->journeys[p->journey_index];
-            if (j->goal.event != who->event->name || !sees(j, p->key, who->event) ||
+            if (!goal_sees(j, p->key, who->event) ||
                 who->event->event_ms < p->entered_ms - MAX_LATENESS_MS ||
                 !ask(who, plan, &j->goal.when, p->entry).is_true)
                 continue;

@@ -24,6 +24,31 @@ static void unseen_events(void **state)
     trial_end(&t);
 }
 
+/* What is said of a message with this condition. */
+static void says(const char *only_if, const char *said)
+{
+    struct trial t;
+    char message[512];
+    trial_begin(&t);
+    snprintf(message, sizeof(message), "category: lifecycle\n%semail: {subject: Hello}\n", only_if);
+    trial_put(&t, STR("messages/m/message.yaml"), str_of(message));
+    assert_int_equal(trial_compile(&t), OK);
+    trial_say(&t);
+    assert_string_equal((const char *)t.said.at, said);
+    trial_end(&t);
+}
+
+static void sent_without_a_time(void **state)
+{
+    (void)state;
+    says("only_if: '!sent(\"m\", \"90d\")'\n", "");
+    says("only_if: '!engaged(\"m\")'\n", "");
+    says("only_if: '!sent(\"m\")'\n",
+         "messages/m/message.yaml:2:10: warning: sent(\"m\") looks back 90 days, not for ever "
+         "[no-window]\n"
+         "    say how far: sent(\"message\", \"7d\")\n");
+}
+
 static uint64_t cost_with(const char *only_if, uint32_t *count, struct arena *arena)
 {
     struct trial t;
@@ -67,6 +92,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST("events that never came in are named", unseen_events),
+        TEST("sent() without a time is not for ever", sent_without_a_time),
         TEST("a count costs what it remembers, a did() one moment", costs),
     };
     return cmocka_run_group_tests_name("programme/check", tests, NULL, NULL);

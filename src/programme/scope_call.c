@@ -170,6 +170,11 @@ static bool subject_read(struct scope *s, const struct scope_function *function,
             fault_set(f, "messages are looked back at by a fixed time, such as \"7d\"");
             return false;
         }
+        if (!out->window_ms && function->kind == BINDING_SENT) {
+            findings_add(c->findings, FINDING_NO_WINDOW, yaml_place(s->file, s->node),
+                         "sent(\"%.*s\") looks back 90 days, not for ever", STR_ARG(text));
+            finding_advise(c->findings, "say how far: %s", function->usage);
+        }
         if (!out->window_ms)
             out->window_ms = LEDGER_EVER_MS;
         c->ledger_ms = max_of(c->ledger_ms, out->window_ms);
