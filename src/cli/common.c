@@ -222,9 +222,36 @@ static void reasons_table(struct cli *c, const struct tally *t, struct table *ta
     }
 }
 
+/* Each place where an expression failed, and how often; false if none did. */
+static bool errors_table(struct cli *c, const struct tally *t, const struct names *names,
+                         struct table *table)
+{
+    bool is_any = false;
+    table_init(table, &c->arena);
+    table_column(table, "failed expressions", TABLE_LEFT);
+    table_column(table, "where", TABLE_LEFT);
+    table_column(table, "times", TABLE_RIGHT);
+    for (uint32_t i = 0; i < t->count; i++) {
+        const struct tally_row *row = &t->rows[i];
+        struct result result = {.kind = row->kind, .how = row->how};
+        if (!result_is_error(&result))
+            continue;
+        enum error_place place = (enum error_place)row->how;
+        bool is_entry = row->kind == RESULT_REFUSED;
+        bool is_step = !is_entry && row->journey && (place == ERROR_STEP || place == ERROR_LISTEN);
+        is_any = true;
+        table_text(table, row->journey ? names_text(names, row->journey) : STR("-"));
+        table_text(table, is_step ? arena_printf(&c->arena, "%s, step %u", error_place_name(place),
+                                                 row->rule + 1u)
+                                  : str_of(is_entry ? "enter" : error_place_name(place)));
+        table_int(table, (int64_t)row->count);
+    }
+    return is_any;
+}
+
 void print_tally(struct cli *c, const struct tally *t, const struct names *names)
 {
-    struct table journeys, messages, reasons;
+    struct table journeys, messages, reasons, errors;
     journeys_table(c, t, names, &journeys);
     messages_table(c, t, names, &messages);
     reasons_table(c, t, &reasons);
@@ -234,6 +261,10 @@ void print_tally(struct cli *c, const struct tally *t, const struct names *names
     table_print(&messages, &c->out);
     term_text(&c->out, "\n");
     table_print(&reasons, &c->out);
+    if (errors_table(c, t, names, &errors)) {
+        term_text(&c->out, "\n");
+        table_print(&errors, &c->out);
+    }
     term_text(&c->out,
               "\n  %lu holds started, %lu lifted; %lu cap slots reserved, %lu spent, %lu "
               "given back\n",

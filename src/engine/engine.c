@@ -772,6 +772,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         desk_forget(&who);
     e->counts.segments += who.asked;
     e->counts.saturated += who.saturated;
+    e->counts.errors += who.errors;
     if (had_timer || who.is_touched || who.profile->intents.count || who.profile->instances.count) {
         int64_t due_ms = engine_deadline(&who);
         const struct timers *timers = &e->partitions[profile_partition(who.id)].timers;

@@ -60,6 +60,7 @@ struct engine_counts {
     uint64_t timers;
     uint64_t settles;
     uint64_t saturated; /* past events that had to make room while a question could reach them */
+    uint64_t errors;    /* expressions that failed; results.def has where */
     uint64_t segments;  /* times that a segment's condition was asked */
     uint64_t merges;
     uint64_t actions;

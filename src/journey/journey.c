@@ -168,6 +168,7 @@ static bool no_longer_eligible(struct step *s)
         struct asked asked = ask(s->who, s->plan, &j->require, s->at->entry);
         if (asked.is_error)
             person_result(s->who, (struct result){.kind = RESULT_ERROR,
+                                                  .how = ERROR_REQUIRE,
                                                   .step = s->at->step,
                                                   .journey = s->at->journey,
                                                   .id = s->at->id});
@@ -260,9 +261,11 @@ static bool is_true(struct person *who, const struct instance *in, const struct 
 {
     struct asked asked = ask(who, plan, when, in->entry);
     if (asked.is_error)
-        person_result(
-            who, (struct result){
-                     .kind = RESULT_ERROR, .step = in->step, .journey = in->journey, .id = in->id});
+        person_result(who, (struct result){.kind = RESULT_ERROR,
+                                           .how = ERROR_LISTEN,
+                                           .step = in->step,
+                                           .journey = in->journey,
+                                           .id = in->id});
     return asked.is_true;
 }
 

@@ -29,7 +29,8 @@ void tally_add(struct tally *t, const struct result *rows, uint32_t count)
     t->result_count += count;
     for (uint32_t i = 0; i < count; i++) {
         const struct result *r = &rows[i];
-        uint16_t rule = r->kind == RESULT_DECIDED ? r->step : 0;
+        bool has_step = r->kind == RESULT_DECIDED || r->kind == RESULT_ERROR;
+        uint16_t rule = has_step ? r->step : 0;
         uint64_t key = key_of(r, rule);
         uint32_t place = map_u64_find(&t->places, key);
         if (place == MAP_NONE) {

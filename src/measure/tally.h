@@ -14,7 +14,7 @@
 struct tally_row {
     uint8_t kind; /* enum result_kind */
     uint8_t how;
-    uint16_t rule;    /* DECIDED: the rule that spoke */
+    uint16_t rule;    /* DECIDED: the rule that spoke; ERROR: the step */
     uint32_t journey; /* names; 0 = none */
     uint32_t message;
     uint64_t count;

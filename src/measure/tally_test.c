@@ -35,10 +35,45 @@ static void counts_equal_a_recount(void **state)
     tally_fini(&t);
 }
 
+/* How often the row is there that has just these. */
+static uint64_t count_of(const struct tally *t, enum result_kind kind, uint8_t how, uint16_t rule)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < t->count; i++)
+        if (t->rows[i].kind == kind && t->rows[i].how == how && t->rows[i].rule == rule)
+            count += t->rows[i].count;
+    return count;
+}
+
+static void errors_by_place(void **state)
+{
+    (void)state;
+    const struct result rows[] = {
+        {.kind = RESULT_ERROR, .how = ERROR_STEP, .step = 1, .journey = 7},
+        {.kind = RESULT_ERROR, .how = ERROR_STEP, .step = 2, .journey = 7},
+        {.kind = RESULT_ERROR, .how = ERROR_REQUIRE, .step = 2, .journey = 7},
+        {.kind = RESULT_ERROR, .how = ERROR_STEP, .step = 2, .journey = 7},
+        {.kind = RESULT_REFUSED, .how = REFUSAL_ERROR, .journey = 7},
+        {.kind = RESULT_STEP, .step = 3, .journey = 7},
+    };
+    struct tally t;
+    uint32_t errors = 0;
+    tally_init(&t);
+    tally_add(&t, rows, array_count(rows));
+    assert_int_equal(count_of(&t, RESULT_ERROR, ERROR_STEP, 1), 1);
+    assert_int_equal(count_of(&t, RESULT_ERROR, ERROR_STEP, 2), 2);
+    assert_int_equal(count_of(&t, RESULT_ERROR, ERROR_REQUIRE, 2), 1);
+    for (size_t i = 0; i < array_count(rows); i++)
+        errors += result_is_error(&rows[i]);
+    assert_int_equal(errors, 5);
+    tally_fini(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST("counts equal a recount of the rows", counts_equal_a_recount),
+        TEST("expressions that fail are told apart by journey, place and step", errors_by_place),
     };
     return cmocka_run_group_tests_name("measure/tally", tests, NULL, NULL);
 }

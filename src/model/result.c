@@ -78,6 +78,21 @@ const char *result_name(enum result_kind kind)
     return (size_t)kind < array_count(names) ? names[kind] : "?";
 }
 
+const char *error_place_name(enum error_place place)
+{
+    static const char *const names[] = {
+#define PLACE(symbol, name, doc) name,
+#include "model/error_places.def"
+#undef PLACE
+    };
+    return (uint32_t)place < array_count(names) ? names[place] : "?";
+}
+
+bool result_is_error(const struct result *row)
+{
+    return row->kind == RESULT_ERROR || (row->kind == RESULT_REFUSED && row->how == REFUSAL_ERROR);
+}
+
 const char *refusal_name(enum refusal refusal)
 {
     switch (refusal) {

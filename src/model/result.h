@@ -32,6 +32,14 @@ enum refusal {
     REFUSAL_END,
 };
 
+/* Where an expression failed. */
+enum error_place {
+#define PLACE(symbol, name, doc) ERROR_##symbol,
+#include "model/error_places.def"
+#undef PLACE
+    ERROR_PLACES,
+};
+
 struct result {
     uint8_t kind; /* enum result_kind; the others as results.def says */
     uint8_t how;
@@ -52,3 +60,7 @@ bool results_read(struct cursor *c, int64_t now_ms, struct result *out) mustuse;
 
 const char *result_name(enum result_kind kind);
 const char *refusal_name(enum refusal refusal);
+const char *error_place_name(enum error_place place);
+
+/* Is the row about an expression that failed? */
+bool result_is_error(const struct result *row);

@@ -103,12 +103,15 @@ void consent_event(struct person *who)
     bool is_given = consent_is_given(r);
     enum channel number = CHANNEL_EMAIL;
     if (channel.type == VALUE_TEXT && !channel_find(channel.text, &number)) {
-        person_result(who, (struct result){.kind = RESULT_ERROR, .number = NAME_CHANNEL});
+        person_result(who, (struct result){
+                               .kind = RESULT_ERROR, .how = ERROR_CONSENT, .number = NAME_CHANNEL});
         return;
     }
     /* Only a server key may say yes for somebody; anybody may say no. */
     if (is_given && !(r->flags & RECORD_IS_SERVER)) {
-        person_result(who, (struct result){.kind = RESULT_ERROR, .number = NAME_CONSENT_CHANGED});
+        person_result(who, (struct result){.kind = RESULT_ERROR,
+                                           .how = ERROR_CONSENT,
+                                           .number = NAME_CONSENT_CHANGED});
         return;
     }
     uint32_t purpose_name =

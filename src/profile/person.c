@@ -29,6 +29,7 @@ void person_result(struct person *who, struct result row)
 {
     row.profile = who->id;
     row.at_ms = who->at_ms;
+    who->errors += result_is_error(&row);
     results_add(who->results, row);
 }
 

@@ -131,6 +131,7 @@ struct person {
         struct person *who); /* asks segments that are woken; NULL: they are up to date */
     uint64_t asked;          /* times that a segment's condition was asked */
     uint64_t saturated;      /* items that had to make room while a question could reach them */
+    uint64_t errors;         /* expressions that failed */
     /* The definition of a feature that is kept; NULL: it is looked for in `plans`. */
     const struct plan_feature *(*feature_of)(const struct person *who, uint32_t name);
 };

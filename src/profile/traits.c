@@ -224,7 +224,8 @@ bool traits_set(struct person *who, uint32_t name, const struct value *value, in
     struct value x = *value;
     const struct plan_trait *declared = who->plan ? plan_trait_find(who->plan, name) : NULL;
     if (declared != NULL && !convert(who, declared, &x)) {
-        person_result(who, (struct result){.kind = RESULT_ERROR, .number = name});
+        person_result(who,
+                      (struct result){.kind = RESULT_ERROR, .how = ERROR_TRAIT, .number = name});
         return false;
     }
     struct cursor c = traits_of(who);
@@ -265,7 +266,8 @@ bool traits_set(struct person *who, uint32_t name, const struct value *value, in
     if (b->len == said_at)
         b->len = rest_bytes; /* it cannot be kept */
     if (b->len > PROFILE_TRAITS_BYTES) {
-        person_result(who, (struct result){.kind = RESULT_ERROR, .number = name});
+        person_result(who,
+                      (struct result){.kind = RESULT_ERROR, .how = ERROR_TRAIT, .number = name});
         return false;
     }
     if (who->addresses != NULL && !is_same) {

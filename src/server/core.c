@@ -104,6 +104,7 @@ static void publish(struct core *c, const struct batch_ref *ref)
     count_set(s, COUNTER_TIMERS, counts->timers);
     count_set(s, COUNTER_MERGES, counts->merges);
     count_set(s, COUNTER_SATURATED, counts->saturated);
+    count_set(s, COUNTER_ERRORS, counts->errors);
     count_set(s, COUNTER_ACTIONS, counts->actions);
     count_set(s, COUNTER_PROFILES, engine_profile_count(c->engine));
     count_set(s, COUNTER_STATE_BYTES, engine_bytes(c->engine));
