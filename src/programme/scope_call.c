@@ -164,21 +164,25 @@ static bool subject_read(struct scope *s, const struct scope_function *function,
     struct compile *c = s->c;
     struct str text = call->arguments[0].value.text;
     enum channel channel = CHANNEL_NONE;
+    bool has_window;
     switch (function->form) {
     case FORM_MESSAGE:
         if (out->window_count) {
             fault_set(f, "messages are looked back at by a fixed time, such as \"7d\"");
             return false;
         }
-        if (!out->window_ms && function->kind == BINDING_SENT) {
+        has_window = out->window_ms != 0;
+        if (!has_window)
+            out->window_ms = LEDGER_EVER_MS;
+        c->ledger_ms = max_of(c->ledger_ms, out->window_ms);
+        if (!file_named(s, FILE_MESSAGE, "message", text, &out->name, f))
+            return false;
+        if (!has_window && function->kind == BINDING_SENT) {
             findings_add(c->findings, FINDING_NO_WINDOW, yaml_place(s->file, s->node),
                          "sent(\"%.*s\") looks back 90 days, not for ever", STR_ARG(text));
             finding_advise(c->findings, "say how far: %s", function->usage);
         }
-        if (!out->window_ms)
-            out->window_ms = LEDGER_EVER_MS;
-        c->ledger_ms = max_of(c->ledger_ms, out->window_ms);
-        return file_named(s, FILE_MESSAGE, "message", text, &out->name, f);
+        return true;
     case FORM_JOURNEY: return file_named(s, FILE_JOURNEY, "journey", text, &out->name, f);
     case FORM_CHANNEL:
         if (channel_find(text, &channel)) {
