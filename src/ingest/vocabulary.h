@@ -9,7 +9,12 @@
  *     number   1 ... NAME_FIXED_END-1 | ... logged ... | added, not in the log yet |
  *                                                      ^ from                      ^ count
  *
- * Names are bounded for each source, so that a public write key cannot fill the table for others.
+ * Names are bounded for each source, so that a public write key cannot fill the table for others. The
+ * bound counts what a source has added since this vocabulary was made: snapshots keep names without who
+ * paid for them, so a start begins to count anew. That is fine, because the bound is against a flood
+ * between two looks of an operator (wend_names shows it): it takes a hundred starts in each of which a
+ * source uses its bound up before the table (NAMES_MAX) is full, and then others lose nothing either:
+ * fields without a name are kept in $rest. What is lost are new event names.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
