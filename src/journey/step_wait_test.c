@@ -4,11 +4,13 @@
 #include "journey/moment.h"
 
 #include "base/mem.h"
+#include "expr/expr.h"
 #include "profile/holds.h"
+#include "profile/traits.h"
 #include "test.h"
 #include "when/zones_for_tests.h"
 
-enum { E_OPEN = 2000, E_CLOSE, EVENTS_END };
+enum { E_OPEN = 2000, E_CLOSE, EVENTS_END, T_DATE };
 
 #define ENDINGS_MAX  3
 #define TIMEOUT_STEP (ENDINGS_MAX + 1)
@@ -31,6 +33,7 @@ struct fixture {
     struct results results;
     struct messages messages;
     struct arena scratch;
+    struct arena code;
     struct buf bytes;
     struct person who;
 };
@@ -54,6 +57,7 @@ static struct fixture *fixture_new(const char *rule)
     struct fixture *f = mem_new(sizeof(*f));
     space_init(&f->space);
     arena_init(&f->scratch, 4096);
+    arena_init(&f->code, 4096);
     buf_init(&f->bytes);
     f->names = names_new();
     f->zones = one_zone(rule);
@@ -110,6 +114,7 @@ static void fixture_free(struct fixture *f)
 {
     space_fini(&f->space);
     arena_fini(&f->scratch);
+    arena_fini(&f->code);
     buf_fini(&f->bytes);
     names_free(f->names);
     zoneset_free(f->zones);
@@ -502,6 +507,140 @@ static void waits_equal_the_clock_on_the_wall(void **state)
     assert_true(never > 50);
 }
 
+/* ---- dates that come, move and go ---------------------------------------------------------------- */
+
+static enum expr_found find_trait(void *self, const struct expr_path *path, struct expr_slot *out,
+                                  struct fault *f)
+{
+    (void)self;
+    (void)f;
+    if (!str_is(path->parts[0], "renewal"))
+        return EXPR_UNKNOWN;
+    *out = (struct expr_slot){.slot = SLOT(SLOT_TRAIT, T_DATE), .parts = 1, .type = &expr_dyn};
+    return EXPR_FOUND;
+}
+
+static void date_from_trait(struct fixture *f, struct plan_moment *m)
+{
+    struct expr_scope scope = {.path = find_trait};
+    struct expr_options options = {.wanted = EXPR_WANT_ANY};
+    struct fault fault = {0};
+    if (expr_compile(&f->code, STR("renewal"), &scope, options, &m->value.code, &fault) != OK)
+        fail_msg("%s", fault.text);
+    m->value.wake = plan_wake_bit(T_DATE);
+}
+
+static void trait_becomes(struct fixture *f, const struct value *value, int64_t at_ms)
+{
+    pass(f, at_ms);
+    traits_set(&f->who, T_DATE, value, at_ms);
+    journey_changed(&f->who);
+}
+
+struct change {
+    int64_t at_ms;
+    struct value value;
+};
+
+/* A moment whose date stands in a trait that is set, moved, spoilt and taken away meanwhile: over by what
+ * is known at the time. */
+static void waits_follow_the_date(void **state)
+{
+    (void)state;
+    uint32_t over = 0, ended = 0, never = 0, moved = 0;
+    struct model *m = mem_new(sizeof(*m));
+    for (uint64_t seed = 1; seed <= 4000; seed++) {
+        uint64_t luck = seed * 31337;
+        struct fixture *f = fixture_new(odd_rules[next(&luck) % array_count(odd_rules)]);
+        struct plan_moment *x = &f->endings[0].moment;
+        m->zone = zoneset_zone(f->zones, 0);
+        m->begin_ms = draw_begin(&luck, m->zone);
+        do
+            *x = draw_moment(&luck, m->begin_ms);
+        while (x->kind != MOMENT_DATE);
+        x->is_wall = x->is_day = false;
+        x->missing = (uint8_t)(next(&luck) % 3);
+        x->past = (uint8_t)(next(&luck) % 3);
+        f->steps[0].wait.ending_count = 1;
+        date_from_trait(f, x);
+
+        struct change changes[6];
+        uint32_t count = 1 + (uint32_t)(next(&luck) % array_count(changes));
+        int64_t t_ms = m->begin_ms - DAY_MS;
+        for (uint32_t i = 0; i < count; i++) {
+            uint64_t what = next(&luck) % 8;
+            int64_t date_ms = m->begin_ms - DAY_MS + draw_ms(&luck, 12 * 24 * 60);
+            changes[i].value = what == 0   ? (struct value){.type = VALUE_NULL}
+                               : what == 1 ? value_text(STR("soon"))
+                               : what == 2 ? value_int(date_ms / 1000)
+                                           : value_int(date_ms);
+            changes[i].at_ms = t_ms;
+            t_ms = max_of(t_ms, m->begin_ms) + MINUTE_MS + draw_ms(&luck, 2 * 24 * 60);
+        }
+
+        enum { STANDS, GOES, ENDS } fate = STANDS;
+        int64_t over_ms = FOREVER_MS;
+        uint32_t known = 0;
+        for (; known < count; known++) {
+            struct plan_moment now = *x;
+            bool is_date = changes[known].value.type == VALUE_INT;
+            int64_t from_ms = max_of(m->begin_ms, changes[known].at_ms);
+            enum moment_otherwise policy = (enum moment_otherwise)x->missing;
+            if (is_date) {
+                int64_t raw = changes[known].value.integer;
+                now.date_ms = raw > INT64_C(100000000000) ? raw : raw * 1000;
+                now.is_day = now.date_ms % DAY_MS == 0;
+                now.past = MOMENT_STAY;
+                over_ms = model_date(m, &now); /* FOREVER_MS: it is past */
+                policy = (enum moment_otherwise)x->past;
+            }
+            fate = GOES;
+            if (!is_date || over_ms == FOREVER_MS) {
+                fate = policy == MOMENT_SKIP ? GOES : policy == MOMENT_EXIT ? ENDS : STANDS;
+                over_ms = policy == MOMENT_SKIP ? model_hours(m, &now, m->begin_ms) : from_ms;
+            }
+            if (fate == STANDS)
+                over_ms = FOREVER_MS;
+            else
+                over_ms = max_of(over_ms, from_ms);
+            if (known + 1 == count || over_ms < changes[known + 1].at_ms)
+                break;
+        }
+        moved += known > 0;
+
+        trait_becomes(f, &changes[0].value, changes[0].at_ms);
+        begin(f, m->begin_ms);
+        for (uint32_t i = 1; i < count; i++)
+            trait_becomes(f, &changes[i].value, changes[i].at_ms);
+        pass(f, m->begin_ms + MINUTES * MINUTE_MS);
+        uint32_t step = 0;
+        int64_t at_ms = 0;
+        bool is_done = is_over(f, &step, &at_ms);
+        const struct result *last = &f->results.rows[f->results.count - 1];
+        if (fate == STANDS || over_ms >= m->begin_ms + MINUTES * MINUTE_MS) {
+            if (is_done || f->profile.instances.count != 1)
+                fail_msg("seed %lu: over, which it never is", seed);
+            never++;
+        } else if (fate == ENDS) {
+            if (is_done || last->kind != RESULT_ENDED || last->at_ms != over_ms)
+                fail_msg("seed %lu: does not end after %ld minutes", seed,
+                         (over_ms - m->begin_ms) / MINUTE_MS);
+            ended++;
+        } else {
+            if (!is_done || at_ms != over_ms)
+                fail_msg("seed %lu: over after %ld minutes, not %ld", seed,
+                         (at_ms - m->begin_ms) / MINUTE_MS, (over_ms - m->begin_ms) / MINUTE_MS);
+            over++;
+        }
+        fixture_free(f);
+    }
+    mem_free(m);
+    assert_true(over > 500);
+    assert_true(ended > 500);
+    assert_true(never > 200);
+    assert_true(moved > 500);
+}
+
 /* ---- what dates and lengths look like ------------------------------------------------------------ */
 
 static struct moment_date read_text(const char *text)
@@ -660,6 +799,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST("waits equal the clock on the wall, minute by minute, whatever it does",
              waits_equal_the_clock_on_the_wall),
+        TEST("waits follow a date that is set, moved, spoilt and taken away",
+             waits_follow_the_date),
         TEST("dates are read in every form in which they come", dates_are_read_in_every_form),
         TEST("what is no date is refused", what_is_no_date_is_refused),
         TEST("lengths are durations or texts", lengths_are_durations_or_texts),
