@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -47,6 +50,14 @@ enum status os_thread_start(struct os_thread *thread, const char *name, os_threa
     mem_free(start);
     fault_set(f, "cannot start thread \"%s\": %s", name, strerror_r(error, reason, sizeof(reason)));
     return error == EAGAIN ? TRY_AGAIN : GIVE_UP;
+}
+
+#define NICE 10
+
+void os_thread_give_way(void)
+{
+    /* Linux keeps this by thread. It cannot fail in a way that matters. */
+    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 }
 
 void os_thread_join(struct os_thread *thread)

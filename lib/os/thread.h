@@ -23,6 +23,9 @@ typedef void os_thread_run(void *context);
 enum status os_thread_start(struct os_thread *thread, const char *name, os_thread_run *run,
                             void *context, struct fault *f) mustuse;
 
+/* The calling thread gives way to all others from now on: for work that nobody waits for. */
+void os_thread_give_way(void);
+
 /* Waits until the thread's run() has returned. */
 void os_thread_join(struct os_thread *thread);
 

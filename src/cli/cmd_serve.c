@@ -60,6 +60,7 @@ int cmd_serve(struct cli *c)
     keys_init(&keys);
     struct server_options options = {
         .data = data,
+        .programme = c->arguments[0],
         .listen = cli_text(c, "listen"),
         .keys = &keys,
         .public_url = cli_text(c, "public-url"),

@@ -425,6 +425,21 @@ void engine_write_backfill(const struct engine *e, const uint32_t *features, uin
     buf_fini(&head);
 }
 
+void engine_each_instance(const struct engine *e, uint32_t partition, void *self,
+                          void (*note)(void *self, uint32_t plan, uint16_t journey_index))
+{
+    must(partition < PARTITIONS);
+    const struct partition *p = &e->partitions[partition];
+    for (uint32_t local = 1; local < p->count; local++) {
+        const struct profile *profile = space_at(&p->space, p->profiles[local]);
+        for (uint32_t i = 0; i < profile->instances.count; i++) {
+            const struct instance *x =
+                vec_at(&p->space, &profile->instances, i, sizeof(struct instance));
+            note(self, x->plan, x->journey_index);
+        }
+    }
+}
+
 void change_fini(struct engine *e)
 {
     clear_feeds(e);

@@ -170,6 +170,11 @@ void engine_watch_for(struct engine *e, struct id128 user, struct id128 anonymou
 /* How every pending intent of the person stands at the desk now: lines to the witness. */
 void engine_explain(struct engine *e, uint64_t profile, const struct witness *witness);
 
+/* Calls `note` for each live instance of the partition (0 to 255): its plan's number, and its journey's
+ * place in that plan. */
+void engine_each_instance(const struct engine *e, uint32_t partition, void *self,
+                          void (*note)(void *self, uint32_t plan, uint16_t journey_index));
+
 /* Attempts that were granted and of which nothing was heard since: after a restart the server reports
  * them as in doubt. Calls `note` for each, by profile. */
 struct pending {

@@ -34,6 +34,14 @@ enum work_kind {
     WORK_BATCH = 1,
     WORK_QUESTION,
     WORK_SYNC,
+    WORK_CALL,
+};
+
+/* Something that another thread wants done between batches, and waits for. */
+struct call {
+    void (*run)(void *context, struct engine *e);
+    void *context;
+    bool is_done; /* under the core's lock */
 };
 
 struct work {
@@ -42,6 +50,7 @@ struct work {
     struct batch_ref *ref;
     struct http_request *request;
     struct str person; /* the request's memory */
+    struct call *call;
 };
 
 struct core {
@@ -147,6 +156,8 @@ static void apply(struct core *c, struct batch_ref *ref)
             atomic_store(&c->has_tick, false);
         if (e->kind == ENTRY_START)
             atomic_store(&s->is_started, true);
+        if (e->kind == ENTRY_PROGRAMME)
+            atomic_fetch_add(&s->programmes_applied, 1);
     }
     publish(c, ref);
     release(s, ref);
@@ -284,6 +295,26 @@ void core_sync(struct core *c)
     os_mutex_unlock(&c->lock);
 }
 
+static void carry_out(struct core *c, struct call *call)
+{
+    call->run(call->context, c->engine);
+    os_mutex_lock(&c->lock);
+    call->is_done = true;
+    os_cond_wake_all(&c->change);
+    os_mutex_unlock(&c->lock);
+}
+
+void core_call(struct core *c, void (*run)(void *context, struct engine *e), void *context)
+{
+    struct call call = {.run = run, .context = context};
+    struct work work = {.kind = WORK_CALL, .call = &call};
+    must(os_queue_push_wait(c->queue, &work, FOREVER_MS) == OK);
+    os_mutex_lock(&c->lock);
+    while (!call.is_done)
+        os_cond_wait(&c->change, &c->lock);
+    os_mutex_unlock(&c->lock);
+}
+
 static void run(void *context)
 {
     struct core *c = context;
@@ -295,6 +326,7 @@ static void run(void *context)
         case WORK_BATCH: apply(c, work.ref); break;
         case WORK_QUESTION: answer(c, &work); break;
         case WORK_SYNC: sync(c); break;
+        case WORK_CALL: carry_out(c, work.call); break;
         }
     }
 }

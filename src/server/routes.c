@@ -1,10 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/server_int.h"
 
+#include <string.h>
+
 #include "os/process.h"
+#include "server/change.h"
 #include "server/story.h"
+#include "json/json.h"
 
 #define PERSON_BYTES_MAX 256
+#define WISH_BYTES_MAX   4096 /* of the body of POST /v1/programme */
+
+enum route_method {
+    READ,
+    POST,
+};
 
 enum access {
     OPEN,
@@ -126,6 +136,63 @@ static void answer_why(struct server *s, struct http_request *request)
         answer_busy(request);
 }
 
+/* ---- the programme ------------------------------------------------------------------------------- */
+
+static void answer_programme(struct server *s, struct http_request *request)
+{
+    struct str people;
+    bool wants_people =
+        http_request_parameter(request, STR("people"), &people) && str_is(people, "yes");
+    if (!wants_people)
+        changes_answer(s->changes, request);
+    else if (!changes_ask(s->changes, CHANGE_PEOPLE, STR(""), request))
+        answer_busy(request);
+}
+
+/* What the body wishes; false if it is not understood. */
+static bool read_wish(struct str body, enum change_wish *wish, char hash[PROGRAMME_HASH_BYTES],
+                      struct fault *f)
+{
+    struct json_node map;
+    *wish = CHANGE_DO;
+    hash[0] = 0;
+    if (str_trim(body).len == 0)
+        return true;
+    if (body.len > WISH_BYTES_MAX) {
+        fault_set(f, "the body is too long");
+        return false;
+    }
+    struct json_parser *parser = json_parser_new(WISH_BYTES_MAX);
+    bool is_fine = json_parse(parser, body, 4, &map, f) == OK;
+    if (is_fine && json_type(map) != JSON_MAP) {
+        fault_set(f, "the body is to be an object");
+        is_fine = false;
+    }
+    struct json_node programme = is_fine ? json_find(map, STR("programme")) : (struct json_node){0};
+    if (json_type(programme) != JSON_NONE &&
+        (json_type(programme) != JSON_TEXT || json_text(programme).len != 64 ||
+         !str_to_z(json_text(programme), hash, PROGRAMME_HASH_BYTES) ||
+         strspn(hash, "0123456789abcdef") != 64)) {
+        fault_set(f, "\"programme\" is to be the hash of a programme: 64 hexadecimal digits");
+        is_fine = false;
+    }
+    if (is_fine && json_is_true(json_find(map, STR("check"))))
+        *wish = CHANGE_LOOK;
+    json_parser_free(parser);
+    return is_fine;
+}
+
+static void change_programme(struct server *s, struct http_request *request)
+{
+    char hash[PROGRAMME_HASH_BYTES];
+    enum change_wish wish;
+    struct fault f = {0};
+    if (!read_wish(http_request_body(request), &wish, hash, &f))
+        http_answer_error(request, 400, "not_understood", str_of(f.text));
+    else if (!changes_ask(s->changes, wish, str_of(hash), request))
+        answer_busy(request);
+}
+
 /* ---- who may, and where -------------------------------------------------------------------------- */
 
 /* Does the request carry a server key? Answers it if not. */
@@ -151,11 +218,12 @@ static bool has_server_key(struct server *s, struct http_request *request)
 void routes_handle(void *context, struct http_request *request)
 {
     static const struct {
+        enum route_method method;
         struct str path;
         enum access access;
         route_answer *answer;
     } routes[] = {
-#define ROUTE(path, access, answer, doc) {{path, sizeof(path) - 1}, access, answer},
+#define ROUTE(method, path, access, answer, doc) {method, {path, sizeof(path) - 1}, access, answer},
 #include "server/routes.def"
 #undef ROUTE
     };
@@ -164,14 +232,20 @@ void routes_handle(void *context, struct http_request *request)
         return;
     struct str path = http_request_path(request);
     enum http_method method = http_request_method(request);
+    bool is_read = method == HTTP_GET || method == HTTP_HEAD;
+    bool is_known = false;
     for (size_t i = 0; i < array_count(routes); i++) {
         if (!str_equal(routes[i].path, path))
             continue;
-        if (method != HTTP_GET && method != HTTP_HEAD)
-            http_answer_error(request, 405, "method_not_allowed", STR("this path is read by GET"));
-        else if (routes[i].access == OPEN || has_server_key(s, request))
+        is_known = true;
+        if (routes[i].method == READ ? !is_read : method != HTTP_POST)
+            continue;
+        if (routes[i].access == OPEN || has_server_key(s, request))
             routes[i].answer(s, request);
         return;
     }
-    http_answer_error(request, 404, "not_found", STR("there is nothing at this path"));
+    if (is_known)
+        http_answer_error(request, 405, "method_not_allowed", STR("this path has no such method"));
+    else
+        http_answer_error(request, 404, "not_found", STR("there is nothing at this path"));
 }

@@ -36,7 +36,8 @@ enum item_kind {
     ITEM_TAKE = 1,
     ITEM_RESULT,
     ITEM_RECEIPT_BACK,
-    ITEM_WAKE, /* something was set */
+    ITEM_ADOPT, /* a plan's providers */
+    ITEM_WAKE,  /* something was set */
 };
 
 struct item {
@@ -52,6 +53,7 @@ struct answer {
 struct provider {
     struct sender *sender;
     uint32_t name;
+    const struct plan_provider *plan; /* that it was made of */
     struct channel_provider *settings;
     struct transport *transport;
 };
@@ -70,8 +72,8 @@ struct sender {
     bool has_thread;
     struct outbox *outbox;
     struct provider providers[OUTBOX_PROVIDERS_MAX]; /* by the outbox's index */
-    uint32_t provider_count;
-    struct entry *receipts; /* not taken by the committer yet, oldest first */
+    _Atomic uint32_t provider_count; /* written by the sender's thread once that runs */
+    struct entry *receipts;          /* not taken by the committer yet, oldest first */
     struct entry **receipts_end;
     struct parked *parked;
     uint32_t parked_count, parked_room;
@@ -258,12 +260,111 @@ static void carry_out(struct sender *s)
 
 /* ---- what comes in ------------------------------------------------------------------------------- */
 
+/* The newest of that name; UINT32_MAX if there is none. */
 static uint32_t provider_find(const struct sender *s, uint32_t name)
 {
-    uint32_t i = 0;
-    while (i < s->provider_count && s->providers[i].name != name)
-        i++;
-    return i;
+    uint32_t i = s->provider_count;
+    while (i-- > 0)
+        if (s->providers[i].name == name)
+            return i;
+    return UINT32_MAX;
+}
+
+/* ---- providers ----------------------------------------------------------------------------------- */
+
+static enum status read_settings(const struct sender *s, const struct plan_provider *p,
+                                 struct channel_provider **out, struct fault *f)
+{
+    struct channel_option *options =
+        mem_new((p->setting_count + 1) * sizeof(struct channel_option));
+    for (uint32_t i = 0; i < p->setting_count; i++)
+        options[i] =
+            (struct channel_option){.name = p->settings[i].key, .value = p->settings[i].value};
+    const struct channel_kind *kind = channel_kind_find(p->kind);
+    must(kind != NULL);
+    enum status status = channel_provider_new(kind, (enum channel)p->channel,
+                                              vocabulary_text(s->server->vocabulary, p->name),
+                                              options, p->setting_count, out, f);
+    mem_free(options);
+    return status;
+}
+
+static void done(void *context, uint64_t ticket, uint32_t slot, const struct transmission *result)
+{
+    struct provider *p = context;
+    struct answer *outcome = mem_new(sizeof(*outcome));
+    (void)slot;
+    *outcome = (struct answer){ticket, *result};
+    tell(p->sender, ITEM_RESULT, outcome);
+}
+
+static int64_t provider_now(void *context)
+{
+    struct provider *p = context;
+    return server_now_ms(p->sender->server);
+}
+
+static enum status add_provider(struct sender *s, const struct plan *plan, uint32_t index,
+                                struct fault *f)
+{
+    const struct plan_provider *p = &plan->providers[index];
+    struct provider *out = &s->providers[s->provider_count];
+    struct str name = vocabulary_text(s->server->vocabulary, p->name);
+    const struct channel_kind *kind = channel_kind_find(p->kind);
+    *out = (struct provider){.sender = s, .name = p->name, .plan = p};
+    enum status status = read_settings(s, p, &out->settings, f);
+    if (status == OK) {
+        struct transport_options transport = {
+            .provider = out->settings, .done = done, .now = provider_now, .context = out};
+        status = transport_new(&transport, &out->transport, f);
+    }
+    if (status != OK) {
+        channel_provider_free(out->settings);
+        fault_prefix(f, "provider %.*s: ", STR_ARG(name));
+        return status;
+    }
+    struct outbox_retry retry;
+    outbox_retry_standard(&retry);
+    retry.delays_ms = kind->retry_delays_ms;
+    retry.delays_count = kind->retry_delays_count;
+    must(outbox_add_provider(s->outbox, transport_slots(out->transport), &retry) ==
+         s->provider_count);
+    s->provider_count++;
+    return OK;
+}
+
+static bool is_equal_provider(const struct plan_provider *a, const struct plan_provider *b)
+{
+    if (a->name != b->name || a->channel != b->channel || a->slots != b->slots ||
+        !str_equal(a->kind, b->kind) || a->setting_count != b->setting_count)
+        return false;
+    for (uint32_t i = 0; i < a->setting_count; i++)
+        if (!str_equal(a->settings[i].key, b->settings[i].key) ||
+            !str_equal(a->settings[i].value, b->settings[i].value))
+            return false;
+    return true;
+}
+
+static bool has_provider(const struct sender *s, const struct plan_provider *p)
+{
+    uint32_t i = provider_find(s, p->name);
+    return i != UINT32_MAX && is_equal_provider(s->providers[i].plan, p);
+}
+
+/* Settings of providers count from now on; those that cannot be made were checked before, and are said
+ * now. */
+static void adopt(struct sender *s, const struct plan *plan)
+{
+    for (uint32_t i = 0; i < plan->provider_count && !s->is_stopped; i++) {
+        struct fault f = {0};
+        if (has_provider(s, &plan->providers[i]))
+            continue;
+        if (s->provider_count == OUTBOX_PROVIDERS_MAX)
+            fault_set(&f, "too many providers were changed since the start; start again");
+        else if (add_provider(s, plan, i, &f) == OK)
+            continue;
+        journal_say(&s->server->journal, JOURNAL_ERROR, "provider", "%s", f.text);
+    }
 }
 
 static void take(struct sender *s, struct held *held)
@@ -274,7 +375,7 @@ static void take(struct sender *s, struct held *held)
         s->left = held;
         return;
     }
-    if (provider == s->provider_count) {
+    if (provider == UINT32_MAX) {
         write_receipt(s, &(struct receipt){
                              .kind = RECEIPT_GAVE_UP,
                              .profile = held->profile,
@@ -304,21 +405,6 @@ static void take(struct sender *s, struct held *held)
         outbox_take(s->outbox, &attempt, server_now_ms(s->server));
 }
 
-static void done(void *context, uint64_t ticket, uint32_t slot, const struct transmission *result)
-{
-    struct provider *p = context;
-    struct answer *outcome = mem_new(sizeof(*outcome));
-    (void)slot;
-    *outcome = (struct answer){ticket, *result};
-    tell(p->sender, ITEM_RESULT, outcome);
-}
-
-static int64_t provider_now(void *context)
-{
-    struct provider *p = context;
-    return server_now_ms(p->sender->server);
-}
-
 static void handle(struct sender *s, const struct item *item)
 {
     struct answer *outcome;
@@ -330,6 +416,7 @@ static void handle(struct sender *s, const struct item *item)
         mem_free(outcome);
         return;
     case ITEM_RECEIPT_BACK: add_receipt(s, item->what); return;
+    case ITEM_ADOPT: adopt(s, item->what); return;
     case ITEM_WAKE: return;
     }
 }
@@ -465,45 +552,46 @@ uint32_t sender_waiting(struct sender *s)
 
 /* ---- start and end ------------------------------------------------------------------------------- */
 
-static enum status add_provider(struct sender *s, const struct plan *plan, uint32_t index,
-                                struct fault *f)
+enum status sender_check(struct sender *s, const struct plan *plan, struct fault *f)
 {
-    const struct plan_provider *p = &plan->providers[index];
-    struct provider *out = &s->providers[s->provider_count];
-    struct channel_option *options =
-        mem_new((p->setting_count + 1) * sizeof(struct channel_option));
-    for (uint32_t i = 0; i < p->setting_count; i++)
-        options[i] =
-            (struct channel_option){.name = p->settings[i].key, .value = p->settings[i].value};
-    struct str name = vocabulary_text(s->server->vocabulary, p->name);
-    const struct channel_kind *kind = channel_kind_find(p->kind);
-    must(kind != NULL);
-    *out = (struct provider){.sender = s, .name = p->name};
-    enum status status = channel_provider_new(kind, (enum channel)p->channel, name, options,
-                                              p->setting_count, &out->settings, f);
-    mem_free(options);
-    if (status == OK) {
-        struct transport_options transport = {
-            .provider = out->settings, .done = done, .now = provider_now, .context = out};
-        status = transport_new(&transport, &out->transport, f);
+    for (uint32_t i = 0; i < plan->provider_count; i++) {
+        const struct plan_provider *p = &plan->providers[i];
+        struct channel_provider *settings = NULL;
+        enum status status = read_settings(s, p, &settings, f);
+        channel_provider_free(settings);
+        if (status != OK) {
+            fault_prefix(
+                f, "provider %.*s: ", STR_ARG(vocabulary_text(s->server->vocabulary, p->name)));
+            return status;
+        }
     }
-    if (status != OK) {
-        channel_provider_free(out->settings);
-        fault_prefix(f, "provider %.*s: ", STR_ARG(name));
-        return status;
-    }
-    struct outbox_retry retry;
-    outbox_retry_standard(&retry);
-    retry.delays_ms = kind->retry_delays_ms;
-    retry.delays_count = kind->retry_delays_count;
-    must(outbox_add_provider(s->outbox, transport_slots(out->transport), &retry) ==
-         s->provider_count);
-    s->provider_count++;
-    return OK;
+    if (s->provider_count + plan->provider_count <= OUTBOX_PROVIDERS_MAX)
+        return OK;
+    fault_set(f, "providers were changed too often since the server was started; start it again");
+    return FIX_INPUT;
 }
 
-enum status sender_start(struct server *server, const struct plan *plan, struct sender **out,
-                         struct fault *f)
+void sender_adopt(struct sender *s, const struct plan *plan)
+{
+    struct plan *what = (struct plan *)(uintptr_t)plan; /* only read */
+    tell(s, ITEM_ADOPT, what);
+}
+
+/* Those of the plan that people are still in flight under; who goes on without is told when it matters. */
+static void add_older(struct sender *s, const struct plan *older)
+{
+    for (uint32_t i = 0; i < older->provider_count; i++) {
+        struct fault f = {0};
+        if (provider_find(s, older->providers[i].name) != UINT32_MAX ||
+            s->provider_count == OUTBOX_PROVIDERS_MAX || add_provider(s, older, i, &f) == OK)
+            continue;
+        journal_say(&s->server->journal, JOURNAL_WARNING, "provider",
+                    "%s; the programme before this one used it", f.text);
+    }
+}
+
+enum status sender_start(struct server *server, const struct plan *plan, const struct plan *older,
+                         struct sender **out, struct fault *f)
 {
     struct sender *s = mem_new(sizeof(*s));
     s->server = server;
@@ -515,6 +603,8 @@ enum status sender_start(struct server *server, const struct plan *plan, struct 
     enum status status = OK;
     for (uint32_t i = 0; i < plan->provider_count && status == OK; i++)
         status = add_provider(s, plan, i, f);
+    if (status == OK && older != NULL)
+        add_older(s, older);
     if (status == OK)
         status = os_thread_start(&s->thread, "sender", run, s, f);
     if (status != OK) {

@@ -9,6 +9,8 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/process.h"
+#include "replay/backfill.h"
+#include "server/change.h"
 #include "server/held.h"
 #include "server/server_int.h"
 #include "server/story.h"
@@ -145,9 +147,10 @@ static void host_refused(void *context, void *token, enum status why, const stru
         break;
     case ENTRY_NAMES: break; /* the committer keeps the names */
     case ENTRY_START:
-        journal_say(&s->journal, JOURNAL_ERROR, "start", "the log did not take the programme: %s",
+        journal_say(&s->journal, JOURNAL_ERROR, "start", "the log did not take a batch: %s",
                     f->text);
         break;
+    case ENTRY_PROGRAMME: atomic_fetch_add(&s->programmes_refused, 1); break;
     }
     entry_free(e);
 }
@@ -174,38 +177,14 @@ static void learn_names(struct server *s)
     atomic_store(&s->names_in_log, names_count(engine_names(s->recovered.engine)));
 }
 
-static enum status push_start(struct server *s, const char *hash)
+/* The first batch of this run: an empty one, so that whatever is due happens. Waits until it has been
+ * applied. */
+static enum status begin(struct server *s, struct fault *f)
 {
-    struct buf body;
-    struct entry *e = entry_new(ENTRY_START, hash != NULL ? 1 : 0);
-    if (hash != NULL) {
-        buf_init(&body);
-        body_put_text(&body, NAME_PROGRAMME, str_of(hash));
-        e->records[0].type = RECORD_PROGRAMME;
-        e->records[0].kind = PROGRAMME_ACTIVATE;
-        e->records[0].clear = entry_body(e, &body);
-        e->records[0].event_ms = e->records[0].arrival_ms = server_now_ms(s);
-    }
+    struct entry *e = entry_new(ENTRY_START, 0);
     enum status status = feed_push(s, e);
     if (status != OK)
         entry_free(e);
-    return status;
-}
-
-/* Writes the programme as the first batch, and waits until it has been applied. */
-static enum status activate(struct server *s, const struct plan *plan,
-                            const struct programme_folder *folder, struct fault *f)
-{
-    const struct plans *plans = engine_plans(s->recovered.engine);
-    bool is_active = plans->newest && strcmp(plans->at[plans->newest]->hash, plan->hash) == 0;
-    if (!is_active) {
-        enum status status = programme_store(s->directory.disk, s->directory.programmes, folder, f);
-        if (status != OK)
-            return status;
-        journal_say(&s->journal, JOURNAL_INFO, "programme", "programme %.12s becomes active",
-                    plan->hash);
-    }
-    enum status status = push_start(s, is_active ? NULL : plan->hash);
     int64_t until_ns = os_clock_monotonic_ns() + START_MS_MAX * INT64_C(1000000);
     while (status == OK && !atomic_load(&s->is_started)) {
         if (atomic_load(&s->has_failed) || os_clock_monotonic_ns() > until_ns)
@@ -214,8 +193,30 @@ static enum status activate(struct server *s, const struct plan *plan,
             os_clock_sleep_ms(1);
     }
     if (status != OK)
-        fault_set(f, "the log did not take the programme");
+        fault_set(f, "the log did not take a batch");
     return status;
+}
+
+/* Goes over to the plan. Where a programme is active already, a backfill does not keep the server from
+ * starting under that one. *is_stopped: a signal came first. */
+static enum status change(struct server *s, const struct plan *active, const struct plan *plan,
+                          const struct programme_folder *folder, struct os_signals *signals,
+                          bool *is_stopped, struct fault *f)
+{
+    enum status status = programme_store(s->directory.disk, s->directory.programmes, folder, f);
+    if (status == OK)
+        status = changes_start(s, active, plan, &s->changes, f);
+    if (status != OK)
+        return status;
+    while (changes_is_busy(s->changes)) {
+        if (active != NULL && changes_is_filling(s->changes))
+            return OK;
+        if (os_signals_wait(signals, 1) == OS_SIGNAL_STOP) {
+            *is_stopped = true;
+            return OK;
+        }
+    }
+    return changes_outcome(s->changes, f);
 }
 
 /* What was granted and not reported when the last run ended. */
@@ -377,23 +378,24 @@ static enum status start_http(struct server *s, struct fault *f)
 }
 
 static enum status start_all(struct server *s, const struct plan *plan,
-                             const struct programme_folder *folder, struct fault *f)
+                             const struct programme_folder *folder, struct os_signals *signals,
+                             bool *is_stopped, struct fault *f)
 {
     struct unreported unreported = {0};
+    const struct plans *plans = engine_plans(s->recovered.engine);
+    const struct plan *active = plans->newest ? plans->at[plans->newest] : NULL;
     struct committer_host host = {.context = s,
                                   .now_ms = host_now,
                                   .committed = host_committed,
                                   .refused = host_refused,
                                   .failed = host_failed};
-    if (!engine_knows(s->recovered.engine, str_of(plan->hash)))
-        engine_prepare(s->recovered.engine, plan);
     learn_names(s);
     count_set(s, COUNTER_DEDUPE_WINDOW, MESSAGES_KEPT);
     enum status status = start_ingest(s, f);
     if (status == OK)
         status = read_unreported(s, &unreported, f);
     if (status == OK)
-        status = sender_start(s, plan, &s->sender, f);
+        status = sender_start(s, plan, active, &s->sender, f);
     if (status == OK && s->pace.has_jumped)
         sender_pause(s->sender, true);
     if (status == OK)
@@ -403,12 +405,14 @@ static enum status start_all(struct server *s, const struct plan *plan,
     if (status == OK)
         status = held_remove(s->directory.disk, s->held_path, f);
     if (status == OK)
-        status = activate(s, plan, folder, f);
+        status = begin(s, f);
     if (status == OK)
         status = settle_unreported(&unreported, f);
     if (status == OK)
+        status = change(s, active, plan, folder, signals, is_stopped, f);
+    if (status == OK && !*is_stopped)
         status = stories_start(&s->directory, &s->stories, f);
-    if (status == OK)
+    if (status == OK && !*is_stopped)
         status = start_http(s, f);
     held_free_list(unreported.held);
     mem_free(unreported.list);
@@ -446,7 +450,8 @@ static void look_at_clocks(struct server *s)
                     pace_difference_ms(&s->pace, utc_ms, monotonic_ns) / 1000);
 }
 
-/* SIGHUP: the operator says that the clock is right and the providers are mended. */
+/* SIGHUP: the operator says that the clock is right, the providers are mended, and the programme's folder
+ * may have changed. */
 static void reload(struct server *s)
 {
     pace_adopt(&s->pace, os_clock_utc_ms(), os_clock_monotonic_ns());
@@ -454,7 +459,10 @@ static void reload(struct server *s)
     sender_try_again(s->sender);
     journal_say(&s->journal, JOURNAL_INFO, "reload",
                 "the clock is taken for right, and providers "
-                "that were left alone are tried again");
+                "that were left alone are tried again; the programme's folder is read again");
+    if (!changes_ask(s->changes, CHANGE_DO, STR(""), NULL))
+        journal_say(&s->journal, JOURNAL_WARNING, "reload",
+                    "the programme's folder is not read: too much is asked already");
 }
 
 static void live(struct server *s, struct os_signals *signals)
@@ -481,6 +489,7 @@ static enum status stop_all(struct server *s, struct fault *f)
         http_server_stop(http, HTTP_GRACE_MS);
     stories_free(s->stories);
     s->stories = NULL;
+    changes_stop(s->changes);
     atomic_store(&s->is_stopping, true);
     if (s->sender != NULL)
         sender_stop(s->sender, SEND_GRACE_MS);
@@ -528,8 +537,9 @@ enum status server_run(struct server *s, const struct plan *plan,
                     "the log ends %ld s after what the clock says: nothing is sent until the clock "
                     "has caught up, or SIGHUP says that it is right",
                     (least_ms - os_clock_utc_ms()) / 1000);
-    enum status status = start_all(s, plan, folder, f);
-    if (status == OK)
+    bool is_stopped = false;
+    enum status status = start_all(s, plan, folder, signals, &is_stopped, f);
+    if (status == OK && !is_stopped)
         live(s, signals);
     enum status ended = stop_all(s, &at_end);
     if (status == OK && ended != OK) {
@@ -555,6 +565,8 @@ void server_free(struct server *s)
     core_free(s->core);
     evlog_free(s->log);
     recovered_fini(&s->recovered);
+    changes_free(s->changes);
+    backfill_free(s->backfill);
     os_mutex_fini(&s->names_lock);
     os_mutex_fini(&s->failure_lock);
     journal_fini(&s->journal);

@@ -26,8 +26,9 @@
 struct server;
 
 struct server_options {
-    const char *data;   /* the data directory; made where there is none */
-    const char *listen; /* "127.0.0.1:8080", "[::1]:0"; port 0 = the system picks one */
+    const char *data;      /* the data directory; made where there is none */
+    const char *programme; /* the folder that is read again when a change is asked for */
+    const char *listen;    /* "127.0.0.1:8080", "[::1]:0"; port 0 = the system picks one */
     const struct keys *keys;
     const char *public_url; /* how the world reaches the server; NULL = as clients' Host says */
     uint64_t snapshot_batches;

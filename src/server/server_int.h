@@ -29,9 +29,10 @@ enum counter {
 enum entry_kind {
     ENTRY_EVENTS = 1, /* of a request: to be answered */
     ENTRY_NAMES,
-    ENTRY_TICK,    /* or an empty batch, for inboxes */
-    ENTRY_START,   /* a programme is activated */
-    ENTRY_RECEIPT, /* from the sender; comes again until the log takes it */
+    ENTRY_TICK,      /* or an empty batch, for inboxes */
+    ENTRY_START,     /* an empty batch, with which the server begins */
+    ENTRY_PROGRAMME, /* prepare, activate, abandon */
+    ENTRY_RECEIPT,   /* from the sender; comes again until the log takes it */
 };
 
 struct entry {
@@ -43,6 +44,7 @@ struct entry {
     struct entry *next;
 };
 
+struct changes;
 struct core;
 struct held;
 struct sender;
@@ -65,6 +67,8 @@ struct server {
     struct core *core;
     struct sender *sender;
     struct stories *stories;
+    struct changes *changes;
+    struct loaded_backfill *backfill; /* the last one: the engine may still borrow it */
     struct ingest *ingest;
     struct ingest_routes *routes;
     struct http_server *_Atomic http; /* set only when the server listens already */
@@ -72,9 +76,11 @@ struct server {
     _Atomic uint64_t newest_batch; /* durable */
     _Atomic uint64_t counters[COUNTER_END];
     _Atomic uint64_t receipts[RECEIPT_KIND_END];
-    atomic_bool is_started;  /* the programme is active */
-    atomic_bool has_failed;  /* the log is dead: `failure` says why */
-    atomic_bool is_stopping; /* no ticks any more */
+    atomic_uint programmes_applied; /* ENTRY_PROGRAMME: by the engine, */
+    atomic_uint programmes_refused; /* or by the log */
+    atomic_bool is_started;         /* the first batch of this run is applied */
+    atomic_bool has_failed;         /* the log is dead: `failure` says why */
+    atomic_bool is_stopping;        /* no ticks any more */
     struct os_mutex failure_lock;
     struct fault failure;
 };
@@ -131,16 +137,29 @@ uint32_t core_waiting(struct core *c);
 /* Waits until the thread has seen that server.is_stopping is set: it pushes nothing more then. */
 void core_sync(struct core *c);
 
+/* Calls `run` on the engine's thread between two batches, and waits for it. Not from that thread, nor
+ * when core_join() may have been called. */
+void core_call(struct core *c, void (*run)(void *context, struct engine *e), void *context);
+
 /* No more batches come: applies what is queued and ends the thread. */
 void core_join(struct core *c);
 void core_free(struct core *c);
 
 /* ---- sender.c: from grants to receipts --------------------------------------------------------- */
 
-/* Makes the providers of `plan` and starts their threads. FIX_INPUT: a provider's settings are wrong;
- * GIVE_UP: a secret cannot be read. */
-enum status sender_start(struct server *s, const struct plan *plan, struct sender **out,
-                         struct fault *f) mustuse;
+/* Makes the providers of `plan` and starts their threads; and those that only `older` (NULL: none) has,
+ * as far as they can be made. FIX_INPUT: a provider's settings are wrong; GIVE_UP: a secret cannot be
+ * read. */
+enum status sender_start(struct server *s, const struct plan *plan, const struct plan *older,
+                         struct sender **out, struct fault *f) mustuse;
+
+/* Can the providers of `plan` be made, beside those that are there? FIX_INPUT and GIVE_UP as above. */
+enum status sender_check(struct sender *sender, const struct plan *plan, struct fault *f) mustuse;
+
+/* From now on the settings of `plan` count. A provider whose settings have changed gets new
+ * connections; what was handed to the old ones ends there. To be called before anything is granted
+ * under the plan. Does not wait. */
+void sender_adopt(struct sender *sender, const struct plan *plan);
 
 /* A granted attempt; copied. Does not wait. */
 void sender_take(struct sender *sender, const struct action *action);
