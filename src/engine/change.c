@@ -9,9 +9,11 @@
  * A prepared plan's features that no feed had before are *fresh*: nothing is known of their past. The
  * backfill is their past up to the batch before `prepare`, made by a shadow engine that applies the same
  * log; what is kept since is the rest. Both are split by the log and not by time, so that uniting them
- * is the same as having kept the feature from the start, late events and equal moments included. A
- * profile in the backfill that was merged into another since is united with that one: uniting does not
- * depend on the order.
+ * is the same as having kept the feature from the start, late events and equal moments included: what
+ * the log has first stands first among items of one moment. A profile in the backfill that was merged
+ * into another since is united with that one. (Only there, where two people did something in the very same
+ * millisecond and were found to be one between `prepare` and `activate`, may these two items stand the
+ * other way round than if nothing had been prepared.)
  *
  * Features that no feed has any more are *leftovers*. They are dropped before anything may start to be
  * kept under their name again: by a pass over all people, some in each batch, that also finds the oldest
@@ -275,39 +277,76 @@ static void prepare(struct engine *e, const struct record *r)
                                              .number = e->change.fresh_count});
 }
 
-/* The histories at the cursor become part of the profile's, those of features that are fresh. */
-static void unite(struct engine *e, uint64_t number, struct cursor *in)
+/* Takes the person's history of the feature, if there is one, over into the other list. */
+static void take_history(const struct person *who, uint32_t feature, struct profile *to)
 {
+    struct vec *list = &who->profile->histories;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct history *h = vec_at(who->space, list, i, sizeof(*h));
+        if (h->feature != feature)
+            continue;
+        struct history *slot = vec_push(who->space, &to->histories, sizeof(*h));
+        must(slot != NULL);
+        *slot = *h;
+        vec_drop(who->space, list, i, sizeof(*h));
+        return;
+    }
+}
+
+/* What the bytes tell of fresh features becomes the beginning of the profile's histories of them: what was
+ * kept since stands behind it. */
+static void unite(struct engine *e, uint64_t number, struct str bytes)
+{
+    struct cursor in = cursor_of(bytes.at, bytes.len);
     struct space space;
-    struct profile past = {0};
+    struct profile past = {0}, since = {0};
     space_init(&space);
-    must(persist_take_histories(&space, in, &past.histories));
-    struct person who = engine_person(e, identity_follow(&e->host, number));
-    struct person from = who;
-    from.space = &space;
-    from.profile = &past;
-    for (uint32_t i = past.histories.count; i-- > 0;)
-        if (!has_name(e->change.fresh, e->change.fresh_count, person_history(&from, i)->feature))
+    must(persist_take_histories(&space, &in, &past.histories));
+    must(cursor_left(&in) == 0);
+    struct person who = engine_person(e, number);
+    who.at_ms = e->now_ms;
+    struct person before = who, after = who;
+    before.space = &space;
+    before.profile = &past;
+    after.profile = &since;
+    for (uint32_t i = past.histories.count; i-- > 0;) {
+        uint32_t feature = person_history(&before, i)->feature;
+        if (has_name(e->change.fresh, e->change.fresh_count, feature))
+            take_history(&who, feature, &since);
+        else
             features_drop(&space, &past, i);
-    features_unite(&who, &from);
+    }
+    features_unite(&who, &before);
+    features_unite(&who, &after);
+    features_clear(after.space, &since);
     space_fini(&space);
+}
+
+/* Those who were merged since come first, and so stand behind those whom they became part of. */
+static void unite_part(struct engine *e, uint32_t partition, bool is_merged)
+{
+    struct str part = e->backfill->parts[partition];
+    struct cursor in = cursor_of(part.at, part.len);
+    uint64_t count = part.len > 0 ? cursor_varint(&in) : 0;
+    uint32_t local = 0;
+    for (uint64_t k = 0; k < count; k++) {
+        local += (uint32_t)cursor_varint(&in);
+        struct str bytes = cursor_take(&in, cursor_varint(&in));
+        must(!in.is_bad);
+        uint64_t number = profile_number(partition, local);
+        uint64_t alive = identity_follow(&e->host, number);
+        if ((alive != number) == is_merged)
+            unite(e, alive, bytes);
+    }
+    must(cursor_left(&in) == 0);
 }
 
 static void unite_all(struct engine *e)
 {
-    for (uint32_t i = 0; i < PARTITIONS; i++) {
-        if (e->backfill->parts[i].len == 0)
-            continue;
-        struct cursor in = cursor_of(e->backfill->parts[i].at, e->backfill->parts[i].len);
-        uint64_t count = cursor_varint(&in);
-        uint32_t local = 0;
-        for (uint64_t k = 0; k < count; k++) {
-            local += (uint32_t)cursor_varint(&in);
-            unite(e, profile_number(i, local), &in);
-        }
-        must(!in.is_bad);
-        must(cursor_left(&in) == 0);
-    }
+    for (uint32_t i = 0; i < PARTITIONS; i++)
+        unite_part(e, i, true);
+    for (uint32_t i = 0; i < PARTITIONS; i++)
+        unite_part(e, i, false);
 }
 
 static void activate(struct engine *e, const struct record *r)
@@ -407,8 +446,11 @@ void engine_write_backfill(const struct engine *e, const uint32_t *features, uin
             uint32_t found = put_profile(e, profile, space, features, count, &histories);
             if (found == 0)
                 continue;
+            head.len = 0;
+            buf_add_varint(&head, found);
             buf_add_varint(&part, local - last);
-            buf_add_varint(&part, found);
+            buf_add_varint(&part, head.len + histories.len);
+            buf_add_str(&part, buf_str(&head));
             buf_add_str(&part, buf_str(&histories));
             last = local;
             profiles++;

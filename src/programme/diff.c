@@ -88,12 +88,13 @@ static struct things segments(struct diff *d, const struct plan *plan)
 static struct things features(struct diff *d, const struct plan *plan)
 {
     uint32_t count = 0;
-    uint64_t total_bytes;
+    struct programme_cost total;
     const struct programme_cost *costs =
-        plan != NULL ? programme_cost(plan, d->names, d->arena, &count, &total_bytes) : NULL;
+        plan != NULL ? programme_cost(plan, d->names, d->arena, &count, &total) : NULL;
     struct things things = things_new(d, count);
     for (uint32_t i = 0; i < count; i++)
-        things.list[things.count++] = (struct thing){costs[i].what, costs[i].bytes, costs[i].bytes};
+        things.list[things.count++] =
+            (struct thing){costs[i].what, costs[i].bytes, (int64_t)costs[i].bytes};
     return things;
 }
 
