@@ -548,6 +548,7 @@ static void shadow_event(struct person *who, const struct record *r)
 {
     struct profile *p = who->profile;
     who->event = r;
+    who->at_ms = max_of(r->at_ms, who->at_ms);
     p->last_seen_ms = max_of(p->last_seen_ms, r->event_ms);
     p->first_seen_ms = min_of(p->first_seen_ms, r->event_ms);
     if (r->kind == EVENT_IDENTIFY) {
