@@ -391,6 +391,121 @@ static void bindings(void **state)
     trial_end(&t);
 }
 
+/* ---- the past -------------------------------------------------------------------------------- */
+
+static const struct plan_feature *feature_of(const struct trial *t, const char *message)
+{
+    const struct plan_expr *condition = &message_get(t, message)->only_if;
+    struct expr_reads reads = expr_reads(condition->code);
+    assert_true(reads.binding_count >= 1);
+    return &t->plan->features[t->plan->bindings[reads.bindings[0]].feature];
+}
+
+/* What is kept for a question, and what is asked when the event comes in. */
+static void features(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum feature_kind kind;
+        uint32_t keep, filters, kept, conditions;
+        int64_t keep_ms;
+    } cases[] = {
+        {"did(\"A\", \"3d\")", FEATURE_MARK, 0, 0, 0, 0, 0},
+        {"count(\"A\") > 1", FEATURE_MARK, 0, 0, 0, 0, 0},
+        {"count(\"A\", e, e.x > 1 && has(e.y)) > 1", FEATURE_MARK, 0, 2, 0, 0, 0},
+        {"count(\"A\", \"3d\") > 1", FEATURE_ITEMS, 256, 0, 0, 0, 3 * DAY_MS},
+        {"count(\"A\", \"day\") > 1", FEATURE_ITEMS, 256, 0, 0, 0, 2 * DAY_MS},
+        {"count(\"A\", \"2 weeks\") > 1", FEATURE_ITEMS, 256, 0, 0, 0, 15 * DAY_MS},
+        {"did(\"A\", e, e.x > 1 && e.y == traits.email && e.z.w == traits.email)", FEATURE_ITEMS,
+         256, 1, 2, 2, 0},
+        {"did(\"A\", e, e.x > 1 || e.y == traits.email)", FEATURE_ITEMS, 256, 0, 2, 1, 0},
+        {"did(\"A\", e, e.x > count(\"B\"))", FEATURE_ITEMS, 256, 0, 1, 1, 0},
+        {"sum(\"A\", \"x\") > 1", FEATURE_TALLY, 0, 0, 0, 0, 0},
+        {"sum(\"A\", \"3d\", \"x\") > 1", FEATURE_ITEMS, 256, 0, 0, 0, 3 * DAY_MS},
+        {"avg(\"A\", e, e.x, e.y == \"z\") > 1", FEATURE_TALLY, 0, 1, 0, 0, 0},
+        {"distinct(\"A\", \"x\") > 1", FEATURE_VALUES, 256, 0, 0, 0, 0},
+        {"distinct(\"A\", e, e.x, e.y == traits.email) > 1", FEATURE_ITEMS, 256, 0, 2, 1, 0},
+        {"first(\"A\").x == 1", FEATURE_FIRST, 1, 0, 1, 0, 0},
+        {"last(\"A\").x.y == 1", FEATURE_LAST, 1, 0, 1, 0, 0},
+        {"last(\"A\", e, e.x > traits.score).y == 1", FEATURE_ITEMS, 256, 0, 2, 1, 0},
+        {"first(\"A\", \"3d\").x == 1", FEATURE_ITEMS, 256, 0, 1, 0, 3 * DAY_MS},
+    };
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct trial t;
+        char message[512];
+        trial_begin(&t);
+        snprintf(message, sizeof(message),
+                 "category: lifecycle\nonly_if: '%s'\nemail: {subject: Hello}\n", cases[i].text);
+        trial_put(&t, STR("programme.yaml"),
+                  STR("name: T\ntraits:\n  score: {type: int, default: 0}\n"));
+        trial_put(&t, STR("messages/m/message.yaml"), str_of(message));
+        compiles(&t);
+        struct expr_reads reads = expr_reads(message_get(&t, "m")->only_if.code);
+        const struct plan_binding *b = NULL;
+        for (uint32_t k = 0; k < reads.binding_count; k++)
+            if (!b || t.plan->bindings[reads.bindings[k]].condition_count)
+                b = &t.plan->bindings[reads.bindings[k]];
+        const struct plan_feature *f = &t.plan->features[b->feature];
+        assert_int_equal(f->kind, cases[i].kind);
+        assert_int_equal(f->keep, cases[i].keep);
+        assert_int_equal(f->filter_count, cases[i].filters);
+        assert_int_equal(f->kept_count, cases[i].kept);
+        assert_int_equal(b->condition_count, cases[i].conditions);
+        assert_int_equal(f->keep_ms, cases[i].keep_ms);
+        trial_end(&t);
+    }
+}
+
+/* The name of a feature says what it is, whoever asks and whatever else is asked. */
+static void feature_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *one, *other;
+        bool are_same;
+    } cases[] = {
+        {"sum(\"A\", \"3d\", \"x\") > 1", "avg( \"A\",\"72h\", item, item.x ) < 5", true},
+        {"did(\"A\", \"3d\")", "idle(\"A\", \"9d\") || count(\"A\") > 2", true},
+        {"did(\"A\", e, e.x > 1 && has(e.y))", "did(\"A\", f, has( f.y ) && f.x>1)", true},
+        {"did(\"A\", e, e.x == \"a b\")", "did(\"A\", e, e.x == \"ab\")", false},
+        {"did(\"A\", e, e.x > 1)", "did(\"A\", e, e.x > 2)", false},
+        {"did(\"A\")", "did(\"A*\")", false},
+        {"count(\"A\", \"3d\") > 1", "count(\"A\", \"4d\") > 1", false},
+        {"sum(\"A\", \"x\") > 1", "sum(\"A\", \"y\") > 1", false},
+        {"last(\"A\").x == 1", "first(\"A\").x == 1", false},
+        {"last(\"A\").x == 1", "last(\"A\").y == 1", false},
+        {"did(\"A\", e, e.e > 1)", "did(\"A\", f, f.e > 1)", true},
+        {"did(\"A\", e, e.x in [1, 2])", "did(\"A\", e, e.x   in [1,2])", true},
+    };
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct str names[2];
+        struct arena arena;
+        arena_init(&arena, 1024);
+        for (int k = 0; k < 2; k++) {
+            struct trial t;
+            char message[512];
+            trial_begin(&t);
+            if (k) /* other names in the way, and other questions */
+                trial_put(&t, STR("messages/a/message.yaml"),
+                          STR("category: lifecycle\nonly_if: 'sum(\"Z\", \"y\") > 1 && "
+                              "count(\"Y\") > 1'\nemail: {subject: Hello}\n"));
+            if (k)
+                trial_put(&t, STR("messages/a/email.txt.liquid"), STR("Hello\n"));
+            snprintf(message, sizeof(message),
+                     "category: lifecycle\nonly_if: '%s'\nemail: {subject: Hello}\n",
+                     k ? cases[i].other : cases[i].one);
+            trial_put(&t, STR("messages/m/message.yaml"), str_of(message));
+            compiles(&t);
+            names[k] = arena_copy(&arena, names_text(t.names, feature_of(&t, "m")->name));
+            trial_end(&t);
+        }
+        if (str_equal(names[0], names[1]) != cases[i].are_same)
+            fail_msg("%s and %s", cases[i].one, cases[i].other);
+        arena_fini(&arena);
+    }
+}
+
 /* ---- since ----------------------------------------------------------------------------------- */
 
 static void answer_moment(void *self, uint32_t binding, const struct value *arguments,
@@ -714,6 +829,8 @@ int main(void)
         TEST("settings are what was written", settings),
         TEST("a journey with everything in it is what was written", a_journey),
         TEST("functions become bindings, each once", bindings),
+        TEST("what a question needs is kept, and no more", features),
+        TEST("a feature is named by what it keeps", feature_names),
         TEST("since() waits for one moment, not for every minute", since_is_solved),
         TEST("a journey's hash is that of its meaning", versions),
         TEST("every draw has its own salt", salts),

@@ -71,24 +71,6 @@ static enum expr_found item_path(void *self, const struct expr_call *call,
     return EXPR_FOUND;
 }
 
-enum expr_found feature_binder(const struct scope_function *function, const struct expr_call *call,
-                               struct expr_binder *out, struct fault *f)
-{
-    (void)f;
-    if (function->form == FORM_SEQUENCE)
-        return EXPR_UNKNOWN;
-    uint32_t variable = variable_of(function, call);
-    if (variable == UINT32_MAX)
-        return EXPR_UNKNOWN;
-    *out = (struct expr_binder){.variable = variable, .item = item_path};
-    for (uint32_t i = variable + 1; i < call->count; i++) {
-        out->bodies[out->body_count].argument = i;
-        out->bodies[out->body_count].is_value = function->form == FORM_NUMBER && i == variable + 1;
-        out->body_count++;
-    }
-    return EXPR_FOUND;
-}
-
 static bool refuse_usage(const struct scope_function *function, struct fault *f)
 {
     const char *bound = function->form == FORM_NUMBER ? "(\"Event\", \"30d\", e, e.total, e.paid)"
@@ -102,6 +84,27 @@ static bool refuse_usage(const struct scope_function *function, struct fault *f)
         fault_set(f, "write %s or %s%s%s", function->usage, function->name, bound,
                   function->form == FORM_ITEM ? ".property" : "");
     return false;
+}
+
+enum expr_found feature_binder(const struct scope_function *function, const struct expr_call *call,
+                               struct expr_binder *out, struct fault *f)
+{
+    if (function->form == FORM_SEQUENCE)
+        return EXPR_UNKNOWN;
+    uint32_t variable = variable_of(function, call);
+    if (variable == UINT32_MAX) {
+        for (uint32_t i = 1; i < call->count; i++)
+            if (call->arguments[i].is_name && !refuse_usage(function, f))
+                return EXPR_REFUSED;
+        return EXPR_UNKNOWN;
+    }
+    *out = (struct expr_binder){.variable = variable, .item = item_path};
+    for (uint32_t i = variable + 1; i < call->count; i++) {
+        out->bodies[out->body_count].argument = i;
+        out->bodies[out->body_count].is_value = function->form == FORM_NUMBER && i == variable + 1;
+        out->body_count++;
+    }
+    return EXPR_FOUND;
 }
 
 static bool arguments_read(const struct scope_function *function, const struct expr_call *call,
@@ -124,6 +127,10 @@ static bool arguments_read(const struct scope_function *function, const struct e
         out->property = &arguments[at++];
     if (at != plain || (wanted && (!out->property || !is_text(out->property))))
         return refuse_usage(function, f);
+    struct span span;
+    if (out->property && !out->window &&
+        span_parse(out->property->value.text, &span, &(struct fault){0}) == OK)
+        return refuse_usage(function, f); /* a window, and the property is missing */
     if (out->window && !function->takes_window)
         return refuse_usage(function, f);
     if (!out->window && function->needs_window)
