@@ -318,11 +318,19 @@ static bool check_compare(struct checker *c, struct node *node)
     }
     if (!fits) {
         const char *hint = "";
-        if ((a->kind == EXPR_TIME && b->kind == EXPR_TEXT) ||
-            (b->kind == EXPR_TIME && a->kind == EXPR_TEXT))
+        bool is_time = a->kind == EXPR_TIME || b->kind == EXPR_TIME;
+        bool is_duration = a->kind == EXPR_DURATION || b->kind == EXPR_DURATION;
+        bool is_text = a->kind == EXPR_TEXT || b->kind == EXPR_TEXT;
+        bool is_any_number = is_number(a) || is_number(b);
+        if (a->kind == EXPR_NULL || b->kind == EXPR_NULL)
+            hint = "; what is missing is asked for with has(event.coupon)";
+        else if (is_time && (is_text || is_any_number))
             hint = "; write timestamp(\"2026-03-01T00:00:00Z\")";
-        else if ((a->kind == EXPR_DURATION && b->kind == EXPR_TEXT) ||
-                 (b->kind == EXPR_DURATION && a->kind == EXPR_TEXT))
+        else if (left->kind == NODE_COMPARE && a->kind == EXPR_BOOL)
+            hint = "; write 30 < x && x < 50";
+        else if (a->kind == EXPR_BOOL && is_text)
+            hint = "; write true or false without quotes";
+        else if (is_duration && (is_text || is_any_number))
             hint = "; write duration(\"3d\")";
         else if (is_number(a) && b->kind == EXPR_TEXT && right->kind == NODE_CONST)
             hint = "; write the number without quotes";
@@ -395,7 +403,10 @@ static bool check_sum(struct checker *c, struct node *node)
             hint = a->kind == EXPR_DOUBLE || b->kind == EXPR_DOUBLE
                        ? "; write double(...) around the other"
                        : "; write int(...) around the uint";
-        else if (node->sign == '+' && (a->kind == EXPR_TEXT || b->kind == EXPR_TEXT))
+        else if (node->sign == '%' && (a->kind == EXPR_DOUBLE || b->kind == EXPR_DOUBLE))
+            hint = "; remainders are of whole numbers: int(x) % 2";
+        else if (node->sign == '+' && a->kind != EXPR_TIME && b->kind != EXPR_TIME &&
+                 (a->kind == EXPR_TEXT || b->kind == EXPR_TEXT))
             hint = "; write string(...) around the other";
         else if (a->kind == EXPR_TIME || b->kind == EXPR_TIME)
             hint = "; write duration(\"3d\") for a length of time";

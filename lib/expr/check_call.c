@@ -531,6 +531,9 @@ bool check_call(struct checker *c, struct node *node, const struct str *fields,
         return check_refuse(c, node->at, "%.*s() is called with a dot: text.%.*s(...)",
                             STR_ARG(name), STR_ARG(name));
     }
+    const char *advice = slip_advice(SLIP_FUNCTION, name);
+    if (advice != NULL)
+        return check_refuse(c, node->at, "unknown function \"%.*s\"; %s", STR_ARG(name), advice);
     struct str hint = check_suggestion(c, EXPR_NAME_FUNCTION, name, node->is_method);
     return check_refuse(c, node->at, "unknown function \"%.*s\"%.*s", STR_ARG(name), STR_ARG(hint));
 }

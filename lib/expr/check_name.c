@@ -321,7 +321,14 @@ bool check_name(struct checker *c, struct node *node, bool *is_done)
     if (chain.count == 1 && check_knows_function(c, name))
         return check_refuse(c, root->from, "\"%.*s\" is a function; write %.*s(...)", STR_ARG(name),
                             STR_ARG(name));
+    const char *advice = slip_advice(SLIP_NAME, name);
+    if (advice != NULL)
+        return check_refuse(c, root->from, "unknown name \"%.*s\"; %s", STR_ARG(name), advice);
     struct str hint = check_suggestion(c, EXPR_NAME_PATH, name, false);
+    if (hint.len == 0 && chain.count == 1)
+        return check_refuse(c, root->from,
+                            "unknown name \"%.*s\"; if it is a text, write it in quotes",
+                            STR_ARG(name));
     if (hint.len == 0 && chain.count > 1)
         hint = check_suggestion(c, EXPR_NAME_PATH, root->name, false);
     return check_refuse(c, root->from, "unknown name \"%.*s\"%.*s", STR_ARG(name), STR_ARG(hint));

@@ -71,7 +71,7 @@ static void syntax(void **state)
         {"9223372036854775808", 1,
          "this number is too large for an int; write 9223372036854775808u"},
         {"1e999", 1, "this number is too large for a double"},
-        {"if", 1, "\"if\" is a reserved word, not a name"},
+        {"if", 1, "\"if\" is a reserved word, not a name; write condition ? one : other"},
         {"has(event)", 5, "has() takes a field, as in has(event.coupon)"},
         {"traits.tags.all(x)", 13,
          "all() takes (list or map, name, test), as in [1, 2].all(x, x > 0)"},
@@ -189,6 +189,87 @@ static void types(void **state)
             (struct expr_options){.wanted = EXPR_WANT_TIME, .mode = EXPR_ONCE});
 }
 
+/* What people write who know other languages (slips.def, and hints where types meet). */
+static void slips(void **state)
+{
+    (void)state;
+    static const struct golden cases[] = {
+        {"event.value => 30", 13, "unexpected \"=\"; write >= for \"at least\""},
+        {"event.value =< 30", 13, "unexpected \"=\"; write <= for \"at most\""},
+        {"event.value <> 30", 14, "expected a value, found \">\"; write != for \"not equal\""},
+        {"traits.plan = 'free'", 13, "unexpected \"=\"; write == to compare"},
+        {"traits.plan === 'free'", 15, "unexpected \"=\"; two are enough: =="},
+        {"traits.plan == free", 16, "unknown name \"free\"; if it is a text, write it in quotes"},
+        {"traits.plan == \xe2\x80\x9c"
+         "free\xe2\x80\x9d",
+         16,
+         "unexpected \"\xe2\x80\x9c"
+         "\"; write straight quotes: \"...\""},
+        {"traits.plan equals 'free'", 13, "unexpected \"equals\" after the expression; write =="},
+        {"not traits.beta", 5, "unexpected \"traits\" after the expression; write ! for \"not\""},
+        {"traits.beta AND event.value > 3", 13,
+         "unexpected \"AND\" after the expression; write &&"},
+        {"event.value > 1,000", 16,
+         "unexpected \",\" after the expression; a decimal point is a dot, thousands are written without a sign, several values stand in [..]"},
+        {"event.value > $30", 15, "unexpected \"$\"; write the number alone"},
+        {"30 < event.value < 50", 18,
+         "\"30 < event.value\" is of type bool and cannot be compared by < with int; write 30 < x && x < 50"},
+        {"event.value between 30 and 50", 13,
+         "unexpected \"between\" after the expression; write x >= 30 && x <= 50"},
+        {"traits.plan not in ['free']", 13,
+         "unexpected \"not\" after the expression; write !(x in list)"},
+        {"traits.plan != null", 13,
+         "\"traits.plan\" is of type string and cannot be compared by != with null; what is missing is asked for with has(event.coupon)"},
+        {"traits.plan == nil", 16,
+         "unknown name \"nil\"; what is missing is asked for with has(event.coupon)"},
+        {"traits.beta == 'true'", 13,
+         "\"traits.beta\" is of type bool and cannot be compared by == with string; write true or false without quotes"},
+        {"traits.beta == TRUE", 16, "unknown name \"TRUE\"; write true, in small letters"},
+        {"traits.plan contains 'a'", 13,
+         "unexpected \"contains\" after the expression; write text.contains(\"a\"), or \"a\" in list"},
+        {"traits.plan.length() > 3", 13, "unknown function \"length\"; write size(...)"},
+        {"traits.plan.toLowerCase() == 'free'", 13,
+         "unknown function \"toLowerCase\"; write text.lowerAscii()"},
+        {"lower(traits.plan) == 'free'", 1, "unknown function \"lower\"; write text.lowerAscii()"},
+        {"traits.plan like 'f%'", 13,
+         "unexpected \"like\" after the expression; write text.matches(\"^f\"), or startsWith, endsWith, contains"},
+        {"traits.plan =~ 'f.*'", 13, "unexpected \"=\"; write text.matches(\"^a\")"},
+        {"traits.tags has 'vip'", 13,
+         "unexpected \"has\" after the expression; write \"a\" in list"},
+        {"now() - event.at > duration('3d')", 1,
+         "unknown function \"now\"; now is a name: write it without parentheses"},
+        {"today() > event.at", 1,
+         "unknown function \"today\"; now is the moment; compare it, or ask it for a field: now.getDate(\"Europe/London\")"},
+        {"now - event.at > 3d", 18,
+         "this is no number; a length of time is written duration(\"3d\")"},
+        {"now - event.at > 3", 16,
+         "\"now - event.at\" is of type duration and cannot be compared by > with int; write duration(\"3d\")"},
+        {"now - event.at > 3 days", 20,
+         "unexpected \"days\" after the expression; write duration(\"3d\")"},
+        {"event.at + '3d' > now", 10,
+         "there is no timestamp + string; write duration(\"3d\") for a length of time"},
+        {"event.at > 2026-01-01", 10,
+         "\"event.at\" is of type timestamp and cannot be compared by > with int; write timestamp(\"2026-03-01T00:00:00Z\")"},
+        {"event.at.hour() > 3", 10, "unknown function \"hour\"; write time.getHours()"},
+        {"hour(event.at) > 3", 1, "unknown function \"hour\"; write time.getHours()"},
+        {"if(traits.beta, 1, 2) == 1", 1,
+         "\"if\" is a reserved word, not a name; write condition ? one : other"},
+        {"did 'Login'", 5,
+         "unexpected \"'Login'\" after the expression; a function is written name(...)"},
+        {"date('2026-01-01') > event.at", 1,
+         "unknown function \"date\"; write timestamp(\"2026-03-01T00:00:00Z\")"},
+        {"round(event.value) > 3", 1, "unknown function \"round\"; write math.round(...)"},
+        {"event.value % 2 == 0", 13,
+         "there is no double % int; remainders are of whole numbers: int(x) % 2"},
+        {"event.value > 30;", 17, "unexpected \";\"; an expression needs no end"},
+        {"isset(event.any)", 1, "unknown function \"isset\"; write has(event.coupon)"},
+        {"coalesce(event.any, 1) == 1", 1,
+         "unknown function \"coalesce\"; write has(x.y) ? x.y : other"},
+        {"max(event.value, 3) > 2", 1, "unknown function \"max\"; write math.greatest(...)"},
+    };
+    compare(cases, array_count(cases), (struct expr_options){.wanted = EXPR_WANT_BOOL});
+}
+
 #define MOVES                                                                                    \
     " changes with every moment and cannot be used here; compare it with a time or a duration, " \
     "or ask it for a calendar field"
@@ -252,6 +333,7 @@ int main(void)
         TEST("a slip in the writing is named where it is", syntax),
         TEST("an unknown name brings the nearest known one", names),
         TEST("types that do not fit are named with what to write", types),
+        TEST("what is written as in other languages is answered with what to write here", slips),
         TEST("a use of now that cannot be solved is refused with a hint", time_uses),
         TEST("places are lines and columns of the text", lines),
     };

@@ -113,6 +113,10 @@ enum status expr_parse(struct arena *plan, struct str text, struct node **out,
 void expr_fault_at(struct fault *f, struct str text, uint32_t at, const char *format, ...)
     printf_like(4, 5);
 
+/* What those write who know other languages (slips.def): the advice, or NULL. */
+enum slip_kind { SLIP_AFTER, SLIP_FUNCTION, SLIP_NAME };
+const char *slip_advice(enum slip_kind kind, struct str written);
+
 /* Types ----------------------------------------------------------------------------------------- */
 
 /* What type variables stand for; type.c. */

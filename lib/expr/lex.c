@@ -35,6 +35,13 @@ static char look(const struct lexer *lexer, uint32_t ahead)
     return at < lexer->text.len ? lexer->text.at[at] : '\0';
 }
 
+/* A quotation mark as word processors set it. */
+static bool starts_quote(const struct lexer *lexer)
+{
+    return look(lexer, 0) == '\xe2' && look(lexer, 1) == '\x80' && look(lexer, 2) >= '\x98' &&
+           look(lexer, 2) <= '\x9f';
+}
+
 static bool is_at_end(const struct lexer *lexer)
 {
     return lexer->at >= lexer->text.len;
@@ -133,7 +140,12 @@ static enum status read_number(struct lexer *lexer, struct token *out, struct fa
     }
     return OK;
 bad:
-    expr_fault_at(f, lexer->text, from, "this is no number; put a blank between number and name");
+    if (look(lexer, 0) != '\0' && strchr("smhdwSMHDW", look(lexer, 0)) != NULL)
+        expr_fault_at(f, lexer->text, from,
+                      "this is no number; a length of time is written duration(\"3d\")");
+    else
+        expr_fault_at(f, lexer->text, from,
+                      "this is no number; put a blank between number and name");
     return FIX_INPUT;
 }
 
@@ -333,8 +345,23 @@ enum status lexer_next(struct lexer *lexer, struct token *out, struct fault *f)
         out->kind = TOKEN_SIGN;
     } else {
         const char *hint = "";
-        if (c == '=')
+        char before = lexer->at > 0 ? lexer->text.at[lexer->at - 1] : ' ';
+        if (c == '=' && look(lexer, 1) == '>')
+            hint = "; write >= for \"at least\"";
+        else if (c == '=' && look(lexer, 1) == '<')
+            hint = "; write <= for \"at most\"";
+        else if (c == '=' && look(lexer, 1) == '~')
+            hint = "; write text.matches(\"^a\")";
+        else if (c == '=' && before == '=')
+            hint = "; two are enough: ==";
+        else if (c == '=')
             hint = "; write == to compare";
+        else if (starts_quote(lexer))
+            hint = "; write straight quotes: \"...\"";
+        else if (c == ';')
+            hint = "; an expression needs no end";
+        else if (c == '$')
+            hint = "; write the number alone";
         else if (c == '&')
             hint = "; write && for \"and\"";
         else if (c == '|')

@@ -449,7 +449,8 @@ static struct node *parse_name(struct parser *p, uint32_t from, bool is_absolute
                               : NULL;
     }
     if (is_word)
-        return refuse(p, name.from, "\"%.*s\" is a reserved word, not a name", STR_ARG(name.text));
+        return refuse(p, name.from, "\"%.*s\" is a reserved word, not a name%s", STR_ARG(name.text),
+                      str_is(name.text, "if") ? "; write condition ? one : other" : "");
     if (!advance(p))
         return NULL;
     if (is_sign(p, '('))
@@ -515,7 +516,10 @@ static struct node *parse_primary(struct parser *p)
             return parse_name(p, token.from, true);
     }
     struct str found = token_text(p);
-    return refuse(p, token.from, "expected a value, found \"%.*s\"", STR_ARG(found));
+    bool is_twice = token.from > 0 && str_is(found, ">"); /* <>, >> */
+    return refuse(
+        p, token.from, "expected a value, found \"%.*s\"%s", STR_ARG(found),
+        is_twice && p->lexer.text.at[token.from - 1] == '<' ? "; write != for \"not equal\"" : "");
 }
 
 /* .name, .?name, .name(...) */
@@ -758,12 +762,14 @@ enum status expr_parse(struct arena *plan, struct str text, struct node **out, s
         return FIX_INPUT;
     if (p.token.kind != TOKEN_END) {
         struct str found = token_text(&p);
-        const char *hint = str_is(found, "and")  ? "; write &&"
-                           : str_is(found, "or") ? "; write ||"
-                           : str_is(found, "is") ? "; write =="
-                                                 : "";
-        (void)refuse(&p, p.token.from, "unexpected \"%.*s\" after the expression%s",
-                     (int)min_of(found.len, (size_t)40), found.at, hint);
+        const char *hint = slip_advice(SLIP_AFTER, found);
+        if (root->kind == NODE_NAME && str_equal_nocase(root->name, STR("not")))
+            hint = "write ! for \"not\"";
+        else if (root->kind == NODE_NAME && p.token.kind == TOKEN_TEXT)
+            hint = "a function is written name(...)";
+        (void)refuse(&p, p.token.from, "unexpected \"%.*s\" after the expression%s%s",
+                     (int)min_of(found.len, (size_t)40), found.at, hint ? "; " : "",
+                     hint ? hint : "");
         return FIX_INPUT;
     }
     *out = root;
