@@ -252,13 +252,13 @@ static bool read_auth(struct ingest_routes *r, struct http_request *request,
     return false;
 }
 
-static void handle_events(struct ingest_routes *r, struct http_request *request,
-                          enum ingest_route route)
+void ingest_routes_post(struct ingest_routes *r, struct http_request *request,
+                        enum ingest_route route, struct str body)
 {
     count(&r->request_count, 1);
     struct ingest_request in = {
         .route = route,
-        .body = http_request_body(request),
+        .body = body,
         .arrival_ms = http_request_arrived_ms(request),
     };
     if (!read_auth(r, request, &in)) {
@@ -429,7 +429,7 @@ bool ingest_routes_handle(struct ingest_routes *r, struct http_request *request)
     if (method == HTTP_OPTIONS)
         http_answer_preflight(request, &cors);
     else if (is_events && method == HTTP_POST)
-        handle_events(r, request, route);
+        ingest_routes_post(r, request, route, http_request_body(request));
     else if (is_settings && (method == HTTP_GET || method == HTTP_HEAD))
         handle_settings(r, request, key);
     else

@@ -42,6 +42,11 @@ void ingest_routes_free(struct ingest_routes *r);
  * done) if it is not. Any thread. */
 bool ingest_routes_handle(struct ingest_routes *r, struct http_request *request) mustuse;
 
+/* Takes `body`, which the server made of the request, as if it had been posted to the route by the same
+ * client with the same key; answers the request. Any thread. */
+void ingest_routes_post(struct ingest_routes *r, struct http_request *request,
+                        enum ingest_route route, struct str body);
+
 /* How a batch ended. */
 enum ingest_verdict {
     INGEST_DURABLE,     /* on the disk: 200 */

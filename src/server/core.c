@@ -12,10 +12,14 @@
  */
 #include "server/server_int.h"
 
+#include "api/member_list.h"
 #include "api/person_json.h"
+#include "api/segment_json.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "model/identifier.h"
 #include "os/clock.h"
+#include "profile/traits.h"
 #include "when/civil.h"
 #include "json/json_write.h"
 
@@ -51,6 +55,7 @@ struct work {
     struct http_request *request;
     struct str person; /* the request's memory */
     struct call *call;
+    const struct segment_question *segment; /* likewise; NULL: it is not about one */
 };
 
 struct core {
@@ -233,40 +238,177 @@ static void write_why(struct core *c, uint64_t profile, struct buf *out)
     json_write_end(&w);
 }
 
-static void answer(struct core *c, const struct work *work)
+static void answer_with(const struct work *work, struct buf *out)
 {
-    atomic_fetch_sub(&c->questions, 1);
-    uint64_t profile = engine_find_person(c->engine, work->person);
-    if (profile == 0) {
+    buf_add_byte(out, '\n');
+    struct http_header no_store = {STR("Cache-Control"), STR("no-store")};
+    http_answer(work->request, &(struct http_reply){.status = 200,
+                                                    .content_type = STR("application/json"),
+                                                    .headers = &no_store,
+                                                    .header_count = 1,
+                                                    .body = buf_str(out)});
+}
+
+static void answer_person(struct core *c, const struct work *work, uint64_t profile)
+{
+    struct buf out;
+    buf_init(&out);
+    if (work->question == QUESTION_PERSON)
+        person_json(c->engine, profile, &out);
+    else
+        write_why(c, profile, &out);
+    answer_with(work, &out);
+    buf_fini(&out);
+}
+
+/* Members of the list whom the file does not name, as what takes them off it; their number. */
+static uint32_t list_rest(struct core *c, const struct segment_question *q, uint32_t segment,
+                          struct buf *out, bool *has_any)
+{
+    struct map_u64 kept;
+    uint32_t count = 0;
+    map_u64_init(&kept);
+    for (uint32_t i = 0; i < q->list->count; i++) {
+        const struct member_row *row = &q->list->rows[i];
+        struct id128 id = identifier_hash(row->kind, row->id, c->server->directory.secret);
+        uint64_t profile = engine_find(c->engine, id);
+        if (profile != 0)
+            map_u64_set(&kept, profile, 1);
+    }
+    for (uint64_t n = engine_each(c->engine, 0); n != 0; n = engine_each(c->engine, n)) {
+        struct person who;
+        engine_look(c->engine, n, &who);
+        const struct membership *m = person_membership_find(&who, segment);
+        if (m == NULL || !(m->flags & MEMBERSHIP_WAS_ADDED) || map_u64_find(&kept, n) != MAP_NONE)
+            continue;
+        struct member_row row = {.kind = IDENTIFIER_USER};
+        struct value id = traits_get(&who, NAME_USER_ID, NULL);
+        if (id.type != VALUE_TEXT) {
+            row.kind = IDENTIFIER_ANONYMOUS;
+            id = traits_get(&who, NAME_ANONYMOUS_ID, NULL);
+        }
+        if (id.type != VALUE_TEXT)
+            continue;
+        row.id = id.text;
+        if (++count <= LIST_ROWS_MAX)
+            member_list_events(&row, 1, q->segment, false, out, has_any);
+    }
+    map_u64_fini(&kept);
+    return count;
+}
+
+/* Becomes events of the tracking API, by the same key: they are in the log before the answer. */
+static void answer_list(struct core *c, const struct work *work, uint32_t segment)
+{
+    const struct segment_question *q = work->segment;
+    struct buf out;
+    bool has_any = false;
+    uint32_t count = q->list->count;
+    buf_init(&out);
+    buf_printf(&out, "{\"batch\":[");
+    if (q->change == LIST_REPLACE)
+        count += list_rest(c, q, segment, &out, &has_any);
+    if (count > LIST_ROWS_MAX) {
+        http_answer_error(
+            work->request, 413, "list_too_long",
+            STR("one request changes 2,500 people at most: send the file in parts, or "
+                "use `wend segment` while the server is stopped"));
+    } else if (count == 0) {
+        struct buf nothing;
+        buf_init(&nothing);
+        buf_printf(&nothing, "{\"success\":true}");
+        answer_with(work, &nothing);
+        buf_fini(&nothing);
+    } else {
+        member_list_events(q->list->rows, q->list->count, q->segment, q->change != LIST_REMOVE,
+                           &out, &has_any);
+        buf_printf(&out, "]}");
+        ingest_routes_post(c->server->routes, work->request, INGEST_BATCH, buf_str(&out));
+    }
+    buf_fini(&out);
+}
+
+static void answer_segment(struct core *c, const struct work *work)
+{
+    const struct segment_question *q = work->segment;
+    const struct plans *plans = engine_plans(c->engine);
+    const struct plan *plan = plans->newest ? plans->at[plans->newest] : NULL;
+    uint32_t name = names_find(engine_names(c->engine), q->segment);
+    uint16_t index =
+        plan != NULL && name != NAME_NONE ? plan_segment_find(plan, name) : PLAN_NO_INDEX;
+    bool is_named = index != PLAN_NO_INDEX && plan->segments[index].kind == SEGMENT_NAMED;
+    uint64_t profile = 0;
+    if (work->question != QUESTION_SEGMENTS && !is_named) {
+        http_answer_error(work->request, 404, "unknown_segment",
+                          STR("the programme has no segment of this name"));
+        return;
+    }
+    if (work->question == QUESTION_LIST && !plan->segments[index].is_list) {
+        http_answer_error(
+            work->request, 409, "not_a_list",
+            STR("this segment follows its condition: give it `list: true` to put people "
+                "on it by hand"));
+        return;
+    }
+    if (work->question == QUESTION_LIST) {
+        answer_list(c, work, name);
+        return;
+    }
+    if (work->question == QUESTION_SEGMENT_WHY &&
+        (profile = engine_find_person(c->engine, q->person)) == 0) {
         http_answer_error(work->request, 404, "unknown_person",
                           STR("nobody is known by this user id, anonymous id or address"));
         return;
     }
     struct buf out;
     buf_init(&out);
-    switch (work->question) {
-    case QUESTION_PERSON: person_json(c->engine, profile, &out); break;
-    case QUESTION_WHY: write_why(c, profile, &out); break;
-    }
-    buf_add_byte(&out, '\n');
-    struct http_header no_store = {STR("Cache-Control"), STR("no-store")};
-    http_answer(work->request, &(struct http_reply){.status = 200,
-                                                    .content_type = STR("application/json"),
-                                                    .headers = &no_store,
-                                                    .header_count = 1,
-                                                    .body = buf_str(&out)});
+    if (work->question == QUESTION_SEGMENTS)
+        segments_json(c->engine, &out);
+    else if (work->question == QUESTION_MEMBERS)
+        members_json(c->engine, name, q->after, q->limit, &out);
+    else
+        segment_why_json(c->engine, profile, index, &out);
+    answer_with(work, &out);
     buf_fini(&out);
+}
+
+static void answer(struct core *c, const struct work *work)
+{
+    atomic_fetch_sub(&c->questions, 1);
+    if (work->segment != NULL) {
+        answer_segment(c, work);
+        return;
+    }
+    uint64_t profile = engine_find_person(c->engine, work->person);
+    if (profile == 0)
+        http_answer_error(work->request, 404, "unknown_person",
+                          STR("nobody is known by this user id, anonymous id or address"));
+    else
+        answer_person(c, work, profile);
+}
+
+static bool ask(struct core *c, const struct work *work)
+{
+    if (atomic_fetch_add(&c->questions, 1) < QUESTIONS_MAX && os_queue_push(c->queue, work) == OK)
+        return true;
+    atomic_fetch_sub(&c->questions, 1);
+    return false;
+}
+
+bool core_ask_segment(struct core *c, enum question_kind kind,
+                      const struct segment_question *question, struct http_request *request)
+{
+    return ask(
+        c, &(struct work){
+               .kind = WORK_QUESTION, .question = kind, .segment = question, .request = request});
 }
 
 bool core_ask(struct core *c, enum question_kind kind, struct str person,
               struct http_request *request)
 {
-    struct work work = {
-        .kind = WORK_QUESTION, .question = kind, .person = person, .request = request};
-    if (atomic_fetch_add(&c->questions, 1) < QUESTIONS_MAX && os_queue_push(c->queue, &work) == OK)
-        return true;
-    atomic_fetch_sub(&c->questions, 1);
-    return false;
+    return ask(c,
+               &(struct work){
+                   .kind = WORK_QUESTION, .question = kind, .person = person, .request = request});
 }
 
 uint32_t core_waiting(struct core *c)

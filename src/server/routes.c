@@ -2,11 +2,13 @@
 #include "server/server_int.h"
 
 #include <string.h>
-
+#include "api/member_list.h"
+#include "api/segment_json.h"
 #include "os/process.h"
 #include "server/change.h"
 #include "server/story.h"
 #include "json/json.h"
+#include "json/json_write.h"
 
 #define PERSON_BYTES_MAX 256
 #define WISH_BYTES_MAX   4096 /* of the body of POST /v1/programme */
@@ -190,6 +192,125 @@ static void change_programme(struct server *s, struct http_request *request)
     if (!read_wish(http_request_body(request), &wish, hash, &f))
         http_answer_error(request, 400, "not_understood", str_of(f.text));
     else if (!changes_ask(s->changes, wish, str_of(hash), request))
+        answer_busy(request);
+}
+
+/* ---- segments ------------------------------------------------------------------------------------ */
+
+static struct segment_question *read_segment(struct http_request *request)
+{
+    struct segment_question *q = arena_new(http_request_arena(request), struct segment_question);
+    *q = (struct segment_question){.limit = 100};
+    if (http_request_parameter(request, STR("segment"), &q->segment) && q->segment.len > 0)
+        return q;
+    http_answer_error(request, 400, "no_segment", STR("say which segment: ?segment=its name"));
+    return NULL;
+}
+
+static void answer_segments(struct server *s, struct http_request *request)
+{
+    struct segment_question *q = arena_new(http_request_arena(request), struct segment_question);
+    *q = (struct segment_question){.segment = STR("")};
+    if (!core_ask_segment(s->core, QUESTION_SEGMENTS, q, request))
+        answer_busy(request);
+}
+
+/* A profile's number as the answer before gave it. */
+static bool read_after(struct str text, uint64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char x = text.at[i];
+        uint32_t digit = x >= '0' && x <= '9'   ? (uint32_t)(x - '0')
+                         : x >= 'a' && x <= 'f' ? (uint32_t)(x - 'a') + 10
+                                                : 16;
+        if (digit == 16 || text.len > 10)
+            return false;
+        *out = *out * 16 + digit;
+    }
+    return true;
+}
+
+static void answer_members(struct server *s, struct http_request *request)
+{
+    struct segment_question *q = read_segment(request);
+    struct str text;
+    int64_t limit;
+    if (q == NULL)
+        return;
+    if (http_request_parameter(request, STR("limit"), &text)) {
+        if (!str_to_int(text, &limit) || limit < 1 || limit > MEMBERS_LIMIT_MAX) {
+            http_answer_error(request, 400, "bad_limit", STR("limit is a number from 1 to 1000"));
+            return;
+        }
+        q->limit = (uint32_t)limit;
+    }
+    if (http_request_parameter(request, STR("after"), &text) && !read_after(text, &q->after)) {
+        http_answer_error(request, 400, "bad_after",
+                          STR("after is the \"next\" of the answer before"));
+        return;
+    }
+    if (!core_ask_segment(s->core, QUESTION_MEMBERS, q, request))
+        answer_busy(request);
+}
+
+static void answer_segment_why(struct server *s, struct http_request *request)
+{
+    struct segment_question *q = read_segment(request);
+    if (q != NULL && read_person(request, &q->person) &&
+        !core_ask_segment(s->core, QUESTION_SEGMENT_WHY, q, request))
+        answer_busy(request);
+}
+
+static void answer_wrong_lines(struct http_request *request, const struct member_list *list)
+{
+    struct json_writer w;
+    struct buf out;
+    buf_init(&out);
+    json_write_init(&w, &out, JSON_PRETTY);
+    json_write_map(&w);
+    json_write_key_text(&w, "code", STR("wrong_lines"));
+    json_write_key_text(&w, "message",
+                        STR("some lines are wrong, so nothing was changed; &partial=yes takes the "
+                            "others"));
+    json_write_key_int(&w, "wrong", list->wrong_count);
+    json_write_key(&w, STR("lines"));
+    json_write_list(&w);
+    for (uint32_t i = 0; i < list->problem_count; i++) {
+        json_write_map(&w);
+        json_write_key_int(&w, "line", list->problems[i].line);
+        json_write_key_text(&w, "problem", list->problems[i].text);
+        json_write_end(&w);
+    }
+    json_write_end(&w);
+    json_write_end(&w);
+    buf_add_byte(&out, '\n');
+    answer_text(request, 400, STR("application/json"), buf_str(&out));
+    buf_fini(&out);
+}
+
+static void answer_list(struct server *s, struct http_request *request)
+{
+    struct segment_question *q = read_segment(request);
+    struct arena *arena = http_request_arena(request);
+    struct member_list *list = arena_new(arena, struct member_list);
+    struct str mode = STR("add"), partial;
+    if (q == NULL)
+        return;
+    (void)http_request_parameter(request, STR("mode"), &mode);
+    bool takes_part = http_request_parameter(request, STR("partial"), &partial);
+    if (!str_is(mode, "add") && !str_is(mode, "remove") && !str_is(mode, "replace")) {
+        http_answer_error(request, 400, "bad_mode", STR("mode is add, remove or replace"));
+        return;
+    }
+    q->change = str_is(mode, "add")      ? LIST_ADD
+                : str_is(mode, "remove") ? LIST_REMOVE
+                                         : LIST_REPLACE;
+    member_list_read(http_request_body(request), arena, list);
+    q->list = list;
+    if (list->wrong_count > 0 && !takes_part)
+        answer_wrong_lines(request, list);
+    else if (!core_ask_segment(s->core, QUESTION_LIST, q, request))
         answer_busy(request);
 }
 

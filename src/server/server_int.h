@@ -117,6 +117,10 @@ enum status feed_offer(void *server, struct ingest_batch *batch);
 enum question_kind {
     QUESTION_PERSON,
     QUESTION_WHY,
+    QUESTION_SEGMENTS,
+    QUESTION_MEMBERS,
+    QUESTION_SEGMENT_WHY,
+    QUESTION_LIST, /* puts people on a list, takes them off, or replaces it */
 };
 
 enum status core_start(struct server *s, struct core **out, struct fault *f) mustuse;
@@ -126,6 +130,24 @@ void core_apply(struct core *c, struct committed *batch);
 
 /* The entry was refused: a tick may be asked for again. */
 void core_tick_refused(struct core *c);
+
+enum list_change { LIST_ADD, LIST_REMOVE, LIST_REPLACE };
+
+#define LIST_ROWS_MAX 2500 /* people that one request puts on a list and takes off it */
+
+/* What is asked about a segment; lives in the request's arena. */
+struct segment_question {
+    struct str segment;
+    struct str person;
+    uint64_t after;
+    uint32_t limit;
+    enum list_change change;
+    const struct member_list *list;
+};
+
+/* The same about a segment. */
+bool core_ask_segment(struct core *c, enum question_kind kind,
+                      const struct segment_question *question, struct http_request *request);
 
 /* Asks about a person between batches; the request is answered from the engine's thread. False: too
  * many questions wait, nothing was done. */
