@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "replay/segment.h"
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "evlog/evlog.h"
+#include "profile/ask.h"
+
+#define FEATURES_FROM (NAMES_MAX * 2) /* beyond all that the log's own programmes are kept under */
+
+enum status segment_folder(const struct directory *d, const struct engine *engine, const char *path,
+                           struct str text, struct programme_folder *out, struct fault *f)
+{
+    const struct plans *plans = engine_plans(engine);
+    if (plans->newest == 0) {
+        fault_set(f,
+                  "the directory has no programme yet, so nothing says what people's traits are");
+        return FIX_INPUT;
+    }
+    struct programme_folder own;
+    enum status status =
+        programme_recall(d->disk, d->programmes, plans->at[plans->newest]->hash, &own, f);
+    if (status != OK || path == NULL) {
+        *out = own;
+        return status;
+    }
+    struct programme_file *files = mem_new((own.file_count + 1) * sizeof(*files));
+    for (uint32_t i = 0; i < own.file_count; i++)
+        files[i] = own.files[i];
+    files[own.file_count] = (struct programme_file){str_of(path), text};
+    status = programme_folder_of(files, own.file_count + 1, own.zones, out, f);
+    mem_free(files);
+    programme_folder_fini(&own);
+    return status;
+}
+
+/* ---- as if it had always been there -------------------------------------------------------------- */
+
+enum status segment_view(const struct directory *d, const struct plan *plan, int64_t until_ms,
+                         struct segment_view *out, struct fault *f)
+{
+    struct recover_options options = {
+        .from_beginning = true, .until_ms = until_ms, .keeps = plan, .keeps_from = FEATURES_FROM};
+    *out = (struct segment_view){.plan = *plan};
+    struct plan_feature *features = mem_new((plan->feature_count + 1) * sizeof(*features));
+    for (uint32_t i = 0; i < plan->feature_count; i++) {
+        features[i] = plan->features[i];
+        features[i].name += FEATURES_FROM;
+    }
+    out->plan.features = features;
+    return recover(d, &options, &out->recovered, f);
+}
+
+void segment_view_fini(struct segment_view *view)
+{
+    recovered_fini(&view->recovered);
+    mem_free((void *)(uintptr_t)view->plan.features);
+}
+
+bool segment_view_ask(struct segment_view *view, uint64_t profile, uint16_t segment, bool *is_error)
+{
+    struct person who;
+    const struct plan_segment *s = &view->plan.segments[segment];
+    engine_look(view->recovered.engine, profile, &who);
+    const struct membership *m = person_membership_find(&who, s->name);
+    *is_error = false;
+    if (s->is_list && m != NULL && m->flags & (MEMBERSHIP_WAS_ADDED | MEMBERSHIP_WAS_REMOVED))
+        return m->flags & MEMBERSHIP_WAS_ADDED;
+    if (s->when.code == NULL || who.plan == NULL)
+        return false;
+    struct asked asked = ask(&who, &view->plan, &s->when, (struct blob){0});
+    *is_error = asked.is_error;
+    return asked.is_true;
+}
+
+bool segment_asks_duration(const struct plan *plan, uint16_t segment)
+{
+    struct expr_reads reads;
+    if (plan->segments[segment].when.code == NULL)
+        return false;
+    reads = expr_reads(plan->segments[segment].when.code);
+    for (uint32_t i = 0; i < reads.binding_count; i++) {
+        const struct plan_binding *b = &plan->bindings[reads.bindings[i]];
+        if (b->kind != BINDING_IN_SEGMENT)
+            continue;
+        /* Whom it reads stands before it, so this ends. */
+        if (b->window_ms != 0 || segment_asks_duration(plan, plan_segment_find(plan, b->name)))
+            return true;
+    }
+    return false;
+}
+
+/* ---- as it was ----------------------------------------------------------------------------------- */
+
+struct membership_past {
+    struct map_u64 places; /* profile -> place in since, plus one */
+    int64_t *since;        /* INT64_MIN: not in */
+    uint64_t *profiles;
+    uint32_t count, room;
+    uint32_t segment;
+    int64_t at_ms;
+};
+
+static int64_t *since_of(struct membership_past *p, uint64_t profile)
+{
+    uint32_t place = map_u64_find(&p->places, profile);
+    if (place != MAP_NONE)
+        return &p->since[place];
+    if (p->count == p->room) {
+        p->room = p->room ? p->room * 2 : 256;
+        p->since = mem_resize(p->since, p->room * sizeof(p->since[0]));
+        p->profiles = mem_resize(p->profiles, p->room * sizeof(p->profiles[0]));
+    }
+    map_u64_set(&p->places, profile, p->count);
+    p->profiles[p->count] = profile;
+    p->since[p->count] = INT64_MIN;
+    return &p->since[p->count++];
+}
+
+static void take_results(struct membership_past *p, struct str bytes, int64_t now_ms)
+{
+    struct cursor c = cursor_of(bytes.at, bytes.len);
+    struct result row;
+    while (results_read(&c, now_ms, &row)) {
+        if (row.at_ms > p->at_ms)
+            continue;
+        if (row.kind == RESULT_MERGED)
+            *since_of(p, row.profile) = INT64_MIN;
+        else if (row.kind == RESULT_MEMBERSHIP && row.number == p->segment)
+            *since_of(p, row.profile) = row.how & 1 ? row.at_ms : INT64_MIN;
+    }
+}
+
+/* Times of result rows count from their batch's: the last batches', by number. */
+#define BATCHES_AHEAD 4096
+
+enum status segment_past(const struct directory *d, uint32_t segment, int64_t at_ms, void *self,
+                         void (*note)(void *self, uint64_t profile, int64_t since_ms),
+                         struct fault *f)
+{
+    struct membership_past p = {.segment = segment, .at_ms = at_ms};
+    struct evlog_reader *reader;
+    enum status status = evlog_reader_open(d->disk, d->log, 1, &reader, f);
+    if (status != OK)
+        return status;
+    int64_t *times = mem_new(BATCHES_AHEAD * sizeof(*times));
+    bool is_over = false;
+    uint64_t last = UINT64_MAX;
+    map_u64_init(&p.places);
+    while (!is_over) {
+        struct evlog_item item;
+        status = evlog_reader_next(reader, &item, f);
+        if (status != OK || item.kind == EVLOG_END)
+            break;
+        if (item.kind == EVLOG_RESULTS) {
+            if (item.number <= last)
+                take_results(&p, item.results, times[item.number % BATCHES_AHEAD]);
+            is_over = item.number >= last;
+            continue;
+        }
+        times[item.batch.number % BATCHES_AHEAD] = item.batch.now_ms;
+        if (item.batch.now_ms > at_ms && last == UINT64_MAX)
+            last = item.batch.number; /* its rows may be of moments before */
+    }
+    for (uint32_t i = 0; i < p.count && status == OK; i++)
+        if (p.since[i] != INT64_MIN)
+            note(self, p.profiles[i], p.since[i]);
+    evlog_reader_close(reader);
+    map_u64_fini(&p.places);
+    mem_free(times);
+    mem_free(p.since);
+    mem_free(p.profiles);
+    return status;
+}
