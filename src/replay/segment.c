@@ -48,7 +48,10 @@ enum status segment_view(const struct directory *d, const struct plan *plan, int
         features[i].name += FEATURES_FROM;
     }
     out->plan.features = features;
-    return recover(d, &options, &out->recovered, f);
+    enum status status = recover(d, &options, &out->recovered, f);
+    if (status == OK)
+        out->at_ms = until_ms ? until_ms : engine_now(out->recovered.engine);
+    return status;
 }
 
 void segment_view_fini(struct segment_view *view)
@@ -68,7 +71,7 @@ bool segment_view_ask(struct segment_view *view, uint64_t profile, uint16_t segm
         return m->flags & MEMBERSHIP_WAS_ADDED;
     if (s->when.code == NULL || who.plan == NULL)
         return false;
-    struct asked asked = ask(&who, &view->plan, &s->when, (struct blob){0});
+    struct asked asked = ask_at(&who, &view->plan, &s->when, (struct blob){0}, view->at_ms);
     *is_error = asked.is_error;
     return asked.is_true;
 }

@@ -18,6 +18,7 @@
 struct segment_view {
     struct recovered recovered;
     struct plan plan; /* the candidate, whose features go by the names they are kept under */
+    int64_t at_ms;    /* the moment as of which is asked */
 };
 
 /* The folder of the directory's newest programme (as of the recovered state) with the text of one more
