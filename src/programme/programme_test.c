@@ -656,7 +656,7 @@ static void tree_list(struct tree *t, uint32_t depth, bool is_taken);
 static void tree_step(struct tree *t, uint32_t depth, bool is_taken)
 {
     uint32_t number = t->next++;
-    uint32_t kind = depth < 4 ? draw(t, 6) : 0;
+    uint32_t kind = depth < 4 ? draw(t, 7) : 0;
     is_taken = is_taken && !t->is_over;
     if (kind <= 1) {
         buf_printf(&t->yaml, "{send: m, id: s%u", number);
@@ -695,6 +695,24 @@ static void tree_step(struct tree *t, uint32_t depth, bool is_taken)
     } else if (kind == 4) { /* runs out where the number is odd */
         buf_printf(&t->yaml, "{id: s%u, wait: {for: 1h, until: Done, on_timeout: ", number);
         tree_list(t, depth + 1, is_taken && way_of(number, 2) == 1);
+        buf_printf(&t->yaml, "}");
+    } else if (kind == 5) { /* labelled ways; the last number: the time runs out */
+        uint32_t ways = 1 + draw(t, 3);
+        uint32_t way = way_of(number, ways + 1);
+        bool has_timeout = draw(t, 2) == 0;
+        buf_printf(&t->yaml, "{id: s%u, wait: {any: [", number);
+        for (uint32_t i = 0; i < ways; i++) {
+            static const char *const what[] = {"event: Done", "if: 'entry.a == 1'", "for: 2h"};
+            buf_printf(&t->yaml, "%s{label: w%u, %s, do: ", i ? ", " : "", i, what[i]);
+            tree_list(t, depth + 1, is_taken && way == i);
+            buf_printf(&t->yaml, "}");
+        }
+        /* Plain, or bent to the clock, which makes an ending of it. */
+        buf_printf(&t->yaml, "], for: 1h%s", number % 2 ? ", at: '09:00'" : "");
+        if (has_timeout) {
+            buf_printf(&t->yaml, ", on_timeout: ");
+            tree_list(t, depth + 1, is_taken && way == ways);
+        }
         buf_printf(&t->yaml, "}");
     } else {
         buf_printf(&t->yaml, "{id: s%u, exit: ", number);
@@ -745,7 +763,15 @@ static uint32_t plan_walk(const struct trial *t, const struct plan_journey *j, u
             if (way < s->branch.arm_count)
                 next = s->branch.arms[way].target;
         } else if (s->kind == STEP_WAIT) {
-            if (s->wait.on_timeout != PLAN_NO_INDEX && way_of(number, 2) == 1)
+            uint32_t labelled = 0;
+            while (labelled < s->wait.ending_count && s->wait.endings[labelled].label)
+                labelled++;
+            uint32_t way = way_of(number, labelled + 1);
+            if (labelled && way < labelled)
+                next = s->wait.endings[way].target;
+            else if (labelled && s->wait.ending_count > labelled)
+                next = s->wait.endings[labelled].target; /* the bent time */
+            else if (s->wait.on_timeout != PLAN_NO_INDEX && (labelled || way_of(number, 2) == 1))
                 next = s->wait.on_timeout;
         } else {
             assert_int_equal(s->kind, STEP_EXIT);
