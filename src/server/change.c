@@ -59,6 +59,17 @@ struct changes {
     int64_t said_ns;
 };
 
+/* Before anybody is told that it has begun. */
+static void set_wanted(struct changes *c, const struct plan *plan)
+{
+    os_mutex_lock(&c->lock);
+    c->report.phase = PHASE_PREPARING;
+    c->report.features = 0;
+    c->report.progress = (struct backfill_progress){0};
+    memcpy(c->report.wanted, plan->hash, sizeof(c->report.wanted));
+    os_mutex_unlock(&c->lock);
+}
+
 static void set_phase(struct changes *c, enum phase phase)
 {
     os_mutex_lock(&c->lock);
@@ -472,6 +483,8 @@ static const struct plan *consider(struct changes *c, const struct asked *asked)
                            .is_done =
                                c->active != NULL && strcmp(c->active->hash, folder.hash) == 0};
         a.is_begun = wants_it && (!a.is_done || atomic_load(&c->is_busy));
+        if (a.is_begun && !atomic_load(&c->is_busy))
+            set_wanted(c, plan);
         answer_changes(c, &a);
     }
     programme_plan_free(trial);
@@ -494,7 +507,7 @@ static void serve(struct changes *c, const struct asked *asked)
         return;
     }
     const struct plan *plan = consider(c, asked);
-    if (plan != NULL && !is_wanted(c, plan->hash))
+    if (plan != NULL && !(atomic_load(&c->is_busy) && is_wanted(c, plan->hash)))
         c->next = plan;
 }
 
@@ -670,11 +683,7 @@ static void change_to(struct changes *c, const struct plan *plan)
     struct moment m = {.plan = plan};
     struct loaded_backfill *backfill = NULL;
     struct fault f = {0};
-    os_mutex_lock(&c->lock);
-    c->report.phase = PHASE_PREPARING;
-    c->report.features = 0;
-    memcpy(c->report.wanted, plan->hash, sizeof(c->report.wanted));
-    os_mutex_unlock(&c->lock);
+    set_wanted(c, plan);
     enum status status = go_over(c, &m, &backfill, &f);
     if (status != OK && c->next != NULL)
         fault_set(&f, "another programme took its place");
@@ -686,7 +695,7 @@ static void change_to(struct changes *c, const struct plan *plan)
             journal_say(&c->server->journal, JOURNAL_WARNING, "programme", "%s", ignored.text);
     }
     os_mutex_lock(&c->lock);
-    c->report.phase = PHASE_IDLE;
+    c->report.phase = c->next != NULL ? PHASE_PREPARING : PHASE_IDLE;
     memcpy(c->report.last, plan->hash, sizeof(c->report.last));
     c->report.outcome = status;
     c->report.why = f;
