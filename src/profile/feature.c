@@ -349,16 +349,20 @@ static void note_load(void *self, uint32_t slot, struct value *out, int64_t *unt
         feature_read_number(out);
 }
 
+static void sum_add(struct history_tally *tally, __int128 number)
+{
+    __int128 sum = history_sum(tally) + number;
+    tally->sum_low = (uint64_t)sum;
+    tally->sum_high = (int64_t)(sum >> 64);
+}
+
 static void tally_add(struct history_tally *tally, int64_t number)
 {
     if (number == HISTORY_TOO_LARGE) {
         tally->has_too_large = true;
         return;
     }
-    __int128 sum = (__int128)tally->sum_high << 64 | tally->sum_low;
-    sum += number;
-    tally->sum_low = (uint64_t)sum;
-    tally->sum_high = (int64_t)(sum >> 64);
+    sum_add(tally, number);
     tally->least = min_of(tally->least, number);
     tally->most = max_of(tally->most, number);
     if (tally->count < UINT32_MAX)
@@ -488,10 +492,7 @@ static struct item item_at(const struct person *from, const struct history_items
 
 static void tally_unite(struct history_tally *mine, const struct history_tally *theirs)
 {
-    __int128 sum = (__int128)mine->sum_high << 64 | mine->sum_low;
-    sum += (__int128)theirs->sum_high << 64 | theirs->sum_low;
-    mine->sum_low = (uint64_t)sum;
-    mine->sum_high = (int64_t)(sum >> 64);
+    sum_add(mine, history_sum(theirs));
     mine->least = min_of(mine->least, theirs->least);
     mine->most = max_of(mine->most, theirs->most);
     uint32_t count = mine->count + theirs->count;

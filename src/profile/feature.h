@@ -47,6 +47,12 @@ void features_unite(struct person *who, const struct person *from);
 void features_drop(struct space *space, struct profile *profile, uint32_t i);
 void features_clear(struct space *space, struct profile *profile);
 
+/* The 128 bits of a tally's sum. */
+static inline __int128 history_sum(const struct history_tally *tally)
+{
+    return (__int128)((unsigned __int128)(uint64_t)tally->sum_high << 64 | tally->sum_low);
+}
+
 /* The number that a value is, in millionths. */
 enum feature_number {
     FEATURE_IS_NUMBER,

@@ -249,8 +249,8 @@ static void ask_sum(struct asker *a, const struct plan_binding *b, struct arena 
         const struct history *h = features_find(a->who, f->name);
         if (h != NULL) {
             const struct history_tally *tally = space_at(a->who->space, h->more);
-            x = (struct adding){(__int128)tally->sum_high << 64 | tally->sum_low, tally->least,
-                                tally->most, tally->count, tally->has_too_large};
+            x = (struct adding){history_sum(tally), tally->least, tally->most, tally->count,
+                                tally->has_too_large};
         }
         *out = added(&x, (enum binding_kind)b->kind);
         return;
