@@ -371,6 +371,8 @@ static void activate(struct engine *e, const struct record *r)
     e->plans.at[e->plans.count] = plan;
     e->sweep = 0;
     e->plans.newest = e->plans.count++;
+    e->activated_ms = e->now_ms;
+    sweeps_renew(e, e->now_ms);
     if (e->plans_from == 0)
         e->plans_from = e->plans.newest;
     forget_change(e);

@@ -2,6 +2,7 @@
 #include "engine/engine_int.h"
 
 #include "base/mem.h"
+#include "journey/appointment.h"
 #include "profile/consent.h"
 #include "profile/feature.h"
 #include "profile/holds.h"
@@ -40,6 +41,7 @@ static uint64_t create_profile(void *self, uint32_t partition, int64_t at_ms)
     uint64_t number = engine_add_profile(e, partition);
     struct profile *profile = engine_profile(e, number);
     profile->first_seen_ms = profile->last_seen_ms = at_ms;
+    profile->appointed_plan = APPOINTED_NEVER;
     audience_created(profile, e->plans.newest);
     results_add(&e->results,
                 (struct result){.kind = RESULT_CREATED, .profile = number, .at_ms = e->now_ms});
@@ -138,7 +140,7 @@ struct person engine_person(struct engine *e, uint64_t number)
     };
 }
 
-static void add_item(struct engine *e, uint64_t profile, enum item_kind kind, uint32_t place)
+void engine_add_item(struct engine *e, uint64_t profile, enum item_kind kind, uint32_t place)
 {
     if (e->item_count == e->item_room) {
         e->item_room = e->item_room ? e->item_room * 2 : 1024;
@@ -158,6 +160,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     if (desk_under_way(&who) + desk_under_way(&from) > PROFILE_UNITED_MAX)
         return false;
     change_note_merge(e, loser);
+    sweeps_merge(e, loser, winner);
     from.at_ms = who.at_ms = e->now_ms;
     from.witness = who.witness = NULL;
     if (audience_is_stale(&from))
@@ -169,6 +172,8 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     features_unite(&who, &from);
     holds_unite(&who, &from);
     audience_unite(&who, &from);
+    appointments_unite(&who, &from);
+    appointments_forget(&from);
     if (who.plan != NULL) {
         journey_unite(&who, &from);
         desk_unite(&who, &from);
@@ -207,7 +212,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     for (uint32_t i = 0; i < e->settled_count; i++)
         if (e->settled[i].profile == loser)
             e->settled[i].profile = winner;
-    add_item(e, winner, ITEM_TOUCH, e->resolving);
+    engine_add_item(e, winner, ITEM_TOUCH, e->resolving);
     return true;
 }
 
@@ -269,6 +274,7 @@ void engine_free(struct engine *e)
     addresses_fini(&e->addresses);
     claims_fini(&e->claims);
     pools_fini(&e->pools);
+    sweeps_fini(e);
     gate_fini(&e->gate);
     names_free(e->names);
     mem_free(e->plans.at);
@@ -369,7 +375,7 @@ static void fetch_ahead(struct engine *e, const struct record *records, uint32_t
 
 void engine_add_record(struct engine *e, uint64_t profile, uint32_t place)
 {
-    add_item(e, profile, ITEM_RECORD, place);
+    engine_add_item(e, profile, ITEM_RECORD, place);
 }
 
 static void resolve_record(struct engine *e, const struct batch *b, uint32_t place)
@@ -384,6 +390,10 @@ static void resolve_record(struct engine *e, const struct batch *b, uint32_t pla
             results_add(&e->results, (struct result){.kind = RESULT_DUPLICATE,
                                                      .id = r->message_hash,
                                                      .at_ms = r->at_ms});
+            return;
+        }
+        if (unlikely(r->kind == EVENT_BUSINESS)) {
+            sweeps_business(e, r);
             return;
         }
         profile = identity_resolve(&e->identity, &e->host, r);
@@ -510,7 +520,8 @@ static void apply_event(struct person *who, const struct record *r)
     struct engine *e = who->engine;
     who->event = r;
     e->told_flags = r->flags & RECORD_IS_HISTORY;
-    p->last_seen_ms = max_of(p->last_seen_ms, r->event_ms);
+    if (r->kind != EVENT_ENTER) /* it is somebody else's doing */
+        p->last_seen_ms = max_of(p->last_seen_ms, r->event_ms);
     if (unlikely(r->event_ms < p->first_seen_ms)) {
         p->first_seen_ms = r->event_ms; /* idle() and since() count from here */
         person_changed(who, UINT64_MAX);
@@ -539,6 +550,8 @@ static void apply_event(struct person *who, const struct record *r)
         if (!is_forged &&
             (p->instances.count || p->pasts.count || (means != NULL && means->entry_count)))
             journey_event(who);
+    } else if (r->kind == EVENT_ENTER && who->plan != NULL) {
+        journey_called(who, r);
     }
     who->event = NULL;
 }
@@ -593,6 +606,8 @@ static int64_t next_moment(const struct person *who)
         next_ms = min_of(next_ms, holds_deadline(who));
     if (p->memberships.count)
         next_ms = min_of(next_ms, audience_deadline(who));
+    if (p->appointments.count)
+        next_ms = min_of(next_ms, appointments_deadline(who));
     for (uint32_t i = 0; i < p->intents.count; i++) {
         const struct intent *in = person_intent(who, i);
         if (in->state <= INTENT_QUEUED && in->deadline_ms > who->at_ms)
@@ -610,6 +625,8 @@ int64_t engine_deadline(const struct person *who)
         next_ms = min_of(next_ms, holds_deadline(who));
     if (who->profile->memberships.count)
         next_ms = min_of(next_ms, audience_deadline(who));
+    if (who->profile->appointments.count)
+        next_ms = min_of(next_ms, appointments_deadline(who));
     if (who->profile->intents.count)
         next_ms = min_of(next_ms, desk_deadline(who));
     return next_ms;
@@ -625,7 +642,29 @@ static void run_timers(struct person *who, int64_t at_ms)
         journey_thaw(who);
     }
     journey_timer(who);
+    if (who->profile->appointments.count)
+        appointments_timer(who);
     desk_timer(who);
+}
+
+/* Dates and schedules follow what they are made of. Whoever was there before the programme gets what has
+ * come since it is live; a newcomer, what is to come. */
+static void keep_appointments(struct engine *e, struct person *who)
+{
+    struct profile *p = who->profile;
+    if (who->plan == NULL) {
+        p->appointed_plan = 0;
+        return;
+    }
+    if (likely(p->appointed_plan == e->plans.newest)) {
+        if (unlikely(who->stirred & who->plan->appointment_wake))
+            appointments_renew(who, who->stirred, who->at_ms);
+        return;
+    }
+    int64_t from_ms = p->appointed_plan == APPOINTED_NEVER ? who->at_ms : e->activated_ms;
+    p->appointed_plan = e->plans.newest;
+    if (who->plan->appointment_count || p->appointments.count)
+        appointments_renew(who, UINT64_MAX, from_ms);
 }
 
 /* Journeys hear what segments the person has entered and left, each as an event of its own. What comes
@@ -667,6 +706,7 @@ static void go_on(struct engine *e, struct person *who)
         }
         e->settled_count = e->settled_merged;
         audience_changed(who);
+        keep_appointments(e, who);
         if (who->stirred && who->profile->instances.count)
             journey_changed(who);
         who->stirred = 0;
@@ -730,12 +770,15 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
     who.at_ms = e->before_ms;
     if (e->settled_merged > 0)
         go_on_merged(e, &who);
-    if (!(who.profile->known & PROFILE_IS_FRESH)) /* what is known of them is still to come */
+    bool is_new = who.profile->appointed_plan == APPOINTED_NEVER;
+    if (!(who.profile->known & PROFILE_IS_FRESH) && !is_new) /* what is known is still to come */
         go_on(e, &who);
     for (uint32_t moments = 0;; moments++) {
         const struct item *item = at < last ? &e->items[e->keys[at] & 0xffffff] : NULL;
         const struct record *r =
-            item != NULL && item->place != ITEM_NOWHERE ? &b->records[item->place] : NULL;
+            item != NULL && item->place != ITEM_NOWHERE && item->kind != ITEM_SWEEP
+                ? &b->records[item->place]
+                : NULL;
         int64_t item_ms = item == NULL ? FOREVER_MS : r == NULL ? e->now_ms : r->at_ms;
         int64_t timer_ms = who.plan != NULL ? next_moment(&who) : FOREVER_MS;
         if (moments > MOMENTS_MAX) /* after a long sleep: what is left is done as of now */
@@ -744,6 +787,8 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
             who.at_ms = max_of(item_ms, who.at_ms);
             if (item->kind == ITEM_TOUCH)
                 apply_touch(&who, r != NULL);
+            else if (item->kind == ITEM_SWEEP)
+                sweep_enter(&who, &e->sweeps[item->place]);
             else
                 apply_record(&who, r);
             at++;
@@ -960,7 +1005,7 @@ static void empty_inboxes(struct engine *e)
         struct messages *inbox = &e->partitions[i].inbox;
         for (uint32_t k = 0; k < inbox->count; k++) {
             messages_add(&e->inbox, inbox->at[k]);
-            add_item(e, inbox->at[k].profile, ITEM_INBOX, e->inbox.count - 1);
+            engine_add_item(e, inbox->at[k].profile, ITEM_INBOX, e->inbox.count - 1);
             e->inbox_count--;
         }
         inbox->count = 0;
@@ -974,7 +1019,7 @@ static void wake_timers(struct engine *e)
         if (e->due_ms[i] > e->now_ms)
             continue;
         while (timers_pop(&e->partitions[i].timers, e->now_ms, &timer))
-            add_item(e, profile_number(i, timer.node), ITEM_TIMER, 0);
+            engine_add_item(e, profile_number(i, timer.node), ITEM_TIMER, 0);
         e->due_ms[i] = timers_next(&e->partitions[i].timers);
     }
 }
@@ -983,13 +1028,16 @@ static void wake_timers(struct engine *e)
 static void sweep(struct engine *e)
 {
     uint64_t seen = 0;
+    const struct plan *plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
     for (; e->sweep < PARTITIONS && seen < SWEEP_PROFILES; e->sweep++) {
         const struct partition *p = &e->partitions[e->sweep];
         for (uint32_t local = 1; local < p->count; local++) {
             const struct profile *profile = space_at(&p->space, p->profiles[local]);
             bool is_behind = profile->forward == 0 && audience_is_behind(&e->plans, profile);
-            if (profile->intents.count || profile->instances.count || is_behind)
-                add_item(e, profile_number(e->sweep, local), ITEM_TOUCH, ITEM_NOWHERE);
+            bool is_owed = profile->forward == 0 && profile->appointed_plan != e->plans.newest &&
+                           (profile->appointments.count || plan->appointment_count);
+            if (profile->intents.count || profile->instances.count || is_behind || is_owed)
+                engine_add_item(e, profile_number(e->sweep, local), ITEM_TOUCH, ITEM_NOWHERE);
         }
         seen += p->count;
     }
@@ -1024,8 +1072,11 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     sweep(e);
     change_tidy(e);
     resolve_records(e, batch);
+    sweeps_step(e);
+    sweeps_schedules(e);
     watch_ids(e);
     profile_stage(e, batch);
+    sweeps_end(e);
     pool_stage(e);
     count_transitions(e);
 
@@ -1058,12 +1109,13 @@ int64_t engine_next(const struct engine *e)
     int64_t next_ms = FOREVER_MS;
     for (uint32_t i = 0; i < PARTITIONS; i++)
         next_ms = min_of(next_ms, e->due_ms[i]);
-    return next_ms;
+    return min_of(next_ms, sweeps_next(e));
 }
 
 bool engine_has_inbox(const struct engine *e)
 {
-    return e->inbox_count > 0 || e->sweep < PARTITIONS || e->tidy < PARTITIONS;
+    return e->inbox_count > 0 || e->sweep < PARTITIONS || e->tidy < PARTITIONS ||
+           sweeps_are_ready(e);
 }
 
 const struct names *engine_names(const struct engine *e)

@@ -44,15 +44,43 @@ struct told {
 #define TOLD_MAX 64 /* of one moment of one person: a circle of journeys and segments ends there */
 
 /* Something for a profile to work on in this batch. ITEM_TOUCH: it was merged, or the programme has
- * changed; everything is to be asked again. */
-enum item_kind { ITEM_INBOX, ITEM_TIMER, ITEM_RECORD, ITEM_TOUCH };
+ * changed; everything is to be asked again. ITEM_SWEEP: a walk over people has come to it. */
+enum item_kind { ITEM_INBOX, ITEM_TIMER, ITEM_RECORD, ITEM_TOUCH, ITEM_SWEEP };
 
 #define ITEM_NOWHERE UINT32_MAX
 
 struct item {
     uint64_t profile;
     uint32_t kind;
-    uint32_t place; /* of the record, or of the inbox message; ITEM_NOWHERE = none */
+    uint32_t place; /* of the record, inbox message or walk; ITEM_NOWHERE = none */
+};
+
+/* A walk over all people for whom something has happened that is nobody's own: sweep.c. */
+struct sweep {
+    uint64_t id;
+    uint32_t journey;          /* name */
+    uint16_t way;              /* its number in the journey */
+    uint8_t kind;              /* enum way_kind */
+    uint8_t flags;             /* of the record */
+    uint32_t partition, local; /* the last one that was looked at; PARTITIONS: it is over */
+    uint64_t entered;          /* people that were let in so far */
+    int64_t began_ms;
+    struct str clear, personal; /* bodies of the record, owned */
+    uint32_t name;              /* of the record, and so on */
+    uint32_t source;
+    int64_t event_ms;
+    int64_t arrival_ms;
+
+    /* of the batch at hand */
+    const struct plan_way *means; /* NULL: the newest programme does not have it */
+    const struct plan_listen *entry;
+    uint64_t began_batch; /* 0 after a restart */
+};
+
+/* A schedule of the newest programme that comes for everybody at once. */
+struct due_schedule {
+    const struct plan_way *way;
+    int64_t at_ms; /* FOREVER_MS: never again */
 };
 
 /* What this batch's identify events say about addresses: find.c. */
@@ -116,6 +144,13 @@ struct engine {
     uint32_t inbox_count;
     uint32_t
         sweep; /* partition whose people are told of the new programme next; PARTITIONS = done */
+
+    int64_t activated_ms; /* when the newest programme became that */
+    uint64_t sweeps_begun;
+    struct sweep *sweeps; /* in the order in which they began */
+    uint32_t sweep_count, sweep_room;
+    struct due_schedule *schedules; /* derived */
+    uint32_t schedule_count;
 
     /* of the batch at hand */
     struct arena scratch;
@@ -201,6 +236,43 @@ const struct plan_feature *change_feature(const struct person *who, uint32_t nam
 void change_set_feeds(struct engine *e);
 
 void change_fini(struct engine *e);
+
+/* ---- sweep.c ----------------------------------------------------------------------------------- */
+
+/* The schedules of the newest programme, from the moment on: a programme has become the newest, or a
+ * snapshot was read. */
+void sweeps_renew(struct engine *e, int64_t from_ms);
+
+/* A business event: walks begin for the ways that it enters by. */
+void sweeps_business(struct engine *e, const struct record *r);
+
+/* Takes the walks some people further: items for those whom they concern. */
+void sweeps_step(struct engine *e);
+
+/* Schedules that have come begin to walk. */
+void sweeps_schedules(struct engine *e);
+
+/* Walks that are over are dropped. */
+void sweeps_end(struct engine *e);
+
+/* The walk has come to the person: tries to enter. */
+void sweep_enter(struct person *who, const struct sweep *sweep);
+
+/* `loser` is about to become part of `winner`: walks that would miss what was the loser's come to the
+ * winner now. */
+void sweeps_merge(struct engine *e, uint64_t loser, uint64_t winner);
+
+/* Can any walk go on at once, and when must one at the latest? */
+bool sweeps_are_ready(const struct engine *e);
+int64_t sweeps_next(const struct engine *e);
+
+/* Makes a walk of a snapshot; its bodies are copied. */
+void sweeps_restore(struct engine *e, const struct sweep *sweep);
+
+void sweeps_fini(struct engine *e);
+
+/* Something for a profile to work on in this batch. */
+void engine_add_item(struct engine *e, uint64_t profile, enum item_kind kind, uint32_t place);
 
 /* ---- persist.c --------------------------------------------------------------------------------- */
 

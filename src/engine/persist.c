@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "engine/engine_int.h"
 
-#define STATE_VERSION 5
+#define STATE_VERSION 6
 
 /* ---- one codec for both directions ------------------------------------------------------------- */
 
@@ -314,6 +314,20 @@ CODE_LIST(code_ledger, struct sent, code_sent)
 CODE_LIST(code_holds, struct hold, code_hold)
 CODE_LIST(code_memberships, struct membership, code_membership)
 
+static void code_appointment(struct codec *c, struct appointment *x)
+{
+    code_u32(c, &x->journey);
+    code_u16(c, &x->way);
+    code_u8(c, &x->kind);
+    code_u16(c, &x->count);
+    code_time(c, &x->at_ms);
+    code_time(c, &x->done_ms);
+    code_word(c, &x->key);
+    code_blob(c, &x->items);
+}
+
+CODE_LIST(code_appointments, struct appointment, code_appointment)
+
 static void code_profile(struct codec *c, struct profile *x)
 {
     code_time(c, &x->first_seen_ms);
@@ -333,6 +347,37 @@ static void code_profile(struct codec *c, struct profile *x)
     code_holds(c, &x->holds);
     code_memberships(c, &x->memberships);
     code_u32(c, &x->audience_plan);
+    code_appointments(c, &x->appointments);
+    code_u32(c, &x->appointed_plan);
+}
+
+static void code_str(struct codec *c, struct str *x)
+{
+    if (c->out) {
+        buf_add_varint(c->out, x->len);
+        buf_add_str(c->out, *x);
+    } else {
+        *x = cursor_take(c->in, cursor_varint(c->in));
+    }
+}
+
+static void code_sweep(struct codec *c, struct sweep *x)
+{
+    code_u64(c, &x->id);
+    code_u32(c, &x->journey);
+    code_u16(c, &x->way);
+    code_u8(c, &x->kind);
+    code_u8(c, &x->flags);
+    code_u32(c, &x->partition);
+    code_u32(c, &x->local);
+    code_u64(c, &x->entered);
+    code_time(c, &x->began_ms);
+    code_u32(c, &x->name);
+    code_u32(c, &x->source);
+    code_time(c, &x->event_ms);
+    code_time(c, &x->arrival_ms);
+    code_str(c, &x->clear);
+    code_str(c, &x->personal);
 }
 
 static void code_message(struct codec *c, struct stage_message *x)
@@ -423,6 +468,14 @@ uint64_t engine_hash(const struct engine *e)
     }
     for (uint32_t i = 1; i < e->plans.count; i++)
         sum += hash_str(str_of(e->plans.at[i]->hash), i);
+    sum += hash_pair(hash_pair((uint64_t)e->activated_ms, e->sweeps_begun), 9);
+    for (uint32_t i = 0; i < e->sweep_count; i++) {
+        struct codec c = {.out = &b};
+        struct sweep copy = e->sweeps[i];
+        b.len = 0;
+        code_sweep(&c, &copy);
+        sum += hash_bytes(b.at, b.len, hash_pair(i, 10));
+    }
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &e->partitions[i];
         struct space *space = (struct space *)(uintptr_t)&p->space; /* only read: c.out is set */
@@ -519,6 +572,17 @@ void engine_save(const struct engine *e, void *self,
             buf_add_varint(&b, e->change.fresh[i]);
     }
     put(self, STR("meta"), 0, buf_str(&b));
+
+    b.len = 0;
+    buf_add_zigzag(&b, e->activated_ms);
+    buf_add_varint(&b, e->sweeps_begun);
+    buf_add_varint(&b, e->sweep_count);
+    for (uint32_t i = 0; i < e->sweep_count; i++) {
+        struct codec c = {.out = &b};
+        struct sweep copy = e->sweeps[i];
+        code_sweep(&c, &copy);
+    }
+    put(self, STR("sweeps"), 0, buf_str(&b));
 
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &e->partitions[i];
@@ -704,6 +768,23 @@ static enum status load_profiles(struct engine *e, uint32_t partition, struct cu
     return OK;
 }
 
+static enum status load_sweeps(struct engine *e, struct cursor *in)
+{
+    struct codec c = {.in = in};
+    e->activated_ms = cursor_zigzag(in);
+    e->sweeps_begun = cursor_varint(in);
+    uint64_t count = cursor_varint(in);
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        struct sweep s = {0};
+        code_sweep(&c, &s);
+        if (in->is_bad || s.partition >= PARTITIONS)
+            return FIX_INPUT;
+        sweeps_restore(e, &s);
+    }
+    sweeps_renew(e, e->now_ms + 1); /* what was due up to the snapshot has come */
+    return OK;
+}
+
 static enum status load_ids(struct engine *e, uint32_t partition, struct cursor *in)
 {
     struct codec c = {.in = in};
@@ -788,6 +869,8 @@ enum status engine_load(struct engine *e, struct str section, uint32_t partition
         status = load_meta(e, &in, f);
     else if (str_is(section, "profiles"))
         status = load_profiles(e, partition, &in);
+    else if (str_is(section, "sweeps"))
+        status = load_sweeps(e, &in);
     else if (str_is(section, "ids"))
         status = load_ids(e, partition, &in);
     else if (str_is(section, "addresses"))

@@ -28,6 +28,10 @@ static const char *kind_name(enum event_kind kind)
     case EVENT_IDENTIFY: return "identify";
     case EVENT_GROUP: return "group";
     case EVENT_ALIAS: return "alias";
+    case EVENT_BUSINESS: return "business";
+    case EVENT_ENTER: return "enter";
+    case EVENT_SCHEDULE: return "schedule";
+    case EVENT_DATE: return "date";
     }
     return "?";
 }

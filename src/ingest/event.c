@@ -495,14 +495,19 @@ static enum ingest_error name_settle(struct ingest_worker *w, const struct raw_e
                                      uint32_t *name, char *field)
 {
     switch (raw->kind) {
-    case EVENT_TRACK: break;
+    case EVENT_TRACK:
+    case EVENT_BUSINESS:
+    case EVENT_ENTER: break;
     case EVENT_PAGE: *name = NAME_PAGE; return INGEST_FINE;
     case EVENT_SCREEN: *name = NAME_SCREEN; return INGEST_FINE;
     case EVENT_IDENTIFY:
     case EVENT_GROUP:
-    case EVENT_ALIAS: *name = NAME_NONE; return INGEST_FINE;
+    case EVENT_ALIAS:
+    case EVENT_SCHEDULE:
+    case EVENT_DATE: *name = NAME_NONE; return INGEST_FINE;
     }
-    enum ingest_error error = INGEST_NO_EVENT;
+    bool is_call = raw->kind == EVENT_ENTER;
+    enum ingest_error error = is_call ? INGEST_NO_JOURNEY : INGEST_NO_EVENT;
     if (raw->name.len != 0) {
         uint32_t place = place_find(w, PLACE_EVENTS, raw->name);
         error = INGEST_BAD_EVENT;
@@ -512,7 +517,7 @@ static enum ingest_error name_settle(struct ingest_worker *w, const struct raw_e
         }
     }
     if (unlikely(error != INGEST_FINE))
-        field_set(field, STR("event"), STR(""));
+        field_set(field, is_call ? STR("journey") : STR("event"), STR(""));
     return error;
 }
 
@@ -548,7 +553,12 @@ enum ingest_error event_begin(struct ingest_worker *w, struct raw_event *raw,
     };
     enum ingest_error error;
     uint32_t found_by = CHANNEL_NONE;
-    if (unlikely(raw->user.len == 0 && raw->anonymous.len == 0)) {
+    bool is_nobodys = raw->kind == EVENT_BUSINESS;
+    if (is_nobodys && (raw->user.len != 0 || raw->anonymous.len != 0)) {
+        field_set(field, raw->user.len != 0 ? STR("userId") : STR("anonymousId"), STR(""));
+        return INGEST_SOMEBODYS;
+    }
+    if (unlikely(raw->user.len == 0 && raw->anonymous.len == 0 && !is_nobodys)) {
         found_by = first_address(raw);
         field_set(field, STR("userId"), STR(""));
         if (found_by == CHANNEL_NONE)

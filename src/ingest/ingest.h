@@ -107,10 +107,13 @@ enum ingest_route {
     INGEST_SCREEN,
     INGEST_GROUP,
     INGEST_ALIAS,
+    INGEST_BUSINESS, /* an event that is nobody's own, or {"batch": [...]} of them; server keys only */
+    INGEST_ENTER,    /* {userId, payload} enters `journey`, or {"batch": [...]}; server keys only */
 };
 
 struct ingest_request {
     enum ingest_route route;
+    struct str journey;  /* ENTER: its name; borrowed during the call */
     struct str body;     /* unzipped; borrowed during the call */
     bool has_auth_key;   /* an Authorization header named a key: it alone counts */
     struct str auth_key; /* borrowed during the call */

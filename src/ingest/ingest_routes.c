@@ -252,12 +252,13 @@ static bool read_auth(struct ingest_routes *r, struct http_request *request,
     return false;
 }
 
-void ingest_routes_post(struct ingest_routes *r, struct http_request *request,
-                        enum ingest_route route, struct str body)
+static void handle_events(struct ingest_routes *r, struct http_request *request,
+                          enum ingest_route route, struct str journey, struct str body)
 {
     count(&r->request_count, 1);
     struct ingest_request in = {
         .route = route,
+        .journey = journey,
         .body = body,
         .arrival_ms = http_request_arrived_ms(request),
     };
@@ -293,6 +294,12 @@ void ingest_routes_post(struct ingest_routes *r, struct http_request *request,
     case FIX_INPUT: answer_unstored(flight, INGEST_NOT_STORED); break;
     }
     ingest_batch_release(batch);
+}
+
+void ingest_routes_post(struct ingest_routes *r, struct http_request *request,
+                        enum ingest_route route, struct str body)
+{
+    handle_events(r, request, route, STR(""), body);
 }
 
 /* --- The settings document -------------------------------------------------------------------------- */
@@ -397,7 +404,17 @@ static bool settings_key(struct str path, struct str *key)
     return str_find(*key, STR("/"), 0) == SIZE_MAX;
 }
 
-static bool find_route(struct str path, enum ingest_route *out)
+/* The name in /v1/journeys/NAME/enter. */
+static bool journey_name(struct str path, struct str *name)
+{
+    struct str before = STR("/v1/journeys/"), after = STR("/enter");
+    if (!str_starts(path, before) || !str_ends(path, after) || path.len <= before.len + after.len)
+        return false;
+    *name = str_part(path, before.len, path.len - before.len - after.len);
+    return str_find(*name, STR("/"), 0) == SIZE_MAX;
+}
+
+static bool find_route(struct str path, enum ingest_route *out, struct str *journey)
 {
     static const struct {
         struct str path;
@@ -413,7 +430,8 @@ static bool find_route(struct str path, enum ingest_route *out)
             return true;
         }
     }
-    return false;
+    *out = INGEST_ENTER;
+    return journey_name(path, journey);
 }
 
 bool ingest_routes_handle(struct ingest_routes *r, struct http_request *request)
@@ -422,14 +440,15 @@ bool ingest_routes_handle(struct ingest_routes *r, struct http_request *request)
     struct str key;
     struct str path = http_request_path(request);
     enum http_method method = http_request_method(request);
-    bool is_events = find_route(path, &route);
+    struct str journey = STR("");
+    bool is_events = find_route(path, &route, &journey);
     bool is_settings = !is_events && settings_key(path, &key);
     if (!is_events && !is_settings)
         return false;
     if (method == HTTP_OPTIONS)
         http_answer_preflight(request, &cors);
     else if (is_events && method == HTTP_POST)
-        ingest_routes_post(r, request, route, http_request_body(request));
+        handle_events(r, request, route, journey, http_request_body(request));
     else if (is_settings && (method == HTTP_GET || method == HTTP_HEAD))
         handle_settings(r, request, key);
     else

@@ -246,6 +246,10 @@ static void check_captured_event(struct world *w, uint32_t i, struct str path)
         assert_true(id128_is_set(r->previous));
         assert_true(has_text(w, i, "$previous_id", is_browser ? "u1" : "anon1"));
         break;
+    case EVENT_BUSINESS:
+    case EVENT_ENTER:
+    case EVENT_SCHEDULE:
+    case EVENT_DATE: fail_msg("no client sends this"); break;
     }
     bool is_anon_screen = r->kind == EVENT_SCREEN && field(w, i, "$user_id").type == VALUE_NONE;
     if (is_anon_screen)
@@ -293,6 +297,101 @@ static void captures(void **state)
     assert_int_equal(file_count, 14);
     assert_int_equal(event_count, 8 * 6 + 5 + 5);
     assert_int_equal(kinds, 0x7e); /* all six */
+}
+
+/* --- Business events and entries ----------------------------------------------------------------- */
+
+static void business(struct world *w, const char *key, const char *body, enum ingest_error expected)
+{
+    assert_int_equal(parse(w, INGEST_BUSINESS, str_of(key), str_of(body)), expected);
+}
+
+static void business_events(void **state)
+{
+    struct world *w = *state;
+    static const char fine[] = "{\"event\":\"Price Dropped\",\"messageId\":\"m1\","
+                               "\"properties\":{\"sku\":\"s1\",\"price\":9.5}}";
+    business(w, "sk_server", fine, INGEST_FINE);
+    assert_int_equal(w->batch.record_count, 1);
+    const struct record *r = &w->batch.records[0];
+    assert_int_equal(r->type, RECORD_EVENT);
+    assert_int_equal(r->kind, EVENT_BUSINESS);
+    assert_true(str_is(vocabulary_text(w->vocabulary, r->name), "Price Dropped"));
+    assert_false(id128_is_set(r->user));
+    assert_false(id128_is_set(r->anonymous));
+    assert_true(has_text(w, 0, "sku", "s1"));
+    assert_true(field(w, 0, "price").number == 9.5);
+    assert_true(r->message_hash != 0);
+
+    business(w, "wk_test", fine, INGEST_SERVER_ONLY);
+    assert_int_equal(w->batch.record_count, 0);
+    business(w, "sk_server", "{\"event\":\"E\",\"userId\":\"u\"}", INGEST_SOMEBODYS);
+    business(w, "sk_server", "{\"event\":\"E\",\"anonymousId\":\"u\"}", INGEST_SOMEBODYS);
+    business(w, "sk_server", "{\"properties\":{}}", INGEST_NO_EVENT);
+    business(w, "sk_server", "{\"event\":7}", INGEST_BAD_EVENT);
+    business(w, "sk_server", "{\"event\":\"$x\"}", INGEST_BAD_EVENT);
+    business(w, "sk_server", "{\"batch\":{}}", INGEST_NO_BATCH);
+    business(w, "sk_server", "{\"batch\":[{\"event\":\"A\"},{\"event\":\"B\"},{\"event\":\"\"}]}",
+             INGEST_FINE);
+    assert_int_equal(w->batch.record_count, 2);
+    assert_int_equal(w->batch.rejected_count, 1);
+    assert_int_equal(w->batch.records[1].kind, EVENT_BUSINESS);
+
+    /* among others, as in a file */
+    struct str mixed = STR("{\"batch\":[{\"type\":\"business\",\"event\":\"A\"},"
+                           "{\"type\":\"track\",\"event\":\"A\",\"userId\":\"u\"}]}");
+    assert_int_equal(parse(w, INGEST_BATCH, STR("sk_server"), mixed), INGEST_FINE);
+    assert_int_equal(w->batch.record_count, 2);
+    assert_int_equal(parse(w, INGEST_BATCH, STR("wk_test"), mixed), INGEST_FINE);
+    assert_int_equal(w->batch.record_count, 1);
+    assert_int_equal(w->batch.problems[0].error, INGEST_SERVER_ONLY);
+}
+
+static enum ingest_error enter(struct world *w, const char *key, const char *journey,
+                               const char *body)
+{
+    struct ingest_request request = {
+        .route = INGEST_ENTER,
+        .journey = str_of(journey),
+        .body = str_of(body),
+        .has_auth_key = true,
+        .auth_key = str_of(key),
+        .arrival_ms = ARRIVAL,
+    };
+    return ingest_parse(w->worker, &request, &w->batch);
+}
+
+static void entries(void **state)
+{
+    struct world *w = *state;
+    static const char fine[] = "{\"userId\":\"u\",\"payload\":{\"order\":\"o1\",\"amount\":9.5}}";
+    assert_int_equal(enter(w, "sk_server", "claim", fine), INGEST_FINE);
+    const struct record *r = &w->batch.records[0];
+    assert_int_equal(r->kind, EVENT_ENTER);
+    assert_true(str_is(vocabulary_text(w->vocabulary, r->name), "claim"));
+    assert_true(id128_is_set(r->user));
+    assert_true(has_text(w, 0, "order", "o1"));
+    assert_true(field(w, 0, "amount").number == 9.5);
+
+    assert_int_equal(enter(w, "wk_test", "claim", fine), INGEST_SERVER_ONLY);
+    assert_int_equal(enter(w, "sk_server", "claim", "{\"payload\":{}}"), INGEST_NO_IDENTITY);
+    assert_int_equal(enter(w, "sk_server", "claim", "{\"userId\":\"u\",\"payload\":3}"),
+                     INGEST_BAD_FIELD);
+    assert_int_equal(enter(w, "sk_server", "claim", "{\"batch\":[{\"userId\":\"u\"},{}]}"),
+                     INGEST_FINE);
+    assert_int_equal(w->batch.record_count, 1);
+    assert_int_equal(w->batch.rejected_count, 1);
+    /* the path's word counts, whatever the body claims */
+    assert_int_equal(enter(w, "sk_server", "claim", "{\"userId\":\"u\",\"journey\":\"other\"}"),
+                     INGEST_FINE);
+    assert_true(str_is(vocabulary_text(w->vocabulary, w->batch.records[0].name), "claim"));
+
+    struct str named =
+        STR("{\"batch\":[{\"type\":\"enter\",\"journey\":\"claim\",\"userId\":\"u\"},"
+            "{\"type\":\"enter\",\"userId\":\"u\"}]}");
+    assert_int_equal(parse(w, INGEST_BATCH, STR("sk_server"), named), INGEST_FINE);
+    assert_int_equal(w->batch.record_count, 1);
+    assert_int_equal(w->batch.problems[0].error, INGEST_NO_JOURNEY);
 }
 
 /* --- Whose, who, what, when --------------------------------------------------------------------- */
@@ -1328,6 +1427,8 @@ int main(void)
         WITH_WORLD("events have fields to the limit and no more", many_fields),
         WITH_WORLD("events are taken to 32 KiB wherever they stand", event_size),
         WITH_WORLD("batches are taken to 500 KiB and 10,000 events", batch_size),
+        WITH_WORLD("business events are nobody's and come with a server key only", business_events),
+        WITH_WORLD("entries name a journey and come with a server key only", entries),
         WITH_WORLD("an address finds a person for a server key only",
                    addresses_find_people_for_server_keys),
         WITH_WORLD("a statement is about the address that it names",

@@ -26,6 +26,8 @@ struct members {
     uint32_t original_timestamp;
     uint32_t sent_at;
     uint32_t properties;
+    uint32_t payload;
+    uint32_t journey;
     uint32_t traits;
     uint32_t context;
     uint32_t write_key;
@@ -71,6 +73,10 @@ static void members_find(struct json_node node, struct members *m)
                 m->context = at;
             else if (IS("groupId"))
                 m->group = at;
+            else if (IS("payload"))
+                m->payload = at;
+            else if (IS("journey"))
+                m->journey = at;
             break;
         case 8:
             if (IS("writeKey"))
@@ -263,10 +269,13 @@ static bool read_kind(struct json_node type, enum event_kind *out)
     case 5:
         *out = str_is(text, "track")   ? EVENT_TRACK
                : str_is(text, "group") ? EVENT_GROUP
+               : str_is(text, "enter") ? EVENT_ENTER
                                        : EVENT_ALIAS;
         return *out != EVENT_ALIAS || str_is(text, "alias");
     case 6: *out = EVENT_SCREEN; return str_is(text, "screen");
-    case 8: *out = EVENT_IDENTIFY; return str_is(text, "identify");
+    case 8:
+        *out = str_is(text, "business") ? EVENT_BUSINESS : EVENT_IDENTIFY;
+        return *out == EVENT_BUSINESS || str_is(text, "identify");
     }
     return false;
 }
@@ -280,7 +289,8 @@ struct shared {
     struct json_node context;
     int64_t arrival_ms;
     size_t body_bytes;
-    bool is_file; /* written long ago: its sentAt says nothing about a clock */
+    struct str journey; /* that the path names; empty: the event says which */
+    bool is_file;       /* written long ago: its sentAt says nothing about a clock */
 };
 
 static enum ingest_error fail(char *field, const char *name, enum ingest_error error)
@@ -340,7 +350,13 @@ static enum ingest_error put_parts(struct event_draft *d, enum event_kind kind,
         error = put_part(d, PART_TRAITS, traits, STR(""));
         break;
     case EVENT_GROUP: error = put_part(d, PART_TRAITS, traits, STR("")); break;
-    case EVENT_ALIAS: break;
+    case EVENT_BUSINESS:
+        error = put_part(d, PART_PROPERTIES, member(m, m->properties), STR(""));
+        break;
+    case EVENT_ENTER: error = put_part(d, PART_PROPERTIES, member(m, m->payload), STR("")); break;
+    case EVENT_ALIAS:
+    case EVENT_SCHEDULE:
+    case EVENT_DATE: break;
     }
     /* what the batch says about all its events goes first: the event's own word is the last */
     if (error == INGEST_FINE)
@@ -457,7 +473,12 @@ static enum ingest_error read_event(struct ingest_worker *w, const struct member
         return fail(field, "groupId", INGEST_BAD_ID);
     if (!read_id(member(m, m->message_id), digits[4], &raw->message_id))
         raw->message_id = STR(""); /* of no use as an id: one is made */
-    if (raw->kind == EVENT_TRACK) {
+    bool is_called = raw->kind == EVENT_BUSINESS || raw->kind == EVENT_ENTER;
+    if (is_called && !(raw->source.flags & RECORD_IS_SERVER))
+        return fail(field, "", INGEST_SERVER_ONLY);
+    if (raw->kind == EVENT_ENTER)
+        raw->name = shared->journey.len ? shared->journey : json_text(member(m, m->journey));
+    if (raw->kind == EVENT_TRACK || raw->kind == EVENT_BUSINESS) {
         if (json_has_value(member(m, m->event)) && !json_is(member(m, m->event), JSON_TEXT))
             return fail(field, "event", INGEST_BAD_EVENT);
         raw->name = json_text(member(m, m->event));
@@ -476,6 +497,8 @@ static enum ingest_error read_event(struct ingest_worker *w, const struct member
         (void)!read_time(member(m, m->sent_at), &raw->has_sent_at, &raw->sent_at_ms);
     if (!is_map_or_none(member(m, m->properties)))
         return fail(field, "properties", INGEST_BAD_FIELD);
+    if (raw->kind == EVENT_ENTER && !is_map_or_none(member(m, m->payload)))
+        return fail(field, "payload", INGEST_BAD_FIELD);
     if (!is_map_or_none(member(m, m->traits)))
         return fail(field, "traits", INGEST_BAD_FIELD);
     if (!is_map_or_none(member(m, m->context)))
@@ -500,9 +523,10 @@ static enum ingest_error read_event(struct ingest_worker *w, const struct member
 }
 
 static const enum event_kind route_kinds[] = {
-    [INGEST_TRACK] = EVENT_TRACK, [INGEST_IDENTIFY] = EVENT_IDENTIFY,
-    [INGEST_PAGE] = EVENT_PAGE,   [INGEST_SCREEN] = EVENT_SCREEN,
-    [INGEST_GROUP] = EVENT_GROUP, [INGEST_ALIAS] = EVENT_ALIAS,
+    [INGEST_TRACK] = EVENT_TRACK,       [INGEST_IDENTIFY] = EVENT_IDENTIFY,
+    [INGEST_PAGE] = EVENT_PAGE,         [INGEST_SCREEN] = EVENT_SCREEN,
+    [INGEST_GROUP] = EVENT_GROUP,       [INGEST_ALIAS] = EVENT_ALIAS,
+    [INGEST_BUSINESS] = EVENT_BUSINESS, [INGEST_ENTER] = EVENT_ENTER,
 };
 
 static void take_event(struct ingest_worker *w, struct json_node event, struct json_node next,
@@ -574,13 +598,18 @@ enum ingest_error ingest_parse(struct ingest_worker *w, const struct ingest_requ
         return refuse(batch, INGEST_NOT_OBJECT, "");
 
     struct members outer;
-    struct shared shared = {.arrival_ms = request->arrival_ms, .body_bytes = request->body.len};
+    struct shared shared = {.arrival_ms = request->arrival_ms,
+                            .body_bytes = request->body.len,
+                            .journey = request->journey};
     members_find(root, &outer);
     enum ingest_error error = find_source(w, request, &outer, &shared);
     if (error != INGEST_FINE)
         return refuse(batch, error, request->has_auth_key ? "" : "writeKey");
 
-    if (request->route != INGEST_BATCH) {
+    bool may_be_many = request->route == INGEST_BUSINESS || request->route == INGEST_ENTER;
+    bool is_many = request->route == INGEST_BATCH ||
+                   (may_be_many && json_has_value(member(&outer, outer.batch)));
+    if (!is_many) {
         take_event(w, root, (struct json_node){0}, request->route, &shared, batch);
     } else {
         if (!json_is(member(&outer, outer.batch), JSON_LIST))
@@ -597,7 +626,7 @@ enum ingest_error ingest_parse(struct ingest_worker *w, const struct ingest_requ
             struct json_node event = each.node;
             has_more = json_next(&each);
             struct json_node next = has_more ? each.node : (struct json_node){0};
-            take_event(w, event, next, INGEST_BATCH, &shared, batch);
+            take_event(w, event, next, request->route, &shared, batch);
         }
     }
     ingest_batch_seal(batch);

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "journey/appointment.h"
 #include "journey/journey_int.h"
 #include "profile/ask.h"
 
@@ -88,6 +89,13 @@ static uint32_t count_group(const struct person *who, uint16_t group, bool is_gh
     return live;
 }
 
+int64_t entry_lateness(const struct plan_journey *j, const struct record *event)
+{
+    return j->max_lateness_ms               ? j->max_lateness_ms
+           : event->flags & RECORD_IS_BATCH ? BATCH_LATENESS_MS
+                                            : MAX_LATENESS_MS;
+}
+
 bool entry_is_held_out(const struct person *who, const struct plan_journey *j)
 {
     return j->holdout != 0 && hash_chance(j->salt, who->id) < j->holdout;
@@ -128,6 +136,18 @@ static void enter(struct person *who, uint16_t journey_index, uint64_t key)
     instance_run(who, place);
 }
 
+/* Is the event at hand one that the entry is about? One that came by a way is for that way alone. */
+static bool is_about(const struct person *who, const struct plan_listen *entry)
+{
+    if (who->way != NULL)
+        return entry->way == who->way;
+    return entry->event == who->event->name &&
+           (entry->way == NULL || entry->way->kind == WAY_EVENT);
+}
+
+/* Everything but the condition: lateness and what re-entry says. */
+static void admit(struct person *who, uint16_t journey_index, uint64_t key);
+
 void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
 {
     const struct plan_journey *j = &who->plan->journeys[journey_index];
@@ -136,7 +156,7 @@ void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
     struct asked asked = {.until_ms = FOREVER_MS};
     bool is_error = false;
     for (uint32_t i = 0; i < j->entry_count; i++) {
-        if (j->entries[i].event != event->name)
+        if (!is_about(who, &j->entries[i]))
             continue;
         asked = ask(who, who->plan, &j->entries[i].when, (struct blob){0});
         is_error |= asked.is_error;
@@ -158,10 +178,7 @@ void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
         return;
     }
     int64_t late_ms = event->arrival_ms - event->event_ms;
-    int64_t lateness_ms = j->max_lateness_ms               ? j->max_lateness_ms
-                          : event->flags & RECORD_IS_BATCH ? BATCH_LATENESS_MS
-                                                           : MAX_LATENESS_MS;
-    if (late_ms > lateness_ms) {
+    if (late_ms > entry_lateness(j, event)) {
         refuse(who, j, REFUSAL_LATE, late_ms);
         return;
     }
@@ -174,6 +191,15 @@ void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
         refuse(who, j, REFUSAL_ERROR, 0); /* what would name the instance is missing */
         return;
     }
+    if (listens->way != NULL && listens->way->collect_ms > 0)
+        appointment_collect(who, listens->way, key);
+    else
+        admit(who, journey_index, key);
+}
+
+static void admit(struct person *who, uint16_t journey_index, uint64_t key)
+{
+    const struct plan_journey *j = &who->plan->journeys[journey_index];
     uint32_t oldest;
     uint32_t live = count_live(who, j, key, &oldest);
     int64_t again_ms = again_at(who, j, key);
@@ -213,11 +239,43 @@ void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
     enter(who, journey_index, key);
 }
 
+void journey_enter(struct person *who, uint16_t journey_index, const struct plan_way *way,
+                   const struct record *event)
+{
+    who->event = event;
+    who->way = way;
+    entry_try(who, journey_index, false);
+    who->event = NULL;
+    who->way = NULL;
+}
+
+void entry_collected(struct person *who, uint16_t journey_index, const struct record *event)
+{
+    const struct record *before = who->event; /* the one that made them enough */
+    who->event = event;
+    admit(who, journey_index, record_key(event, who->plan->journeys[journey_index].key));
+    who->event = before;
+}
+
+void journey_called(struct person *who, const struct record *event)
+{
+    uint16_t index = plan_journey_find(who->plan, event->name);
+    const struct plan_journey *j = index == PLAN_NO_INDEX ? NULL : &who->plan->journeys[index];
+    for (uint32_t i = 0; j != NULL && i < j->way_count; i++) {
+        if (j->ways[i].kind != WAY_API)
+            continue;
+        journey_enter(who, index, &j->ways[i], event);
+        return;
+    }
+    struct plan_journey nobody = {.name = event->name};
+    refuse(who, j != NULL ? j : &nobody, REFUSAL_NO_WAY, 0);
+}
+
 struct str journey_explain_entry(struct person *who, uint16_t journey_index)
 {
     const struct plan_journey *j = &who->plan->journeys[journey_index];
     for (uint32_t i = 0; i < j->entry_count; i++)
-        if (who->event && j->entries[i].event == who->event->name)
+        if (who->event && is_about(who, &j->entries[i]))
             return ask_explain(who, who->plan, &j->entries[i].when, (struct blob){0});
     return STR("the event is not one that enters it");
 }

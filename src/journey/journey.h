@@ -22,6 +22,16 @@
 /* The event at hand meets the person's instances, then the journeys that it enters. */
 void journey_event(struct person *who);
 
+/* Tries to enter the journey by the way, with the record that the engine made for it. */
+void journey_enter(struct person *who, uint16_t journey_index, const struct plan_way *way,
+                   const struct record *event);
+
+/* How long after it happened the event may still enter the journey. */
+int64_t entry_lateness(const struct plan_journey *j, const struct record *event);
+
+/* The record (EVENT_ENTER) calls for a journey by name: enters it, or notes why not. */
+void journey_called(struct person *who, const struct record *event);
+
 /* Asks again the conditions that read what changed since they were asked (who->stirred). */
 void journey_changed(struct person *who);
 

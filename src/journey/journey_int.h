@@ -61,6 +61,10 @@ void instance_go(struct person *who, uint32_t place, uint16_t step);
 /* Tries to enter the journey with the event at hand. (entry.c) */
 void entry_try(struct person *who, uint16_t journey_index, bool is_consumed);
 
+/* What was collected enters the journey as one event: asked for all but its condition and lateness,
+ * which each item has passed. (entry.c) */
+void entry_collected(struct person *who, uint16_t journey_index, const struct record *event);
+
 /* Is the person in the journey's own control group? (entry.c) */
 bool entry_is_held_out(const struct person *who, const struct plan_journey *j);
 

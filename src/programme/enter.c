@@ -405,26 +405,35 @@ const struct plan_way *ways_compile(struct compile *c, const struct yaml_file *y
     return own;
 }
 
+/* Everybody has their own of these: a date, or a schedule on the clock of the person's zone. */
+static bool is_appointment(const struct plan_way *way)
+{
+    return way->kind == WAY_DATE || (way->kind == WAY_SCHEDULE && way->is_personal);
+}
+
 void ways_store(struct compile *c)
 {
     struct plan *plan = c->plan;
+    const struct plan_way **all = arena_array(c->arena, const struct plan_way *, PLAN_PERSONAL_MAX);
     for (uint32_t i = 0; i < plan->journey_count; i++) {
         for (uint32_t k = 0; k < plan->journeys[i].way_count; k++) {
             const struct plan_way *way = &plan->journeys[i].ways[k];
-            bool is_appointment =
-                way->kind == WAY_DATE || (way->kind == WAY_SCHEDULE && way->is_personal);
-            if (!is_appointment)
+            if (!is_appointment(way))
                 continue;
-            if (plan->appointment_count++ == PLAN_PERSONAL_MAX)
+            if (plan->appointment_count == PLAN_PERSONAL_MAX) {
                 findings_add(
                     c->findings, FINDING_TOO_MANY,
                     (struct place){c->journey_infos[i].file->yaml.path, 0, 0},
                     "a programme has at most %d dates and schedules on people's own clocks",
                     PLAN_PERSONAL_MAX);
+                return;
+            }
+            all[plan->appointment_count++] = way;
             if (way->kind == WAY_DATE)
                 plan->appointment_wake |= plan_wake_bit(way->trait);
             if (way->is_personal)
                 plan->appointment_wake |= plan_wake_bit(NAME_TIMEZONE);
         }
     }
+    plan->appointments = all;
 }

@@ -3,6 +3,7 @@
 
 #include "model/names.h"
 #include "model/plan.h"
+#include "model/result.h"
 #include "programme/programme.h"
 #include "programme/shape.h"
 #include "when/span.h"
@@ -490,6 +491,8 @@ static void fact_read(struct reader *r, const struct yaml_node *node, const char
         {"complain", SCENARIO_COMPLAIN},
         {"unsubscribe", SCENARIO_UNSUBSCRIBE},
         {"receipt", SCENARIO_RECEIPT},
+        {"business", SCENARIO_BUSINESS},
+        {"enter", SCENARIO_ENTER},
     };
     for (size_t i = 0; i < array_count(kinds); i++)
         if (strcmp(kinds[i].key, member) == 0)
@@ -498,8 +501,14 @@ static void fact_read(struct reader *r, const struct yaml_node *node, const char
     struct fields fields = {0};
     switch (out->kind) {
     case SCENARIO_EVENT:
+    case SCENARIO_BUSINESS:
         out->event = value ? names_add(r->names, value->text) : NAME_NONE;
         fields_add(r, shape_value(node, "", "properties"), STR(""), &fields);
+        out->happened_ms = happened_of(r, shape_value(node, "", "happened"), out->at_ms);
+        break;
+    case SCENARIO_ENTER:
+        out->event = value ? names_add(r->names, value->text) : NAME_NONE;
+        fields_add(r, shape_value(node, "", "payload"), STR(""), &fields);
         out->happened_ms = happened_of(r, shape_value(node, "", "happened"), out->at_ms);
         break;
     case SCENARIO_IDENTIFY: fields = traits_of(r, value); break;
@@ -545,7 +554,8 @@ static void address_read(struct reader *r, const struct yaml_node *node, struct 
         out->address_channel = str_find(address->text, STR("@"), 0) != SIZE_MAX ? CHANNEL_EMAIL
                                : is_phone                                       ? CHANNEL_SMS
                                                                                 : CHANNEL_PUSH;
-    } else if (!person && !yaml_find_key(node, "person") && !yaml_find_key(node, "address")) {
+    } else if (!person && !yaml_find_key(node, "person") && !yaml_find_key(node, "address") &&
+               !yaml_find_key(node, "business")) {
         findings_add(r->findings, FINDING_MISSING_KEY, yaml_place(r->file, node),
                      "the line does not say who");
         finding_advise(r->findings, "person: ID, or address: ann@example.org");
@@ -657,6 +667,7 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
         {"outcome", EXPECT_OUTCOME},
         {"in_segment", EXPECT_IN_SEGMENT},
         {"not_in_segment", EXPECT_NOT_IN_SEGMENT},
+        {"refused", EXPECT_REFUSED},
     };
     const struct yaml_node *value = shape_value(node, "", member);
     const struct yaml_node *reason = shape_value(node, "", "reason");
@@ -677,7 +688,17 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
         if (strcmp(kinds[i].key, member) == 0)
             out->kind = kinds[i].kind;
     switch (out->kind) {
-    case EXPECT_ENTERED: out->times = (int32_t)shape_int(value, -1); return;
+    case EXPECT_ENTERED:
+        out->times = (int32_t)shape_int(value, -1);
+        out->at_ms = moment_of(r, shape_value(node, "", "at"));
+        out->before_ms = moment_of(r, shape_value(node, "", "before"));
+        out->after_ms = moment_of(r, shape_value(node, "", "after"));
+        return;
+    case EXPECT_REFUSED:
+        for (int i = 1; value && i < REFUSAL_END; i++)
+            if (str_is(value->text, refusal_name((enum refusal)i)))
+                out->refusal = (uint8_t)i;
+        return;
     case EXPECT_NOT_ENTERED: return;
     case EXPECT_ENDS:
         if (value && end_find(value->text, &end))
@@ -733,6 +754,7 @@ static void expects_read(struct reader *r, const struct yaml_node *list, struct 
 static void scenario_read(struct reader *r, const struct yaml_node *node, struct scenario *out)
 {
     const struct yaml_node *given = shape_value(node, "", "given");
+    const struct yaml_node *from = shape_value(node, "", "from");
     const struct yaml_node *until = shape_value(node, "", "until");
     *out = (struct scenario){
         .place = place_of(r, node),
@@ -750,6 +772,14 @@ static void scenario_read(struct reader *r, const struct yaml_node *node, struct
         const struct scenario_person *person = &out->people[i];
         if (person->history_count)
             last_ms = max_of(last_ms, person->history[person->history_count - 1].at_ms);
+    }
+    out->from_ms = moment_of(r, from);
+    if (last_ms == SCENARIO_NO_TIME)
+        last_ms = out->from_ms;
+    if (out->from_ms != SCENARIO_NO_TIME && out->fact_count &&
+        out->facts[0].at_ms <= out->from_ms) {
+        findings_add(r->findings, FINDING_WRONG_VALUE, yaml_place(r->file, from),
+                     "the test's time begins after its first line");
     }
     out->until_ms =
         until ? moment_of(r, until) : (last_ms == SCENARIO_NO_TIME ? 0 : last_ms) + SCENARIO_RUN_MS;

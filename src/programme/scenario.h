@@ -53,6 +53,8 @@ enum scenario_fact_kind {
     SCENARIO_COMPLAIN,    /* likewise */
     SCENARIO_UNSUBSCRIBE, /* from `consent.channel`; `message` (may be 0) in answer to which */
     SCENARIO_RECEIPT,     /* receipt for the newest attempt of `message` */
+    SCENARIO_BUSINESS,    /* event, fields = properties; nobody's */
+    SCENARIO_ENTER,       /* event = name of the journey, fields = payload */
 };
 
 /* One line of `when`, or of a person's `history`. */
@@ -105,8 +107,9 @@ struct scenario_answer {
 };
 
 enum scenario_expect_kind {
-    EXPECT_ENTERED = 1, /* journey was entered: `times` */
+    EXPECT_ENTERED = 1, /* journey was entered: `times`, at, before, after */
     EXPECT_NOT_ENTERED,
+    EXPECT_REFUSED,    /* entry was refused: `refusal` */
     EXPECT_ENDS,       /* the newest instance of journey ended as `end` */
     EXPECT_IN_STEP,    /* the newest instance of journey is live, in the step `step`, at the end */
     EXPECT_TOOK,       /* the newest instance of journey took `arm` */
@@ -124,6 +127,7 @@ struct scenario_expect {
     uint16_t journey; /* index in the plan */
     uint16_t message; /* index in the plan */
     uint8_t end;      /* ENDS: enum journey_end */
+    uint8_t refusal;  /* REFUSED: enum refusal */
     uint8_t outcome;  /* OUTCOME, NOT_SENT with `reason`: enum outcome; 0 = not given */
     uint8_t channel;  /* enum channel; 0 = any */
     uint32_t step;    /* IN_STEP: plan_step.id */
@@ -140,7 +144,8 @@ struct scenario {
     struct place place;
     struct str it;
     struct str requirement; /* may be empty */
-    int64_t until_ms;       /* where virtual time ends */
+    int64_t from_ms;  /* where virtual time begins; SCENARIO_NO_TIME = before the first fact */
+    int64_t until_ms; /* where it ends */
     uint32_t person_count;
     const struct scenario_person *people;
     uint32_t answer_count;

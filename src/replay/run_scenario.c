@@ -204,6 +204,8 @@ static struct body body_in(struct arena *arena, struct buf *b)
 /* Who a record is about: a person, by id, or whoever an address finds. */
 static void put_who(struct stage *s, struct buf *b, const struct scenario_fact *fact)
 {
+    if (fact->address.len == 0 && fact->person == UINT16_MAX)
+        return; /* it is nobody's */
     if (fact->address.len == 0)
         body_put_text(b, NAME_USER_ID, s->scenario->people[fact->person].id);
     else
@@ -271,7 +273,8 @@ static const struct result *newest_grant(const struct fate *fate, uint32_t messa
 
 static enum status apply_fact(struct stage *s, const struct scenario_fact *fact, bool is_history)
 {
-    const struct fate *fate = fact->address.len ? NULL : &s->fates[fact->person];
+    const struct fate *fate =
+        fact->address.len || fact->person == UINT16_MAX ? NULL : &s->fates[fact->person];
     struct record r = record_of(s, fact->person, EVENT_TRACK, fact->event, fact->at_ms);
     const struct result *grant = NULL;
     if (fact->message != NAME_NONE) {
@@ -290,6 +293,8 @@ static enum status apply_fact(struct stage *s, const struct scenario_fact *fact,
         r.event_ms = fact->happened_ms;
     switch (fact->kind) {
     case SCENARIO_EVENT: break;
+    case SCENARIO_BUSINESS: r.kind = EVENT_BUSINESS; break;
+    case SCENARIO_ENTER: r.kind = EVENT_ENTER; break;
     case SCENARIO_IDENTIFY: r.kind = EVENT_IDENTIFY; break;
     case SCENARIO_CONSENT:
         r.name = NAME_CONSENT_CHANGED;
@@ -531,6 +536,25 @@ static bool meets_segment(struct stage *s, const struct scenario_expect *x,
     return false;
 }
 
+static bool is_then(const struct scenario_expect *x, int64_t at_ms)
+{
+    return (x->at_ms == SCENARIO_NO_TIME || x->at_ms / 1000 == at_ms / 1000) &&
+           (x->before_ms == SCENARIO_NO_TIME || at_ms < x->before_ms) &&
+           (x->after_ms == SCENARIO_NO_TIME || at_ms >= x->after_ms);
+}
+
+/* Entries at the time that is expected. */
+static uint32_t count_entries(const struct fate *fate, const struct scenario_expect *x,
+                              uint32_t journey)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < fate->count; i++) {
+        const struct result *row = &fate->rows[i];
+        count += row->kind == RESULT_ENTERED && row->journey == journey && is_then(x, row->at_ms);
+    }
+    return count;
+}
+
 /* Does it hold? Else *failure says what was expected and what came. */
 static bool meets(struct stage *s, const struct scenario_expect *x,
                   struct scenario_failure *failure)
@@ -549,8 +573,14 @@ static bool meets(struct stage *s, const struct scenario_expect *x,
     struct str words = {0};
     switch (x->kind) {
     case EXPECT_ENTERED:
-        holds = has_times(x->times, (int32_t)count_rows(fate, RESULT_ENTERED, journey));
-        words = STR("is entered");
+        holds = has_times(x->times, (int32_t)count_entries(fate, x, journey));
+        words = arena_printf(s->arena, "is entered%.*s", STR_ARG(say_times(s, x)));
+        break;
+    case EXPECT_REFUSED:
+        for (uint32_t i = 0; i < fate->count; i++)
+            holds |= fate->rows[i].kind == RESULT_REFUSED && fate->rows[i].journey == journey &&
+                     fate->rows[i].how == x->refusal;
+        words = arena_printf(s->arena, "is refused: %s", refusal_name((enum refusal)x->refusal));
         break;
     case EXPECT_NOT_ENTERED:
         holds = count_rows(fate, RESULT_ENTERED, journey) == 0;
@@ -633,7 +663,9 @@ static enum status play(struct stage *s, uint32_t watched)
     uint8_t secret[IDENTIFIER_SECRET_BYTES];
     int64_t start_ms = scenario->until_ms;
     directory_secret(1, secret);
-    if (scenario->fact_count)
+    if (scenario->from_ms != SCENARIO_NO_TIME)
+        start_ms = scenario->from_ms + SECOND_MS;
+    else if (scenario->fact_count)
         start_ms = scenario->facts[0].at_ms;
     /* People are introduced a second before anything happens to them. */
     struct world_options options = {
