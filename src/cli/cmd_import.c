@@ -351,7 +351,7 @@ static int activate(struct importing *im)
     if (!is_live)
         status = programme_store(os_disk_real(), im->directory.programmes, &folder, &f);
     if (status == OK && !is_live)
-        status = world_activate(im->world, plan, &f);
+        status = world_change(im->world, &im->directory, plan, NULL, &f);
     programme_folder_fini(&folder);
     return status == OK ? CLI_OK : cli_fail(im->cli, status, &f);
 }
