@@ -109,7 +109,6 @@ static void settle(struct person *who, const struct plan_segment *s, bool is_in,
     m.ask_ms = ask_ms;
     if (is_in != was_in) {
         m.flags = (was.flags & MANUAL) | (is_in ? MEMBERSHIP_IS_IN : 0);
-        m.flags |= is_in && cause == CAUSE_QUIET ? MEMBERSHIP_WAS_THERE : 0;
         m.since_ms = who->at_ms;
     }
     bool stays = m.flags != 0 || ask_ms != FOREVER_MS;
@@ -218,14 +217,19 @@ void audience_created(struct profile *profile, uint32_t plan)
         profile->known |= PROFILE_IS_FRESH;
 }
 
-bool audience_is_behind(const struct plans *plans, const struct profile *profile)
+/* Does the newest programme mean other segments than the one the profile's memberships are of? */
+static bool is_other(const struct plans *plans, const struct profile *profile)
 {
     const struct plan *newest = plans->at[plans->newest];
-    if (profile->audience_plan == plans->newest)
-        return false;
     if (profile->audience_plan == 0)
         return newest->segment_count != 0;
     return plans->at[profile->audience_plan]->segments_hash != newest->segments_hash;
+}
+
+bool audience_is_behind(const struct plans *plans, const struct profile *profile)
+{
+    return profile->audience_plan != plans->newest &&
+           (is_other(plans, profile) || plans->at[plans->newest]->has_existing);
 }
 
 #define GONE_MAX 256
@@ -271,7 +275,7 @@ bool audience_activated(struct person *who)
 {
     struct profile *p = who->profile;
     struct wanted w = {0};
-    bool is_behind = audience_is_behind(who->plans, p);
+    bool is_behind = p->audience_plan != who->plans->newest && is_other(who->plans, p);
     const struct plan *old = p->audience_plan != 0 ? person_plan(who, p->audience_plan) : NULL;
     p->audience_plan = who->plans->newest;
     if (!is_behind || p->known & PROFILE_IS_FRESH)

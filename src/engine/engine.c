@@ -667,26 +667,67 @@ static void keep_appointments(struct engine *e, struct person *who)
         appointments_renew(who, UINT64_MAX, from_ms);
 }
 
+/* That the person has entered or left the segment, as an event; `clear` takes its property. */
+static struct record record_of(const struct engine *e, const struct person *who, struct told told,
+                               struct buf *clear)
+{
+    body_put_text(clear, NAME_SEGMENT, names_text(e->names, told.segment));
+    return (struct record){
+        .type = RECORD_EVENT,
+        .kind = EVENT_TRACK,
+        .flags = e->told_flags,
+        .schema = RECORD_SCHEMA,
+        .name = told.event,
+        .at_ms = who->at_ms,
+        .event_ms = who->at_ms,
+        .arrival_ms = who->at_ms,
+        .clear = body_of(clear),
+    };
+}
+
+/* Did the journey listen to that in the programme before? */
+static bool was_listening(const struct plan *old, uint32_t journey, uint32_t event)
+{
+    uint16_t index = old != NULL ? plan_journey_find(old, journey) : PLAN_NO_INDEX;
+    for (uint32_t i = 0; index != PLAN_NO_INDEX && i < old->journeys[index].entry_count; i++)
+        if (old->journeys[index].entries[i].event == event)
+            return true;
+    return false;
+}
+
+/* Memberships of the newest programme; and journeys that have begun to listen to a segment take in the
+ * person, who is in it already, if they say so. */
+static void bring_up_to_date(struct engine *e, struct person *who)
+{
+    uint32_t before = who->profile->audience_plan;
+    const struct plan *old = before != 0 ? e->plans.at[before] : NULL;
+    audience_activated(who);
+    for (uint32_t i = 0; who->plan->has_existing && i < who->plan->journey_count; i++) {
+        const struct plan_journey *j = &who->plan->journeys[i];
+        for (uint32_t k = 0; k < j->existing_count; k++) {
+            const struct plan_existing *x = &j->existing[k];
+            if (was_listening(old, j->name, x->event) || !audience_is_in(who, x->segment))
+                continue;
+            struct buf clear;
+            buf_init(&clear);
+            who->at_ms = e->now_ms;
+            struct record record = record_of(e, who, (struct told){x->event, x->segment}, &clear);
+            who->event = &record;
+            journey_take_in(who, (uint16_t)i);
+            who->event = NULL;
+            buf_fini(&clear);
+        }
+    }
+}
+
 /* Journeys hear what segments the person has entered and left, each as an event of its own. What comes
  * of it may be told in turn, within bounds. */
 static void tell(struct engine *e, struct person *who, uint32_t *heard)
 {
     for (uint32_t i = *heard; i < e->told_count; i++) {
-        struct told told = e->told[i];
         struct buf clear;
         buf_init(&clear);
-        body_put_text(&clear, NAME_SEGMENT, names_text(e->names, told.segment));
-        struct record record = {
-            .type = RECORD_EVENT,
-            .kind = EVENT_TRACK,
-            .flags = e->told_flags,
-            .schema = RECORD_SCHEMA,
-            .name = told.event,
-            .at_ms = who->at_ms,
-            .event_ms = who->at_ms,
-            .arrival_ms = who->at_ms,
-            .clear = body_of(&clear),
-        };
+        struct record record = record_of(e, who, e->told[i], &clear);
         who->event = &record;
         journey_event(who);
         who->event = NULL;
@@ -755,7 +796,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
     if (who.profile->forward != 0)
         return;
     if (audience_is_stale(&who))
-        audience_activated(&who);
+        bring_up_to_date(e, &who);
     for (; at < last; at++) {
         const struct item *item = &e->items[e->keys[at] & 0xffffff];
         if (item->kind > ITEM_TIMER)

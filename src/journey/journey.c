@@ -411,6 +411,11 @@ void journey_event(struct person *who)
 
 enum cause { BY_CHANGE, BY_TIME };
 
+void journey_take_in(struct person *who, uint16_t journey_index)
+{
+    entry_try(who, journey_index, false);
+}
+
 /* Asks again what the instance at `place` waits for, and whether it still belongs here; BY_TIME: a
  * moment that it waits for may have come. */
 static void ask_again(struct person *who, uint32_t place, enum cause cause)

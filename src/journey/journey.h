@@ -32,6 +32,9 @@ int64_t entry_lateness(const struct plan_journey *j, const struct record *event)
 /* The record (EVENT_ENTER) calls for a journey by name: enters it, or notes why not. */
 void journey_called(struct person *who, const struct record *event);
 
+/* Tries to enter that journey, and no other, with the event at hand. */
+void journey_take_in(struct person *who, uint16_t journey_index);
+
 /* Asks again the conditions that read what changed since they were asked (who->stirred). */
 void journey_changed(struct person *who);
 

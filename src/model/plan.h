@@ -23,8 +23,8 @@
 #include "base/value.h"
 #include "model/record.h"
 #include "model/terms.h"
-#include "when/span.h"
 #include "when/calendar.h"
+#include "when/span.h"
 #include "when/window.h"
 
 struct recur;            /* when/recur.h */
@@ -46,17 +46,17 @@ struct channel_template; /* channel/channel.h: how a message is rendered; opaque
 #define PLAN_DAYS_MAX       4096 /* of one part of a calendar */
 
 #define PLAN_UNKNOWN_ZONES_MAX 16
-#define PLAN_PROVIDERS_MAX  32
-#define PLAN_CHANNELS_MAX   8    /* channels that one send may try in turn */
-#define PLAN_FIELDS_MAX     128  /* that one message's templates read */
-#define PLAN_WAYS_MAX       16   /* of one journey */
-#define PLAN_PERSONAL_MAX   64   /* ways on people's own clocks, in all journeys together */
-#define PLAN_FEATURES_MAX   4096
-#define PLAN_ITEMS_MAX      4096 /* that one feature may keep of one person */
-#define PLAN_ITEMS_DEFAULT  256
-#define PLAN_KEPT_MAX       16 /* properties that one feature keeps of an item */
-#define PLAN_SEQUENCE_MAX   8  /* steps of a sequence, and as many events that break it */
-#define PLAN_SEGMENTS_MAX   1024 /* those without a name of their own included */
+#define PLAN_PROVIDERS_MAX     32
+#define PLAN_CHANNELS_MAX      8   /* channels that one send may try in turn */
+#define PLAN_FIELDS_MAX        128 /* that one message's templates read */
+#define PLAN_WAYS_MAX          16  /* of one journey */
+#define PLAN_PERSONAL_MAX      64  /* ways on people's own clocks, in all journeys together */
+#define PLAN_FEATURES_MAX      4096
+#define PLAN_ITEMS_MAX         4096 /* that one feature may keep of one person */
+#define PLAN_ITEMS_DEFAULT     256
+#define PLAN_KEPT_MAX          16   /* properties that one feature keeps of an item */
+#define PLAN_SEQUENCE_MAX      8    /* steps of a sequence, and as many events that break it */
+#define PLAN_SEGMENTS_MAX      1024 /* those without a name of their own included */
 
 /* ---- what expressions and templates may read --------------------------------------------------- */
 
@@ -94,39 +94,41 @@ enum binding_kind {
     BINDING_SENT,    /* sent("message", "7d"): bool: accepted, in doubt or ghost */
     BINDING_ENGAGED, /* engaged("message"): bool: human open, click or conversion */
     BINDING_CLICKED, /* clicked("message"): bool */
-    BINDING_IN_JOURNEY, /* in_journey("welcome"): bool */
-    BINDING_CONSENT,    /* consent("email"): bool: marketing agreed on that channel */
-    BINDING_BUCKET,     /* bucket("salt"): int 0..9999, sticky per person */
-    BINDING_IN_SEGMENT, /* in_segment("vip", "7d"): bool: is in; with a window, for so long */
-    BINDING_SUM,        /* sum("E", "3d", e, e.total): double */
-    BINDING_LEAST,      /* min(...) */
-    BINDING_MOST,       /* max(...) */
-    BINDING_AVERAGE,    /* avg(...) */
-    BINDING_DISTINCT,   /* distinct(...): int */
-    BINDING_FIRST,      /* first("E").total */
-    BINDING_LAST,       /* last("E").total */
+    BINDING_IN_JOURNEY,  /* in_journey("welcome"): bool */
+    BINDING_CONSENT,     /* consent("email"): bool: marketing agreed on that channel */
+    BINDING_BUCKET,      /* bucket("salt"): int 0..9999, sticky per person */
+    BINDING_IN_SEGMENT,  /* in_segment("vip", "7d"): bool: is in; with a window, for so long */
+    BINDING_SUM,         /* sum("E", "3d", e, e.total): double */
+    BINDING_LEAST,       /* min(...) */
+    BINDING_MOST,        /* max(...) */
+    BINDING_AVERAGE,     /* avg(...) */
+    BINDING_DISTINCT,    /* distinct(...): int */
+    BINDING_FIRST,       /* first("E").total */
+    BINDING_LAST,        /* last("E").total */
     BINDING_IN_CALENDAR, /* in_calendar("holidays"): bool */
-    BINDING_IN_HOURS,   /* in_hours("09:00", "18:00", "mon-fri"): bool */
-    BINDING_SEQUENCE,   /* sequence(["A", "B"], "2h", ["C"], "7d"): bool */
+    BINDING_IN_HOURS,    /* in_hours("09:00", "18:00", "mon-fri"): bool */
+    BINDING_SEQUENCE,    /* sequence(["A", "B"], "2h", ["C"], "7d"): bool */
 };
 
 struct plan_binding {
-    uint8_t kind;           /* enum binding_kind */
-    uint8_t channel;        /* CONSENT */
-    bool as_number;         /* FIRST, LAST: a text that is a number is read as one */
-    uint8_t window_unit;    /* enum span_unit of a calendar window */
-    uint16_t window_count;  /* calendar window: so many of them, with the current one; 0 = sliding */
-    uint16_t feature;       /* DID to SINCE, SUM to LAST: what is asked; index in plan.features */
-    uint32_t name;          /* event, message, journey or segment; FIRST and LAST: the property */
-    int64_t window_ms;      /* sliding window; 0 = all time (or a calendar window) */
-    uint64_t salt;          /* BUCKET */
+    uint8_t kind;          /* enum binding_kind */
+    uint8_t channel;       /* CONSENT */
+    bool as_number;        /* FIRST, LAST: a text that is a number is read as one */
+    uint8_t window_unit;   /* enum span_unit of a calendar window */
+    uint16_t window_count; /* calendar window: so many of them, with the current one; 0 = sliding */
+    uint16_t feature;      /* DID to SINCE, SUM to LAST: what is asked; index in plan.features */
+    uint32_t name;         /* event, message, journey or segment; FIRST and LAST: the property */
+    int64_t window_ms;     /* sliding window; 0 = all time (or a calendar window) */
+    uint64_t salt;         /* BUCKET */
     uint32_t condition_count;
-    const struct expr *const *conditions; /* that an item must meet, as far as they read what is now */
-    const struct expr *value; /* SUM to DISTINCT: the item's value where it reads what is now too, else NULL:
+    const struct expr *const
+        *conditions; /* that an item must meet, as far as they read what is now */
+    const struct expr
+        *value; /* SUM to DISTINCT: the item's value where it reads what is now too, else NULL:
                                * the feature keeps it */
     const struct plan_sequence *sequence; /* SEQUENCE */
-    uint16_t calendar;                    /* IN_CALENDAR: index in calendars; `name`: its region's trait */
-    struct window hours;                  /* IN_HOURS */
+    uint16_t calendar;   /* IN_CALENDAR: index in calendars; `name`: its region's trait */
+    struct window hours; /* IN_HOURS */
 };
 
 /* Each step within within_ms of the first and none of `without` between the first and the last. One
@@ -168,16 +170,16 @@ enum feature_kind {
 /* What one call of an expression asks about the past: which events count, and what is kept of them. Two
  * plans that ask the same have the same feature, by its name. profile/feature.h. */
 struct plan_feature {
-    uint32_t name;     /* "$feature:" and a hash of everything below */
-    uint8_t kind;      /* enum feature_kind */
-    bool is_prefix;    /* "cart*": every event whose name begins with `prefix` */
-    uint16_t keep;     /* items; 0 where the kind has none */
-    uint32_t event;    /* name; NAME_NONE with is_prefix */
+    uint32_t name;  /* "$feature:" and a hash of everything below */
+    uint8_t kind;   /* enum feature_kind */
+    bool is_prefix; /* "cart*": every event whose name begins with `prefix` */
+    uint16_t keep;  /* items; 0 where the kind has none */
+    uint32_t event; /* name; NAME_NONE with is_prefix */
     struct str prefix;
-    int64_t keep_ms;   /* items that are so old are of no use to any question; 0 = all are */
+    int64_t keep_ms; /* items that are so old are of no use to any question; 0 = all are */
     uint32_t filter_count;
     const struct expr *const *filters; /* all of them true: the event counts. They read SLOT_ITEM */
-    uint32_t property;        /* its value: a number (TALLY, ITEMS) or anything (VALUES); NAME_NONE: */
+    uint32_t property; /* its value: a number (TALLY, ITEMS) or anything (VALUES); NAME_NONE: */
     const struct expr *value; /* what this says of the event; NULL: no value is kept */
     uint32_t kept_count;
     const uint32_t *kept; /* properties that ITEMS, FIRST and LAST keep, ascending */
@@ -410,6 +412,12 @@ struct plan_goal {
     bool stays;    /* then: stay */
 };
 
+/* People who are in the segment already when the journey begins to listen to it enter too. */
+struct plan_existing {
+    uint32_t segment; /* name */
+    uint32_t event;   /* that of entering it */
+};
+
 struct plan_journey {
     uint32_t name;
     struct str owner;
@@ -423,6 +431,8 @@ struct plan_journey {
     const struct plan_listen *entries; /* events that enter */
     uint32_t way_count;
     const struct plan_way *ways; /* by number */
+    uint32_t existing_count;
+    const struct plan_existing *existing;
     uint32_t key;       /* property path that names the instance; NAME_NONE = one per person */
     uint8_t again;      /* enum again_kind */
     bool again_of_end;  /* counted from the end of the last one; else from its start */
@@ -569,8 +579,8 @@ struct plan_event {
     uint64_t holds_until;    /* bit per hold that it closes */
     uint32_t feature_count;
     const uint16_t *features; /* that it feeds; those of prefixes are in plan.prefixes */
-    uint64_t bit;            /* plan_wake_bit(name) if anything reads it, else 0 */
-    bool is_ours;            /* only the engine says it: a segment entered or left */
+    uint64_t bit;             /* plan_wake_bit(name) if anything reads it, else 0 */
+    bool is_ours;             /* only the engine says it: a segment entered or left */
 };
 
 struct plan {
@@ -620,6 +630,7 @@ struct plan {
     uint32_t reader_count;
     const struct plan_readers *readers; /* by ascending name: whom a change of it wakes */
     uint64_t segments_hash;             /* of all of them: equal = nothing to bring up to date */
+    bool has_existing;                  /* journeys take in who is in a segment already */
 
     uint32_t event_count;
     const struct plan_event *events;
@@ -628,7 +639,7 @@ struct plan {
 
     uint32_t appointment_count; /* ways on people's own clocks */
     const struct plan_way *const *appointments;
-    uint64_t appointment_wake;  /* plan_wake_bit of each trait that moves an appointment */
+    uint64_t appointment_wake; /* plan_wake_bit of each trait that moves an appointment */
 
     int64_t ledger_ms; /* how long a sent message matters to any cap or sent() */
 };

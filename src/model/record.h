@@ -31,8 +31,8 @@ enum event_kind {
     EVENT_IDENTIFY,  /* the bodies are traits */
     EVENT_GROUP,     /* $group_id; the bodies are the group's traits */
     EVENT_ALIAS,     /* $previous_id becomes the same person as the user id */
-    EVENT_BUSINESS,  /* `name` happened to the business: nobody's, it concerns whom programmes say */
-    EVENT_ENTER,     /* the journey `name` is to be entered; the bodies are the payload */
+    EVENT_BUSINESS, /* `name` happened to the business: nobody's, it concerns whom programmes say */
+    EVENT_ENTER,    /* the journey `name` is to be entered; the bodies are the payload */
     /* Never in a log: what the engine makes itself when a moment has come. */
     EVENT_SCHEDULE,
     EVENT_DATE,
@@ -40,8 +40,8 @@ enum event_kind {
 
 enum programme_kind {
     PROGRAMME_PREPARE = 1, /* $programme: its features are kept from here on */
-    PROGRAMME_ACTIVATE,    /* $programme is the one that counts; $backfill covers its features' past */
-    PROGRAMME_ABANDON,     /* what was prepared will not be activated */
+    PROGRAMME_ACTIVATE, /* $programme is the one that counts; $backfill covers its features' past */
+    PROGRAMME_ABANDON,  /* what was prepared will not be activated */
 };
 
 enum record_flag {

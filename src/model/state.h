@@ -74,7 +74,7 @@ struct profile {
     uint32_t zone_plan;      /* 0 = not derived yet */
     struct blob traits;      /* (zigzag event time in ms, field) each: profile/traits.h */
     struct vec consents;     /* struct consent */
-    struct vec histories; /* struct history, by ascending feature */
+    struct vec histories;    /* struct history, by ascending feature */
     struct vec instances;    /* struct instance */
     struct vec pasts;        /* struct past */
     struct vec intents;      /* struct intent */
@@ -119,11 +119,12 @@ struct history_tally {
 
 /* FIRST, LAST, ITEMS, VALUES: lists side by side, ascending by time. */
 struct history_items {
-    int64_t forgot_ms;  /* the latest that had to make room for others; INT64_MIN = none */
-    struct vec times;   /* int64_t event times */
-    struct vec numbers; /* int64_t: ITEMS, if there is a value: millionths or HISTORY_NO_NUMBER. VALUES:
+    int64_t forgot_ms; /* the latest that had to make room for others; INT64_MIN = none */
+    struct vec times;  /* int64_t event times */
+    struct vec
+        numbers; /* int64_t: ITEMS, if there is a value: millionths or HISTORY_NO_NUMBER. VALUES:
                          * hashes of the values */
-    struct vec bodies;  /* struct blob: the kept properties, as in body.h */
+    struct vec bodies; /* struct blob: the kept properties, as in body.h */
 };
 
 #define HISTORY_NO_NUMBER INT64_MIN       /* the event carried none */
@@ -142,7 +143,6 @@ enum membership_flag {
     MEMBERSHIP_IS_IN = 1 << 0,
     MEMBERSHIP_WAS_ADDED = 1 << 1,   /* by hand: in, whatever the condition says */
     MEMBERSHIP_WAS_REMOVED = 1 << 2, /* by hand: out */
-    MEMBERSHIP_WAS_THERE = 1 << 3, /* in since a definition was new, not since something happened */
 };
 
 /* Stands only where the person is in, was put in or out by hand, or time may change it: no membership

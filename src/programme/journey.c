@@ -893,6 +893,39 @@ static void entry_note(struct builder *b, struct compile_event *event)
     event->entries[event->entry_count++] = b->file->index;
 }
 
+/* existing: skip | enter; the pace of it is for a later release. */
+static bool takes_existing(struct builder *b, const struct yaml_node *enter)
+{
+    struct compile *c = b->c;
+    const struct yaml_node *node = shape_value(enter, "event", "existing");
+    const struct yaml_node *pace = shape_value(node, "then", "pace");
+    if (!node)
+        return false;
+    if (!yaml_find_key(enter, "segment") && !yaml_find_key(enter, "if"))
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, node),
+                     "\"existing\" means nothing without \"segment\" or \"if\"");
+    if (pace && node->type == YAML_MAP)
+        findings_add(c->findings, FINDING_NOT_YET, yaml_place(b->yaml, pace),
+                     "pacing the entry of those who are there already is not supported yet by this "
+                     "release");
+    return !str_is(shape_text(shape_value(node, "then", "then"), STR("enter")), "skip");
+}
+
+static void existing_add(struct builder *b, const struct yaml_node *enter, uint32_t segment,
+                         uint32_t event)
+{
+    struct plan_journey *journey = b->journey;
+    if (event == NAME_NONE || !takes_existing(b, enter))
+        return;
+    struct plan_existing *grown =
+        arena_array(b->c->arena, struct plan_existing, journey->existing_count + 1);
+    if (journey->existing_count)
+        memcpy(grown, journey->existing, journey->existing_count * sizeof(*grown));
+    grown[journey->existing_count++] = (struct plan_existing){segment, event};
+    journey->existing = grown;
+    b->c->plan->has_existing = true;
+}
+
 static void entry_segment(struct builder *b, const struct yaml_node *node, uint32_t event,
                           const struct plan_expr *when)
 {
@@ -912,11 +945,16 @@ static void entries_of_segments(struct builder *b, const struct yaml_node *enter
     struct compile *c = b->c;
     if (enter->type != YAML_MAP)
         return;
+    if (!yaml_find_key(enter, "segment") && !yaml_find_key(enter, "if"))
+        (void)takes_existing(b, enter);
     for (size_t k = 0; k < array_count(keys); k++) {
         const struct yaml_node *names = shape_value(enter, "event", keys[k]);
         for (uint32_t i = 0; i < shape_count(names); i++) {
             const struct yaml_node *node = shape_item(names, i);
-            entry_segment(b, node, segment_event(c, b->yaml, node, k == 1), when);
+            uint32_t event = segment_event(c, b->yaml, node, k == 1);
+            entry_segment(b, node, event, when);
+            if (k == 0)
+                existing_add(b, enter, names_find(c->names, node->text), event);
         }
     }
     const struct yaml_node *condition = shape_value(enter, "event", "if");
@@ -931,6 +969,7 @@ static void entries_of_segments(struct builder *b, const struct yaml_node *enter
         return;
     build_segment(c, name)->is.entered = name;
     entry_segment(b, condition, name, when);
+    existing_add(b, enter, name, name);
 }
 
 /* The ways in of one node: `enter` itself, or an item of enter.any. */

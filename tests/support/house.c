@@ -74,7 +74,7 @@ static void zones(struct buf *out)
 
 static struct plan *compile(struct house *h, const char *programme)
 {
-    struct programme_file files[64];
+    struct programme_file files[1024];
     struct programme_folder folder;
     struct findings findings;
     struct plan *plan = NULL;
@@ -86,7 +86,7 @@ static struct plan *compile(struct house *h, const char *programme)
         const char *line = strchr(p, '\n');
         const char *next = strstr(line, "\n=== ");
         size_t bytes = next ? (size_t)(next - line) : strlen(line + 1);
-        assert_true(count < 64);
+        assert_true(count < array_count(files));
         files[count++] =
             (struct programme_file){{p + 4, (size_t)(line - p - 4)}, {line + 1, bytes}};
         p = next ? next + 1 : NULL;
