@@ -210,6 +210,16 @@ struct value ask_value(struct person *who, const struct plan *plan, const struct
     return ask_value_until(who, plan, expr, entry, &until_ms);
 }
 
+struct value ask_binding(struct person *who, const struct plan *plan, uint32_t binding,
+                         struct blob entry, int64_t at_ms, int64_t *until_ms)
+{
+    struct asker a = {.who = who, .plan = plan, .entry = entry, .at_ms = at_ms};
+    struct value out = value_none();
+    *until_ms = FOREVER_MS;
+    call(&a, binding, NULL, 0, who->scratch, &out, until_ms);
+    return out;
+}
+
 struct value ask_slot(struct person *who, uint32_t slot, struct blob entry, uint32_t journey,
                       uint32_t message, uint64_t decision, uint32_t attempt)
 {

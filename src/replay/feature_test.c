@@ -2,7 +2,7 @@
  * ever happened. FEATURE_PEOPLE=4000 FEATURE_EVENTS=600 makes millions of events of it. */
 #include "profile/feature.h"
 #include "base/mem.h"
-#include "profile/ask_int.h"
+#include "profile/ask.h"
 #include "profile/traits.h"
 #include "programme/test_programme.h"
 
@@ -626,11 +626,9 @@ static void note(struct body_person *b, const struct stage *t, const struct happ
 static struct value ask_now(struct body_person *b, const struct stage *t, const struct question *q,
                             int64_t at_ms, int64_t *until_ms)
 {
-    struct asker a = {.who = &b->who, .plan = t->trial.plan, .at_ms = at_ms};
-    struct value out = value_none();
-    *until_ms = FOREVER_MS;
-    feature_ask(&a, q->binding, &b->scratch, &out, until_ms);
-    return out;
+    const struct plan *plan = t->trial.plan;
+    return ask_binding(&b->who, plan, (uint32_t)(q->binding - plan->bindings), (struct blob){0},
+                       at_ms, until_ms);
 }
 
 static void compare(struct body_person *b, const struct stage *t, const struct life *p,

@@ -2,7 +2,7 @@
  * one person's, with a snapshot in between. Whoever did it all under one name must be the same. */
 #include "support/house.h"
 
-#include "profile/ask_int.h"
+#include "profile/ask.h"
 
 static uint64_t next(uint64_t *seed)
 {
@@ -49,10 +49,8 @@ static void answers(struct house *h, const char *name, int64_t at_ms, struct buf
     const struct plan *plan = who.plan;
     out->len = 0;
     for (uint32_t i = 0; i < plan->binding_count; i++) {
-        struct asker a = {.who = &who, .plan = plan, .at_ms = at_ms};
-        struct value v = value_none();
-        int64_t until_ms = FOREVER_MS;
-        feature_ask(&a, &plan->bindings[i], who.scratch, &v, &until_ms);
+        int64_t until_ms;
+        struct value v = ask_binding(&who, plan, i, (struct blob){0}, at_ms, &until_ms);
         struct str said =
             v.type == VALUE_NONE ? STR("nothing") : expr_value_print(who.scratch, &v, 100);
         buf_printf(out, "%u: %.*s until %ld\n", i, STR_ARG(said), until_ms);
