@@ -28,6 +28,27 @@ static void write_traits(struct person *who, struct json_writer *w)
     json_write_end(w);
 }
 
+/* When journeys begin by the person's clock, and what is being collected for them. */
+static void write_appointments(struct person *who, struct json_writer *w)
+{
+    static const char *const kinds[] = {"", "schedule", "date", "collection"};
+    json_write_key(w, STR("appointments"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < who->profile->appointments.count; i++) {
+        const struct appointment *x = person_appointment(who, i);
+        if (x->at_ms == FOREVER_MS)
+            continue;
+        json_write_map(w);
+        json_write_key_text(w, "journey", names_text(who->names, x->journey));
+        json_write_key_text(w, "by", str_of(kinds[x->kind]));
+        write_moment(w, "at", x->at_ms);
+        if (x->kind == APPOINTMENT_COLLECT)
+            json_write_key_int(w, "collected", x->count);
+        json_write_end(w);
+    }
+    json_write_end(w);
+}
+
 static void write_state(struct person *who, struct json_writer *w)
 {
     const struct profile *p = who->profile;
@@ -138,6 +159,7 @@ static void write_state(struct person *who, struct json_writer *w)
         json_write_end(w);
     }
     json_write_end(w);
+    write_appointments(who, w);
 }
 
 void person_json(struct engine *e, uint64_t profile, struct buf *out)

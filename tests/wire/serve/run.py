@@ -340,6 +340,81 @@ def an_address_finds_its_person_for_a_server_key_only():
         assert subprocess.run([WEND, 'why', w.data, 'x@example.org'], capture_output=True).returncode == 3
 
 
+# --- Entries that are not a person's own events ----------------------------------------------------------
+
+TRIGGERS = PROGRAMME | {
+    'journeys/sale.yaml': '''
+journey: sale
+owner: tests
+enter: {business_event: Sale Began, people: 'did("Signed Up")', pace: 1/s, again: never}
+steps: [{send: trial}]
+''',
+    'journeys/claim.yaml': '''
+journey: claim
+owner: tests
+enter: {api: true, when: 'event.amount > 10.0', key: event.claim}
+steps: [{send: clock}, {wait: {for: 1h}}]
+''',
+    'journeys/yearly.yaml': '''
+journey: yearly
+owner: tests
+enter: {date: {of: born_on, every: year}}
+steps: [{send: clock}]
+''',
+}
+TRIGGERS['programme.yaml'] = TRIGGERS['programme.yaml'].replace('traits:', 'traits:\n  born_on: {type: string}')
+
+
+def business_events_and_entries_come_from_servers_only():
+    with World(programme=TRIGGERS) as w:
+        w.server.start()
+        for who in ('u1', 'u2', 'u3', 'u4'):
+            w.server.send(identify(who, email=f'{who}@example.org', first_name='Uma', born_on='1990-05-17'))
+        for who in ('u1', 'u2', 'u3'):
+            w.server.send(event(who, 'Signed Up', plan='pro'))
+        sale = json.dumps({'event': 'Sale Began', 'messageId': 'sale-1'}).encode()
+        claim = json.dumps({'userId': 'u4', 'payload': {'claim': 'c1', 'amount': 20.0}, 'messageId': 'claim-1'}).encode()
+        for path, body in (('/v1/business', sale), ('/v1/journeys/claim/enter', claim)):
+            status, answer, _ = w.server.request(path, body, WRITE_KEY)
+            assert (status, json.loads(answer)['code']) == (403, 'server_key_needed'), answer
+            assert w.server.request(path, body, 'wrong')[0] == 401
+            assert w.server.request(path, body)[0] == 401
+            assert w.server.request(path, key=SERVER_KEY)[0] == 405
+        status, answer, _ = w.server.request('/v1/journeys/claim/enter', b'{"payload": {}}', SERVER_KEY)
+        assert (status, json.loads(answer)['code']) == (400, 'no_identity'), answer
+        status, answer, _ = w.server.request('/v1/business', b'{"event": "E", "userId": "u1"}', SERVER_KEY)
+        assert (status, json.loads(answer)['code']) == (400, 'business_event_of_a_person'), answer
+        # the API enters once, however often the call is repeated; what it refuses is told
+        for _ in range(2):
+            assert w.server.request('/v1/journeys/claim/enter', claim, SERVER_KEY)[0] == 200
+        many = json.dumps({'batch': [{'userId': 'u4', 'payload': {'claim': 'c2', 'amount': 5.0}},
+                                     {'userId': 'u4', 'payload': {'claim': 'c1', 'amount': 50.0}}]}).encode()
+        assert w.server.request('/v1/journeys/claim/enter', many, SERVER_KEY)[0] == 200
+        assert w.server.request('/v1/journeys/welcome/enter', claim.replace(b'claim-1', b'claim-2'), SERVER_KEY)[0] == 200
+        assert w.post.wait('u4@example.org', 'Clock')
+        told = json.dumps(w.server.why('u4')['past'])
+        for line in ('enters claim', 'does not enter claim', 'entry into claim refused: at_once',
+                     'entry into welcome refused: no_way', 'appointment for yearly'):
+            assert line in told, (line, told)
+        person = w.server.person('u4')
+        assert [j['journey'] for j in person['journeys']] == ['claim'], person
+        assert [a['journey'] for a in person['appointments']] == ['yearly'], person
+        assert person['appointments'][0]['at'][4:10] == '-05-17', person
+        # a walk over people survives the death of the server, and comes to nobody twice
+        for _ in range(2):
+            assert w.server.request('/v1/business', sale, SERVER_KEY)[0] == 200
+        def sent():
+            return sum(len(w.post.of(f'u{i}@example.org', 'Your trial')) for i in range(1, 5))
+        assert wait_for(lambda: sent() == 1)
+        assert w.server.kill() is not None
+        assert sent() < 3
+        w.server.start()
+        assert wait_for(lambda: sent() == 3), sent()
+        assert [len(w.post.of(f'u{i}@example.org', 'Your trial')) for i in range(1, 5)] == [1, 1, 1, 0]
+        assert w.server.stop() == 0
+        assert replay(w.data)['audit_faults'] == 0
+
+
 def a_no_by_address_reaches_everybody_who_has_it():
     with World() as w:
         w.server.start()
@@ -806,6 +881,7 @@ def main():
                  without_consent_there_is_no_marketing_and_with_it_there_is,
                  a_write_key_cannot_give_consent,
                  an_address_finds_its_person_for_a_server_key_only,
+                 business_events_and_entries_come_from_servers_only,
                  a_no_by_address_reaches_everybody_who_has_it,
                  why_says_which_rule_holds_a_message_back_and_until_when,
                  the_same_message_id_again_sends_nothing_more,
