@@ -295,18 +295,16 @@ static void take_history(const struct person *who, uint32_t feature, struct prof
 
 /* What the bytes tell of fresh features becomes the beginning of the profile's histories of them: what was
  * kept since stands behind it. */
-static void unite(struct engine *e, uint64_t number, struct str bytes)
+static void unite(struct engine *e, struct space *space, uint64_t number, struct str bytes)
 {
     struct cursor in = cursor_of(bytes.at, bytes.len);
-    struct space space;
     struct profile past = {0}, since = {0};
-    space_init(&space);
-    must(persist_take_histories(&space, &in, &past.histories));
+    must(persist_take_histories(space, &in, &past.histories));
     must(cursor_left(&in) == 0);
     struct person who = engine_person(e, number);
     who.at_ms = e->now_ms;
     struct person before = who, after = who;
-    before.space = &space;
+    before.space = space;
     before.profile = &past;
     after.profile = &since;
     for (uint32_t i = past.histories.count; i-- > 0;) {
@@ -314,16 +312,16 @@ static void unite(struct engine *e, uint64_t number, struct str bytes)
         if (has_name(e->change.fresh, e->change.fresh_count, feature))
             take_history(&who, feature, &since);
         else
-            features_drop(&space, &past, i);
+            features_drop(space, &past, i);
     }
     features_unite(&who, &before);
     features_unite(&who, &after);
     features_clear(after.space, &since);
-    space_fini(&space);
+    features_clear(space, &past);
 }
 
 /* Those who were merged since come first, and so stand behind those whom they became part of. */
-static void unite_part(struct engine *e, uint32_t partition, bool is_merged)
+static void unite_part(struct engine *e, struct space *space, uint32_t partition, bool is_merged)
 {
     struct str part = e->backfill->parts[partition];
     struct cursor in = cursor_of(part.at, part.len);
@@ -336,17 +334,20 @@ static void unite_part(struct engine *e, uint32_t partition, bool is_merged)
         uint64_t number = profile_number(partition, local);
         uint64_t alive = identity_follow(&e->host, number);
         if ((alive != number) == is_merged)
-            unite(e, alive, bytes);
+            unite(e, space, alive, bytes);
     }
     must(cursor_left(&in) == 0);
 }
 
 static void unite_all(struct engine *e)
 {
+    struct space space; /* of one person's past at a time */
+    space_init(&space);
     for (uint32_t i = 0; i < PARTITIONS; i++)
-        unite_part(e, i, true);
+        unite_part(e, &space, i, true);
     for (uint32_t i = 0; i < PARTITIONS; i++)
-        unite_part(e, i, false);
+        unite_part(e, &space, i, false);
+    space_fini(&space);
 }
 
 static void activate(struct engine *e, const struct record *r)
