@@ -64,6 +64,7 @@ static void insert(struct person *who, struct membership m)
     struct membership *at = last - (who->profile->memberships.count - 1u) + place;
     memmove(at + 1, at, (size_t)(last - at) * sizeof(*at));
     *at = m;
+    who->profile->audience_ms = min_of(who->profile->audience_ms, m.ask_ms);
 }
 
 /* ---- asking --------------------------------------------------------------------------------------- */
@@ -118,6 +119,8 @@ static void settle(struct person *who, const struct plan_segment *s, bool is_in,
         person_drop_membership(who, place);
     else if (is_there && (m.flags != was.flags || m.ask_ms != was.ask_ms))
         *person_touch_membership(who, place) = m;
+    if (stays)
+        who->profile->audience_ms = min_of(who->profile->audience_ms, ask_ms);
     if (is_there ? was.ask_ms != ask_ms : ask_ms != FOREVER_MS)
         who->is_touched = true;
     if (is_in != was_in)
@@ -183,17 +186,25 @@ void audience_changed(struct person *who)
 
 int64_t audience_deadline(const struct person *who)
 {
+    return who->profile->audience_ms;
+}
+
+/* Somebody may be in hundreds of segments: they are not looked over for each event. What is remembered
+ * is a moment that is not too late; when it comes it is found out anew. */
+static void look_over(struct person *who)
+{
     int64_t next_ms = FOREVER_MS;
     for (uint32_t i = 0; i < who->profile->memberships.count; i++)
         next_ms = min_of(next_ms, person_membership(who, i)->ask_ms);
-    return next_ms;
+    who->profile->audience_ms = next_ms;
+    who->is_touched = true;
 }
 
 void audience_timer(struct person *who)
 {
     struct wanted w = {0};
     bool is_due = false;
-    if (who->plan == NULL || audience_is_stale(who))
+    if (who->plan == NULL || audience_is_stale(who) || who->profile->audience_ms > who->at_ms)
         return;
     for (uint32_t i = 0; i < who->profile->memberships.count; i++) {
         const struct membership *m = person_membership(who, i);
@@ -206,12 +217,14 @@ void audience_timer(struct person *who)
     }
     if (is_due)
         ask_wanted(who, &w, CAUSE_NOTHING);
+    look_over(who);
 }
 
 /* ---- programmes ----------------------------------------------------------------------------------- */
 
 void audience_created(struct profile *profile, uint32_t plan)
 {
+    profile->audience_ms = FOREVER_MS;
     profile->audience_plan = plan;
     if (plan != 0)
         profile->known |= PROFILE_IS_FRESH;
@@ -288,7 +301,7 @@ bool audience_activated(struct person *who)
     }
     forget_gone(who);
     ask_wanted(who, &w, CAUSE_QUIET);
-    who->is_touched = true;
+    look_over(who);
     return true;
 }
 
@@ -349,6 +362,7 @@ void audience_unite(struct person *who, const struct person *from)
             }
             m.ask_ms = min_of(m.ask_ms, theirs.ask_ms);
             *person_touch_membership(who, place) = m;
+            who->profile->audience_ms = min_of(who->profile->audience_ms, m.ask_ms);
         } else {
             insert(who, m);
         }

@@ -30,7 +30,7 @@ void audience_changed(struct person *who);
 /* Asks the segments whose moment has come at who->at_ms, and those that read them. */
 void audience_timer(struct person *who);
 
-/* The earliest moment at which audience_timer() has something to do; FOREVER_MS if none. */
+/* The earliest moment at which audience_timer() may have something to do; FOREVER_MS if none. */
 int64_t audience_deadline(const struct person *who);
 
 /* A profile that has just come to be: at the next audience_changed() every segment is asked. */

@@ -133,6 +133,9 @@ static void check_memberships(struct audit *a, struct person *who)
                   is_in ? "in" : "not in", STR_ARG(names_text(who->names, s->name)),
                   reason.is_in ? "in" : "not in", STR_ARG(reason.clause));
     }
+    for (uint32_t i = 0; i < who->profile->memberships.count; i++)
+        if (person_membership(who, i)->ask_ms < who->profile->audience_ms)
+            fault(a, who->id, "a membership is to be asked before anybody looks");
     for (uint32_t i = 1; i < who->profile->memberships.count; i++)
         if (person_membership(who, i - 1)->segment >= person_membership(who, i)->segment)
             fault(a, who->id, "memberships are not in order");

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "engine/engine_int.h"
 
-#define STATE_VERSION 6
+#define STATE_VERSION 7
 
 /* ---- one codec for both directions ------------------------------------------------------------- */
 
@@ -346,6 +346,7 @@ static void code_profile(struct codec *c, struct profile *x)
     code_ledger(c, &x->ledger);
     code_holds(c, &x->holds);
     code_memberships(c, &x->memberships);
+    code_time(c, &x->audience_ms);
     code_u32(c, &x->audience_plan);
     code_appointments(c, &x->appointments);
     code_u32(c, &x->appointed_plan);

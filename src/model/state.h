@@ -81,6 +81,7 @@ struct profile {
     struct vec ledger;       /* struct sent */
     struct vec holds;        /* struct hold */
     struct vec memberships;  /* struct membership, by ascending segment */
+    int64_t audience_ms;     /* not after the earliest ask_ms of them: when to look */
     uint32_t audience_plan;  /* number of the plan that memberships are of; 0 = none yet */
     struct vec appointments; /* struct appointment */
     uint32_t appointed_plan; /* the plan whose dates and schedules `appointments` has */
