@@ -299,6 +299,16 @@ static bool is_equality(uint8_t mask)
     return mask == COMPARE_EQ || mask == COMPARE_NE;
 }
 
+/* Tells a call what it is compared with. */
+static void note_compared(struct node *node)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        struct node *call = node->arguments[i], *other = node->arguments[1 - i];
+        if (call->kind == NODE_CALL && other->kind == NODE_CONST)
+            call->compared = &other->constant;
+    }
+}
+
 static bool check_compare(struct checker *c, struct node *node)
 {
     node->type = &expr_bool;
@@ -667,7 +677,9 @@ static bool check_kind(struct checker *c, struct node *node)
                 return false;
         return check_fold(c, node);
     case NODE_NEGATE: return check_arguments(c, node) && check_negate(c, node);
-    case NODE_COMPARE: return check_arguments(c, node) && check_compare(c, node);
+    case NODE_COMPARE:
+        note_compared(node);
+        return check_arguments(c, node) && check_compare(c, node);
     case NODE_IN: return check_arguments(c, node) && check_in(c, node);
     case NODE_SUM: return check_arguments(c, node) && check_sum(c, node);
     case NODE_CHOOSE: return check_arguments(c, node) && check_choose(c, node);

@@ -346,6 +346,7 @@ static bool check_host_call(struct checker *c, struct node *node, struct str nam
         .count = node->count,
         .fields = fields,
         .field_count = field_count,
+        .compared = field_count == 0 ? node->compared : NULL,
     };
     struct fault host_fault = {0};
     const struct expr_binder *binder = NULL;

@@ -132,6 +132,9 @@ struct expr_call {
     uint32_t count;
     const struct str *fields; /* names selected from the result: .total */
     uint32_t field_count;
+    const struct value
+        *compared; /* the literal that the result is compared with and nothing else is
+                                   * done with it, as in count("Login") >= 3; else NULL */
 };
 
 struct expr_binding {

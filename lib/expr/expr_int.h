@@ -95,6 +95,8 @@ struct node {
     struct node **arguments;
     uint32_t count;
     uint32_t number; /* slot, binding, function */
+    const struct value
+        *compared; /* NODE_CALL: the literal that the result is compared with; or NULL */
     uint32_t
         as_number; /* NODE_HOST: the host's number of the same call read as a number, plus 1; or 0 */
     struct variable **variables;

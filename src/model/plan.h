@@ -172,6 +172,7 @@ enum feature_kind {
 struct plan_feature {
     uint32_t name;  /* "$feature:" and a hash of everything below */
     uint8_t kind;   /* enum feature_kind */
+    bool is_enough; /* no question can tell more items than `keep` from more still */
     bool is_prefix; /* "cart*": every event whose name begins with `prefix` */
     uint16_t keep;  /* items; 0 where the kind has none */
     uint32_t event; /* name; NAME_NONE with is_prefix */

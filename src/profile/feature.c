@@ -424,8 +424,9 @@ static void feature_note(struct person *who, const struct plan_feature *f, uint3
             tally_add(space_touch(who->space, h->more), item.number);
     } else if (has_items(f->kind)) {
         struct history_items *items = space_touch(who->space, h->more);
-        who->saturated +=
+        bool is_missed =
             history_add(who->space, f->kind, items, &item, f->keep, oldest_of(f, who->at_ms));
+        who->saturated += is_missed && !f->is_enough;
     }
     person_changed_name(who, f->name + names_from);
 }

@@ -337,7 +337,7 @@ static void a_journey(void **state)
     assert_int_equal(SLOT_SPACE(m->fields[0]), SLOT_ENTRY);
     name_is(&t, SLOT_NAME(m->fields[0]), "item.name");
 
-    feature_is(&t, seen, FEATURE_ITEMS, PLAN_ITEMS_DEFAULT);
+    feature_is(&t, seen, FEATURE_ITEMS, 10); /* it is compared with 9 */
     feature_is(&t, quit, FEATURE_MARK, 0);
     assert_int_equal(plan_event_find(t.plan, quit)->bit, plan_wake_bit(quit));
     const struct plan_event *begun = plan_event_find(t.plan, names_find(t.names, STR("Begun")));
@@ -359,7 +359,7 @@ static void bindings(void **state)
     trial_put(
         &t, STR("messages/m/message.yaml"),
         STR("category: lifecycle\n"
-            "only_if: 'did(\"A\", \"3d\") && did(\"A\", \"72h\") && count(\"B\", \"1w\") > 1 && "
+            "only_if: 'did(\"A\", \"3d\") && did(\"A\", \"72h\") && count(\"B\", \"1w\") > 9 && "
             "idle(\"C\", \"1w\") && sent(\"m\", \"2d\") && clicked(\"m\") && "
             "in_journey(\"j\") && consent(\"sms\") && bucket(\"x\") < 5000'\n"
             "email: {subject: Hello}\n"));
@@ -387,7 +387,7 @@ static void bindings(void **state)
     }
     assert_int_equal(t.plan->bindings[6].channel, CHANNEL_SMS);
     assert_int_not_equal(t.plan->bindings[7].salt, 0);
-    feature_is(&t, names_find(t.names, STR("B")), FEATURE_ITEMS, 9);
+    feature_is(&t, names_find(t.names, STR("B")), FEATURE_ITEMS, 9); /* limits.history */
     trial_end(&t);
 }
 
@@ -414,9 +414,15 @@ static void features(void **state)
         {"did(\"A\", \"3d\")", FEATURE_MARK, 0, 0, 0, 0, 0},
         {"count(\"A\") > 1", FEATURE_MARK, 0, 0, 0, 0, 0},
         {"count(\"A\", e, e.x > 1 && has(e.y)) > 1", FEATURE_MARK, 0, 2, 0, 0, 0},
-        {"count(\"A\", \"3d\") > 1", FEATURE_ITEMS, 256, 0, 0, 0, 3 * DAY_MS},
-        {"count(\"A\", \"day\") > 1", FEATURE_ITEMS, 256, 0, 0, 0, 2 * DAY_MS},
-        {"count(\"A\", \"2 weeks\") > 1", FEATURE_ITEMS, 256, 0, 0, 0, 15 * DAY_MS},
+        {"count(\"A\", \"3d\") > 1", FEATURE_ITEMS, 2, 0, 0, 0, 3 * DAY_MS},
+        {"255 <= count(\"A\", \"3d\")", FEATURE_ITEMS, 256, 0, 0, 0, 3 * DAY_MS},
+        {"count(\"A\", \"3d\") > 300", FEATURE_ITEMS, 256, 0, 0, 0, 3 * DAY_MS},
+        {"count(\"A\", \"3d\") == 0", FEATURE_ITEMS, 1, 0, 0, 0, 3 * DAY_MS},
+        {"count(\"A\", \"3d\") + 1 > 1", FEATURE_ITEMS, 256, 0, 0, 0, 3 * DAY_MS},
+        {"count(\"A\", \"3d\", e, e.x > traits.score) > 1", FEATURE_ITEMS, 256, 0, 1, 1,
+         3 * DAY_MS},
+        {"count(\"A\", \"day\") > 1", FEATURE_ITEMS, 2, 0, 0, 0, 2 * DAY_MS},
+        {"count(\"A\", \"2 weeks\") > 1", FEATURE_ITEMS, 2, 0, 0, 0, 15 * DAY_MS},
         {"did(\"A\", e, e.x > 1 && e.y == traits.email && e.z.w == traits.email)", FEATURE_ITEMS,
          256, 1, 2, 2, 0},
         {"did(\"A\", e, e.x > 1 || e.y == traits.email)", FEATURE_ITEMS, 256, 0, 2, 1, 0},

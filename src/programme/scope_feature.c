@@ -296,7 +296,7 @@ static struct str definition_name(struct compile *c, const struct definition *d,
     struct str *kept = arena_array(&c->scratch, struct str, f->kept_count + 1);
     struct buf words;
     buf_init(&words);
-    buf_printf(&words, "%u|%u|%ld|", f->kind, f->keep, f->keep_ms);
+    buf_printf(&words, "%u|%u|%u|%ld|", f->kind, f->keep, f->is_enough, f->keep_ms);
     buf_printf(&words, "%zu:%.*s|", event.len, STR_ARG(event));
     buf_printf(&words, "%zu:%.*s|", d->value.len, STR_ARG(d->value));
     for (uint32_t i = 0; i < f->kept_count; i++)
@@ -425,9 +425,19 @@ static bool value_read(struct scope *s, const struct past_call *call, struct def
     return true;
 }
 
+/* A count that is compared with N says the same of N + 1 as of more: so many are enough. */
+static void keep_compared(const struct value *number, struct plan_feature *f)
+{
+    if (number == NULL || number->type != VALUE_INT || number->integer >= f->keep)
+        return;
+    f->keep = (uint16_t)(max_of(number->integer, INT64_C(0)) + 1);
+    f->is_enough = true;
+}
+
 /* How much must be kept for the question? */
 static void kind_choose(struct scope *s, const struct scope_function *function,
-                        const struct plan_binding *binding, struct definition *d)
+                        const struct expr_call *call, const struct plan_binding *binding,
+                        struct definition *d)
 {
     struct plan_feature *f = &d->feature;
     bool is_later = binding->condition_count || binding->value; /* asked over items */
@@ -450,6 +460,8 @@ static void kind_choose(struct scope *s, const struct scope_function *function,
     }
     bool is_list = f->kind == FEATURE_ITEMS || f->kind == FEATURE_VALUES;
     f->keep = is_list ? s->c->history_max : f->kind >= FEATURE_FIRST ? 1 : 0;
+    if (function->kind == BINDING_COUNT && f->kind == FEATURE_ITEMS && !is_later)
+        keep_compared(call->compared, f);
     f->keep_ms = is_list || f->kind == FEATURE_LAST ? reach_ms(binding) : 0;
 }
 
@@ -562,7 +574,7 @@ enum expr_found feature_call(struct scope *s, const struct scope_function *funct
         if (!keep_name(s->c, &d, &kept, binding->name, f))
             return EXPR_REFUSED;
     }
-    kind_choose(s, function, binding, &d);
+    kind_choose(s, function, call, binding, &d);
     if (!feature_add(s, &d, past.event, &binding->feature, f))
         return EXPR_REFUSED;
     if (function->form == FORM_EVENT)

@@ -109,6 +109,7 @@ struct question {
     uint32_t part_count;
     int value;    /* 0: n in short, 1: e.n, 2: s in short, 3: e.s, 4: by the word */
     bool is_of_s; /* first, last: .s, else .n */
+    bool is_sum;  /* a count that is not just compared with 1 */
     uint32_t steps[3], step_count, without[2], without_count;
     int64_t within_ms;
     char text[512];
@@ -167,6 +168,7 @@ static void question_print(struct question *q)
     const char *tail = q->kind == BINDING_FIRST || q->kind == BINDING_LAST
                            ? q->is_of_s ? ".s == \"x\"" : ".n == 1"
                        : q->kind == BINDING_SINCE                           ? " > duration(\"1h\")"
+                       : q->kind == BINDING_COUNT && q->is_sum              ? " + 0 > 1"
                        : q->kind == BINDING_COUNT || q->kind >= BINDING_SUM ? " > 1"
                                                                             : "";
     snprintf(q->text, sizeof(q->text), "%s(\"%s\"%s%s%s)%s", names[q->kind],
@@ -200,6 +202,7 @@ static struct question question_random(uint64_t *seed)
     if (q.kind == BINDING_IDLE && q.window == 0)
         q.window = 2;
     q.is_of_s = below(seed, 2);
+    q.is_sum = below(seed, 2);
     q.within_ms = (10 + below(seed, 300)) * MINUTE_MS;
     q.step_count = 1 + (uint32_t)below(seed, 3);
     q.without_count = q.step_count == 1 ? 1 + (uint32_t)below(seed, 2) : (uint32_t)below(seed, 3);
@@ -380,6 +383,8 @@ static struct answer recount(const struct life *p, const struct question *q, int
         is_later || (q->window && (q->kind == BINDING_COUNT ||
                                    (q->kind >= BINDING_SUM && q->kind < BINDING_DISTINCT) ||
                                    q->kind == BINDING_FIRST));
+    if (q->kind == BINDING_COUNT && !q->is_sum && !is_later && keep > 2)
+        keep = 2; /* "> 1" can be told of two */
     bool is_over = is_of_items && count > keep;
     uint32_t from = is_over ? count - keep : 0;
     for (uint32_t i = from; i < count; i++)
