@@ -650,7 +650,8 @@ static enum status activate(struct changes *c, struct moment *m, struct fault *f
     if (status != OK)
         return status;
     set_active(c, m->plan);
-    journal_say(&s->journal, JOURNAL_INFO, "programme", "programme %.12s is active", m->plan->hash);
+    journal_say(&s->journal, JOURNAL_INFO, "programme", "programme %.12s becomes active",
+                m->plan->hash);
     return OK;
 }
 

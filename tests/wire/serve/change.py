@@ -367,6 +367,62 @@ def a_kill_at_any_moment_of_a_change_loses_and_doubles_nothing():
             replay(w.data)
 
 
+def long_past(w, people=2000, events=60000):
+    """So much that a backfill takes a moment: everybody has the same number of carts and visits."""
+    path = os.path.join(w.folder, 'past.ndjson')
+    with open(path, 'w', encoding='utf-8') as file:
+        for i in range(people):
+            file.write(f'{{"type":"identify","userId":"u{i}","traits":{{"email":"u{i}@example.org"}},'
+                       f'"messageId":"i{i}"}}\n')
+        for i in range(events):
+            name = ('Cart Updated', 'Visited', 'Calm')[min(i // people, 2)]
+            file.write(f'{{"type":"track","userId":"u{i % people}","event":"{name}","messageId":"e{i}"}}\n')
+    done = subprocess.run([WEND, 'import', w.data, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def a_kill_during_a_backfill_begins_it_anew():
+    with World() as w:
+        long_past(w)
+        w.server.start()
+        w.put(CARTS)
+        wanted = w.change()['programme']
+        assert wait_for(lambda: (w.status()['change'] or {}).get('phase') == 'backfilling', every=0.001)
+        w.server.send(*[event(f'u{i}', 'Cart Updated') for i in range(3)])
+        w.server.kill()
+        w.server.start()
+        # It serves under the old programme meanwhile, and goes over by itself.
+        w.wait_active(wanted)
+        assert len(os.listdir(os.path.join(w.data, 'backfills'))) >= 1
+        w.server.send(*[event(f'u{i}', 'Cart Updated') for i in range(6)])
+        assert wait_for(lambda: len(w.post.mails) >= 3)
+        time.sleep(0.2)
+        assert sorted(m['to'] for m in w.post.mails) == [f'u{i}@example.org' for i in range(3)], w.post.mails
+        assert w.server.stop() == 0
+        replay(w.data)
+
+
+def another_programme_takes_the_place_of_one_that_is_filled_in():
+    with World() as w:
+        long_past(w, events=300000)
+        w.server.start()
+        w.put(CARTS)
+        w.change()
+        assert wait_for(lambda: (w.status()['change'] or {}).get('phase') == 'backfilling', every=0.001)
+        again = w.change()
+        assert again['is_begun'] is True
+        w.put(PAGES)
+        wanted = w.change()['programme']
+        w.wait_active(wanted)
+        w.server.send(event('u7', 'Visited'))
+        assert w.post.wait('u7@example.org', 'Thanks')
+        w.put(BASE)
+        w.change()
+        assert wait_for(lambda: w.status()['change'] is None)
+        assert w.server.stop() == 0
+        replay(w.data)
+
+
 def what_is_prepared_is_given_up_for_another_folder():
     with World() as w:
         w.server.start()
@@ -458,6 +514,8 @@ TESTS = [
     a_start_with_another_folder_knows_the_past,
     an_imported_past_counts_for_the_first_programme,
     a_kill_at_any_moment_of_a_change_loses_and_doubles_nothing,
+    a_kill_during_a_backfill_begins_it_anew,
+    another_programme_takes_the_place_of_one_that_is_filled_in,
     what_is_prepared_is_given_up_for_another_folder,
     the_command_changes_a_server_that_runs,
     the_command_changes_a_directory_that_nobody_serves,
