@@ -149,18 +149,24 @@ static void call(void *self, uint32_t binding, const struct value *arguments, ui
     *out = value_none();
 }
 
-static bool zone_of(void *self, struct str zone, int64_t at_ms, int64_t *offset_ms,
-                    int64_t *from_ms, int64_t *until_ms)
+bool ask_zone(const struct plan *plan, struct str zone, int64_t at_ms, int64_t *offset_ms,
+              int64_t *from_ms, int64_t *until_ms)
 {
-    struct asker *a = self;
-    uint16_t index = zoneset_find(a->plan->zones, zone);
+    uint16_t index = zoneset_find(plan->zones, zone);
     if (index == ZONE_NONE)
         return false;
-    struct zone_stretch s = zone_stretch(zoneset_zone(a->plan->zones, index), at_ms);
+    struct zone_stretch s = zone_stretch(zoneset_zone(plan->zones, index), at_ms);
     *offset_ms = s.offset_ms;
     *from_ms = s.from_ms;
     *until_ms = s.until_ms;
     return true;
+}
+
+static bool zone_of(void *self, struct str zone, int64_t at_ms, int64_t *offset_ms,
+                    int64_t *from_ms, int64_t *until_ms)
+{
+    const struct asker *a = self;
+    return ask_zone(a->plan, zone, at_ms, offset_ms, from_ms, until_ms);
 }
 
 struct expr_host ask_host(struct asker *a)

@@ -16,6 +16,10 @@ struct asker {
 
 struct expr_host ask_host(struct asker *a);
 
+/* The zone's offset at that moment, for expr_host; false: no such zone. */
+bool ask_zone(const struct plan *plan, struct str zone, int64_t at_ms, int64_t *offset_ms,
+              int64_t *from_ms, int64_t *until_ms);
+
 /* Answers a call about the past: *out, and *until_ms lowered to when time alone may change it. */
 void feature_ask(struct asker *a, const struct plan_binding *b, struct arena *scratch,
                  struct value *out, int64_t *until_ms);

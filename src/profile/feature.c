@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "profile/feature.h"
 
+#include "profile/ask_int.h"
+
 #include <math.h>
 
 #define MILLION     1000000
@@ -339,9 +341,21 @@ static int64_t oldest_of(const struct plan_feature *f, int64_t at_ms)
 /* ---- noting ------------------------------------------------------------------------------------- */
 
 /* The host of a feature's filters and value: they read the event at hand. */
+struct noting {
+    struct person *who;
+    const struct plan *plan;
+};
+
+static bool note_zone(void *self, struct str zone, int64_t at_ms, int64_t *offset_ms,
+                      int64_t *from_ms, int64_t *until_ms)
+{
+    const struct noting *n = self;
+    return ask_zone(n->plan, zone, at_ms, offset_ms, from_ms, until_ms);
+}
+
 static void note_load(void *self, uint32_t slot, struct value *out, int64_t *until_ms)
 {
-    const struct person *who = self;
+    const struct person *who = ((const struct noting *)self)->who;
     (void)until_ms;
     *out = SLOT_SPACE(slot) == SLOT_ITEM ? record_get(who->event, SLOT_NAME(slot), who->scratch)
                                          : value_none();
@@ -452,7 +466,9 @@ void features_note(struct person *who, const struct plan *plan, const bool *skip
     const struct plan_event *means = plan_event_find(plan, who->event->name);
     if ((means == NULL || means->feature_count == 0) && plan->prefix_count == 0)
         return;
-    const struct expr_host host = {.self = who, .now_ms = who->at_ms, .load = note_load};
+    struct noting noting = {who, plan};
+    const struct expr_host host = {
+        .self = &noting, .now_ms = who->at_ms, .load = note_load, .zone = note_zone};
     for (uint32_t i = 0; means != NULL && i < means->feature_count; i++)
         if (skips == NULL || !skips[means->features[i]])
             feature_note(who, &plan->features[means->features[i]], names_from, &host);
