@@ -374,6 +374,7 @@ static void activate(struct engine *e, const struct record *r)
     e->plans.newest = e->plans.count++;
     e->activated_ms = e->now_ms;
     sweeps_renew(e, e->now_ms);
+    selectors_activate(e, false);
     if (e->plans_from == 0)
         e->plans_from = e->plans.newest;
     forget_change(e);

@@ -275,6 +275,7 @@ void engine_free(struct engine *e)
     claims_fini(&e->claims);
     pools_fini(&e->pools);
     sweeps_fini(e);
+    selectors_fini(e);
     gate_fini(&e->gate);
     names_free(e->names);
     mem_free(e->plans.at);
@@ -539,6 +540,8 @@ static void apply_event(struct person *who, const struct record *r)
         const struct plan_event *means =
             who->plan != NULL ? plan_event_find(who->plan, r->name) : NULL;
         change_note_event(who->engine, who);
+        if (unlikely(e->selector_count > 0))
+            selectors_note(e, who, r);
         if (means != NULL && (means->holds_from | means->holds_until)) {
             holds_event(who, means);
             journey_thaw(who);

@@ -70,11 +70,26 @@ struct sweep {
     uint32_t source;
     int64_t event_ms;
     int64_t arrival_ms;
+    bool has_people;  /* an index says whom it may concern: then `local` counts in the list */
+    uint64_t *people; /* by place, owned */
+    uint32_t people_count;
 
     /* of the batch at hand */
     const struct plan_way *means; /* NULL: the newest programme does not have it */
     const struct plan_listen *entry;
     uint64_t began_batch; /* 0 after a restart */
+};
+
+/* An index of who did `event` with which `property`: selector.c. */
+struct selector {
+    uint32_t event, property; /* names */
+    int64_t since_ms;         /* all that happened since then is in it; INT64_MIN = everything */
+    int64_t window_ms;        /* the longest that the newest programme asks for */
+    int64_t reach_ms;         /* older ones may have been forgotten */
+    uint32_t count;           /* people of all values together */
+    uint32_t pruned_count;    /* when old ones were last forgotten */
+    struct index values[PARTITIONS];
+    struct space space;
 };
 
 /* A schedule of the newest programme that comes for everybody at once. */
@@ -149,6 +164,8 @@ struct engine {
     uint64_t sweeps_begun;
     struct sweep *sweeps; /* in the order in which they began */
     uint32_t sweep_count, sweep_room;
+    struct selector **selectors;
+    uint32_t selector_count;
     struct due_schedule *schedules; /* derived */
     uint32_t schedule_count;
 
@@ -270,6 +287,31 @@ int64_t sweeps_next(const struct engine *e);
 void sweeps_restore(struct engine *e, const struct sweep *sweep);
 
 void sweeps_fini(struct engine *e);
+
+/* ---- selector.c -------------------------------------------------------------------------------- */
+
+/* Indices of the newest programme's selectors: new ones begin to learn, unused ones are dropped. */
+void selectors_activate(struct engine *e, bool is_restart);
+
+/* The person's event is learned. */
+void selectors_note(struct engine *e, const struct person *who, const struct record *r);
+
+/* Whom the business event may concern, as a list in order of place that the caller frees; false: no index
+ * knows, everybody is to be looked at. */
+bool selectors_ask(struct engine *e, const struct plan_way *way, const struct record *r,
+                   uint64_t **people, uint32_t *count) mustuse;
+
+/* For snapshots: an empty index, and what is in one. */
+struct selector *selectors_add(struct engine *e, uint32_t event, uint32_t property);
+void selectors_restore(struct engine *e, struct selector *s, uint32_t partition, uint64_t value,
+                       uint32_t local, uint32_t minute);
+void selectors_overflow(struct selector *s, uint32_t partition, uint64_t value, uint64_t minute);
+bool selectors_next(const struct selector *s, uint32_t partition, uint32_t *place, uint64_t *value,
+                    uint64_t *overflow, struct vec *people) mustuse;
+void selectors_posting(const struct selector *s, const struct vec *people, uint32_t i,
+                       uint32_t *local, uint32_t *minute);
+
+void selectors_fini(struct engine *e);
 
 /* Something for a profile to work on in this batch. */
 void engine_add_item(struct engine *e, uint64_t profile, enum item_kind kind, uint32_t place);

@@ -379,6 +379,113 @@ static void code_sweep(struct codec *c, struct sweep *x)
     code_time(c, &x->arrival_ms);
     code_str(c, &x->clear);
     code_str(c, &x->personal);
+    uint8_t has_people = x->has_people;
+    code_u8(c, &has_people);
+    x->has_people = has_people != 0;
+    uint32_t count = x->people_count;
+    code_u32(c, &count);
+    if (c->in != NULL && count > cursor_left(c->in))
+        c->in->is_bad = true;
+    if (c->in != NULL && !c->in->is_bad && count)
+        x->people = mem_new(count * sizeof(x->people[0]));
+    for (x->people_count = 0; x->people_count < count && (c->out || x->people); x->people_count++)
+        code_u64(c, &x->people[x->people_count]);
+}
+
+/* ---- indices of selectors ---------------------------------------------------------------------- */
+
+static void put_selector(const struct selector *s, struct buf *b)
+{
+    buf_add_varint(b, s->event);
+    buf_add_varint(b, s->property);
+    buf_add_zigzag(b, s->since_ms);
+    buf_add_zigzag(b, s->reach_ms);
+    buf_add_varint(b, s->count);
+    buf_add_varint(b, s->pruned_count);
+}
+
+/* One value's people; false at the end of the partition. */
+static bool put_value(const struct selector *s, uint32_t partition, uint32_t *place, struct buf *b)
+{
+    uint64_t value, overflow;
+    struct vec people;
+    if (!selectors_next(s, partition, place, &value, &overflow, &people))
+        return false;
+    buf_add_u64(b, value);
+    buf_add_varint(b, overflow);
+    buf_add_varint(b, people.count);
+    for (uint32_t i = 0; i < people.count; i++) {
+        uint32_t local, minute;
+        selectors_posting(s, &people, i, &local, &minute);
+        buf_add_varint(b, local);
+        buf_add_varint(b, minute);
+    }
+    return true;
+}
+
+static void put_selectors(const struct engine *e, struct buf *b)
+{
+    buf_add_varint(b, e->selector_count);
+    for (uint32_t i = 0; i < e->selector_count; i++) {
+        const struct selector *s = e->selectors[i];
+        put_selector(s, b);
+        for (uint32_t p = 0; p < PARTITIONS; p++) {
+            buf_add_varint(b, s->values[p].count);
+            for (uint32_t place = 0; put_value(s, p, &place, b);)
+                continue;
+        }
+    }
+}
+
+static uint64_t hash_selectors(const struct engine *e, struct buf *b)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < e->selector_count; i++) {
+        const struct selector *s = e->selectors[i];
+        uint64_t which = hash_pair(s->event, s->property);
+        b->len = 0;
+        put_selector(s, b);
+        sum += hash_bytes(b->at, b->len, hash_pair(which, 12));
+        for (uint32_t p = 0; p < PARTITIONS; p++) {
+            uint32_t place = 0;
+            b->len = 0;
+            for (; put_value(s, p, &place, b); b->len = 0)
+                sum += hash_bytes(b->at, b->len, hash_pair(which, p));
+        }
+    }
+    return sum;
+}
+
+static enum status load_selectors(struct engine *e, struct cursor *in)
+{
+    uint64_t count = cursor_varint(in);
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        uint32_t event = (uint32_t)cursor_varint(in);
+        uint32_t property = (uint32_t)cursor_varint(in);
+        struct selector *s = selectors_add(e, event, property);
+        s->since_ms = cursor_zigzag(in);
+        s->reach_ms = cursor_zigzag(in);
+        uint64_t people = cursor_varint(in);
+        s->pruned_count = (uint32_t)cursor_varint(in);
+        for (uint32_t p = 0; p < PARTITIONS && !in->is_bad; p++) {
+            uint64_t values = cursor_varint(in);
+            for (uint64_t k = 0; k < values && !in->is_bad; k++) {
+                uint64_t value = cursor_u64(in);
+                uint64_t overflow = cursor_varint(in);
+                uint64_t of_value = cursor_varint(in);
+                for (uint64_t n = 0; n < of_value && !in->is_bad; n++) {
+                    uint32_t local = (uint32_t)cursor_varint(in);
+                    selectors_restore(e, s, p, value, local, (uint32_t)cursor_varint(in));
+                }
+                if (!in->is_bad)
+                    selectors_overflow(s, p, value, overflow);
+            }
+        }
+        if (in->is_bad || s->count != people)
+            return FIX_INPUT;
+    }
+    selectors_activate(e, true);
+    return OK;
 }
 
 static void code_message(struct codec *c, struct stage_message *x)
@@ -477,6 +584,7 @@ uint64_t engine_hash(const struct engine *e)
         code_sweep(&c, &copy);
         sum += hash_bytes(b.at, b.len, hash_pair(i, 10));
     }
+    sum += hash_selectors(e, &b);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &e->partitions[i];
         struct space *space = (struct space *)(uintptr_t)&p->space; /* only read: c.out is set */
@@ -584,6 +692,10 @@ void engine_save(const struct engine *e, void *self,
         code_sweep(&c, &copy);
     }
     put(self, STR("sweeps"), 0, buf_str(&b));
+
+    b.len = 0;
+    put_selectors(e, &b);
+    put(self, STR("selectors"), 0, buf_str(&b));
 
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &e->partitions[i];
@@ -778,8 +890,14 @@ static enum status load_sweeps(struct engine *e, struct cursor *in)
     for (uint64_t i = 0; i < count && !in->is_bad; i++) {
         struct sweep s = {0};
         code_sweep(&c, &s);
-        if (in->is_bad || s.partition >= PARTITIONS)
+        bool is_bad =
+            in->is_bad || s.partition >= PARTITIONS || (s.has_people && s.local > s.people_count);
+        for (uint32_t k = 0; k < s.people_count && !is_bad; k++)
+            is_bad = profile_local(s.people[k]) == 0;
+        if (is_bad) {
+            mem_free(s.people);
             return FIX_INPUT;
+        }
         sweeps_restore(e, &s);
     }
     sweeps_renew(e, e->now_ms + 1); /* what was due up to the snapshot has come */
@@ -872,6 +990,8 @@ enum status engine_load(struct engine *e, struct str section, uint32_t partition
         status = load_profiles(e, partition, &in);
     else if (str_is(section, "sweeps"))
         status = load_sweeps(e, &in);
+    else if (str_is(section, "selectors"))
+        status = load_selectors(e, &in);
     else if (str_is(section, "ids"))
         status = load_ids(e, partition, &in);
     else if (str_is(section, "addresses"))

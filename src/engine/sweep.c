@@ -18,6 +18,8 @@
  * When two people become one while a walk is between them, the walk comes to the one at once, unless they
  * are in the journey since it began: what was known of the other alone would be missed otherwise.
  *
+ * Where an index knows whom the event may concern (selector.c), the walk goes along its list instead.
+ *
  * Walks are state: a restart goes on where they were. Another programme may change the way that a walk
  * enters by; if it has none of that journey, number and kind any more, the walk is dropped.
  *
@@ -83,6 +85,7 @@ static void sweep_fini(struct sweep *s)
 {
     mem_free((void *)(uintptr_t)s->clear.at);
     mem_free((void *)(uintptr_t)s->personal.at);
+    mem_free(s->people);
 }
 
 void sweeps_restore(struct engine *e, const struct sweep *sweep)
@@ -121,8 +124,11 @@ static void begin(struct engine *e, const struct plan_way *way, const struct rec
     };
     bool is_too_many = e->sweep_count >= SWEEPS_MAX;
     tell(e, &s, is_too_many ? SWEEP_WAS_REFUSED : SWEEP_BEGAN);
-    if (!is_too_many)
-        sweeps_restore(e, &s);
+    if (is_too_many)
+        return;
+    if (way->kind == WAY_BUSINESS)
+        s.has_people = selectors_ask(e, way, r, &s.people, &s.people_count);
+    sweeps_restore(e, &s);
 }
 
 static void refuse(struct engine *e, const struct plan_way *way, enum refusal why, int64_t number)
@@ -344,6 +350,37 @@ static bool resolve(const struct engine *e, struct sweep *s)
     return s->entry != NULL;
 }
 
+/* The next person that the walk comes to, 0 if it passes somebody by; it is over: false. */
+static bool next_person(const struct engine *e, struct sweep *s, uint64_t *number)
+{
+    *number = 0;
+    if (s->has_people) {
+        if (s->local == s->people_count) {
+            s->partition = PARTITIONS;
+            return false;
+        }
+        /* Who has become part of somebody else that the list has is met there. */
+        uint64_t listed = s->people[s->local++];
+        uint64_t alive = identity_follow(&e->host, listed);
+        bool is_met = false;
+        for (uint32_t i = 0; alive != listed && i < s->people_count; i++)
+            is_met |= s->people[i] == alive;
+        *number = is_met ? 0 : alive;
+        return true;
+    }
+    const struct partition *p = &e->partitions[s->partition];
+    while (++s->local >= p->count) {
+        s->local = 0;
+        if (++s->partition == PARTITIONS)
+            return false;
+        p = &e->partitions[s->partition];
+    }
+    const struct profile *profile = space_at(&p->space, p->profiles[s->local]);
+    if (profile->forward == 0 && profile->first_seen_ms <= s->began_ms)
+        *number = profile_number(s->partition, s->local);
+    return true;
+}
+
 /* Looks at `most` people at most; how many it did. */
 static uint32_t walk(struct engine *e, uint32_t place, uint32_t most)
 {
@@ -351,17 +388,9 @@ static uint32_t walk(struct engine *e, uint32_t place, uint32_t most)
     struct record r = record_of(s, e->now_ms);
     uint64_t rest = allowance(e, s);
     uint32_t looked = 0;
-    while (s->partition < PARTITIONS && looked < most && rest > 0) {
-        const struct partition *p = &e->partitions[s->partition];
-        if (++s->local >= p->count) {
-            s->partition++;
-            s->local = 0;
-            continue;
-        }
-        looked++;
-        uint64_t number = profile_number(s->partition, s->local);
-        const struct profile *profile = space_at(&p->space, p->profiles[s->local]);
-        if (profile->forward != 0 || profile->first_seen_ms > s->began_ms)
+    uint64_t number;
+    for (; looked < most && rest > 0 && next_person(e, s, &number); looked++) {
+        if (number == 0)
             continue;
         struct person who = engine_person(e, number);
         who.at_ms = e->now_ms;
@@ -438,8 +467,8 @@ void sweeps_merge(struct engine *e, uint64_t loser, uint64_t winner)
 {
     for (uint32_t i = 0; i < e->sweep_count; i++) {
         struct sweep *s = &e->sweeps[i];
-        if (s->partition == PARTITIONS || !has_passed(s, winner) || has_passed(s, loser) ||
-            was_entered(e, winner, s) || !resolve(e, s))
+        if (s->partition == PARTITIONS || s->has_people || !has_passed(s, winner) ||
+            has_passed(s, loser) || was_entered(e, winner, s) || !resolve(e, s))
             continue;
         s->entered++;
         engine_add_item(e, winner, ITEM_SWEEP, i);

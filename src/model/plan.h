@@ -379,6 +379,10 @@ struct plan_way {
     uint16_t number;  /* among the journey's ways */
     uint32_t event;   /* name of the record that enters: the event's, or NAME_SCHEDULE, ... */
     struct plan_expr people; /* BUSINESS: who is concerned; event.* is the business event */
+    /* BUSINESS: `people` is true only for who did selects_event within selects_ms (0 = nothing is known)
+     * with a property selects_by that equals the business event's selects_value. */
+    uint32_t selects_event, selects_by, selects_value;
+    int64_t selects_ms;
     struct plan_pace pace;
     int64_t collect_ms; /* 0 = each enters by itself */
     uint32_t collect_max;

@@ -334,6 +334,140 @@ static void collect_read(struct ways *w, const struct yaml_node *node, struct pl
                      "nothing can be collected in no time");
 }
 
+/* ---- selectors that an index answers ------------------------------------------------------------- */
+
+/* A look at the text of `people`: is it `A && did("E", "14d", e, e.sku == event.sku) && B`? Strict: what is
+ * written in any other way is answered by a look at everybody. */
+struct scan {
+    struct str text;
+    size_t at;
+};
+
+static void scan_space(struct scan *s)
+{
+    while (s->at < s->text.len && (s->text.at[s->at] == ' ' || s->text.at[s->at] == '\n'))
+        s->at++;
+}
+
+static bool scan_take(struct scan *s, const char *mark)
+{
+    scan_space(s);
+    if (!str_starts(str_part(s->text, s->at, s->text.len), str_of(mark)))
+        return false;
+    s->at += strlen(mark);
+    return true;
+}
+
+static bool scan_text(struct scan *s, struct str *out)
+{
+    scan_space(s);
+    char quote = s->at < s->text.len ? s->text.at[s->at] : 0;
+    if (quote != '"' && quote != '\'')
+        return false;
+    size_t end = s->at + 1;
+    while (end < s->text.len && s->text.at[end] != quote && s->text.at[end] != '\\')
+        end++;
+    if (end >= s->text.len || s->text.at[end] != quote)
+        return false;
+    *out = str_part(s->text, s->at + 1, end - s->at - 1);
+    s->at = end + 1;
+    return out->len > 0;
+}
+
+static bool scan_path(struct scan *s, struct str *out)
+{
+    scan_space(s);
+    size_t start = s->at;
+    while (s->at < s->text.len) {
+        char c = s->text.at[s->at];
+        bool is_path = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || c == '.';
+        if (!is_path)
+            break;
+        s->at++;
+    }
+    *out = str_part(s->text, start, s->at - start);
+    return out->len > 0;
+}
+
+static bool below(struct str path, struct str root, struct str *property)
+{
+    if (path.len < root.len + 2 || !str_starts(path, root) || path.at[root.len] != '.')
+        return false;
+    *property = str_part(path, root.len + 1, path.len);
+    return true;
+}
+
+/* did("E", "14d", e, e.P == event.Q), and nothing else. */
+static bool clause_read(struct compile *c, struct str text, struct plan_way *way)
+{
+    struct scan s = {str_trim(text), 0};
+    struct str event, window, item, left, right, by, value;
+    struct span span;
+    if (!scan_take(&s, "did") || !scan_take(&s, "(") || !scan_text(&s, &event) ||
+        !scan_take(&s, ",") || !scan_text(&s, &window) || !scan_take(&s, ",") ||
+        !scan_path(&s, &item) || !scan_take(&s, ",") || !scan_path(&s, &left) ||
+        !scan_take(&s, "==") || !scan_path(&s, &right) || !scan_take(&s, ")"))
+        return false;
+    scan_space(&s);
+    bool is_fine = (below(left, item, &by) && below(right, STR("event"), &value)) ||
+                   (below(right, item, &by) && below(left, STR("event"), &value));
+    if (!is_fine || s.at != s.text.len || str_find(event, STR("*"), 0) != SIZE_MAX ||
+        span_parse(window, &span, NULL) != OK || span.kind != SPAN_FIXED || span.ms <= 0)
+        return false;
+    way->selects_event = build_name(c, event);
+    way->selects_by = build_name(c, by);
+    way->selects_value = build_name(c, value);
+    if (way->selects_event && way->selects_by && way->selects_value)
+        way->selects_ms = span.ms;
+    return way->selects_ms != 0;
+}
+
+/* Finds such a clause among those that && joins; an || or ?: on the same level makes it one of several. */
+static void selector_read(struct compile *c, struct str text, struct plan_way *way)
+{
+    size_t start = 0;
+    int depth = 0;
+    char quote = 0;
+    struct plan_way found = *way;
+    for (size_t i = 0; i <= text.len; i++) {
+        char at = i < text.len ? text.at[i] : 0;
+        char next = i + 1 < text.len ? text.at[i + 1] : 0;
+        if (quote != 0) {
+            if (at == '\\' || at == '\n')
+                return; /* not so simple */
+            quote = at == quote ? 0 : quote;
+        } else if (at == '"' || at == '\'') {
+            quote = at;
+        } else if (at == '(' || at == '[' || at == '{') {
+            depth++;
+        } else if (at == ')' || at == ']' || at == '}') {
+            depth--;
+        } else if ((at == '|' && next == '|') || at == '?' || (at == '/' && next == '/')) {
+            if (depth == 0 || at == '/')
+                return;
+        } else if (depth == 0 && ((at == '&' && next == '&') || i == text.len)) {
+            if (found.selects_ms == 0)
+                (void)clause_read(c, str_part(text, start, i - start), &found);
+            start = i + 2;
+        }
+    }
+    *way = found;
+}
+
+/* People for whom nothing has to be looked up, one after the other. */
+static void selector_say(struct ways *w, const struct yaml_node *people, const struct plan_way *way)
+{
+    if (way->selects_ms != 0 || str_is(str_trim(people->text), "true"))
+        return;
+    findings_add(w->c->findings, FINDING_NO_INDEX, yaml_place(w->yaml, people),
+                 "no index answers \"people\": everybody is looked at for each such event");
+    finding_advise(
+        w->c->findings,
+        "an index answers did(\"Product Viewed\", \"14d\", e, e.sku == event.sku), alone or "
+        "with more behind &&");
+}
+
 static void business_read(struct ways *w, const struct yaml_node *events,
                           const struct yaml_node *collect)
 {
@@ -347,7 +481,8 @@ static void business_read(struct ways *w, const struct yaml_node *events,
         finding_advise(c->findings,
                        "people: 'did(\"Product Viewed\", \"14d\")', or 'true' for all");
     }
-    scope_compile(c, w->yaml, people, target, &who);
+    bool is_fine = scope_compile(c, w->yaml, people, target, &who) && people != NULL;
+    bool is_said = false;
     for (uint32_t i = 0; i < shape_count(events); i++) {
         const struct yaml_node *event = shape_item(events, i);
         uint32_t name =
@@ -356,6 +491,11 @@ static void business_read(struct ways *w, const struct yaml_node *events,
             continue;
         struct plan_way *way = way_add(w, WAY_BUSINESS, name);
         way->people = who;
+        if (is_fine && people->type == YAML_TEXT)
+            selector_read(c, people->text, way);
+        if (is_fine && !is_said)
+            selector_say(w, people, way);
+        is_said = true;
         pace_read(w, way);
         if (collect)
             collect_read(w, collect, way);
