@@ -10,8 +10,8 @@
 
 #include "cli/common.h"
 #include "cli/progress.h"
-#include "cli/server_call.h"
 #include "cli/table.h"
+#include "http/call.h"
 #include "os/clock.h"
 #include "os/file.h"
 #include "programme/diff.h"
@@ -197,13 +197,13 @@ static enum status find_key(struct activating *a, struct str *key, struct fault 
 }
 
 /* Asks; what the server refuses with is a fault. */
-static enum status ask(const struct server_call *call, struct json_parser *parser, struct buf *body,
+static enum status ask(const struct http_call *call, struct json_parser *parser, struct buf *body,
                        struct json_node *out, struct fault *f)
 {
     long http_status = 0;
     struct fault ignored = {0};
     body->len = 0;
-    enum status status = server_call(call, body, &http_status, f);
+    enum status status = http_call(call, body, &http_status, f);
     if (status != OK)
         return status;
     bool is_json = json_parse(parser, buf_str(body), 8, out, &ignored) == OK;
@@ -252,7 +252,7 @@ static void read_flights(struct activating *a, struct json_node answer)
 }
 
 /* Asks how far it is until the change is over. */
-static enum status wait_for_change(struct activating *a, struct server_call *call,
+static enum status wait_for_change(struct activating *a, struct http_call *call,
                                    struct json_parser *parser, struct buf *body, struct fault *f)
 {
     enum status status = OK;
@@ -300,7 +300,7 @@ static enum status ask_server(struct activating *a, struct fault *f)
     enum status status = find_key(a, &key, f);
     if (status == OK)
         status = programme_store(os_disk_real(), a->directory.programmes, &a->folder, f);
-    struct server_call call = {.url = cli_text(a->cli, "url")};
+    struct http_call call = {.url = cli_text(a->cli, "url")};
     if (status == OK) {
         call.key = key.at;
         call.path = "/v1/programme?people=yes";

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/server_int.h"
 
-#include <string.h>
 #include "api/member_list.h"
 #include "api/segment_json.h"
 #include "os/process.h"
@@ -9,6 +8,7 @@
 #include "server/story.h"
 #include "json/json.h"
 #include "json/json_write.h"
+#include <string.h>
 
 #define PERSON_BYTES_MAX 256
 #define WISH_BYTES_MAX   4096 /* of the body of POST /v1/programme */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/server_call.h"
+#include "http/call.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -19,8 +19,8 @@ static size_t take(char *at, size_t one, size_t bytes, void *context)
     return one * bytes;
 }
 
-enum status server_call(const struct server_call *call, struct buf *out, long *http_status,
-                        struct fault *f)
+enum status http_call(const struct http_call *call, struct buf *out, long *http_status,
+                      struct fault *f)
 {
     char url[OS_PATH_BYTES], why[CURL_ERROR_SIZE] = "";
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");

@@ -1,4 +1,4 @@
-/* server_call.h - a question to a `wend serve` that runs, over HTTP.
+/* call.h - one question to an HTTP server, and its answer: for commands, not for the daemon (channel/transport.h).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -8,14 +8,14 @@
 #include "base/buf.h"
 #include "base/fault.h"
 
-struct server_call {
+struct http_call {
     const char *url;  /* "http://127.0.0.1:8080" */
     const char *path; /* "/v1/programme" */
-    const char *key;  /* a server key */
+    const char *key;  /* the user of Basic authorization, without a password */
     const char *body; /* NULL: GET, else POST */
 };
 
 /* Asks and waits. The answer's body is appended to `out`, its status is *http_status. GIVE_UP: nobody
  * answers there, or what comes is too long. */
-enum status server_call(const struct server_call *call, struct buf *out, long *http_status,
-                        struct fault *f) mustuse;
+enum status http_call(const struct http_call *call, struct buf *out, long *http_status,
+                      struct fault *f) mustuse;
