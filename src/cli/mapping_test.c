@@ -140,7 +140,7 @@ static void faults(void **state)
         {"{\"columns\": {}, \"evnt\": \"E\"}", "1:17: a mapping has no key \"evnt\"\n"},
         {"{\"columns\": {\"a\": \"userid\"}}",
          "1:19: \"is\" wants user_id, anonymous_id, event, timestamp, message_id, group_id, "
-         "property, context or skip, not \"userid\"\n"},
+         "email, phone, push_token, property, context or skip, not \"userid\"\n"},
         {"{\"columns\": {\"a\": {\"is\": \"user_id\", \"type\": \"number\"}}}",
          "1:45: ids are of type text or int\n"},
         {"{\"columns\": {\"a\": {\"is\": \"timestamp\", \"type\": \"time\"}}}",
