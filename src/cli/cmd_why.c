@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/why_json.h"
 #include "cli/common.h"
 #include "model/identifier.h"
 #include "when/zone.h"
@@ -17,34 +18,30 @@ struct story {
     const char *message;
     int64_t from_ms;
     uint32_t lines;
+    const struct names *names; /* the engine's */
     struct buf json;
     struct json_writer writer;
 };
 
-static bool is_meant(const struct story *s, struct str line)
+static bool is_name(const struct story *s, uint32_t name, const char *wanted)
 {
-    if (s->journey != NULL && str_find(line, str_of(s->journey), 0) == SIZE_MAX &&
-        str_find(line, STR("message "), 0) != 0)
-        return false;
-    return s->message == NULL || str_find(line, str_of(s->message), 0) != SIZE_MAX;
+    return wanted == NULL || (name != NAME_NONE && str_is(names_text(s->names, name), wanted));
 }
 
-static void note(void *self, int64_t at_ms, struct str line)
+static void note(void *self, const struct note *note)
 {
     struct story *s = self;
-    if (!is_meant(s, line) || at_ms < s->from_ms)
+    struct str line = note->text;
+    if (!is_name(s, note->journey, s->journey) || !is_name(s, note->message, s->message) ||
+        note->at_ms < s->from_ms)
         return;
     s->lines++;
-    struct str when =
-        print_moment(&s->cli->arena, s->zone != NULL ? s->zone : zone_of_utc(), at_ms);
     if (s->cli->is_json) {
-        json_write_map(&s->writer);
-        json_write_key_text(&s->writer, "at", when);
-        json_write_key_int(&s->writer, "at_ms", at_ms);
-        json_write_key_text(&s->writer, "text", line);
-        json_write_end(&s->writer);
+        why_json(&s->writer, s->names, note);
         return;
     }
+    struct str when =
+        print_moment(&s->cli->arena, s->zone != NULL ? s->zone : zone_of_utc(), note->at_ms);
     enum term_style style = str_find(line, STR(": rule "), 0) != SIZE_MAX  ? TERM_YELLOW
                             : str_find(line, STR(": sent"), 0) != SIZE_MAX ? TERM_GREEN
                                                                            : TERM_PLAIN;
@@ -56,6 +53,7 @@ static void before(void *self, struct engine *e, const struct batch *b)
 {
     struct story *s = self;
     const struct plans *plans = engine_plans(e);
+    s->names = engine_names(e);
     if (b->number == 1) {
         struct str id = str_of(s->id);
         engine_watch_for(e, identifier_hash(IDENTIFIER_USER, id, s->secret),
@@ -89,6 +87,36 @@ static bool is_known_by_address(struct story *s, struct engine *e)
     s->id = arena_copy(&s->cli->arena, known).at;
     s->has_zone = false;
     return true;
+}
+
+/* Refuses a journey or message that no programme of the directory ever had; else OK. `is_message`: which
+ * of the two. */
+static int check_name(struct story *s, struct engine *e, const char *name, bool is_message)
+{
+    const struct plans *plans = engine_plans(e);
+    const struct plan *newest = plans->newest ? plans->at[plans->newest] : NULL;
+    uint32_t number = name != NULL ? names_find(s->names, str_of(name)) : NAME_NONE;
+    const char *kind = is_message ? "message" : "journey";
+    struct fault f = {0};
+    bool is_known = name == NULL;
+    for (uint32_t i = 1; i < plans->count && number != NAME_NONE && !is_known; i++)
+        is_known = (is_message ? plan_message_find(plans->at[i], number)
+                               : plan_journey_find(plans->at[i], number)) != PLAN_NO_INDEX;
+    if (is_known)
+        return CLI_OK;
+    uint32_t count = newest == NULL ? 0
+                     : is_message   ? newest->message_count
+                                    : newest->journey_count;
+    struct str *known = arena_array(&s->cli->arena, struct str, count + 1);
+    for (uint32_t i = 0; i < count; i++)
+        known[i] =
+            names_text(s->names, is_message ? newest->messages[i].name : newest->journeys[i].name);
+    struct str near = str_nearest(str_of(name), known, count);
+    if (near.len)
+        fault_set(&f, "there is no %s \"%s\"; did you mean \"%.*s\"?", kind, name, STR_ARG(near));
+    else
+        fault_set(&f, "there is no %s \"%s\"", kind, name);
+    return cli_fail(s->cli, FIX_INPUT, &f);
 }
 
 int cmd_why(struct cli *c)
@@ -131,7 +159,12 @@ int cmd_why(struct cli *c)
             fault_set(&f, "nobody is known as \"%s\" (no user id, no anonymous id, no address)",
                       s.id);
             code = cli_fail(c, FIX_INPUT, &f);
-        } else {
+        } else if (s.lines == 0) {
+            code = check_name(&s, r.engine, s.journey, false);
+            if (code == CLI_OK)
+                code = check_name(&s, r.engine, s.message, true);
+        }
+        if (code == CLI_OK) {
             struct person who;
             engine_look(r.engine, s.profile, &who);
             if (!c->is_json && who.profile->intents.count)

@@ -86,8 +86,9 @@ void desk_answer(struct person *who, const struct stage_message *answer)
             in->rule = RULE_ADDRESS;
             in->not_before_ms = answer->at_ms;
             intent_note(who, in, OUTCOME_DEFERRED, RULE_ADDRESS, answer->at_ms);
-            person_note(who, "message %.*s: the address has had enough for now",
-                        STR_ARG(names_text(who->names, in->message)));
+            person_note_about(who, in->journey, in->message,
+                              "message %.*s: the address has had enough for now",
+                              STR_ARG(names_text(who->names, in->message)));
             return;
         }
         refuse_channel(who, place,

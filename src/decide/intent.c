@@ -47,8 +47,9 @@ void intent_finish(struct person *who, uint32_t place, enum outcome outcome, uin
         ledger_return(who, &in);
     bool was_told = in.state == INTENT_IN_DOUBT; /* the journey went on when the doubt began */
     intent_note(who, &in, outcome, rule, in.created_ms);
-    person_note(who, "message %.*s: %.*s%s%s", STR_ARG(names_text(who->names, in.message)),
-                STR_ARG(outcome_term(outcome)->name), rule ? ", rule " : "", rule_name(rule));
+    person_note_about(who, in.journey, in.message, "message %.*s: %.*s%s%s",
+                      STR_ARG(names_text(who->names, in.message)),
+                      STR_ARG(outcome_term(outcome)->name), rule ? ", rule " : "", rule_name(rule));
     blob_set(who->space, &in.entry, NULL, 0);
     person_drop_intent(who, place);
     person_changed_name(who, in.message);
@@ -240,9 +241,10 @@ void intent_hand_over(struct person *who, uint32_t place, const struct verdict *
     in->ending = OUTCOME_NONE;
     in->until_ms = min_of(v->at_ms, in->deadline_ms);
     must(in->until_ms > who->now_ms); /* else the pool would send it straight back */
-    person_note(who, "message %.*s: allowed by every rule, handed to provider %.*s",
-                STR_ARG(names_text(who->names, in->message)),
-                STR_ARG(names_text(who->names, plan->providers[provider].name)));
+    person_note_about(who, in->journey, in->message,
+                      "message %.*s: allowed by every rule, handed to provider %.*s",
+                      STR_ARG(names_text(who->names, in->message)),
+                      STR_ARG(names_text(who->names, plan->providers[provider].name)));
     person_send(who, (struct stage_message){
                          .kind = TO_POOL_QUEUE,
                          .channel = in->channel,

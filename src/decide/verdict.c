@@ -121,15 +121,15 @@ void desk_explain(struct person *who, uint32_t place)
     for (uint32_t i = 0; i < in->channel_count; i++) {
         q.channel = (enum channel)in->channels[i];
         q.words = &words;
-#define RULE(number, symbol, name, doc)                                                           \
-    {                                                                                             \
-        words.len = 0;                                                                            \
-        struct answer a = rule_##name##_ask(&q);                                                  \
-        if (a.kind != ALLOW)                                                                      \
-            person_note(who, "message %.*s on %.*s: rule %u %s: %s: %.*s",                        \
-                        STR_ARG(names_text(who->names, in->message)),                             \
-                        STR_ARG(channel_name(q.channel)), (unsigned)number, #name, kinds[a.kind], \
-                        STR_ARG(buf_str(&words)));                                                \
+#define RULE(number, symbol, name, doc)                                                         \
+    {                                                                                           \
+        words.len = 0;                                                                          \
+        struct answer a = rule_##name##_ask(&q);                                                \
+        if (a.kind != ALLOW)                                                                    \
+            person_note_about(                                                                  \
+                who, in->journey, in->message, "message %.*s on %.*s: rule %u %s: %s: %.*s",    \
+                STR_ARG(names_text(who->names, in->message)), STR_ARG(channel_name(q.channel)), \
+                (unsigned)number, #name, kinds[a.kind], STR_ARG(buf_str(&words)));              \
     }
 #include "decide/rules.def"
 #undef RULE
@@ -137,10 +137,13 @@ void desk_explain(struct person *who, uint32_t place)
     buf_fini(&words);
     const struct intent *now = person_intent(who, place);
     if (now->state == INTENT_DEFERRED && now->not_before_ms != FOREVER_MS)
-        person_note(who, "message %.*s: asked again at %s; its deadline is %s",
-                    STR_ARG(names_text(who->names, now->message)), moment(&q, now->not_before_ms),
-                    moment(&q, now->deadline_ms));
+        person_note_about(who, now->journey, now->message,
+                          "message %.*s: asked again at %s; its deadline is %s",
+                          STR_ARG(names_text(who->names, now->message)),
+                          moment(&q, now->not_before_ms), moment(&q, now->deadline_ms));
     else if (now->state == INTENT_DEFERRED)
-        person_note(who, "message %.*s: asked again when that changes; its deadline is %s",
-                    STR_ARG(names_text(who->names, now->message)), moment(&q, now->deadline_ms));
+        person_note_about(who, now->journey, now->message,
+                          "message %.*s: asked again when that changes; its deadline is %s",
+                          STR_ARG(names_text(who->names, now->message)),
+                          moment(&q, now->deadline_ms));
 }

@@ -195,11 +195,12 @@ static void note_change(struct person *who, uint32_t journey, int64_t old_ms, in
         return;
     struct str name = names_text(who->names, journey);
     if (new_ms == FOREVER_MS)
-        person_note(who, "appointment for %.*s: none any more", STR_ARG(name));
+        person_note_about(who, journey, NAME_NONE, "appointment for %.*s: none any more",
+                          STR_ARG(name));
     else
-        person_note(who, "appointment for %.*s: %.*s%s", STR_ARG(name),
-                    STR_ARG(timestamp_print(new_ms, text)),
-                    old_ms == FOREVER_MS ? "" : ", which is another time than before");
+        person_note_about(who, journey, NAME_NONE, "appointment for %.*s: %.*s%s", STR_ARG(name),
+                          STR_ARG(timestamp_print(new_ms, text)),
+                          old_ms == FOREVER_MS ? "" : ", which is another time than before");
 }
 
 /* The next occurrence of the way for this person; FOREVER_MS if there is none. */
@@ -393,7 +394,8 @@ static void close_collection(struct person *who, uint32_t place)
         return;
     const struct plan_journey *j = &who->plan->journeys[journey];
     record.name = a.way < j->way_count ? j->ways[a.way].event : NAME_NONE;
-    person_note(who, "%.*s: %u collected", STR_ARG(names_text(who->names, a.journey)), a.count);
+    person_note_about(who, a.journey, NAME_NONE, "%.*s: %u collected",
+                      STR_ARG(names_text(who->names, a.journey)), a.count);
     entry_collected(who, journey, &record);
 }
 
@@ -448,8 +450,9 @@ void appointment_collect(struct person *who, const struct plan_way *way, uint64_
         who->is_touched = true;
     }
     buf_fini(&item);
-    person_note(who, "entry into %.*s: collected, number %u",
-                STR_ARG(names_text(who->names, journey)), person_appointment(who, place)->count);
+    person_note_about(who, journey, NAME_NONE, "entry into %.*s: collected, number %u",
+                      STR_ARG(names_text(who->names, journey)),
+                      person_appointment(who, place)->count);
     if (person_appointment(who, place)->count >= way->collect_max)
         close_collection(who, place);
 }

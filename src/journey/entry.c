@@ -29,8 +29,8 @@ static void refuse(struct person *who, const struct plan_journey *j, enum refusa
                                        .how = (uint8_t)why,
                                        .journey = j->name,
                                        .number = number});
-    person_note(who, "entry into %.*s refused: %s", STR_ARG(names_text(who->names, j->name)),
-                refusal_name(why));
+    person_note_about(who, j->name, NAME_NONE, "entry into %.*s refused: %s",
+                      STR_ARG(names_text(who->names, j->name)), refusal_name(why));
 }
 
 /* The moment from which the journey may be entered again; INT64_MIN = at once, FOREVER_MS = never. */
@@ -128,8 +128,9 @@ static void enter(struct person *who, uint16_t journey_index, uint64_t key)
                                        .journey = j->name,
                                        .id = in->id,
                                        .number = (in->flags & INSTANCE_IS_GHOST) != 0});
-    person_note(who, "enters %.*s%s", STR_ARG(names_text(who->names, j->name)),
-                in->flags & INSTANCE_IS_GHOST ? " (control group)" : "");
+    person_note_about(who, j->name, NAME_NONE, "enters %.*s%s",
+                      STR_ARG(names_text(who->names, j->name)),
+                      in->flags & INSTANCE_IS_GHOST ? " (control group)" : "");
     /* Group precedence and in_journey() may have changed for everything pending. */
     person_changed_name(who, j->name);
     who->is_desk_due |= who->profile->intents.count != 0;
@@ -169,8 +170,9 @@ void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
         if (is_error)
             refuse(who, j, REFUSAL_ERROR, 0);
         if (who->witness != NULL)
-            person_note(who, "does not enter %.*s: %.*s", STR_ARG(names_text(who->names, j->name)),
-                        STR_ARG(journey_explain_entry(who, journey_index)));
+            person_note_about(who, j->name, NAME_NONE, "does not enter %.*s: %.*s",
+                              STR_ARG(names_text(who->names, j->name)),
+                              STR_ARG(journey_explain_entry(who, journey_index)));
         return;
     }
     if (event->flags & RECORD_IS_HISTORY) {

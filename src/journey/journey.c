@@ -147,8 +147,8 @@ void instance_end(struct person *who, uint32_t place, enum journey_end end)
                                        .journey = in.journey,
                                        .id = in.id,
                                        .number = who->at_ms - in.entered_ms});
-    person_note(who, "%.*s ends: %.*s", STR_ARG(names_text(who->names, in.journey)),
-                STR_ARG(end_term(end)->name));
+    person_note_about(who, in.journey, NAME_NONE, "%.*s ends: %.*s",
+                      STR_ARG(names_text(who->names, in.journey)), STR_ARG(end_term(end)->name));
     person_drop_instance(who, place);
     remember(who, &in, end);
     enum outcome outcome = outcome_of(end);
@@ -191,6 +191,12 @@ static bool no_longer_eligible(struct step *s)
     return false;
 }
 
+/* The name of what the step sends; NAME_NONE if it sends nothing. */
+static uint32_t message_of(const struct step *s)
+{
+    return s->means->kind == STEP_SEND ? s->plan->messages[s->means->send.message].name : NAME_NONE;
+}
+
 void instance_run(struct person *who, uint32_t place)
 {
     who->is_touched = true;
@@ -207,10 +213,10 @@ void instance_run(struct person *who, uint32_t place)
                                            .journey = s.at->journey,
                                            .id = s.at->id});
         if (who->witness != NULL)
-            person_note(who, "%.*s: step %.*s (%.*s)",
-                        STR_ARG(names_text(who->names, s.at->journey)),
-                        STR_ARG(names_text(who->names, s.means->id)),
-                        STR_ARG(step_kind_name((enum step_kind)s.means->kind)));
+            person_note_about(who, s.at->journey, message_of(&s), "%.*s: step %.*s (%.*s)",
+                              STR_ARG(names_text(who->names, s.at->journey)),
+                              STR_ARG(names_text(who->names, s.means->id)),
+                              STR_ARG(step_kind_name((enum step_kind)s.means->kind)));
         s.at->step_ms = who->at_ms;
         s.at->ask_ms = FOREVER_MS;
         must(s.means->kind >= STEP_SEND);
@@ -276,7 +282,8 @@ void journey_convert(struct person *who, uint32_t journey, uint64_t id, int64_t 
                                        .journey = journey,
                                        .id = id,
                                        .number = at_ms - entered_ms});
-    person_note(who, "%.*s: goal reached", STR_ARG(names_text(who->names, journey)));
+    person_note_about(who, journey, NAME_NONE, "%.*s: goal reached",
+                      STR_ARG(names_text(who->names, journey)));
 }
 
 enum met { MET_NOTHING, MET_CONSUMED, MET_ENDED };

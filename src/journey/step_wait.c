@@ -186,9 +186,9 @@ void wait_take(struct step *s, const struct plan_ending *what)
                                           .journey = s->at->journey,
                                           .id = s->at->id,
                                           .number = what->label});
-    person_note(s->who, "%.*s: %.*s ends the wait",
-                STR_ARG(names_text(s->who->names, s->at->journey)),
-                STR_ARG(names_text(s->who->names, what->label)));
+    person_note_about(s->who, s->at->journey, NAME_NONE, "%.*s: %.*s ends the wait",
+                      STR_ARG(names_text(s->who->names, s->at->journey)),
+                      STR_ARG(names_text(s->who->names, what->label)));
 }
 
 enum step_answer wait_ask(struct step *s)
@@ -245,9 +245,10 @@ enum step_answer step_wait_run(struct step *s)
         answer = wait_time(s);
     if (answer == STEP_STAYS && s->who->witness != NULL && s->at->due_ms != FOREVER_MS) {
         struct local l = zone_local(person_zone(s->who), s->at->due_ms);
-        person_note(s->who, "%.*s: waits until %04d-%02d-%02d %02d:%02d on the person's clock",
-                    STR_ARG(names_text(s->who->names, s->at->journey)), (int)l.year, l.month, l.day,
-                    l.hour, l.minute);
+        person_note_about(s->who, s->at->journey, NAME_NONE,
+                          "%.*s: waits until %04d-%02d-%02d %02d:%02d on the person's clock",
+                          STR_ARG(names_text(s->who->names, s->at->journey)), (int)l.year, l.month,
+                          l.day, l.hour, l.minute);
     }
     return answer;
 }

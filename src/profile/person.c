@@ -39,18 +39,38 @@ void person_send(struct person *who, struct stage_message message)
     messages_add(who->messages, message);
 }
 
+static void take_note(const struct person *who, uint32_t journey, uint32_t message,
+                      const char *format, va_list args)
+{
+    char line[1024];
+    int len = vsnprintf(line, sizeof(line), format, args);
+    must(len >= 0);
+    who->witness->note(who->witness->self,
+                       &(struct note){.at_ms = who->at_ms,
+                                      .text = {line, min_of((size_t)len, sizeof(line) - 1)},
+                                      .journey = journey,
+                                      .message = message});
+}
+
 void person_note(struct person *who, const char *format, ...)
 {
     if (likely(who->witness == NULL))
         return;
-    char line[1024];
     va_list args;
     va_start(args, format);
-    int len = vsnprintf(line, sizeof(line), format, args);
+    take_note(who, NAME_NONE, NAME_NONE, format, args);
     va_end(args);
-    must(len >= 0);
-    who->witness->note(who->witness->self, who->at_ms,
-                       (struct str){line, min_of((size_t)len, sizeof(line) - 1)});
+}
+
+void person_note_about(struct person *who, uint32_t journey, uint32_t message, const char *format,
+                       ...)
+{
+    if (likely(who->witness == NULL))
+        return;
+    va_list args;
+    va_start(args, format);
+    take_note(who, journey, message, format, args);
+    va_end(args);
 }
 
 const struct zone *person_zone(struct person *who)

@@ -83,9 +83,16 @@ struct messages {
 };
 
 /* A line of the answer to "why?", noted while a person that is watched is worked on. */
+struct note {
+    int64_t at_ms;
+    struct str text;  /* good during the call */
+    uint32_t journey; /* the names of what it is about; NAME_NONE: of none */
+    uint32_t message;
+};
+
 struct witness {
     void *self;
-    void (*note)(void *self, int64_t at_ms, struct str line);
+    void (*note)(void *self, const struct note *note);
 };
 
 #define PERSON_WOKEN_MAX 8
@@ -165,6 +172,11 @@ static inline void person_changed_name(struct person *who, uint32_t name)
 
 /* Notes a line for whoever asked why; does nothing (and formats nothing) if nobody did. */
 void person_note(struct person *who, const char *format, ...) printf_like(2, 3);
+
+/* The same, of a line about a journey, or about a message that a journey asks for; NAME_NONE: no
+ * message. Whoever asks about one of them gets the line and no others. */
+void person_note_about(struct person *who, uint32_t journey, uint32_t message, const char *format,
+                       ...) printf_like(4, 5);
 
 void results_add(struct results *r, struct result row);
 void messages_add(struct messages *m, struct stage_message message);

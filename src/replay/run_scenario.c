@@ -92,11 +92,11 @@ struct teller {
     struct fate *fate;
 };
 
-static void tell(void *self, int64_t at_ms, struct str line)
+static void tell(void *self, const struct note *note)
 {
     struct teller *t = self;
-    struct str when = moment_text(t->stage, at_ms);
-    buf_printf(&t->fate->story, "%.*s  %.*s\n", STR_ARG(when), STR_ARG(line));
+    struct str when = moment_text(t->stage, note->at_ms);
+    buf_printf(&t->fate->story, "%.*s  %.*s\n", STR_ARG(when), STR_ARG(note->text));
 }
 
 /* ---- people ------------------------------------------------------------------------------------ */

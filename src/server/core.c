@@ -15,6 +15,7 @@
 #include "api/member_list.h"
 #include "api/person_json.h"
 #include "api/segment_json.h"
+#include "api/why_json.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "model/identifier.h"
@@ -210,32 +211,34 @@ static int64_t ask_for_time(struct core *c)
 
 /* ---- questions ----------------------------------------------------------------------------------- */
 
-static void note_line(void *self, int64_t at_ms, struct str line)
+struct telling {
+    struct json_writer w;
+    const struct names *names;
+};
+
+static void note_line(void *self, const struct note *note)
 {
-    struct json_writer *w = self;
-    char at[TIMESTAMP_BYTES];
-    json_write_map(w);
-    json_write_key_text(w, "at", timestamp_print(at_ms, at));
-    json_write_key_text(w, "text", line);
-    json_write_end(w);
+    struct telling *t = self;
+    why_json(&t->w, t->names, note);
 }
 
 static void write_why(struct core *c, uint64_t profile, struct buf *out)
 {
-    struct json_writer w;
-    struct witness witness = {&w, note_line};
+    struct telling telling = {.names = engine_names(c->engine)};
+    struct json_writer *w = &telling.w;
+    struct witness witness = {&telling, note_line};
     char text[TIMESTAMP_BYTES];
-    json_write_init(&w, out, JSON_PRETTY);
-    json_write_map(&w);
+    json_write_init(w, out, JSON_PRETTY);
+    json_write_map(w);
     snprintf(text, sizeof(text), "%lx", profile);
-    json_write_key_text(&w, "profile", str_of(text));
-    json_write_key_text(&w, "as_of", timestamp_print(engine_now(c->engine), text));
-    json_write_key_null(&w, "past");
-    json_write_key(&w, STR("pending"));
-    json_write_list(&w);
+    json_write_key_text(w, "profile", str_of(text));
+    json_write_key_text(w, "as_of", timestamp_print(engine_now(c->engine), text));
+    json_write_key_null(w, "past");
+    json_write_key(w, STR("pending"));
+    json_write_list(w);
     engine_explain(c->engine, profile, &witness);
-    json_write_end(&w);
-    json_write_end(&w);
+    json_write_end(w);
+    json_write_end(w);
 }
 
 static void answer_with(const struct work *work, struct buf *out)

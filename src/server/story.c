@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "api/why_json.h"
 #include "base/mem.h"
 #include "http/server.h"
 #include "model/identifier.h"
@@ -27,7 +28,7 @@ struct stories {
 
 /* The newest lines: a ring of texts. */
 struct line {
-    int64_t at_ms;
+    struct note note;
     struct buf text;
 };
 
@@ -40,13 +41,14 @@ struct story {
     uint64_t count;
 };
 
-static void keep_line(void *self, int64_t at_ms, struct str text)
+static void keep_line(void *self, const struct note *note)
 {
     struct story *s = self;
     struct line *line = &s->lines[s->count++ % STORY_LINES_MAX];
-    line->at_ms = at_ms;
+    line->note = *note;
     line->text.len = 0;
-    buf_add_str(&line->text, text);
+    buf_add_str(&line->text, note->text);
+    line->note.text = buf_str(&line->text);
 }
 
 /* Is the person known by an address only? Then the story is told again, by their id: whom the address
@@ -73,45 +75,47 @@ static void begin(void *self, struct engine *e, const struct batch *batch)
                          identifier_hash(IDENTIFIER_ANONYMOUS, s->person, secret), &s->witness);
 }
 
-static void write_line(void *self, int64_t at_ms, struct str text)
+struct telling {
+    struct json_writer w;
+    const struct names *names;
+};
+
+static void write_line(void *self, const struct note *note)
 {
-    struct json_writer *w = self;
-    char at[TIMESTAMP_BYTES];
-    json_write_map(w);
-    json_write_key_text(w, "at", timestamp_print(at_ms, at));
-    json_write_key_text(w, "text", text);
-    json_write_end(w);
+    struct telling *t = self;
+    why_json(&t->w, t->names, note);
 }
 
-static void write_past(const struct story *s, struct json_writer *w)
+static void write_past(const struct story *s, struct telling *t)
 {
+    struct json_writer *w = &t->w;
+
     uint64_t first = s->count > STORY_LINES_MAX ? s->count - STORY_LINES_MAX : 0;
     json_write_key_bool(w, "is_cut", first > 0);
     json_write_key(w, STR("past"));
     json_write_list(w);
-    for (uint64_t i = first; i < s->count; i++) {
-        const struct line *line = &s->lines[i % STORY_LINES_MAX];
-        write_line(w, line->at_ms, buf_str(&line->text));
-    }
+    for (uint64_t i = first; i < s->count; i++)
+        write_line(t, &s->lines[i % STORY_LINES_MAX].note);
     json_write_end(w);
 }
 
 static void write_story(const struct story *s, struct engine *e, struct buf *out)
 {
-    struct json_writer w;
-    struct witness witness = {&w, write_line};
+    struct telling telling = {.names = engine_names(e)};
+    struct json_writer *w = &telling.w;
+    struct witness witness = {&telling, write_line};
     char text[TIMESTAMP_BYTES];
-    json_write_init(&w, out, JSON_PRETTY);
-    json_write_map(&w);
+    json_write_init(w, out, JSON_PRETTY);
+    json_write_map(w);
     snprintf(text, sizeof(text), "%lx", s->profile);
-    json_write_key_text(&w, "profile", str_of(text));
-    json_write_key_text(&w, "as_of", timestamp_print(engine_now(e), text));
-    write_past(s, &w);
-    json_write_key(&w, STR("pending"));
-    json_write_list(&w);
+    json_write_key_text(w, "profile", str_of(text));
+    json_write_key_text(w, "as_of", timestamp_print(engine_now(e), text));
+    write_past(s, &telling);
+    json_write_key(w, STR("pending"));
+    json_write_list(w);
     engine_explain(e, s->profile, &witness);
-    json_write_end(&w);
-    json_write_end(&w);
+    json_write_end(w);
+    json_write_end(w);
     buf_add_byte(out, '\n');
 }
 

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "os/file.h"
+#include "test.h"
+
+/* A folder of its own, with a programme of two journeys whose names and messages contain each other's, and
+ * what the last run of `wend` said. */
+struct shop {
+    char folder[64];
+    char *out;
+    char *err;
+    int code;
+};
+
+static void at(const struct shop *s, const char *name, char path[OS_PATH_BYTES])
+{
+    assert_true(os_path_join(path, OS_PATH_BYTES, s->folder, name));
+}
+
+static void put(const struct shop *s, const char *name, const char *text)
+{
+    char path[OS_PATH_BYTES], folder[OS_PATH_BYTES];
+    struct fault f = {0};
+    at(s, name, path);
+    assert_true(os_path_dir(folder, sizeof(folder), path));
+    assert_int_equal(os_make_dirs(os_disk_real(), folder, &f), OK);
+    assert_int_equal(os_write_whole(os_disk_real(), path, str_of(text), &f), OK);
+}
+
+/* `wend` with these words; words that begin with ./ are in the folder. */
+#define wend(s, ...)                                   \
+    run(s, (const char *const[]){"wend", __VA_ARGS__}, \
+        (int)(sizeof((const char *const[]){"wend", __VA_ARGS__}) / sizeof(char *)))
+static void run(struct shop *s, const char *const *words, int count)
+{
+    const char *argv[16];
+    char paths[16][OS_PATH_BYTES];
+    size_t out_bytes, err_bytes;
+    assert_true(count <= 16);
+    for (int i = 0; i < count; i++) {
+        argv[i] = words[i];
+        if (strncmp(words[i], "./", 2) != 0)
+            continue;
+        at(s, words[i] + 2, paths[i]);
+        argv[i] = paths[i];
+    }
+    free(s->out);
+    free(s->err);
+    FILE *out = open_memstream(&s->out, &out_bytes);
+    FILE *err = open_memstream(&s->err, &err_bytes);
+    s->code = cli_run(count, argv, out, err);
+    fclose(out);
+    fclose(err);
+}
+
+static const char events[] =
+    "{\"type\":\"identify\",\"userId\":\"ann\",\"timestamp\":\"2026-01-05T10:00:00Z\","
+    "\"traits\":{\"email\":\"ann@example.org\"}}\n"
+    "{\"type\":\"track\",\"event\":\"Ordered\",\"userId\":\"ann\","
+    "\"timestamp\":\"2026-01-05T11:00:00Z\"}\n"
+    "{\"type\":\"track\",\"event\":\"Paid\",\"userId\":\"ann\","
+    "\"timestamp\":\"2026-01-05T12:00:00Z\"}\n";
+
+static int setup(void **state)
+{
+    struct shop *s = test_calloc(1, sizeof(*s));
+    snprintf(s->folder, sizeof(s->folder), "/tmp/wend-why-XXXXXX");
+    assert_non_null(mkdtemp(s->folder));
+    put(s, "p/programme.yaml", "name: P\ncategories:\n  confirm: {lane: service}\n");
+    put(s, "p/journeys/order.yaml",
+        "journey: order\nenter: {event: Ordered}\nsteps: [{send: thanks}]\n");
+    put(s, "p/journeys/order-paid.yaml",
+        "journey: order-paid\nenter: {event: Paid}\nsteps: [{send: thanks-paid}]\n");
+    put(s, "p/messages/thanks/message.yaml", "category: confirm\nemail: {subject: Thanks}\n");
+    put(s, "p/messages/thanks/email.txt.liquid", "Thanks.\n");
+    put(s, "p/messages/thanks-paid/message.yaml", "category: confirm\nemail: {subject: Paid}\n");
+    put(s, "p/messages/thanks-paid/email.txt.liquid", "Paid.\n");
+    put(s, "p/providers/mail.yaml",
+        "kind: smtp\nslots: 1\nsettings: {url: 'smtp://127.0.0.1:2525', from: 'a@example.org', "
+        "security: none}\n");
+    put(s, "e.ndjson", events);
+    wend(s, "run", "./p", "--events", "./e.ndjson", "--data", "./d", "--after", "1h", "--quiet");
+    if (s->code != CLI_OK)
+        fail_msg("%s%s", s->out, s->err);
+    *state = s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct shop *s = *state;
+    struct fault f = {0};
+    assert_int_equal(os_remove_tree(os_disk_real(), s->folder, &f), OK);
+    free(s->out);
+    free(s->err);
+    test_free(s);
+    return 0;
+}
+
+static void says(const struct shop *s, const char *text)
+{
+    if (strstr(s->out, text) == NULL && strstr(s->err, text) == NULL)
+        fail_msg("\"%s\" is not in:\n%s%s", text, s->out, s->err);
+}
+
+static void says_nothing_of(const struct shop *s, const char *text)
+{
+    if (strstr(s->out, text) != NULL)
+        fail_msg("\"%s\" is in:\n%s", text, s->out);
+}
+
+static void one_journey(void **state)
+{
+    struct shop *s = *state;
+    wend(s, "why", "./d", "ann", "--journey", "order");
+    says(s, "enters order\n");
+    says(s, "message thanks: sent");
+    says_nothing_of(s, "order-paid");
+    says_nothing_of(s, "thanks-paid");
+    wend(s, "why", "./d", "ann", "--journey", "order-paid");
+    says(s, "enters order-paid\n");
+    says(s, "message thanks-paid: sent");
+    says_nothing_of(s, "message thanks: ");
+}
+
+static void one_message(void **state)
+{
+    struct shop *s = *state;
+    wend(s, "why", "./d", "ann", "--message", "thanks");
+    says(s, "step thanks (send)");
+    says(s, "message thanks: sent");
+    says_nothing_of(s, "thanks-paid");
+    says_nothing_of(s, "enters");
+}
+
+static void wrong_names(void **state)
+{
+    struct shop *s = *state;
+    wend(s, "why", "./d", "ann", "--journey", "oder");
+    assert_int_equal(s->code, CLI_INPUT);
+    says(s, "there is no journey \"oder\"; did you mean \"order\"?");
+    wend(s, "why", "./d", "ann", "--message", "thank");
+    assert_int_equal(s->code, CLI_INPUT);
+    says(s, "there is no message \"thank\"; did you mean \"thanks\"?");
+}
+
+static void for_machines(void **state)
+{
+    struct shop *s = *state;
+    wend(s, "why", "./d", "ann", "--message", "thanks", "--json");
+    assert_int_equal(s->code, CLI_OK);
+    says(s, "\"at\": \"2026-01-05T11:00:00.");
+    says(s, "\"journey\": \"order\"");
+    says(s, "\"message\": \"thanks\"");
+    says_nothing_of(s, "order-paid");
+}
+
+#define IN_SHOP(sentence, function)               \
+    {                                             \
+        sentence, function, setup, teardown, NULL \
+    }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_SHOP("only lines about one journey are told, its messages among them", one_journey),
+        IN_SHOP("only lines about one message are told", one_message),
+        IN_SHOP("a journey or message that there never was is answered with the nearest",
+                wrong_names),
+        IN_SHOP("lines name their journey and message for machines", for_machines),
+    };
+    return cmocka_run_group_tests_name("cli/why", tests, NULL, NULL);
+}
