@@ -371,10 +371,12 @@ static void activate(struct engine *e, const struct record *r)
     e->plans.at = mem_resize(e->plans.at, (e->plans.count + 1) * sizeof(e->plans.at[0]));
     e->plans.at[e->plans.count] = plan;
     e->sweep = 0;
+    const struct plan *old = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
     e->plans.newest = e->plans.count++;
     e->activated_ms = e->now_ms;
     sweeps_renew(e, e->now_ms);
     selectors_activate(e, false);
+    sweeps_existing(e, old);
     if (e->plans_from == 0)
         e->plans_from = e->plans.newest;
     forget_change(e);

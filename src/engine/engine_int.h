@@ -263,6 +263,10 @@ void sweeps_renew(struct engine *e, int64_t from_ms);
 /* A business event: walks begin for the ways that it enters by. */
 void sweeps_business(struct engine *e, const struct record *r);
 
+/* Another programme is live than `old` (NULL: the first): who is in a segment already to which a journey
+ * begins to listen enters it, at a pace. */
+void sweeps_existing(struct engine *e, const struct plan *old);
+
 /* Takes the walks some people further: items for those whom they concern. */
 void sweeps_step(struct engine *e);
 

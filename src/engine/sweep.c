@@ -45,7 +45,9 @@ static struct record record_of(const struct sweep *s, int64_t at_ms)
 {
     return (struct record){
         .type = RECORD_EVENT,
-        .kind = s->kind == WAY_BUSINESS ? EVENT_BUSINESS : EVENT_SCHEDULE,
+        .kind = s->kind == WAY_BUSINESS   ? EVENT_BUSINESS
+                : s->kind == WAY_EXISTING ? EVENT_TRACK
+                                          : EVENT_SCHEDULE,
         .flags = s->flags,
         .schema = RECORD_SCHEMA,
         .source = s->source,
@@ -162,6 +164,41 @@ void sweeps_business(struct engine *e, const struct record *r)
             if (way->kind == WAY_BUSINESS && way->event == r->name)
                 try_begin(e, way, r);
         }
+}
+
+/* Did the journey hear of that event of a segment before? */
+static bool was_listening(const struct plan *old, uint32_t journey, uint32_t event)
+{
+    uint16_t index = old != NULL ? plan_journey_find(old, journey) : PLAN_NO_INDEX;
+    for (uint32_t i = 0; index != PLAN_NO_INDEX && i < old->journeys[index].entry_count; i++)
+        if (old->journeys[index].entries[i].event == event)
+            return true;
+    return false;
+}
+
+void sweeps_existing(struct engine *e, const struct plan *old)
+{
+    const struct plan *plan = newest_plan(e);
+    for (uint32_t i = 0; !e->is_shadow && i < plan->journey_count; i++) {
+        const struct plan_journey *j = &plan->journeys[i];
+        for (uint32_t k = 0; k < j->way_count; k++) {
+            const struct plan_way *way = &j->ways[k];
+            if (way->kind != WAY_EXISTING || was_listening(old, j->name, way->event))
+                continue;
+            struct str text = names_text(e->names, way->event);
+            size_t prefix = str_starts(text, STR("$entered:")) ? STR("$entered:").len : 0;
+            struct buf clear;
+            buf_init(&clear);
+            body_put_text(&clear, NAME_SEGMENT, str_part(text, prefix, text.len));
+            begin(e, way,
+                  &(struct record){.type = RECORD_EVENT,
+                                   .name = way->event,
+                                   .event_ms = e->now_ms,
+                                   .arrival_ms = e->now_ms,
+                                   .clear = body_of(&clear)});
+            buf_fini(&clear);
+        }
+    }
 }
 
 void sweeps_end(struct engine *e)
@@ -313,6 +350,20 @@ int64_t sweeps_next(const struct engine *e)
 
 /* ---- walking -------------------------------------------------------------------------------------- */
 
+static bool was_entered(struct engine *e, uint64_t number, const struct sweep *s)
+{
+    struct person who = engine_person(e, number);
+    for (uint32_t i = 0; i < who.profile->instances.count; i++)
+        if (person_instance(&who, i)->journey == s->journey &&
+            person_instance(&who, i)->entered_ms >= s->began_ms)
+            return true;
+    for (uint32_t i = 0; i < who.profile->pasts.count; i++)
+        if (person_past(&who, i)->journey == s->journey &&
+            person_past(&who, i)->entered_ms >= s->began_ms)
+            return true;
+    return false;
+}
+
 /* Does it concern the person, as they are? */
 static bool concerns(struct person *who, const struct sweep *s, const struct record *r)
 {
@@ -326,7 +377,7 @@ static bool concerns(struct person *who, const struct sweep *s, const struct rec
 
 static bool lets_in(struct person *who, const struct sweep *s, const struct record *r)
 {
-    if (audience_is_stale(who))
+    if (audience_is_behind(who->plans, who->profile))
         return true; /* it is asked when segments are up to date */
     if (!concerns(who, s, r))
         return false;
@@ -395,6 +446,8 @@ static uint32_t walk(struct engine *e, uint32_t place, uint32_t most)
         struct person who = engine_person(e, number);
         who.at_ms = e->now_ms;
         who.witness = NULL;
+        if (s->kind == WAY_EXISTING && was_entered(e, number, s))
+            continue; /* came to be in it anew meanwhile */
         if (!lets_in(&who, s, &r))
             continue;
         engine_add_item(e, number, ITEM_SWEEP, place);
@@ -447,20 +500,6 @@ static bool has_passed(const struct sweep *s, uint64_t number)
     uint32_t partition = profile_partition(number);
     return partition < s->partition ||
            (partition == s->partition && profile_local(number) <= s->local);
-}
-
-static bool was_entered(struct engine *e, uint64_t number, const struct sweep *s)
-{
-    struct person who = engine_person(e, number);
-    for (uint32_t i = 0; i < who.profile->instances.count; i++)
-        if (person_instance(&who, i)->journey == s->journey &&
-            person_instance(&who, i)->entered_ms >= s->began_ms)
-            return true;
-    for (uint32_t i = 0; i < who.profile->pasts.count; i++)
-        if (person_past(&who, i)->journey == s->journey &&
-            person_past(&who, i)->entered_ms >= s->began_ms)
-            return true;
-    return false;
 }
 
 void sweeps_merge(struct engine *e, uint64_t loser, uint64_t winner)

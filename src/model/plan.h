@@ -358,6 +358,7 @@ enum way_kind {
     WAY_DATE,
     WAY_BUSINESS,
     WAY_API,
+    WAY_EXISTING, /* who is in a segment already, at a pace */
 };
 
 enum way_day_29 { /* of a yearly 29 February where the year has none */

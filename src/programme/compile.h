@@ -190,6 +190,10 @@ void build_check(struct compile *c);
 const struct plan_way *ways_compile(struct compile *c, const struct yaml_file *yaml,
                                     const struct yaml_node *node, uint16_t journey,
                                     struct plan_way *list, uint32_t *count);
+/* People for whom `people` is true when the journey begins to listen to `event`, at a pace. */
+void way_add_existing(struct compile *c, const struct yaml_file *yaml, const struct yaml_node *node,
+                      uint16_t journey, struct plan_way *list, uint32_t *count, uint32_t event,
+                      struct plan_expr people, struct plan_pace pace);
 void ways_store(struct compile *c); /* what the plan as a whole knows of them */
 
 /* "50000/h" into *out; false: it is none. */

@@ -551,6 +551,17 @@ static bool is_appointment(const struct plan_way *way)
     return way->kind == WAY_DATE || (way->kind == WAY_SCHEDULE && way->is_personal);
 }
 
+void way_add_existing(struct compile *c, const struct yaml_file *yaml, const struct yaml_node *node,
+                      uint16_t journey, struct plan_way *list, uint32_t *count, uint32_t event,
+                      struct plan_expr people, struct plan_pace pace)
+{
+    struct ways w = {
+        .c = c, .yaml = yaml, .node = node, .journey = journey, .list = list, .count = count};
+    struct plan_way *way = way_add(&w, WAY_EXISTING, event);
+    way->people = people;
+    way->pace = pace;
+}
+
 void ways_store(struct compile *c)
 {
     struct plan *plan = c->plan;

@@ -893,30 +893,37 @@ static void entry_note(struct builder *b, struct compile_event *event)
     event->entries[event->entry_count++] = b->file->index;
 }
 
-/* existing: skip | enter; the pace of it is for a later release. */
-static bool takes_existing(struct builder *b, const struct yaml_node *enter)
+/* existing: skip | enter | {pace: 5000/h} */
+static bool takes_existing(struct builder *b, const struct yaml_node *enter, struct plan_pace *pace)
 {
     struct compile *c = b->c;
     const struct yaml_node *node = shape_value(enter, "event", "existing");
-    const struct yaml_node *pace = shape_value(node, "then", "pace");
+    const struct yaml_node *text = shape_value(node, "then", "pace");
+    *pace = (struct plan_pace){0};
     if (!node)
         return false;
     if (!yaml_find_key(enter, "segment") && !yaml_find_key(enter, "if"))
         findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, node),
                      "\"existing\" means nothing without \"segment\" or \"if\"");
-    if (pace && node->type == YAML_MAP)
-        findings_add(c->findings, FINDING_NOT_YET, yaml_place(b->yaml, pace),
-                     "pacing the entry of those who are there already is not supported yet by this "
-                     "release");
+    if (text && node->type == YAML_MAP && !pace_parse(text->text, pace))
+        findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(b->yaml, text),
+                     "\"pace\" wants a number in a time, 5000/h, not \"%.*s\"",
+                     STR_ARG(str_part(text->text, 0, 60)));
     return !str_is(shape_text(shape_value(node, "then", "then"), STR("enter")), "skip");
 }
 
 static void existing_add(struct builder *b, const struct yaml_node *enter, uint32_t segment,
-                         uint32_t event)
+                         uint32_t event, struct plan_expr people)
 {
     struct plan_journey *journey = b->journey;
-    if (event == NAME_NONE || !takes_existing(b, enter))
+    struct plan_pace pace;
+    if (event == NAME_NONE || !takes_existing(b, enter, &pace))
         return;
+    if (pace.count != 0) {
+        way_add_existing(b->c, b->yaml, enter, b->file->index, b->ways, &journey->way_count, event,
+                         people, pace);
+        return;
+    }
     struct plan_existing *grown =
         arena_array(b->c->arena, struct plan_existing, journey->existing_count + 1);
     if (journey->existing_count)
@@ -946,15 +953,20 @@ static void entries_of_segments(struct builder *b, const struct yaml_node *enter
     if (enter->type != YAML_MAP)
         return;
     if (!yaml_find_key(enter, "segment") && !yaml_find_key(enter, "if"))
-        (void)takes_existing(b, enter);
+        (void)takes_existing(b, enter, &(struct plan_pace){0});
     for (size_t k = 0; k < array_count(keys); k++) {
         const struct yaml_node *names = shape_value(enter, "event", keys[k]);
         for (uint32_t i = 0; i < shape_count(names); i++) {
             const struct yaml_node *node = shape_item(names, i);
             uint32_t event = segment_event(c, b->yaml, node, k == 1);
             entry_segment(b, node, event, when);
-            if (k == 0)
-                existing_add(b, enter, names_find(c->names, node->text), event);
+            struct plan_expr people = {.text = STR("")};
+            struct str text =
+                arena_printf(&c->scratch, "in_segment(\"%.*s\")", STR_ARG(node->text));
+            if (k == 0 && event != NAME_NONE &&
+                scope_compile_part(c, b->yaml, node, text, 0,
+                                   (struct scope_target){.wanted = EXPR_WANT_BOOL}, &people))
+                existing_add(b, enter, names_find(c->names, node->text), event, people);
         }
     }
     const struct yaml_node *condition = shape_value(enter, "event", "if");
@@ -969,7 +981,7 @@ static void entries_of_segments(struct builder *b, const struct yaml_node *enter
         return;
     build_segment(c, name)->is.entered = name;
     entry_segment(b, condition, name, when);
-    existing_add(b, enter, name, name);
+    existing_add(b, enter, name, name, build_segment(c, name)->is.when);
 }
 
 /* The ways in of one node: `enter` itself, or an item of enter.any. */

@@ -163,6 +163,33 @@ static void who_is_there_already_enters_only_where_the_journey_says_so(void **st
     house_free(h);
 }
 
+static void who_is_there_already_enters_at_a_pace(void **state)
+{
+    (void)state;
+    struct house *h = house_new();
+    house_activate(h, HEAD BUYERS("1"));
+    for (uint32_t i = 0; i < 30; i++) {
+        char who[16];
+        snprintf(who, sizeof(who), "p%u", i);
+        house_event(h, who, i % 3 ? "Bought" : "Seen", "");
+    }
+    house_apply(h, at("10:00"));
+    house_activate(h, HEAD BUYERS("1") GREET(", existing: {pace: 6/h}"));
+    house_run(h, at("11:01"));
+    uint32_t first = house_count(h, RESULT_ENTERED, "greet");
+    assert_true(first >= 6 && first <= 7);
+    house_event(h, "p0", "Bought", ""); /* comes to be in it anew: that is no matter of pace */
+    house_apply(h, at("11:02"));
+    assert_int_equal(house_count(h, RESULT_ENTERED, "greet"), first + 1);
+    house_hop(h);
+    house_run(h, at("15:00"));
+    assert_int_equal(house_count(h, RESULT_ENTERED, "greet"), 21);
+    house_activate(h, HEAD BUYERS("1") GREET(", existing: {pace: 6/h}, again: {after: 1d}"));
+    house_run(h, at("20:00")); /* it listened before */
+    assert_int_equal(house_count(h, RESULT_ENTERED, "greet"), 21);
+    house_free(h);
+}
+
 static void a_condition_that_is_true_already_enters_where_the_journey_says_so(void **state)
 {
     (void)state;
@@ -348,6 +375,7 @@ int main(void)
              an_edit_that_changes_no_meaning_asks_nobody),
         TEST("who is there already enters only where the journey says so",
              who_is_there_already_enters_only_where_the_journey_says_so),
+        TEST("who is there already enters at a pace", who_is_there_already_enters_at_a_pace),
         TEST("a condition that is true already enters where the journey says so",
              a_condition_that_is_true_already_enters_where_the_journey_says_so),
         TEST("a merge unites what both did", a_merge_unites_what_both_did_and_is_no_entry),
