@@ -68,7 +68,7 @@ static void print_rows(struct activating *a)
         table_text(&table, str_of(diff_how_name(row->how)));
         table_text(&table, str_of(diff_kind_name(row->kind)));
         table_text(&table, row->name);
-        if (row->kind == DIFF_FEATURE)
+        if (row->kind == DIFF_KEPT)
             table_int(&table, row->bytes);
         else
             table_text(&table, STR(""));
@@ -111,7 +111,7 @@ static void print_json(struct activating *a)
         json_write_key_text(&w, "kind", str_of(diff_kind_name(a->rows[i].kind)));
         json_write_key_text(&w, "how", str_of(diff_how_name(a->rows[i].how)));
         json_write_key_text(&w, "name", a->rows[i].name);
-        if (a->rows[i].kind == DIFF_FEATURE)
+        if (a->rows[i].kind == DIFF_KEPT)
             json_write_key_int(&w, "bytes", a->rows[i].bytes);
         json_write_end(&w);
     }

@@ -127,7 +127,7 @@ const struct diff_row *programme_diff(const struct programme_version *from,
     compare(&d, DIFF_SEGMENT, &before, &after);
     before = features(&d, from->plan);
     after = features(&d, to->plan);
-    compare(&d, DIFF_FEATURE, &before, &after);
+    compare(&d, DIFF_KEPT, &before, &after);
     before = files(&d, from->folder);
     after = files(&d, to->folder);
     compare(&d, DIFF_FILE, &before, &after);
@@ -140,7 +140,7 @@ const char *diff_kind_name(enum diff_kind kind)
     switch (kind) {
     case DIFF_JOURNEY: return "journey";
     case DIFF_SEGMENT: return "segment";
-    case DIFF_FEATURE: return "feature";
+    case DIFF_KEPT: return "kept";
     case DIFF_FILE: return "file";
     case DIFF_KIND_END: break;
     }

@@ -14,8 +14,8 @@ struct programme_folder; /* programme/programme.h */
 enum diff_kind {
     DIFF_JOURNEY,
     DIFF_SEGMENT,
-    DIFF_FEATURE, /* what is remembered of each person, and what that costs */
-    DIFF_FILE,    /* all other files, by path */
+    DIFF_KEPT, /* what is remembered of each person, features and all else, and what it costs */
+    DIFF_FILE, /* all other files, by path */
     DIFF_KIND_END,
 };
 
@@ -29,7 +29,7 @@ struct diff_row {
     enum diff_kind kind;
     enum diff_how how;
     struct str name;
-    int64_t bytes; /* FEATURE: at most so many for each person; else 0 */
+    int64_t bytes; /* KEPT: at most so many for each person; else 0 */
 };
 
 struct programme_version {

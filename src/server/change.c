@@ -219,7 +219,7 @@ static void write_rows(struct json_writer *w, const struct diff_row *rows, uint3
         json_write_key_text(w, "kind", str_of(diff_kind_name(rows[i].kind)));
         json_write_key_text(w, "how", str_of(diff_how_name(rows[i].how)));
         json_write_key_text(w, "name", rows[i].name);
-        if (rows[i].kind == DIFF_FEATURE)
+        if (rows[i].kind == DIFF_KEPT)
             json_write_key_int(w, "bytes", rows[i].bytes);
         json_write_end(w);
     }

@@ -162,7 +162,7 @@ def a_programme_that_asks_about_something_new_knows_the_past():
         answer = w.change()
         assert answer['is_begun'] is True
         assert kinds(answer, 'journey') == {('new', 'carts'), ('changed', 'slow')}, answer
-        assert len(kinds(answer, 'feature')) >= 1 and all(how == 'new' for how, _ in kinds(answer, 'feature'))
+        assert len(kinds(answer, 'kept')) >= 1 and all(how == 'new' for how, _ in kinds(answer, 'kept'))
         w.wait_active(answer['programme'])
         w.server.send(event('u3', 'Cart Updated', cart_id='9'))
         assert w.post.wait('u3@example.org', 'You left three carts')
