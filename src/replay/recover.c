@@ -79,9 +79,9 @@ static enum status load_snapshot(struct snapshot_reader *reader, struct recovere
 static void count_refused(void *context, const char *path, const struct fault *why)
 {
     struct recovered *r = context;
-    (void)path;
-    (void)why;
     r->snapshots_refused++;
+    r->snapshot_fault = *why;
+    fault_prefix(&r->snapshot_fault, "%s: ", path);
 }
 
 static struct engine *fresh_engine(const struct directory *d, const struct recover_options *o,
@@ -113,6 +113,16 @@ static enum status start(const struct directory *d, const struct recover_options
         return status;
     status = load_snapshot(reader, r, f);
     snapshot_close(reader);
+    if (status == FIX_INPUT) { /* a state that this release does not read: the log has everything */
+        r->snapshots_refused++;
+        r->snapshot_fault = *f;
+        *f = (struct fault){0};
+        engine_free(r->engine);
+        shelf_fini(&r->shelf);
+        shelf_init(&r->shelf, d);
+        r->engine = fresh_engine(d, options, r);
+        status = OK;
+    }
     return status;
 }
 
@@ -166,7 +176,11 @@ static enum status prepare_programmes(const struct directory *d, const struct re
         if (record->type == RECORD_NAME) {
             uint32_t name = names_add(r->shelf.names, body_get_text(record->clear, NAME_TEXT));
             if (name != record->name) {
-                fault_set(f, "batch %lu defines name %u out of order", b->number, record->name);
+                fault_set(f,
+                          "batch %lu calls \"%.*s\" name %u, this release has another name there: "
+                          "the log is of a release that compiles programmes otherwise",
+                          b->number, STR_ARG(body_get_text(record->clear, NAME_TEXT)),
+                          record->name);
                 return GIVE_UP;
             }
         }

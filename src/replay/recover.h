@@ -44,6 +44,7 @@ struct recovered {
     uint64_t results_missing;  /* newest batches without a durable block */
     uint64_t hashes_compared;
     uint64_t snapshots_refused;
+    struct fault snapshot_fault; /* what was wrong with the last one that was refused */
     uint64_t log_bytes;
     bool is_astray; /* a shadow met other people than the log: it cannot be relied on */
     struct loaded_backfill *backfill; /* for the `activate` at hand */

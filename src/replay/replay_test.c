@@ -300,6 +300,49 @@ static void a_snapshot_that_is_damaged_is_passed_over(void **state)
     fake_disk_free(fake);
 }
 
+/* A whole snapshot at the log's end, as another release would write it. */
+static void put_strange_snapshot(const struct shop *s)
+{
+    struct fault f = {0};
+    struct snapshot_writer *writer;
+    const struct engine *e = world_engine(s->world);
+    struct snapshot_about about = {
+        .batch = engine_batch(e), .now_ms = engine_now(e), .partition_count = 256};
+    struct buf meta;
+    buf_init(&meta);
+    buf_add_varint(&meta, 1000000); /* no release writes this version */
+    assert_int_equal(snapshot_begin(s->directory.disk, s->directory.snapshots, &about, &writer, &f),
+                     OK);
+    assert_int_equal(snapshot_put(writer, STR("meta"), 0, meta.at, meta.len, &f), OK);
+    assert_int_equal(snapshot_commit(writer, &f), OK);
+    buf_fini(&meta);
+}
+
+static void a_snapshot_of_another_release_is_passed_over(void **state)
+{
+    (void)state;
+    struct fake_disk *fake = fake_disk_new(1);
+    struct shop s;
+    struct fault f = {0};
+    assert_true(shop_open(&s, fake_disk_of(fake), 4, 40, 4, NULL));
+    while (synth_next_ms(s.synth) != FOREVER_MS)
+        assert_true(shop_step(&s));
+    assert_int_equal(world_commit(s.world, &f), OK);
+    put_strange_snapshot(&s);
+    struct recover_options tail = {0};
+    struct recovered r;
+    if (recover(&s.directory, &tail, &r, &f) != OK)
+        fail_msg("%s", f.text);
+    assert_int_equal(r.snapshots_refused, 1);
+    assert_true(str_find(str_of(r.snapshot_fault.text), STR("state version 1000000"), 0) !=
+                SIZE_MAX);
+    assert_int_equal(r.snapshot_batch, 0);
+    assert_int_equal(engine_hash(r.engine), engine_hash(world_engine(s.world)));
+    recovered_fini(&r);
+    shop_close(&s);
+    fake_disk_free(fake);
+}
+
 static void results_that_do_not_agree_stop_recovery(void **state)
 {
     (void)state;
@@ -410,6 +453,8 @@ int main(void)
              recovery_rebuilds_the_state),
         TEST("a snapshot that is damaged is passed over",
              a_snapshot_that_is_damaged_is_passed_over),
+        TEST("a snapshot that another release wrote is passed over",
+             a_snapshot_of_another_release_is_passed_over),
         TEST("results that do not agree stop recovery and name the batch",
              results_that_do_not_agree_stop_recovery),
         TEST("a crash at any moment loses nothing that was committed",

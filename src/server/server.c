@@ -72,13 +72,23 @@ static enum status recover_state(struct server *s, struct fault *f)
                   evlog_batch_next(s->log) - 1);
         return GIVE_UP;
     }
-    if (s->recovered.batches > 0 || s->recovered.snapshot_batch > 0)
+    int64_t took_ms = (os_clock_monotonic_ns() - began_ns) / 1000000;
+    if (s->recovered.snapshots_refused > 0)
+        journal_say(&s->journal, JOURNAL_WARNING, "recovery",
+                    "a snapshot could not be used, the log was read from further back: %s",
+                    s->recovered.snapshot_fault.text);
+    if (s->recovered.snapshot_batch > 0)
         journal_say(&s->journal, JOURNAL_INFO, "recovery",
                     "recovered batch %lu in %ld ms: snapshot of batch %lu, %lu batches after it, "
                     "%lu result blocks agree",
-                    engine_batch(e), (os_clock_monotonic_ns() - began_ns) / 1000000,
-                    s->recovered.snapshot_batch, s->recovered.batches,
+                    engine_batch(e), took_ms, s->recovered.snapshot_batch, s->recovered.batches,
                     s->recovered.results_compared);
+    else if (s->recovered.batches > 0)
+        journal_say(
+            &s->journal, JOURNAL_INFO, "recovery",
+            "recovered batch %lu in %ld ms from the log alone: %lu batches, %lu result blocks "
+            "agree",
+            engine_batch(e), took_ms, s->recovered.batches, s->recovered.results_compared);
     return OK;
 }
 
