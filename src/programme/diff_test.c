@@ -107,8 +107,8 @@ static void what_is_new_changed_and_removed_is_told(void **state)
         if (v.rows[i].kind != DIFF_KEPT)
             continue;
         assert_true(v.rows[i].bytes > 0);
-        features += v.rows[i].how == DIFF_NEW &&
-                    str_find(v.rows[i].name, STR("\"Begun\""), 0) != SIZE_MAX;
+        features +=
+            v.rows[i].how == DIFF_NEW && str_find(v.rows[i].name, STR("\"Begun\""), 0) != SIZE_MAX;
     }
     assert_int_equal(features, 1);
     assert_true(has_row(&v, DIFF_FILE, DIFF_CHANGED, "messages/m/email.txt.liquid"));
