@@ -61,6 +61,19 @@ static uint32_t option_add(struct channel_option *options, struct plan_setting *
     return count + 1;
 }
 
+/* Where a fault with the provider's settings stands: at the value of the setting that it begins with. */
+static struct place setting_place(const struct yaml_file *yaml, const struct yaml_node *map,
+                                  const struct fault *f)
+{
+    struct str text = str_of(f->text);
+    for (uint32_t i = 0; map && i < map->count; i++) {
+        struct str key = map->pairs[i].key->text;
+        if (str_starts(text, key) && str_starts(str_part(text, key.len, text.len), STR(":")))
+            return yaml_place(yaml, map->pairs[i].value);
+    }
+    return (struct place){yaml->path, f->line, 0};
+}
+
 static void provider_compile(struct compile *c, struct compile_file *file)
 {
     const struct yaml_file *yaml = &file->yaml;
@@ -99,8 +112,7 @@ static void provider_compile(struct compile *c, struct compile_file *file)
     provider->setting_count = count;
     struct fault f = {0};
     if (channel_options_check(kind, options, count, &f) != OK)
-        findings_add(c->findings, FINDING_PROVIDER, (struct place){yaml->path, f.line, 0}, "%s",
-                     f.text);
+        findings_add(c->findings, FINDING_PROVIDER, setting_place(yaml, map, &f), "%s", f.text);
 }
 
 void providers_compile(struct compile *c)

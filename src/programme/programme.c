@@ -563,8 +563,12 @@ static bool zones_take(struct compile *c)
 
 static void compile_parts(struct compile *c)
 {
+    uint32_t errors = c->findings->error_count;
     files_take(c);
     must(c->settings != NULL);
+    /* What cannot be read declares nothing: every trait and category would be missing everywhere. */
+    if (c->settings->yaml.root == NULL && c->findings->error_count > errors)
+        return;
     declare(c);
     settings_compile(c);
     groups_look(c);
