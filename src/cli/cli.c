@@ -146,7 +146,7 @@ static bool has_word(int argc, const char *const *argv, const char *word)
     return false;
 }
 
-static int unknown_command(struct cli *c, const char *word)
+int cli_unknown_command(struct cli *c, const char *word)
 {
     struct str *names = arena_array(&c->arena, struct str, command_count);
     for (uint32_t i = 0; i < command_count; i++)
@@ -201,7 +201,7 @@ static int run(struct cli *c, int argc, const char *const *argv)
     }
     const struct command *command = command_find(name);
     if (command == NULL)
-        return unknown_command(c, name);
+        return cli_unknown_command(c, name);
     c->command = command;
 
     struct fault f = {0};

@@ -78,6 +78,9 @@ int cli_fail(struct cli *c, enum status status, const struct fault *f) mustuse;
 /* The command line is wrong in a way that only the command can know: says so, answers CLI_USAGE. */
 int cli_usage(struct cli *c, const char *format, ...) printf_like(2, 3) mustuse;
 
+/* There is no command of that name: says so, with the nearest one; answers CLI_USAGE. */
+int cli_unknown_command(struct cli *c, const char *word) mustuse;
+
 /* A remark to the person at the terminal ("reading 3 files"), on standard error; not with --quiet. */
 void cli_say(struct cli *c, const char *format, ...) printf_like(2, 3);
 

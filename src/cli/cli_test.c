@@ -13,11 +13,13 @@ struct said {
     int code;
 };
 
-static struct said wend(const char *a, const char *b, const char *c)
+#define wend(...) run((const char *const[]){"wend", __VA_ARGS__, NULL})
+static struct said run(const char *const *argv)
 {
     struct said said = {0};
-    const char *argv[] = {"wend", a, b, c};
-    int argc = 1 + (a != NULL) + (b != NULL) + (c != NULL);
+    int argc = 0;
+    while (argv[argc] != NULL)
+        argc++;
     size_t out_bytes, err_bytes;
     FILE *out = open_memstream(&said.out, &out_bytes);
     FILE *err = open_memstream(&said.err, &err_bytes);
@@ -97,6 +99,15 @@ static void usage_errors(void **state)
                         "wend version: unknown option \"--jsn\"; did you mean \"--json\"?\n"
                         "`wend version --help` lists what it takes\n");
 
+    struct said topic = wend("help", "srve", NULL);
+    assert_int_equal(topic.code, CLI_USAGE);
+    assert_non_null(strstr(topic.err, "did you mean \"serve\"?"));
+    struct said listen = wend("serve", "p", "--listen=foo");
+    assert_int_equal(listen.code, CLI_USAGE);
+    assert_non_null(strstr(listen.err, "--listen wants an address and a port"));
+    forget(&topic);
+    forget(&listen);
+
     struct said extra = wend("version", "please", NULL);
     assert_int_equal(extra.code, CLI_USAGE);
     forget(&none);
@@ -164,6 +175,26 @@ static void completions_name_commands(void **state)
     }
 }
 
+static void costs_for_machines(void **state)
+{
+    (void)state;
+    struct said said = wend("check", "examples/shop", "--cost", "--json");
+    assert_int_equal(said.code, CLI_OK);
+    assert_true(said.out[0] == '{');
+    assert_non_null(strstr(said.out, "\"cost_of_all\": {"));
+    assert_null(strstr(said.out, "bytes at most")); /* the table's header: one document, no more */
+    forget(&said);
+}
+
+static void no_such_scenario(void **state)
+{
+    (void)state;
+    struct said said = wend("test", "examples/shop", "--only", "does not exist");
+    assert_int_equal(said.code, CLI_USAGE);
+    assert_non_null(strstr(said.err, "no scenario's name contains \"does not exist\""));
+    forget(&said);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +205,8 @@ int main(void)
         TEST("with --json an error is one object on standard error", errors_for_machines),
         TEST("colour comes on request, and never into a file by itself", color_on_request),
         TEST("wrong input and a broken world have codes of their own", faults_have_exit_codes),
+        TEST("costs stand in the one document of a check for machines", costs_for_machines),
+        TEST("a test that runs no scenario because of a slip does not pass", no_such_scenario),
         TEST("the completion scripts of all shells name every command", completions_name_commands),
     };
     return cmocka_run_group_tests_name("cli/cli", tests, NULL, NULL);

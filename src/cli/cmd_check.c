@@ -7,7 +7,19 @@
 #include "programme/scenario.h"
 #include "json/json_write.h"
 
-static void findings_json(struct cli *c, struct findings *findings)
+static void cost_json(struct json_writer *w, const struct programme_cost *cost)
+{
+    json_write_map(w);
+    json_write_key_text(w, "what", cost->what);
+    json_write_key_int(w, "items", cost->items);
+    json_write_key_int(w, "bytes_max", (int64_t)cost->bytes);
+    json_write_key_int(w, "bytes_typical", (int64_t)cost->typical_bytes);
+    json_write_end(w);
+}
+
+/* `plan`: whose costs are wanted too; NULL: none. */
+static void findings_json(struct cli *c, struct findings *findings, const struct plan *plan,
+                          const struct names *names)
 {
     struct buf out;
     struct json_writer w;
@@ -33,9 +45,39 @@ static void findings_json(struct cli *c, struct findings *findings)
         json_write_end(&w);
     }
     json_write_end(&w);
+    if (plan != NULL) {
+        uint32_t count;
+        struct programme_cost total;
+        const struct programme_cost *costs = programme_cost(plan, names, &c->arena, &count, &total);
+        json_write_key(&w, STR("cost"));
+        json_write_list(&w);
+        for (uint32_t i = 0; i < count; i++)
+            cost_json(&w, &costs[i]);
+        json_write_end(&w);
+        json_write_key(&w, STR("cost_of_all"));
+        cost_json(&w, &total);
+    }
     json_write_end(&w);
     term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&out)));
     buf_fini(&out);
+}
+
+static const char *plural(uint32_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+static void print_counts(struct cli *c, const struct findings *findings, const struct plan *plan)
+{
+    if (plan != NULL)
+        term_text(&c->out, "%s: %u journey%s, %u message%s, %u event%s; ", c->arguments[0],
+                  plan->journey_count, plural(plan->journey_count), plan->message_count,
+                  plural(plan->message_count), plan->event_count, plural(plan->event_count));
+    term_print(&c->out, findings->error_count ? TERM_RED : TERM_GREEN,
+               "%u error%s, %u warning%s, %u piece%s of advice\n", findings->error_count,
+               plural(findings->error_count), findings->warning_count,
+               plural(findings->warning_count), findings->advice_count,
+               plural(findings->advice_count));
 }
 
 static void print_cost(struct cli *c, const struct plan *plan, const struct names *names)
@@ -92,18 +134,13 @@ int cmd_check(struct cli *c)
     }
     if (c->is_json) {
         findings_sort(&findings);
-        findings_json(c, &findings);
+        findings_json(c, &findings, status == OK && cli_flag(c, "cost") ? plan : NULL, names);
     } else {
         print_findings(c, &findings, true);
-        if (status == OK)
-            term_text(&c->out, "%s: %u journeys, %u messages, %u events; ", c->arguments[0],
-                      plan->journey_count, plan->message_count, plan->event_count);
-        term_print(&c->out, findings.error_count ? TERM_RED : TERM_GREEN,
-                   "%u errors, %u warnings, %u pieces of advice\n", findings.error_count,
-                   findings.warning_count, findings.advice_count);
+        print_counts(c, &findings, status == OK ? plan : NULL);
+        if (status == OK && cli_flag(c, "cost"))
+            print_cost(c, plan, names);
     }
-    if (status == OK && cli_flag(c, "cost"))
-        print_cost(c, plan, names);
     int code = findings.error_count ? CLI_FAILED : CLI_OK;
     programme_plan_free(plan);
     programme_folder_fini(&folder);

@@ -69,7 +69,7 @@ int cmd_help(struct cli *c)
         return cli_usage(c, "one command at a time, please");
     const struct command *command = command_find(c->arguments[0]);
     if (command == NULL)
-        return cli_usage(c, "there is no command \"%s\"", c->arguments[0]);
+        return cli_unknown_command(c, c->arguments[0]);
     help_command(&c->out, command);
     return CLI_OK;
 }

@@ -380,8 +380,9 @@ static void run_usage(void **state)
     wend(s, "run", "./p", "--events", "-");
     assert_int_equal(s->code, CLI_INPUT);
     says(s, "read twice");
-    wend(s, "run", "./p", "--events", "./none.ndjson");
+    wend(s, "run", "./p", "--events", "./none.ndjson", "--data", "./none");
     assert_int_equal(s->code, CLI_INPUT);
+    assert_false(os_exists(os_disk_real(), at(s, "none"))); /* the next try begins anew */
 }
 
 #define IN_SHOP(sentence, function)               \

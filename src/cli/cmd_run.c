@@ -323,9 +323,9 @@ static enum status open_log(struct run *r, const char *data, const struct progra
     enum status status = directory_make(os_disk_real(), data, secret, &r->directory, f);
     if (status != OK)
         return status;
-    r->secret = r->directory.secret;
-    if (os_exists(os_disk_real(), r->directory.log)) {
-        fault_set(f, "%s already has a log; a run begins in a new directory", data);
+    bool is_other = memcmp(r->directory.secret, secret, sizeof(r->directory.secret)) != 0;
+    if (is_other || os_exists(os_disk_real(), r->directory.log)) {
+        fault_set(f, "%s is a data directory already; a run begins in a new one", data);
         return FIX_INPUT;
     }
     status = programme_store(os_disk_real(), r->directory.programmes, folder, f);
@@ -347,13 +347,11 @@ static enum status close_log(struct run *r, struct fault *f)
     return status;
 }
 
-/* The secret, and the files of --data and --sent. */
+/* The files of --data and --sent. */
 static enum status begin(struct run *r, const struct programme_folder *folder, struct fault *f)
 {
     const char *data = cli_text(r->cli, "data");
     const char *sent = cli_text(r->cli, "sent");
-    directory_secret((uint64_t)cli_int(r->cli, "seed"), r->own_secret);
-    r->secret = r->own_secret;
     enum status status = data != NULL ? open_log(r, data, folder, r->own_secret, f) : OK;
     if (status != OK || sent == NULL)
         return status;
@@ -386,7 +384,8 @@ static enum status run_people(struct run *r, const struct plan *plan, int64_t st
     return status == OK ? run_all(r, synth.start_ms, synth.end_ms, f) : status;
 }
 
-static enum status run_file(struct run *r, const struct plan *plan, struct fault *f)
+/* Is there something to run? Asked before a data directory is made of it. */
+static enum status look_at_file(struct run *r, struct fault *f)
 {
     struct cli *c = r->cli;
     const char *path = cli_text(c, "events");
@@ -402,11 +401,14 @@ static enum status run_file(struct run *r, const struct plan *plan, struct fault
                  .report = &r->lines},
     };
     intake_init(&r->intake, r->shelf.names, r->secret, STR("file"));
-    enum status status = run_events_look(&r->file, f);
-    if (status != OK)
-        return status;
+    return run_events_look(&r->file, f);
+}
+
+static enum status run_file(struct run *r, const struct plan *plan, struct fault *f)
+{
+    struct cli *c = r->cli;
     make_world(r, r->file.first_ms);
-    status = world_activate(r->world, plan, f);
+    enum status status = world_activate(r->world, plan, f);
     if (status == OK)
         status = run_events_go(&r->file, r->world, f);
     if (status == OK)
@@ -432,8 +434,12 @@ static int run_under(struct run *r, const struct plan *plan, const struct progra
                      int64_t start_ms)
 {
     struct fault f = {0};
-    enum status status = begin(r, folder, &f);
     int64_t began_ns = os_clock_monotonic_ns();
+    directory_secret((uint64_t)cli_int(r->cli, "seed"), r->own_secret);
+    r->secret = r->own_secret;
+    enum status status = r->is_file ? look_at_file(r, &f) : OK;
+    if (status == OK)
+        status = begin(r, folder, &f);
     if (status == OK)
         status = r->is_file ? run_file(r, plan, &f) : run_people(r, plan, start_ms, &f);
     int64_t took_ns = os_clock_monotonic_ns() - began_ns;

@@ -52,6 +52,8 @@ int cmd_serve(struct cli *c)
     struct os_signals signals;
     struct keys keys;
     struct fault f = {0};
+    if (server_check_listen(cli_text(c, "listen"), &f) != OK)
+        return cli_usage(c, "%s", f.text);
     if (data == NULL)
         return cli_usage(c, "say where the data directory is: --data DIR (it is made if need be)");
     enum status status = os_signals_init(&signals, &f);

@@ -105,6 +105,8 @@ int cmd_test(struct cli *c)
         int one = test_folder(c, c->arguments[i], &passed, &failed);
         code = one != CLI_OK ? one : code;
     }
+    if (code == CLI_OK && cli_text(c, "only") != NULL && passed + failed == 0)
+        return cli_usage(c, "no scenario's name contains \"%s\"", cli_text(c, "only"));
     if (!c->is_json)
         term_text(&c->out, "%u passed, %u failed\n", passed, failed);
     if (failed)

@@ -246,7 +246,8 @@ bool mapping_read(struct os_disk *disk, const char *path, struct mapping *out,
     arena_init(&out->arena, 16 * 1024);
     buf_init(&text);
     if (os_read_whole(disk, path, MAPPING_BYTES_MAX, &text, &f) != OK) {
-        findings_add(findings, FINDING_UNREADABLE, (struct place){STR(""), 0, 0}, "%s", f.text);
+        findings_add(findings, FINDING_UNREADABLE, (struct place){str_of(path), 0, 0}, "%s",
+                     f.text);
         buf_fini(&text);
         return false;
     }

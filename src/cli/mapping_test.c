@@ -173,6 +173,7 @@ static void no_file(void **state)
     findings_init(&x.findings);
     assert_false(mapping_read(os_disk_real(), "/nowhere/m.json", &x.mapping, &x.findings));
     assert_int_equal(x.findings.error_count, 1);
+    assert_true(str_is(x.findings.list[0].place.file, "/nowhere/m.json"));
     done(&x);
 }
 

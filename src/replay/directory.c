@@ -54,7 +54,12 @@ enum status directory_open(struct os_disk *disk, const char *path, struct direct
     if (status != OK)
         return status;
     char secret[OS_PATH_BYTES];
-    if (!os_path_join(secret, sizeof(secret), path, "secret") || !os_exists(disk, secret)) {
+    struct os_stat at = {.kind = OS_ABSENT};
+    if (os_path_join(secret, sizeof(secret), path, "secret"))
+        status = os_stat(disk, secret, &at, f);
+    if (status != OK)
+        return status;
+    if (at.kind == OS_ABSENT) {
         fault_set(f,
                   "%s is not a data directory (it has no file \"secret\"); `wend serve` and "
                   "`wend run --data` make one",

@@ -108,7 +108,7 @@ static bool read_person(struct http_request *request, struct str *person)
         person->len <= PERSON_BYTES_MAX)
         return true;
     http_answer_error(request, 400, "no_person",
-                      STR("say whom you mean: ?person=a user id or anonymous id"));
+                      STR("say whom you mean: ?person=a user id, an anonymous id or an address"));
     return false;
 }
 

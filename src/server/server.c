@@ -354,6 +354,13 @@ static enum status read_listen(const char *text, struct str *address, uint16_t *
     return OK;
 }
 
+enum status server_check_listen(const char *listen, struct fault *f)
+{
+    struct str address;
+    uint16_t port;
+    return read_listen(listen, &address, &port, f);
+}
+
 static enum status start_ingest(struct server *s, struct fault *f)
 {
     const struct keys *keys = s->options.keys;

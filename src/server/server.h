@@ -37,6 +37,9 @@ struct server_options {
     bool is_quiet;
 };
 
+/* FIX_INPUT if `listen` is no address and port. */
+enum status server_check_listen(const char *listen, struct fault *f) mustuse;
+
 /* Opens the data directory and its log, recovers the state. To be called while there is one thread.
  * TRY_AGAIN: another process has the log open. GIVE_UP: damage, or a batch that gives other results than
  * when it was first applied; nothing was changed. On OK the caller owns *out; `options` and what it
