@@ -90,6 +90,25 @@ static int column_of(const struct str *names, int count, const char *wanted, con
     return -1;
 }
 
+/* Whether a lone word on the first line is the header of a column of something else than our ids:
+ * taken for people, such a file would put strangers on the list. */
+static bool is_other_header(struct str name)
+{
+    static const char *const known[] = {"email",       "e-mail",     "mail", "phone", "name", "id",
+                                        "customer_id", "customerid", "user", "users", "uid"};
+    for (size_t i = 0; i < array_count(known); i++)
+        if (str_equal_nocase(name, str_of(known[i])))
+            return true;
+    return false;
+}
+
+static void refuse(struct reader *r, const char *text)
+{
+    problem(r, 1, text);
+    r->out->is_refused = true;
+    r->at = r->text.len;
+}
+
 static void take(struct reader *r, struct map_u64 *seen, uint32_t line, enum identifier_kind kind,
                  struct str id)
 {
@@ -124,13 +143,14 @@ void member_list_read(struct str text, struct arena *arena, struct member_list *
     int count = r.at < text.len ? fields(&r, names) : 0;
     int user = column_of(names, count, "user_id", "userId");
     int anonymous = column_of(names, count, "anonymous_id", "anonymousId");
-    if (user < 0 && anonymous < 0 && count == 1) {
+    if (str_trim(str_part(text, begin, text.len - begin)).len == 0) {
+        refuse(&r, "the file is empty; a header alone, user_id, says that it names nobody");
+    } else if (user < 0 && anonymous < 0 && count == 1 && !is_other_header(names[0])) {
         user = 0;
         r.at = begin; /* no header: the first line is a person too */
         r.line = 1;
-    } else if (user < 0 && anonymous < 0 && count != 0) {
-        problem(&r, 1, "no column is called user_id or anonymous_id");
-        r.at = text.len;
+    } else if (user < 0 && anonymous < 0) {
+        refuse(&r, "no column is called user_id or anonymous_id");
     }
     int width = count;
     while (r.at < text.len) {

@@ -4,6 +4,8 @@
  *     u-17                 others are not read. Without a header, a file of one column has user ids.
  *     "u-18, the second"   quotes as in RFC 4180
  *
+ * A file that is empty, or whose header names columns but none of these, is refused as a whole: taken for
+ * "nobody" or for people called "email", it would ruin the list that it replaces.
  * Lines that are wrong are left out and reported, each with what is wrong; the others count.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -34,6 +36,7 @@ struct member_list {
     const struct member_problem *problems;
     uint32_t problem_count; /* at most MEMBER_PROBLEMS_MAX of: */
     uint32_t wrong_count;
+    bool is_refused; /* no line counts, whatever is asked for: it is no list of ids */
 };
 
 /* Reads the text; everything is in the arena, or points into the text. */

@@ -30,7 +30,6 @@ static void reads(const char *text, const char *wanted)
 static void one_column_needs_no_header(void **state)
 {
     (void)state;
-    reads("", "");
     reads("ann", "1 u ann; ");
     reads("ann\nbob\r\n\n carl \n", "1 u ann; 2 u bob; 4 u carl; ");
     reads("\xef\xbb\xbfuser_id\nann\n", "2 u ann; ");
@@ -42,6 +41,19 @@ static void a_header_says_where_ids_are(void **state)
     reads("name,user_id\nAnn,a1\nBob,b1\n", "2 u a1; 3 u b1; ");
     reads("userId;anonymousId\na1;\n;x9\n", "2 u a1; 3 a x9; ");
     reads("name,mail\nAnn,a@x\n", "! 1 no column is called user_id or anonymous_id; ");
+}
+
+static void what_is_no_list_of_ids_is_refused_whole(void **state)
+{
+    (void)state;
+    reads("", "! 1 the file is empty; a header alone, user_id, says that it names nobody; ");
+    reads("\xef\xbb\xbf\n\n",
+          "! 1 the file is empty; a header alone, user_id, says that it names nobody; ");
+    reads("user_id\n", "");
+    reads("email\na@x\n", "! 1 no column is called user_id or anonymous_id; ");
+    reads("\"E-Mail\"\na@x\n", "! 1 no column is called user_id or anonymous_id; ");
+    reads("customer_id\n17\n", "! 1 no column is called user_id or anonymous_id; ");
+    reads("emil\n17\n", "1 u emil; 2 u 17; ");
 }
 
 static void quotes_are_those_of_rfc_4180(void **state)
@@ -125,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST("one column needs no header", one_column_needs_no_header),
         TEST("a header says where ids are", a_header_says_where_ids_are),
+        TEST("what is no list of ids is refused whole", what_is_no_list_of_ids_is_refused_whole),
         TEST("quotes are those of RFC 4180", quotes_are_those_of_rfc_4180),
         TEST("wrong lines are named and left out", wrong_lines_are_named_and_left_out),
         TEST("nobody is there twice", nobody_is_there_twice),

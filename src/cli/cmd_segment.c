@@ -513,6 +513,11 @@ static bool read_people(struct segment_command *s, struct buf *text, struct memb
                    STR_ARG(list->problems[i].text));
     if (list->wrong_count > list->problem_count)
         term_text(&c->err, "... and %u more\n", list->wrong_count - list->problem_count);
+    if (list->is_refused) {
+        fault_set(&f, "the file is no list of ids, so nothing was changed");
+        *code = cli_fail(c, FIX_INPUT, &f);
+        return false;
+    }
     if (list->wrong_count && !cli_flag(c, "partial")) {
         fault_set(&f, "%u lines are wrong, so nothing was changed; --partial takes the others",
                   list->wrong_count);

@@ -250,6 +250,13 @@ static void answer_members(struct server *s, struct http_request *request)
                           STR("after is the \"next\" of the answer before"));
         return;
     }
+    if (http_request_parameter(request, STR("at"), &text)) {
+        http_answer_error(
+            request, 400, "only_now",
+            STR("these are the members as they are now; `wend segment who DIR SEGMENT "
+                "--at MOMENT` says who was in it"));
+        return;
+    }
     if (!core_ask_segment(s->core, QUESTION_MEMBERS, q, request))
         answer_busy(request);
 }
@@ -270,9 +277,11 @@ static void answer_wrong_lines(struct http_request *request, const struct member
     json_write_init(&w, &out, JSON_PRETTY);
     json_write_map(&w);
     json_write_key_text(&w, "code", STR("wrong_lines"));
-    json_write_key_text(&w, "message",
-                        STR("some lines are wrong, so nothing was changed; &partial=yes takes the "
-                            "others"));
+    json_write_key_text(
+        &w, "message",
+        list->is_refused
+            ? STR("the body is no list of ids, so nothing was changed")
+            : STR("some lines are wrong, so nothing was changed; &partial=yes takes the others"));
     json_write_key_int(&w, "wrong", list->wrong_count);
     json_write_key(&w, STR("lines"));
     json_write_list(&w);
@@ -308,7 +317,7 @@ static void answer_list(struct server *s, struct http_request *request)
                                          : LIST_REPLACE;
     member_list_read(http_request_body(request), arena, list);
     q->list = list;
-    if (list->wrong_count > 0 && !takes_part)
+    if (list->is_refused || (list->wrong_count > 0 && !takes_part))
         answer_wrong_lines(request, list);
     else if (!core_ask_segment(s->core, QUESTION_LIST, q, request))
         answer_busy(request);

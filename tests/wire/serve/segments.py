@@ -137,6 +137,8 @@ def members_come_a_page_at_a_time():
                 break
             after = '&after=' + page['next']
         assert sorted(seen) == sorted(f'u{i}' for i in range(25)), seen
+        then = w.get('/v1/segments/members?segment=pro&at=2026-03-02T12:00', 400)
+        assert 'wend segment who' in then['message'], then
         assert w.server.stop() == 0
 
 
@@ -168,6 +170,10 @@ def a_file_with_wrong_lines_changes_nothing_unless_asked():
         assert w.members('staff') == []
         w.put('segment=staff&partial=yes', 'user_id,name\nann,Ann\n,Bob\ncid\n')
         wait_for(lambda: w.members('staff') == ['ann'])
+        w.put('segment=staff&mode=replace&partial=yes', '', 400)
+        answer = w.put('segment=staff&mode=replace&partial=yes', 'email\nann@example.org\n', 400)
+        assert 'no list of ids' in answer['message'], answer
+        assert w.members('staff') == ['ann']
         w.put('segment=pro', 'ann\n', 409)
         w.put('segment=nobody', 'ann\n', 404)
         w.put('segment=staff&mode=toggle', 'ann\n', 400)
@@ -284,6 +290,8 @@ def lists_are_kept_by_the_command_too(_, data, folder):
     assert change('remove', 'new\n') == ['bob']
     assert change('add', 'user_id,x\ncid,1\n,2\n', code=3) == ['bob']
     assert change('add', 'user_id,x\ncid,1\n,2\n', '--partial') == ['bob', 'cid']
+    assert change('replace', '', '--partial', code=3) == ['bob', 'cid']
+    assert change('replace', 'email\ncid@example.org\n', '--partial', code=3) == ['bob', 'cid']
     assert 'list: true' in wend('segment', 'add', data, 'pro', people, code=3)
     assert 'did you mean' in wend('segment', 'who', data, 'buyer', code=3)
     wend('replay', data, '--verify')
