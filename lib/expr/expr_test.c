@@ -825,6 +825,11 @@ static void explains(void **state)
     assert_string_equal(explained(&b, "event.count > 9 || event.value > 99.0"),
                         "event.count > 9 || event.value > 99.0 is false; event.count was 7; "
                         "event.value was 12.5");
+    assert_string_equal(explained(&b, "(event.count > 9) || ((event.value > 99.0))"),
+                        "(event.count > 9) || ((event.value > 99.0)) is false; event.count was 7; "
+                        "event.value was 12.5");
+    assert_string_equal(explained(&b, "traits.beta && (event.count + 1) > (9 - 1)"),
+                        "(event.count + 1) > (9 - 1) is false; event.count + 1 was 8");
     assert_string_equal(explained(&b, "event.count == 7 && event.coupon == \"X\""),
                         "event.coupon == \"X\" is error: no such attribute: event.coupon; "
                         "event.coupon was nothing");

@@ -674,7 +674,7 @@ static uint8_t compare_mask(uint16_t sign)
 static struct node *parse_binary(struct parser *p, int least);
 
 /* a && b && c: one node, however long. */
-static struct node *parse_chain(struct parser *p, struct node *first, int level)
+static struct node *parse_chain(struct parser *p, struct node *first, uint32_t from, int level)
 {
     struct nodes all = {0};
     uint32_t at = p->token.from;
@@ -683,11 +683,11 @@ static struct node *parse_chain(struct parser *p, struct node *first, int level)
         if (!advance(p) || !nodes_add(p, &all, parse_binary(p, level + 1)))
             return NULL;
     }
-    struct node *node = node_new(p, level == LEVEL_OR ? NODE_OR : NODE_AND, first->from);
+    struct node *node = node_new(p, level == LEVEL_OR ? NODE_OR : NODE_AND, from);
     if (node == NULL)
         return NULL;
     node->at = at;
-    node->to = all.at[all.count - 1]->to;
+    node->to = p->last_to;
     node->arguments = all.at;
     node->count = all.count;
     return node_close(p, node);
@@ -695,6 +695,7 @@ static struct node *parse_chain(struct parser *p, struct node *first, int level)
 
 static struct node *parse_binary(struct parser *p, int least)
 {
+    uint32_t from = p->token.from; /* with brackets around what stands first */
     struct node *left = parse_unary(p);
     while (left != NULL) {
         struct token sign = p->token;
@@ -702,7 +703,7 @@ static struct node *parse_binary(struct parser *p, int least)
         if (level < least || level == 0)
             return left;
         if (level <= LEVEL_AND) {
-            left = parse_chain(p, left, level);
+            left = parse_chain(p, left, from, level);
             continue;
         }
         if (!advance(p))
@@ -716,7 +717,9 @@ static struct node *parse_binary(struct parser *p, int least)
         left = node_over(p, kind, left, right, NULL);
         if (left == NULL)
             return NULL;
+        left->from = from;
         left->at = sign.from;
+        left->to = p->last_to;
         left->sign = kind == NODE_COMPARE ? compare_mask(sign.sign)
                      : kind == NODE_SUM   ? (uint8_t)sign.sign
                                           : 0;
