@@ -249,6 +249,31 @@ struct value ask_slot(struct person *who, uint32_t slot, struct blob entry, uint
     return out;
 }
 
+/* has_been(COND, "7d") stands in the compiled text as in_segment("$has_been:...", "7d"): as it was
+ * written. A condition of ours is at most as long as its text, which is bounded, however nested. */
+static struct str as_written(const struct person *who, const struct plan *plan, struct str text)
+{
+    const size_t before = sizeof("in_segment(\"") - 1;
+    size_t at = str_find(text, STR("in_segment(\"$has_been:"), 0);
+    if (at == SIZE_MAX)
+        return text;
+    struct str name = str_part(text, at + before, SIZE_MAX);
+    size_t len = str_find(name, STR("\""), 0);
+    if (len == SIZE_MAX)
+        return text;
+    struct str rest = as_written(who, plan, str_part(name, len + 1, SIZE_MAX));
+    name = str_part(name, 0, len);
+    for (uint32_t i = 0; i < plan->segment_count; i++)
+        if (plan->segments[i].when.code &&
+            str_equal(names_text(who->names, plan->segments[i].name), name))
+            return arena_printf(
+                who->scratch, "%.*shas_been(%.*s%.*s", STR_ARG(str_part(text, 0, at)),
+                STR_ARG(
+                    as_written(who, plan, str_trim(expr_part_text(plan->segments[i].when.code)))),
+                STR_ARG(rest));
+    return text;
+}
+
 struct str ask_explain(struct person *who, const struct plan *plan, const struct plan_expr *expr,
                        struct blob entry)
 {
@@ -258,5 +283,5 @@ struct str ask_explain(struct person *who, const struct plan *plan, const struct
     if (expr->code == NULL)
         return STR("always");
     expr_explain(expr->code, &host, who->scratch, &e);
-    return expr_explanation_print(expr->code, &e, who->scratch);
+    return as_written(who, plan, expr_explanation_print(expr->code, &e, who->scratch));
 }

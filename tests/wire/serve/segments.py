@@ -26,6 +26,7 @@ quiet_hours: []
 ''',
     'segments/buyers.yaml': "segment: buyers\nowner: shop\nwhen: 'count(\"Order Completed\") >= 2'\n",
     'segments/pro.yaml': "segment: pro\nwhen: 'traits.plan == \"pro\"'\n",
+    'segments/loyal.yaml': "segment: loyal\nwhen: 'has_been(traits.plan == \"pro\", \"7d\") && did(\"Login\")'\n",
     'segments/staff.yaml': 'segment: staff\nlist: true\n',
     'journeys/greet.yaml': '''
 journey: greet
@@ -108,11 +109,13 @@ def a_served_directory_says_who_is_in_what_and_why():
                       event('bob', 'Order Completed'))
         wait_for(lambda: w.members('buyers') == ['ann'])
         sizes = {s['segment']: s['people'] for s in w.get('/v1/segments')['segments']}
-        assert sizes == {'buyers': 1, 'pro': 1, 'staff': 0}, sizes
+        assert sizes == {'buyers': 1, 'loyal': 0, 'pro': 1, 'staff': 0}, sizes
         why = w.get('/v1/segments/why?segment=buyers&person=ann')
         assert why['is_in'] and why['until'] == 'never' and 'since' in why, why
         why = w.get('/v1/segments/why?segment=buyers&person=bob')
         assert not why['is_in'] and 'was 1' in why['because'], why
+        why = w.get('/v1/segments/why?segment=loyal&person=ann')
+        assert why['because'].startswith('has_been(traits.plan == "pro", "7d") is false'), why
         assert [s['segment'] for s in w.server.person('ann')['segments']] == ['buyers', 'pro']
         for path, status in [('/v1/segments/members', 400), ('/v1/segments/members?segment=no', 404),
                              ('/v1/segments/members?segment=pro&limit=0', 400),
