@@ -204,6 +204,15 @@ static void rule_read(struct ways *w, const struct yaml_node *schedule,
         rule->until_kind = when.has_offset ? RECUR_UNTIL_UTC : RECUR_UNTIL_WALL;
         rule->until_ms = when.has_time ? when.at_ms : when.at_ms + DAY_MS - SECOND_MS;
     }
+    struct recur_walk walk;
+    int64_t first_ms;
+    recur_walk_init(&walk, rule, (struct recur_start){.wall_ms = way->start_ms});
+    if (!recur_walk_next(&walk, &first_ms)) {
+        findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(w->yaml, node),
+                     "\"%.*s\" never comes", STR_ARG(str_part(node->text, 0, 80)));
+        finding_advise(c->findings, until ? "it ends before it begins: look at from and until"
+                                          : "no day of any year is like that");
+    }
 }
 
 /* "2026-03-02" and "2026-03-02T09:00" where words may stand too. */

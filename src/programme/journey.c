@@ -1067,6 +1067,9 @@ static void enter_compile(struct builder *b, const struct yaml_node *enter)
         enter->type == YAML_MAP ? shape_value(enter, "event", "any") : NULL;
     for (uint32_t i = 0; i < shape_count(any); i++)
         entries_compile(b, shape_item(any, i));
+    if (any && any->type == YAML_LIST && shape_count(any) == 0)
+        findings_add(c->findings, FINDING_MISSING_KEY, yaml_place(b->yaml, any),
+                     "the list is empty, so that nothing enters the journey");
     ways_keep(b);
     if (says_no_way(enter)) {
         findings_add(c->findings, FINDING_MISSING_KEY, yaml_place(b->yaml, enter),
@@ -1079,7 +1082,8 @@ static void enter_compile(struct builder *b, const struct yaml_node *enter)
         struct str path = str_trim(key->text);
         if (str_starts(path, STR("event.")))
             path = str_part(path, 6, path.len);
-        bool is_path = path.len > 0;
+        bool is_path =
+            path.len > 0 && !str_starts(path, STR("entry.")) && !str_starts(path, STR("traits."));
         for (size_t i = 0; i < path.len; i++)
             is_path &= strchr("()[]+\"' ,", path.at[i]) == NULL;
         if (is_path)

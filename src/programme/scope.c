@@ -240,7 +240,12 @@ static enum expr_found property_path(struct scope *s, const struct expr_path *pa
     }
     uint32_t flag = space == SLOT_EVENT ? SCOPE_EVENT : SCOPE_ENTRY;
     if (!(s->target.flags & flag)) {
-        if (space == SLOT_EVENT)
+        if (space == SLOT_EVENT && !(s->target.flags & SCOPE_ENTRY))
+            fault_set(f,
+                      "there is no event here: this is asked of a person at any time; "
+                      "last(\"Event\").%.*s is of the latest such event",
+                      STR_ARG(scope_join(c, path->parts, 1, path->count)));
+        else if (space == SLOT_EVENT)
             fault_set(f,
                       "there is no event here; entry.%.*s is of the event that began the journey",
                       STR_ARG(scope_join(c, path->parts, 1, path->count)));
