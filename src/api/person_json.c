@@ -14,6 +14,15 @@ static void write_moment(struct json_writer *w, const char *key, int64_t at_ms)
     json_write_key_text(w, key, is_never ? STR("never") : timestamp_print(at_ms, text));
 }
 
+/* The same of a moment that is not known, or that only an event brings: null then. */
+static void write_expected(struct json_writer *w, const char *key, int64_t at_ms)
+{
+    if (at_ms == FOREVER_MS)
+        json_write_key_null(w, key);
+    else
+        write_moment(w, key, at_ms);
+}
+
 static void write_traits(struct person *who, struct json_writer *w)
 {
     uint32_t place = 0;
@@ -81,7 +90,7 @@ static void write_state(struct person *who, struct json_writer *w)
                             x->step == PLAN_END ? STR("")
                                                 : names_text(who->names, j->steps[x->step].id));
         write_moment(w, "entered", x->entered_ms);
-        write_moment(w, "next", min_of(x->due_ms, x->ask_ms));
+        write_expected(w, "next", min_of(x->due_ms, x->ask_ms));
         json_write_key_bool(w, "is_held_out", x->flags & INSTANCE_IS_GHOST);
         json_write_end(w);
     }
@@ -123,7 +132,8 @@ static void write_state(struct person *who, struct json_writer *w)
         json_write_key_text(w, "message", names_text(who->names, x->message));
         json_write_key_text(w, "journey", names_text(who->names, x->journey));
         json_write_key_text(w, "state", str_of(states[x->state]));
-        write_moment(w, "not_before", x->not_before_ms);
+        write_expected(w, "not_before",
+                       x->state == INTENT_SETTLING ? x->settle_ms : x->not_before_ms);
         write_moment(w, "deadline", x->deadline_ms);
         json_write_end(w);
     }

@@ -5,6 +5,9 @@
  *      "traits": {...}, "consents": [...], "journeys": [...], "past_journeys": [...],
  *      "pending": [...], "messages": [...], "holds": [...]}
  *
+ * Of a journey's "next" and a pending message's "not_before" null means that no time is known: something has to
+ * happen first.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #pragma once

@@ -165,6 +165,25 @@ static void for_machines(void **state)
         sentence, function, setup, teardown, NULL \
     }
 
+static void settling(void **state)
+{
+    struct shop *s = *state;
+    put(s, "p/programme.yaml",
+        "name: P\ncategories:\n  confirm: {lane: service}\n  news: {lane: marketing}\n");
+    put(s, "p/journeys/promotion.yaml",
+        "journey: promotion\nenter: {event: Paid}\nsteps: [{send: offer}, {wait: {until: Never}}]\n");
+    put(s, "p/messages/offer/message.yaml", "category: news\nemail: {subject: Offer}\n");
+    put(s, "p/messages/offer/email.txt.liquid", "Offer. {{ unsubscribe_url }}\n");
+    wend(s, "run", "./p", "--events", "./e.ndjson", "--data", "./settling", "--after", "10s",
+         "--quiet");
+    wend(s, "person", "./settling", "ann");
+    says(s, "\"state\": \"settling\",\n      \"not_before\": \"2026-01-05T12:01:00.");
+    says(s, "\"next\": null");
+    says_nothing_of(s, "\"not_before\": \"never\"");
+    wend(s, "why", "./settling", "ann", "--message", "offer");
+    says(s, "message offer: waits for rivals until 2026-01-05 12:01:00; its deadline is ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +191,7 @@ int main(void)
         IN_SHOP("only lines about one message are told", one_message),
         IN_SHOP("a journey or message that there never was is answered with the nearest",
                 wrong_names),
+        IN_SHOP("a message that waits for rivals says until when", settling),
         IN_SHOP("lines name their journey and message for machines", for_machines),
     };
     return cmocka_run_group_tests_name("cli/why", tests, NULL, NULL);

@@ -136,6 +136,11 @@ void desk_explain(struct person *who, uint32_t place)
     }
     buf_fini(&words);
     const struct intent *now = person_intent(who, place);
+    if (now->state == INTENT_SETTLING && now->settle_ms > who->now_ms)
+        person_note_about(who, now->journey, now->message,
+                          "message %.*s: waits for rivals until %s; its deadline is %s",
+                          STR_ARG(names_text(who->names, now->message)), moment(&q, now->settle_ms),
+                          moment(&q, now->deadline_ms));
     if (now->state == INTENT_DEFERRED && now->not_before_ms != FOREVER_MS)
         person_note_about(who, now->journey, now->message,
                           "message %.*s: asked again at %s; its deadline is %s",
