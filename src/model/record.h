@@ -88,7 +88,8 @@ struct batch {
 };
 
 /* What a pairing property says (a cart's or a ticket's number), as a hash; 0 if the record lacks it or
- * `name` is NAME_NONE. A whole number is the same whether it was written as 5 or as 5.0. */
+ * `name` is NAME_NONE. A whole number is the same whether it was written as 5, as 5.0 or as the text
+ * "5": sources differ. */
 uint64_t record_key(const struct record *r, uint32_t name);
 
 /* The field with that name, clear part first; VALUE_NONE if absent. */
