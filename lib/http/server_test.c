@@ -695,9 +695,9 @@ static void gentle_stop(void **state)
     do { /* until the stop has begun */
         assert_true(say_text(idle, "GET /now HTTP/1.1\r\nHost: h\r\n\r\n"));
         status = hear(idle, &heard, false);
-    } while (status == 200);
-    assert_int_equal(status, 503);
-    assert_true(has(&heard, "stopping"));
+    } while (status == 200 && !has(&heard, "Connection: close"));
+    /* What was taken in just before the stop is answered, as the last on its connection. */
+    assert_true(status == 200 || (status == 503 && has(&heard, "stopping")));
     atomic_store(&site.hold, false);
     assert_int_equal(hear(fd, &heard, false), 200);
     assert_true(has(&heard, "Connection: close"));

@@ -39,8 +39,8 @@ void person_send(struct person *who, struct stage_message message)
     messages_add(who->messages, message);
 }
 
-static void take_note(const struct person *who, uint32_t journey, uint32_t message,
-                      const char *format, va_list args)
+static void printf_like(4, 0) take_note(const struct person *who, uint32_t journey,
+                                        uint32_t message, const char *format, va_list args)
 {
     char line[1024];
     int len = vsnprintf(line, sizeof(line), format, args);

@@ -16,9 +16,10 @@ export class Proxy {
         this.server = server;
         this.scenario = [...scenario];
         this.seen = []; // what came in: {path, encoding, body, what, status}
+        this.lost = []; // why a request got no answer: the server was being started again
         this.http = http.createServer((request, response) => {
             this.take(request, response).catch((error) => {
-                this.seen.push({ error: String(error) });
+                this.lost.push(String(error));
                 request.socket.destroy();
             });
         });
