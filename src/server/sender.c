@@ -211,8 +211,9 @@ static void report(struct sender *s, const struct outbox_order *order)
     if (is_news)
         journal_say(&s->server->journal,
                     order->receipt == RECEIPT_TEMPORARY ? JOURNAL_INFO : JOURNAL_WARNING, "receipt",
-                    "attempt %s: %s after %u tries (%d) %s", held->id, receipt_name(order->receipt),
-                    order->tries, order->code, words(order->detail));
+                    "attempt %s: %s after %u %s (%d) %s", held->id, receipt_name(order->receipt),
+                    order->tries, order->tries == 1 ? "try" : "tries", order->code,
+                    words(order->detail));
     if (order->is_final)
         held_free(held);
 }
