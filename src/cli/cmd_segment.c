@@ -659,7 +659,8 @@ int cmd_segment(struct cli *c)
     int code;
     bool is_change = strcmp(action, "add") == 0 || strcmp(action, "remove") == 0 ||
                      strcmp(action, "replace") == 0;
-    if (strcmp(action, "ls") != 0 && strcmp(action, "size") != 0 && c->argument_count < 3)
+    bool needs_segment = is_change || strcmp(action, "who") == 0 || strcmp(action, "why") == 0;
+    if (needs_segment && c->argument_count < 3)
         return cli_usage(c, "say which segment: wend segment %s DIR SEGMENT", action);
     if (strcmp(action, "ls") == 0)
         code = list(&s);

@@ -297,6 +297,8 @@ def lists_are_kept_by_the_command_too(_, data, folder):
     assert change('replace', 'email\ncid@example.org\n', '--partial', code=3) == ['bob', 'cid']
     assert 'list: true' in wend('segment', 'add', data, 'pro', people, code=3)
     assert 'did you mean' in wend('segment', 'who', data, 'buyer', code=3)
+    assert 'say which segment' in wend('segment', 'who', data, code=2)
+    assert 'ls, size, who, why' in wend('segment', 'list', data, code=2)
     wend('replay', data, '--verify')
 
 
