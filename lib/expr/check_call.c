@@ -121,7 +121,7 @@ const struct expr_type *check_resolve(struct checker *c, struct str name, bool i
             f->kind == FUNCTION_MACRO)
             continue;
         if (is_unchecked(c)) {
-            if (signature_count(f->public.arguments) != count && !is_variadic(f))
+            if (is_variadic(f) ? count == 0 : signature_count(f->public.arguments) != count)
                 continue;
             *function = i;
             return &expr_dyn;
