@@ -37,19 +37,6 @@ static void want_readers(struct wanted *w, const struct plan_readers *readers)
 
 /* ---- the list of memberships, by ascending segment ------------------------------------------------ */
 
-static uint32_t place_of(const struct person *who, uint32_t segment)
-{
-    uint32_t low = 0, high = who->profile->memberships.count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (person_membership(who, middle)->segment < segment)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static bool is_at(const struct person *who, uint32_t place, uint32_t segment)
 {
     return place < who->profile->memberships.count &&
@@ -58,7 +45,7 @@ static bool is_at(const struct person *who, uint32_t place, uint32_t segment)
 
 static void insert(struct person *who, struct membership m)
 {
-    uint32_t place = place_of(who, m.segment);
+    uint32_t place = person_membership_place(who, m.segment);
     struct membership *last = person_push_membership(who);
     must(last != NULL); /* a programme has few enough segments for the list */
     struct membership *at = last - (who->profile->memberships.count - 1u) + place;
@@ -100,7 +87,7 @@ static void transit(struct person *who, const struct plan_segment *s, bool is_in
 static void settle(struct person *who, const struct plan_segment *s, bool is_in, int64_t ask_ms,
                    enum cause cause, struct wanted *w)
 {
-    uint32_t place = place_of(who, s->name);
+    uint32_t place = person_membership_place(who, s->name);
     bool is_there = is_at(who, place, s->name);
     struct membership was = {.segment = s->name, .since_ms = who->at_ms};
     if (is_there)
@@ -325,7 +312,7 @@ void audience_event(struct person *who)
                       : s->when.code != NULL ? MEMBERSHIP_WAS_REMOVED
                                              : 0; /* off a mere list is out anyway */
     audience_changed(who);
-    uint32_t place = place_of(who, name);
+    uint32_t place = person_membership_place(who, name);
     if (is_at(who, place, name)) {
         struct membership *m = person_touch_membership(who, place);
         m->flags = (m->flags & ~(uint32_t)MANUAL) | manual;
@@ -348,7 +335,7 @@ void audience_unite(struct person *who, const struct person *from)
 {
     for (uint32_t i = 0; i < from->profile->memberships.count; i++) {
         struct membership theirs = *person_membership(from, i);
-        uint32_t place = place_of(who, theirs.segment);
+        uint32_t place = person_membership_place(who, theirs.segment);
         bool is_there = is_at(who, place, theirs.segment);
         struct membership m = is_there ? *person_membership(who, place) : theirs;
         bool was_in = is_there && m.flags & MEMBERSHIP_IS_IN;

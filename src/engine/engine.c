@@ -688,16 +688,6 @@ static struct record record_of(const struct engine *e, const struct person *who,
     };
 }
 
-/* Did the journey listen to that in the programme before? */
-static bool was_listening(const struct plan *old, uint32_t journey, uint32_t event)
-{
-    uint16_t index = old != NULL ? plan_journey_find(old, journey) : PLAN_NO_INDEX;
-    for (uint32_t i = 0; index != PLAN_NO_INDEX && i < old->journeys[index].entry_count; i++)
-        if (old->journeys[index].entries[i].event == event)
-            return true;
-    return false;
-}
-
 /* Memberships of the newest programme; and journeys that have begun to listen to a segment take in the
  * person, who is in it already, if they say so. */
 static void bring_up_to_date(struct engine *e, struct person *who)
@@ -709,7 +699,7 @@ static void bring_up_to_date(struct engine *e, struct person *who)
         const struct plan_journey *j = &who->plan->journeys[i];
         for (uint32_t k = 0; k < j->existing_count; k++) {
             const struct plan_existing *x = &j->existing[k];
-            if (was_listening(old, j->name, x->event) || !audience_is_in(who, x->segment))
+            if (plan_journey_listens(old, j->name, x->event) || !audience_is_in(who, x->segment))
                 continue;
             struct buf clear;
             buf_init(&clear);

@@ -166,16 +166,6 @@ void sweeps_business(struct engine *e, const struct record *r)
         }
 }
 
-/* Did the journey hear of that event of a segment before? */
-static bool was_listening(const struct plan *old, uint32_t journey, uint32_t event)
-{
-    uint16_t index = old != NULL ? plan_journey_find(old, journey) : PLAN_NO_INDEX;
-    for (uint32_t i = 0; index != PLAN_NO_INDEX && i < old->journeys[index].entry_count; i++)
-        if (old->journeys[index].entries[i].event == event)
-            return true;
-    return false;
-}
-
 void sweeps_existing(struct engine *e, const struct plan *old)
 {
     const struct plan *plan = newest_plan(e);
@@ -183,7 +173,7 @@ void sweeps_existing(struct engine *e, const struct plan *old)
         const struct plan_journey *j = &plan->journeys[i];
         for (uint32_t k = 0; k < j->way_count; k++) {
             const struct plan_way *way = &j->ways[k];
-            if (way->kind != WAY_EXISTING || was_listening(old, j->name, way->event))
+            if (way->kind != WAY_EXISTING || plan_journey_listens(old, j->name, way->event))
                 continue;
             struct str text = names_text(e->names, way->event);
             size_t prefix = str_starts(text, STR("$entered:")) ? STR("$entered:").len : 0;

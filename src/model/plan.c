@@ -91,3 +91,12 @@ uint16_t plan_provider_find(const struct plan *p, uint32_t name)
             return (uint16_t)i;
     return PLAN_NO_INDEX;
 }
+
+bool plan_journey_listens(const struct plan *p, uint32_t journey, uint32_t event)
+{
+    uint16_t index = p != NULL ? plan_journey_find(p, journey) : PLAN_NO_INDEX;
+    for (uint32_t i = 0; index != PLAN_NO_INDEX && i < p->journeys[index].entry_count; i++)
+        if (p->journeys[index].entries[i].event == event)
+            return true;
+    return false;
+}

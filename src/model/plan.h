@@ -677,3 +677,6 @@ const struct plan_arm *plan_split_arm(const struct plan_split *split, uint64_t p
 uint16_t plan_journey_find(const struct plan *p, uint32_t name);
 uint16_t plan_message_find(const struct plan *p, uint32_t name);
 uint16_t plan_provider_find(const struct plan *p, uint32_t name);
+
+/* Has the plan (NULL: none) a journey of that name that the event may enter? For cold paths. */
+bool plan_journey_listens(const struct plan *p, uint32_t journey, uint32_t event);

@@ -89,7 +89,7 @@ const struct zone *person_zone(struct person *who)
     return zoneset_zone(who->plan->zones, p->zone);
 }
 
-const struct membership *person_membership_find(const struct person *who, uint32_t segment)
+uint32_t person_membership_place(const struct person *who, uint32_t segment)
 {
     uint32_t low = 0, high = who->profile->memberships.count;
     while (low < high) {
@@ -99,8 +99,14 @@ const struct membership *person_membership_find(const struct person *who, uint32
         else
             high = middle;
     }
-    if (low == who->profile->memberships.count)
+    return low;
+}
+
+const struct membership *person_membership_find(const struct person *who, uint32_t segment)
+{
+    uint32_t place = person_membership_place(who, segment);
+    if (place == who->profile->memberships.count)
         return NULL;
-    const struct membership *m = person_membership(who, low);
+    const struct membership *m = person_membership(who, place);
     return m->segment == segment ? m : NULL;
 }

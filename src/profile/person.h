@@ -222,5 +222,8 @@ PERSON_LIST(hold, holds)
 PERSON_LIST(appointment, appointments)
 PERSON_LIST(membership, memberships)
 
+/* Where the membership in the segment with that name is in the list, or would be. */
+uint32_t person_membership_place(const struct person *who, uint32_t segment);
+
 /* The membership in the segment with that name, or NULL. */
 const struct membership *person_membership_find(const struct person *who, uint32_t segment);

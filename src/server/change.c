@@ -314,17 +314,23 @@ static void write_report(struct json_writer *w, const struct report *r)
         json_write_null(w);
 }
 
+/* Begins a map with the report as it is now; the caller ends both. */
+static void begin_report(struct changes *c, struct buf *out, struct json_writer *w)
+{
+    os_mutex_lock(&c->lock);
+    struct report r = c->report;
+    os_mutex_unlock(&c->lock);
+    buf_init(out);
+    json_write_init(w, out, JSON_PRETTY);
+    json_write_map(w);
+    write_report(w, &r);
+}
+
 void changes_answer(struct changes *c, struct http_request *request)
 {
     struct buf out;
     struct json_writer w;
-    os_mutex_lock(&c->lock);
-    struct report r = c->report;
-    os_mutex_unlock(&c->lock);
-    buf_init(&out);
-    json_write_init(&w, &out, JSON_PRETTY);
-    json_write_map(&w);
-    write_report(&w, &r);
+    begin_report(c, &out, &w);
     json_write_end(&w);
     reply(request, 200, &out);
     buf_fini(&out);
@@ -380,13 +386,7 @@ static void answer_people(struct changes *c, struct http_request *request)
     struct json_writer w;
     for (; all.partition < 256 && !is_over(c); all.partition++)
         core_call(c->server->core, count_partition, &all);
-    os_mutex_lock(&c->lock);
-    struct report r = c->report;
-    os_mutex_unlock(&c->lock);
-    buf_init(&out);
-    json_write_init(&w, &out, JSON_PRETTY);
-    json_write_map(&w);
-    write_report(&w, &r);
+    begin_report(c, &out, &w);
     json_write_key(&w, STR("in_flight"));
     json_write_list(&w);
     for (uint32_t i = 0; i < all.count; i++) {
