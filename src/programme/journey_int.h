@@ -1,0 +1,82 @@
+/* journey_int.h - inside the room: one journey on its way from its file to the plan (journey.c).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "programme/compile.h"
+
+#define LAST_NONE PLAN_NO_INDEX       /* nothing was sent on the way here */
+#define LAST_MANY (PLAN_NO_INDEX - 1) /* which message was sent depends on the way */
+
+struct open_ends {
+    uint16_t **at;
+    uint32_t count;
+    uint32_t room;
+};
+
+struct builder {
+    struct compile *c;
+    struct compile_file *file;
+    const struct yaml_file *yaml;
+    struct plan_journey *journey;
+    struct compile_journey *info;
+    struct plan_step *steps; /* PLAN_STEPS_MAX of them, so that addresses stay */
+    const struct yaml_node **nodes;
+    uint32_t count;
+    bool is_full;
+    struct plan_listen *entries; /* of the journey, with room for entry_room */
+    uint32_t entry_room;
+    struct plan_way *ways;    /* PLAN_WAYS_MAX */
+    uint32_t condition_count; /* entries by a condition */
+    uint32_t *given_ids;      /* names given by `id:` */
+    uint32_t given_count;
+};
+
+/* What expressions of the journey may read. */
+struct scope_target builder_target(struct builder *b, uint32_t flags, enum expr_wanted wanted);
+
+/* ---- open ends (journey.c) ----------------------------------------------------------------------- */
+
+void ends_open(struct builder *b, struct open_ends *ends, uint16_t *at);
+void ends_join(struct builder *b, struct open_ends *ends, const struct open_ends *others);
+void ends_close(struct open_ends *ends, uint16_t target);
+
+/* A list of steps behind the open ends; its own open ends take their place. *last_message: index of what
+ * was sent last on the way here, LAST_NONE or LAST_MANY. */
+void steps_compile(struct builder *b, const struct yaml_node *list, struct open_ends *ends,
+                   uint16_t *last_message);
+
+/* A list inside a step: begins at *start, and its open ends join those of the step. */
+void inner_compile(struct builder *b, const struct yaml_node *list, uint16_t *start,
+                   struct open_ends *ends, uint16_t *last_message);
+
+uint16_t last_of_two(uint16_t a, uint16_t b);
+
+/* ---- events and conditions (journey_listen.c) ---------------------------------------------------- */
+
+struct listens {
+    struct plan_listen *list;
+    uint32_t count;
+    struct plan_expr condition; /* the first `if` among them, unless it is kept in the list */
+    uint32_t condition_count;
+};
+
+/* What the list of LISTENs says. With keeps_conditions all of them are in the list, else the first is
+ * apart. */
+struct listens listens_of(struct builder *b, const struct yaml_node *node, bool keeps_conditions);
+
+/* ---- steps, each with its keys ------------------------------------------------------------------- */
+
+void send_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,
+                  struct open_ends *ends, uint16_t *last_message);
+void wait_compile(struct builder *b, const struct yaml_node *step_node, struct plan_step *step,
+                  struct open_ends *ends, uint16_t *last_message);
+void branch_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,
+                    struct open_ends *ends, uint16_t *last_message);
+void split_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,
+                   struct open_ends *ends, uint16_t *last_message);
+void set_compile(struct builder *b, const struct yaml_pair *pair, struct plan_step *step);
+
+/* Who enters, and when again. (journey_enter.c) */
+void enter_compile(struct builder *b, const struct yaml_node *enter);
