@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/file.h"
 #include "test.h"
 
 /* What one run of `wend` said. */
@@ -186,6 +187,36 @@ static void costs_for_machines(void **state)
     forget(&said);
 }
 
+static void results_stand_in_the_log(void **state)
+{
+    (void)state;
+    char root[] = "/tmp/wend-log-XXXXXX";
+    char dir[64];
+    assert_non_null(mkdtemp(root));
+    snprintf(dir, sizeof(dir), "%s/data", root);
+    struct said ran = wend("run", "examples/shop", "--people", "20", "--days", "10", "--seed", "2",
+                           "--start", "2026-03-01", "--data", dir, "--quiet");
+    assert_int_equal(ran.code, CLI_OK);
+    struct said plain = wend("log", dir);
+    assert_int_equal(plain.code, CLI_OK);
+    assert_null(strstr(plain.out, "\"type\":\"result\""));
+    struct said whole = wend("log", dir, "--results");
+    assert_int_equal(whole.code, CLI_OK);
+    assert_non_null(strstr(whole.out, "\"result\":\"activated\""));
+    assert_non_null(strstr(whole.out, "\"result\":\"entered\",\"how\":0,\"step\":0,"
+                                      "\"journey\":\"browse-recovery\""));
+    assert_non_null(strstr(whole.out, "\"result\":\"decided\",\"what\":\"sent\""));
+    struct said first = wend("log", dir, "--results", "--to", "1");
+    assert_non_null(strstr(first.out, "\"result\":\"activated\""));
+    assert_null(strstr(first.out, "\"batch\":2,"));
+    forget(&ran);
+    forget(&plain);
+    forget(&whole);
+    forget(&first);
+    struct fault f = {0};
+    assert_int_equal(os_remove_tree(os_disk_real(), root, &f), OK);
+}
+
 static void no_such_scenario(void **state)
 {
     (void)state;
@@ -206,6 +237,7 @@ int main(void)
         TEST("colour comes on request, and never into a file by itself", color_on_request),
         TEST("wrong input and a broken world have codes of their own", faults_have_exit_codes),
         TEST("costs stand in the one document of a check for machines", costs_for_machines),
+        TEST("the log tells the results of each batch", results_stand_in_the_log),
         TEST("a test that runs no scenario because of a slip does not pass", no_such_scenario),
         TEST("the completion scripts of all shells name every command", completions_name_commands),
     };

@@ -2,6 +2,7 @@
 #include "cli/common.h"
 #include "evlog/evlog.h"
 #include "ingest/describe.h"
+#include "model/result.h"
 
 /* The log's records as lines of JSON. */
 struct dump {
@@ -18,6 +19,12 @@ static void learn(struct dump *d, const struct names *names)
         must(vocabulary_add(d->vocabulary, names_text(names, name), 0) == name);
 }
 
+static void print_line(struct dump *d)
+{
+    buf_add_byte(&d->line, '\n');
+    fwrite(d->line.at, 1, d->line.len, d->cli->out.file);
+}
+
 static void print_batch(struct dump *d, const struct batch *batch, const char *source)
 {
     for (uint32_t i = 0; i < batch->count; i++) {
@@ -28,25 +35,75 @@ static void print_batch(struct dump *d, const struct batch *batch, const char *s
         d->line.len = 0;
         json_write_init(&w, &d->line, JSON_COMPACT);
         record_describe(record, d->vocabulary, &d->scratch, &w);
-        buf_add_byte(&d->line, '\n');
-        fwrite(d->line.at, 1, d->line.len, d->cli->out.file);
+        print_line(d);
         arena_reset(&d->scratch);
     }
+}
+
+static void write_name(struct dump *d, struct json_writer *w, const char *key, int64_t name)
+{
+    if (name > 0 && name < vocabulary_count(d->vocabulary))
+        json_write_key_text(w, key, vocabulary_text(d->vocabulary, (uint32_t)name));
+}
+
+static void print_row(struct dump *d, uint64_t batch, const struct result *row)
+{
+    struct json_writer w;
+    char id[24];
+    d->line.len = 0;
+    json_write_init(&w, &d->line, JSON_COMPACT);
+    json_write_map(&w);
+    json_write_key_text(&w, "type", STR("result"));
+    json_write_key_int(&w, "batch", (int64_t)batch);
+    json_write_key_int(&w, "at_ms", row->at_ms);
+    json_write_key_text(&w, "result", str_of(result_name(row->kind)));
+    if (result_how(row).len > 0)
+        json_write_key_text(&w, "what", result_how(row));
+    json_write_key_int(&w, "how", row->how);
+    json_write_key_int(&w, "step", row->step);
+    write_name(d, &w, "journey", row->journey);
+    write_name(d, &w, "message", row->message);
+    json_write_key_int(&w, "profile", (int64_t)row->profile);
+    snprintf(id, sizeof(id), "%016llx", (unsigned long long)row->id);
+    json_write_key_text(&w, "id", str_of(id));
+    json_write_key_int(&w, "number", row->number);
+    if (result_has_name(row))
+        write_name(d, &w, "name", row->number);
+    json_write_end(&w);
+    print_line(d);
+}
+
+static enum status print_results(struct dump *d, const struct evlog_item *item, struct fault *f)
+{
+    struct cursor c = cursor_of(item->results.at, item->results.len);
+    struct result row;
+    while (results_read(&c, item->now_ms, &row))
+        print_row(d, item->number, &row);
+    if (!c.is_bad)
+        return OK;
+    fault_set(f, "the results of batch %llu are damaged", (unsigned long long)item->number);
+    return GIVE_UP;
 }
 
 static enum status print_log(struct dump *d, struct evlog_reader *reader, struct fault *f)
 {
     struct cli *c = d->cli;
     uint64_t last = (uint64_t)cli_int(c, "to");
+    bool with_results = cli_flag(c, "results");
     struct evlog_item item;
     for (;;) {
         enum status status = evlog_reader_next(reader, &item, f);
-        if (status != OK || item.kind == EVLOG_END || (last && item.number > last))
+        bool is_past = last > 0 && item.number > last;
+        if (status != OK || item.kind == EVLOG_END ||
+            (is_past && (item.kind == EVLOG_RESULTS || !with_results)))
             return status;
-        if (item.kind != EVLOG_BATCH)
-            continue;
         learn(d, evlog_reader_names(reader));
-        print_batch(d, &item.batch, cli_text(c, "source"));
+        if (item.kind == EVLOG_BATCH && !is_past)
+            print_batch(d, &item.batch, cli_text(c, "source"));
+        else if (item.kind == EVLOG_RESULTS && with_results)
+            status = print_results(d, &item, f);
+        if (status != OK)
+            return status;
     }
 }
 

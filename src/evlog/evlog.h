@@ -137,6 +137,7 @@ struct evlog_item {
     enum evlog_item_kind kind;
     struct batch batch;    /* EVLOG_BATCH: records point into the reader's bytes */
     uint64_t number;       /* EVLOG_RESULTS: of which batch; EVLOG_BATCH: batch.number */
+    int64_t now_ms;        /* that batch's time: results count their times from it */
     struct str results;    /* EVLOG_RESULTS */
     uint64_t results_hash; /* EVLOG_RESULTS: hash_bytes(results, 0), as it is stored */
     uint64_t segment;      /* where: first batch of the segment (its file name), */

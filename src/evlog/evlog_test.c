@@ -66,6 +66,7 @@ static uint64_t read_all(struct os_disk *disk, struct memory *m, uint64_t from,
         *how_it_ended = evlog_reader_next(r, &item, f);
         if (*how_it_ended != OK || item.kind == EVLOG_END)
             break;
+        assert_true(item.now_ms == m->batches[item.number].now_ms);
         if (item.kind == EVLOG_BATCH) {
             assert_true(item.number == next);
             assert_same_batch(&item.batch, &m->batches[next]);

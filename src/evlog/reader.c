@@ -13,6 +13,10 @@ struct evlog_reader {
     struct arena arena;    /* for listing the folder */
     uint64_t from_batch;   /* what comes before is read and not shown */
     enum walk_place place; /* of the open segment when the folder was last looked at */
+    int64_t *times_ms;   /* of batches whose results have not come yet, by number modulo the room */
+    uint64_t times_room; /* a power of two */
+    uint64_t answered;   /* the newest batch whose results have come, or 0 */
+    uint64_t newest;     /* the newest batch that was given, or 0 */
 };
 
 /* The segments of the folder, and the index of the first one behind `batch` (count if there is none). */
@@ -83,6 +87,7 @@ void evlog_reader_close(struct evlog_reader *reader)
     walker_fini(&reader->walker);
     log_state_fini(&reader->state);
     arena_fini(&reader->arena);
+    mem_free(reader->times_ms);
     mem_free(reader);
 }
 
@@ -113,7 +118,34 @@ static bool is_item(const struct evlog_reader *r, const struct block *b)
     return (b->kind == BLOCK_BATCH || b->kind == BLOCK_RESULTS) && b->number >= r->from_batch;
 }
 
-static void fill_item(const struct evlog_reader *r, const struct block *b, uint64_t offset,
+/* Result blocks come batches later, in the order of the batches, and without their times. */
+static void note_time(struct evlog_reader *r, uint64_t batch, int64_t now_ms)
+{
+    if (r->newest == 0)
+        r->answered = batch - 1;
+    uint64_t room = r->times_room ? r->times_room : 64;
+    while (batch - r->answered > room)
+        room *= 2;
+    if (room != r->times_room) {
+        int64_t *times_ms = mem_new(room * sizeof(*times_ms));
+        for (uint64_t n = r->answered + 1; n < batch; n++)
+            times_ms[n & (room - 1)] = r->times_ms[n & (r->times_room - 1)];
+        mem_free(r->times_ms);
+        r->times_ms = times_ms;
+        r->times_room = room;
+    }
+    r->times_ms[batch & (room - 1)] = now_ms;
+    r->newest = batch;
+}
+
+static int64_t take_time(struct evlog_reader *r, uint64_t batch)
+{
+    must(batch > r->answered && batch <= r->newest);
+    r->answered = batch;
+    return r->times_ms[batch & (r->times_room - 1)];
+}
+
+static void fill_item(struct evlog_reader *r, const struct block *b, uint64_t offset,
                       struct evlog_item *item)
 {
     *item = (struct evlog_item){
@@ -124,10 +156,13 @@ static void fill_item(const struct evlog_reader *r, const struct block *b, uint6
     if (b->kind == BLOCK_BATCH) {
         item->kind = EVLOG_BATCH;
         item->batch = (struct batch){b->number, b->now_ms, b->count, r->walker.records};
+        item->now_ms = b->now_ms;
+        note_time(r, b->number, b->now_ms);
     } else {
         item->kind = EVLOG_RESULTS;
         item->results = (struct str){(const char *)b->payload, b->length};
         item->results_hash = b->hash;
+        item->now_ms = take_time(r, b->number);
     }
 }
 

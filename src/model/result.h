@@ -62,5 +62,12 @@ const char *result_name(enum result_kind kind);
 const char *refusal_name(enum refusal refusal);
 const char *error_place_name(enum error_place place);
 
+/* What `how` of the row says in a word ("sent", "goal_reached", "email"); "" where its kind has none. Any
+ * value of `how` is fine. */
+struct str result_how(const struct result *row);
+
+/* Is `number` of the row a name? */
+bool result_has_name(const struct result *row);
+
 /* Is the row about an expression that failed? */
 bool result_is_error(const struct result *row);

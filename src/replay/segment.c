@@ -134,9 +134,6 @@ static void take_results(struct membership_past *p, struct str bytes, int64_t no
     }
 }
 
-/* Times of result rows count from their batch's: the last batches', by number. */
-#define BATCHES_AHEAD 4096
-
 enum status segment_past(const struct directory *d, uint32_t segment, int64_t at_ms, void *self,
                          void (*note)(void *self, uint64_t profile, int64_t since_ms),
                          struct fault *f)
@@ -146,7 +143,6 @@ enum status segment_past(const struct directory *d, uint32_t segment, int64_t at
     enum status status = evlog_reader_open(d->disk, d->log, 1, &reader, f);
     if (status != OK)
         return status;
-    int64_t *times = mem_new(BATCHES_AHEAD * sizeof(*times));
     bool is_over = false;
     uint64_t last = UINT64_MAX;
     map_u64_init(&p.places);
@@ -157,11 +153,10 @@ enum status segment_past(const struct directory *d, uint32_t segment, int64_t at
             break;
         if (item.kind == EVLOG_RESULTS) {
             if (item.number <= last)
-                take_results(&p, item.results, times[item.number % BATCHES_AHEAD]);
+                take_results(&p, item.results, item.now_ms);
             is_over = item.number >= last;
             continue;
         }
-        times[item.batch.number % BATCHES_AHEAD] = item.batch.now_ms;
         if (item.batch.now_ms > at_ms && last == UINT64_MAX)
             last = item.batch.number; /* its rows may be of moments before */
     }
@@ -170,7 +165,6 @@ enum status segment_past(const struct directory *d, uint32_t segment, int64_t at
             note(self, p.profiles[i], p.since[i]);
     evlog_reader_close(reader);
     map_u64_fini(&p.places);
-    mem_free(times);
     mem_free(p.since);
     mem_free(p.profiles);
     return status;
