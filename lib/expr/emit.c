@@ -543,27 +543,38 @@ static void emit(struct emitter *e, const struct node *node, uint16_t to)
 static bool quick_int(struct quick *q, uint8_t mask, int64_t x, bool *is_outside)
 {
     *is_outside = mask & 8;
-    int64_t high = x;
-    q->low = x;
+    int64_t low = x, high = x;
+    q->type = VALUE_INT;
     switch (*is_outside ? mask ^ OUTCOME_MASK : mask) {
     case COMPARE_EQ: break;
     case COMPARE_LT:
         if (x == INT64_MIN)
             return false;
-        q->low = INT64_MIN;
+        low = INT64_MIN;
         high = x - 1;
         break;
-    case COMPARE_LE: q->low = INT64_MIN; break;
+    case COMPARE_LE: low = INT64_MIN; break;
     case COMPARE_GT:
         if (x == INT64_MAX)
             return false;
-        q->low = x + 1;
+        low = x + 1;
         high = INT64_MAX;
         break;
     case COMPARE_GE: high = INT64_MAX; break;
     default: return false;
     }
-    q->span = (uint64_t)high - (uint64_t)q->low;
+    q->low = (uint64_t)low;
+    q->span = (uint64_t)high - (uint64_t)low;
+    return true;
+}
+
+/* All 64 bits but for those inside; false where that would be none. */
+static bool quick_turn(struct quick *q)
+{
+    if (q->span == UINT64_MAX)
+        return false;
+    q->low += q->span + 1;
+    q->span = UINT64_MAX - 1 - q->span;
     return true;
 }
 
@@ -591,13 +602,14 @@ static bool quick_double(struct quick *q, uint8_t mask, double x, bool *is_outsi
 /* A stretch of positive doubles as one of ints: their bits grow as they do. */
 static bool quick_positive(struct quick *q)
 {
-    int64_t low, high;
+    uint64_t low, high;
     if (!(q->least > 0))
         return false;
     memcpy(&low, &q->least, sizeof(low));
     memcpy(&high, &q->most, sizeof(high));
+    q->type = VALUE_DOUBLE;
     q->low = low;
-    q->span = (uint64_t)high - (uint64_t)low;
+    q->span = high - low;
     return true;
 }
 
@@ -639,8 +651,9 @@ static bool quick_form(const struct emitter *e, uint32_t at, uint32_t end, struc
         (op->a & (OPERAND_SLOT | OPERAND_CONST)) != OPERAND_SLOT)
         return false;
     /* A slot too far for `at` is further than any array: it is asked for. */
-    *q = (struct quick){.at = quick_slot(e->build->slots, op) * (uint32_t)sizeof(struct value),
-                        .op = (uint16_t)at};
+    uint32_t slot = quick_slot(e->build->slots, op);
+    *q = (struct quick){
+        .slot = slot, .at = slot * (uint32_t)sizeof(struct value), .op = (uint16_t)at};
     bool is_outside = false;
     enum quick_test test = QUICK_BOOL;
     if (op->code == OP_TEST) {
@@ -652,11 +665,11 @@ static bool quick_form(const struct emitter *e, uint32_t at, uint32_t end, struc
         uint8_t mask = op->how & OUTCOME_MASK;
         bool is_fine = false;
         if (b->type == VALUE_INT) {
-            test = QUICK_INT;
+            test = QUICK_NUMBER;
             is_fine = quick_int(q, mask, b->integer, &is_outside);
         } else if (b->type == VALUE_DOUBLE) {
             is_fine = quick_double(q, mask, b->number, &is_outside);
-            test = is_fine && quick_positive(q) ? QUICK_POSITIVE : QUICK_DOUBLE;
+            test = is_fine && quick_positive(q) ? QUICK_NUMBER : QUICK_DOUBLE;
         } else if (b->type == VALUE_TEXT) {
             test = quick_text(q, b->text);
             is_outside = mask == COMPARE_NE;
@@ -667,6 +680,11 @@ static bool quick_form(const struct emitter *e, uint32_t at, uint32_t end, struc
     }
     /* && goes on at true, || at false. */
     bool goes_on_outside = is_outside != ((op->how & OUTCOME_OR) != 0);
+    if (test == QUICK_NUMBER && goes_on_outside) {
+        if (!quick_turn(q))
+            return false;
+        goes_on_outside = false;
+    }
     q->code = (uint8_t)(2 * test + goes_on_outside);
     return true;
 }
@@ -675,17 +693,19 @@ static bool quick_form(const struct emitter *e, uint32_t at, uint32_t end, struc
  * both. It may answer before what stands between them is read, which then does not matter. */
 static bool quick_join(struct quick *all, uint32_t count, const struct quick *q)
 {
-    if (q->code != 2 * QUICK_INT && q->code != 2 * QUICK_POSITIVE)
+    int64_t low = (int64_t)q->low, high = (int64_t)(q->low + q->span);
+    if (q->code != 2 * QUICK_NUMBER || low > high)
         return false;
     for (uint32_t i = 0; i < count; i++) {
-        if (all[i].at != q->at || all[i].code != q->code)
+        int64_t own_low = (int64_t)all[i].low, own_high = (int64_t)(all[i].low + all[i].span);
+        if (all[i].slot != q->slot || all[i].code != q->code || all[i].type != q->type ||
+            own_low > own_high)
             continue;
-        int64_t low = max_of(all[i].low, q->low);
-        int64_t high = min_of((int64_t)((uint64_t)all[i].low + all[i].span),
-                              (int64_t)((uint64_t)q->low + q->span));
+        low = max_of(low, own_low);
+        high = min_of(high, own_high);
         if (low > high)
             return false;
-        all[i].low = low;
+        all[i].low = (uint64_t)low;
         all[i].span = (uint64_t)high - (uint64_t)low;
         return true;
     }
@@ -701,8 +721,7 @@ static void add_quick(struct emitter *e, struct expr *expr)
     struct quick *all = arena_array(e->build->plan, struct quick, covered + 1);
     for (uint32_t i = 0; i < covered; i++) {
         (void)quick_form(e, i, end, &q);
-        uint32_t slot = quick_slot(e->build->slots, &e->ops[i]);
-        expr->quick_slots = max_of(expr->quick_slots, slot < UINT32_MAX ? slot + 1 : slot);
+        expr->quick_slots = max_of(expr->quick_slots, q.slot < UINT32_MAX ? q.slot + 1 : q.slot);
         if (!quick_join(all, count, &q))
             all[count++] = q;
     }
@@ -711,7 +730,7 @@ static void add_quick(struct emitter *e, struct expr *expr)
         .code = covered > 0 && covered == end ? QUICK_END : QUICK_MACHINE,
     };
     for (uint32_t i = 0; i <= count; i++)
-        all[i].label = quick_labels()[all[i].code];
+        all[i].run = quick_choose(&all[i]);
     expr->quick = all;
     expr->quick_stop = e->ops[0].how & OUTCOME_OR;
 }

@@ -199,11 +199,12 @@ struct regex;
 /* The comparisons of slots with literals at the front of the outermost chain of && or ||, once more,
  * in a form that needs no machine: most conditions are nothing else, or are decided there. Each test
  * says whether the value is inside: between two numbers, or the same text. A code is twice the
- * test's number, plus one where the chain goes on only if the value is outside. */
+ * test's number, plus one where the chain goes on only if the value is outside. The second column is
+ * the type that the value has to be of. */
 // clang-format off
 #define QUICK_TESTS(X)                                                                          \
-    X(INT, VALUE_INT)          /* low <= x <= low + span */                                     \
-    X(POSITIVE, VALUE_DOUBLE)  /* the same of a double's bits, which grow as it does */         \
+    X(NUMBER, q->type)         /* low <= x <= low + span, of 64 bits that may wrap round: an int, \
+                                * or a double, whose bits grow as it does if it is positive */  \
     X(DOUBLE, VALUE_DOUBLE)    /* least <= x <= most */                                         \
     X(BOOL, VALUE_BOOL)        /* x */                                                          \
     X(TEXT_0, VALUE_TEXT)      /* a text of no bytes */                                         \
@@ -221,22 +222,29 @@ enum quick_test {
 #undef X
     QUICK_TEXT, /* any text */
     QUICK_TEST_COUNT,
-    QUICK_TEXT_OUTSIDE = 2 * QUICK_TEXT + 1,
-    QUICK_END,     /* the chain is over and nothing stopped it */
-    QUICK_MACHINE, /* the rest is for the machine */
-    QUICK_CODES,
+    QUICK_END = 2 * QUICK_TEST_COUNT, /* the chain is over and nothing stopped it */
+    QUICK_MACHINE,                    /* the rest is for the machine */
 };
 // clang-format on
 
+struct quick;
+
+/* Runs the chain from `q` on and jumps to the next test itself. `slots`: the host's. */
+typedef void (*quick_code)(const struct expr *expr, const struct expr_host *host,
+                           struct arena *scratch, const struct quick *q, struct expr_result *out,
+                           const char *slots);
+
 struct quick {
-    const void *label; /* where expr_run() goes on: that of the code */
-    uint32_t at;       /* the slot's distance in the host's array, in bytes */
-    uint16_t op;       /* the instruction that says the same */
+    quick_code run;
+    uint32_t slot; /* the host's number */
+    uint32_t at;   /* its distance in the host's array, in bytes */
+    uint16_t op;   /* the instruction that says the same */
     uint8_t code;
-    uint8_t len; /* of a text of up to 16 bytes */
+    uint8_t type; /* NUMBER: enum value_type */
+    uint8_t len;  /* of a text of up to 16 bytes */
     union {
         struct {
-            int64_t low;
+            uint64_t low;
             uint64_t span;
         };
         struct {
@@ -251,8 +259,8 @@ struct quick {
     };
 };
 
-/* The labels by code. */
-const void *const *quick_labels(void);
+/* The code for test `q`, behind which others follow; it does two at once where it can. */
+quick_code quick_choose(const struct quick *q);
 
 struct expr {
     const struct op *ops;

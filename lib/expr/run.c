@@ -816,19 +816,14 @@ static void ask(const struct expr_host *host, uint32_t slot, struct value *room,
 }
 
 /* The tests: is the value, which is of the right type, inside? */
-static inline bool is_in_INT(const struct quick *q, const struct value *v)
+static inline bool is_in_NUMBER(const struct quick *q, const struct value *v)
 {
-    return (uint64_t)v->integer - (uint64_t)q->low <= q->span;
+    return v->uinteger - q->low <= q->span; /* a double's bits are the same eight bytes */
 }
 
 static inline bool is_in_DOUBLE(const struct quick *q, const struct value *v)
 {
     return v->number >= q->least && v->number <= q->most;
-}
-
-static inline bool is_in_POSITIVE(const struct quick *q, const struct value *v)
-{
-    return is_in_INT(q, v); /* the same eight bytes */
 }
 
 static inline bool is_in_BOOL(const struct quick *q, const struct value *v)
@@ -913,11 +908,10 @@ static noinline void run_asking(const struct expr *expr, const struct expr_host 
     for (; q->code < QUICK_END; q++) {
         struct value room;
         const struct value *v = &room;
-        uint32_t slot = quick_slot(expr->slots, &expr->ops[q->op]);
-        if (slot < host->slot_count && host->slots[slot].type != EXPR_ASK)
-            v = &host->slots[slot];
+        if (q->slot < host->slot_count && host->slots[q->slot].type != EXPR_ASK)
+            v = &host->slots[q->slot];
         else
-            ask(host, slot, &room, &until_ms);
+            ask(host, q->slot, &room, &until_ms);
         int is_on = goes_on(q, v);
         if (unlikely(is_on < 0))
             break;
@@ -932,69 +926,98 @@ static noinline void run_asking(const struct expr *expr, const struct expr_host 
         run_from(expr, host, scratch, q->op, until_ms, out);
 }
 
-/* Each test jumps to the next one by itself: about ten instructions. What costs registers is left to
- * run_asking(). Without an expression: the labels. */
-static noinline const void *const *run_quick(const struct expr *expr, const struct expr_host *host,
-                                             struct arena *scratch, struct expr_result *out)
+/* The front itself: a function for each test, which jumps to the next one by itself, so that there is
+ * neither a loop nor a stack. What a chain costs is the jumps more than the tests. So each test has a
+ * form that is the last of its chain and answers, and each has one that does a comparison of a number
+ * before it: two tests, one jump. What costs registers is left to run_asking(). */
+#define QUICK_ARGUMENTS                                                           \
+    const struct expr *expr, const struct expr_host *host, struct arena *scratch, \
+        const struct quick *q, struct expr_result *out, const char *slots
+
+/* Goes on behind test `q`, or answers that the chain stops. */
+#define QUICK_STEP(name, kind, is_inside)          \
+    v = (const void *)(slots + q->at);             \
+    if (unlikely(v->type != (kind))) {             \
+        run_asking(expr, host, scratch, q, out);   \
+        return;                                    \
+    }                                              \
+    if (is_in_##name(q, v) != (is_inside)) {       \
+        answer(out, expr->quick_stop, FOREVER_MS); \
+        return;                                    \
+    }                                              \
+    q++
+
+#define QUICK_FORMS(name, kind, side, is_inside)               \
+    static void side##_##name(QUICK_ARGUMENTS)                 \
+    {                                                          \
+        const struct value *v;                                 \
+        QUICK_STEP(name, kind, is_inside);                     \
+        q->run(expr, host, scratch, q, out, slots);            \
+    }                                                          \
+    static void side##_last_##name(QUICK_ARGUMENTS)            \
+    {                                                          \
+        const struct value *v;                                 \
+        QUICK_STEP(name, kind, is_inside);                     \
+        answer(out, !expr->quick_stop, FOREVER_MS);            \
+    }                                                          \
+    static void side##_second_##name(QUICK_ARGUMENTS)          \
+    {                                                          \
+        const struct value *v;                                 \
+        QUICK_STEP(NUMBER, q->type, true);                     \
+        QUICK_STEP(name, kind, is_inside);                     \
+        q->run(expr, host, scratch, q, out, slots);            \
+    }                                                          \
+    static void side##_second_and_last_##name(QUICK_ARGUMENTS) \
+    {                                                          \
+        const struct value *v;                                 \
+        QUICK_STEP(NUMBER, q->type, true);                     \
+        QUICK_STEP(name, kind, is_inside);                     \
+        answer(out, !expr->quick_stop, FOREVER_MS);            \
+    }
+
+#define X(name, kind)                     \
+    QUICK_FORMS(name, kind, inside, true) \
+    QUICK_FORMS(name, kind, outside, false)
+QUICK_TESTS(X)
+#undef X
+
+static void quick_ask(QUICK_ARGUMENTS)
 {
-    static const void *const labels[QUICK_CODES] = {
-#define X(name, kind) &&inside_##name, &&outside_##name,
-        QUICK_TESTS(X)
-#undef X
-            && ask,
-        &&ask,
-        &&end,
-        &&machine,
-    };
-    if (expr == NULL)
-        return labels;
-    const struct quick *q = expr->quick;
-    const char *const slots = (const char *)host->slots;
-    const struct value *v;
-
-    if (unlikely(host->slot_count < expr->quick_slots))
-        goto ask;
-    goto * q->label;
-
-#define X(name, kind)                                   \
-    inside_##name : v = (const void *)(slots + q->at);  \
-    if (unlikely(v->type != (kind)))                    \
-        goto ask;                                       \
-    if (!is_in_##name(q, v))                            \
-        goto stop;                                      \
-    q++;                                                \
-    goto * q->label;                                    \
-    outside_##name : v = (const void *)(slots + q->at); \
-    if (unlikely(v->type != (kind)))                    \
-        goto ask;                                       \
-    if (is_in_##name(q, v))                             \
-        goto stop;                                      \
-    q++;                                                \
-    goto * q->label;
-    QUICK_TESTS(X)
-#undef X
-
-stop:
-    answer(out, expr->quick_stop, FOREVER_MS);
-    return NULL;
-end:
-    answer(out, !expr->quick_stop, FOREVER_MS);
-    return NULL;
-machine:
-    run_from(expr, host, scratch, q->op, FOREVER_MS, out);
-    return NULL;
-ask:
+    (void)slots;
     run_asking(expr, host, scratch, q, out);
-    return NULL;
 }
 
-const void *const *quick_labels(void)
+static void quick_machine(QUICK_ARGUMENTS)
 {
-    return run_quick(NULL, NULL, NULL, NULL);
+    (void)slots;
+    run_from(expr, host, scratch, q->op, FOREVER_MS, out);
+}
+
+quick_code quick_choose(const struct quick *q)
+{
+#define FORMS(side, name)                                                                      \
+    {                                                                                          \
+        side##_##name, side##_last_##name, side##_second_##name, side##_second_and_last_##name \
+    }
+#define X(name, kind) FORMS(inside, name), FORMS(outside, name),
+    static const quick_code forms[2 * QUICK_TEXT][4] = {QUICK_TESTS(X)};
+#undef X
+#undef FORMS
+    bool is_pair = q->code == 2 * QUICK_NUMBER && q[1].code < 2 * QUICK_TEXT;
+    const struct quick *last = q + is_pair;
+    if (q->code >= QUICK_END)
+        return quick_machine; /* QUICK_END is never jumped to: the test before it answers */
+    if (last->code >= 2 * QUICK_TEXT)
+        return quick_ask;
+    return forms[last->code][2 * is_pair + (last[1].code == QUICK_END)];
 }
 
 void expr_run(const struct expr *expr, const struct expr_host *host, struct arena *scratch,
               struct expr_result *out)
 {
-    (void)run_quick(expr, host, scratch, out);
+    const struct quick *q = expr->quick;
+    if (unlikely(host->slot_count < expr->quick_slots))
+        run_asking(expr, host, scratch, q, out);
+    else
+        q->run(expr, host, scratch, q, out, (const char *)host->slots);
 }
