@@ -37,6 +37,22 @@ static void refuse_channel(struct person *who, uint32_t place, enum outcome reas
     who->is_desk_due = true;
 }
 
+void intent_suppress(struct person *who, uint32_t place, enum suppression how)
+{
+    const struct intent *in = person_intent(who, place);
+    if (how == SUPPRESSED_DUPLICATE) {
+        person_note_about(who, in->journey, in->message,
+                          "message %.*s: the same went to this address within a day, for somebody "
+                          "else who has it too",
+                          STR_ARG(names_text(who->names, in->message)));
+        intent_finish(who, place, in->ending ? (enum outcome)in->ending : OUTCOME_DUPLICATE,
+                      RULE_ADDRESS);
+        return;
+    }
+    bool is_no = how == SUPPRESSED_UNSUBSCRIBED || how == SUPPRESSED_COMPLAINT;
+    refuse_channel(who, place, is_no ? OUTCOME_NO_CONSENT : OUTCOME_SUPPRESSED, RULE_ADDRESS);
+}
+
 void desk_answer(struct person *who, const struct stage_message *answer)
 {
     uint32_t place = intent_find(who, answer->decision);
@@ -91,10 +107,7 @@ void desk_answer(struct person *who, const struct stage_message *answer)
                               STR_ARG(names_text(who->names, in->message)));
             return;
         }
-        refuse_channel(who, place,
-                       answer->how == SUPPRESSED_BAD_ADDRESS ? OUTCOME_SUPPRESSED
-                                                             : OUTCOME_NO_CONSENT,
-                       RULE_ADDRESS);
+        intent_suppress(who, place, (enum suppression)answer->how);
         return;
     }
     case TO_POOL_QUEUE:

@@ -278,50 +278,134 @@ static void what_lapsed_comes_back_without_a_connection(void **state)
 
 /* ---- the gate ----------------------------------------------------------------------------------- */
 
+static struct gate *gate_new(void)
+{
+    struct gate *g = mem_new(sizeof(*g));
+    gate_init(g);
+    return g;
+}
+
+static void gate_free(struct gate *g)
+{
+    gate_fini(g);
+    mem_free(g);
+}
+
+static const struct plan four_a_day = {.address_limit = 4};
+
 static void an_address_is_capped_whoever_it_is_for(void **state)
 {
     (void)state;
-    struct gate *g = mem_new(sizeof(*g));
-    struct stage_message m = {.lane = LANE_MARKETING, .address = {7, 8}};
-    int64_t at_ms;
-    gate_init(g);
-    for (int64_t i = 0; i < ADDRESS_CAP; i++) {
-        m.profile = (uint64_t)i;
-        assert_int_equal(gate_ask(g, &m, 1000 * i, &at_ms), 0);
+    for (uint32_t limit = 1; limit <= PLAN_ADDRESS_LIMIT_MAX; limit++) {
+        struct gate *g = gate_new();
+        struct plan plan = {.address_limit = limit};
+        struct stage_message m = {.lane = LANE_MARKETING, .address = {7, 8}};
+        int64_t at_ms;
+        for (int64_t i = 0; i < limit; i++) {
+            m.profile = (uint64_t)i;
+            assert_int_equal(gate_look_on(g, &plan, &m, 1000 * i, &at_ms), 0);
+            assert_int_equal(gate_ask(g, &plan, &m, 1000 * i, &at_ms), 0);
+        }
+        assert_int_equal(gate_ask(g, &plan, &m, 50000, &at_ms), SUPPRESSED_CAP);
+        assert_int_equal(at_ms, DAY_MS);
+        assert_int_equal(gate_ask(g, &plan, &m, DAY_MS - 1, &at_ms), SUPPRESSED_CAP);
+        assert_int_equal(gate_ask(g, &plan, &m, DAY_MS, &at_ms), 0);
+        assert_int_equal(gate_ask(g, &plan, &m, DAY_MS, &at_ms), SUPPRESSED_CAP);
+        assert_int_equal(at_ms, limit == 1 ? 2 * DAY_MS : DAY_MS + 1000);
+        m.lane = LANE_SERVICE; /* neither obeys nor counts */
+        assert_int_equal(gate_ask(g, &plan, &m, DAY_MS, &at_ms), 0);
+        gate_free(g);
     }
-    assert_int_equal(gate_ask(g, &m, 5000, &at_ms), SUPPRESSED_CAP);
-    assert_int_equal(at_ms, ADDRESS_CAP_MS);
-    assert_int_equal(gate_ask(g, &m, ADDRESS_CAP_MS, &at_ms), 0);
-    assert_int_equal(gate_ask(g, &m, ADDRESS_CAP_MS, &at_ms), SUPPRESSED_CAP);
-    m.lane = LANE_SERVICE; /* neither obeys nor counts */
-    assert_int_equal(gate_ask(g, &m, ADDRESS_CAP_MS, &at_ms), 0);
-    gate_fini(g);
-    mem_free(g);
+}
+
+/* Brute force: all attempts that were let through, looked over one by one. */
+static void confirmations_are_rationed_as_a_recount_says(void **state)
+{
+    (void)state;
+    uint64_t seed = 33;
+    struct gate *g = gate_new();
+    struct stage_message m = {.lane = LANE_OPT_IN, .address = {7, 8}};
+    int64_t times[400], now_ms = 0, at_ms;
+    uint32_t count = 0, refused = 0;
+    while (count < array_count(times)) {
+        now_ms += (int64_t)(next(&seed) % (20 * HOUR_MS));
+        uint32_t day = 0, month = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            day += times[i] > now_ms - DAY_MS;
+            month += times[i] > now_ms - 30 * DAY_MS;
+        }
+        bool fits_in = day < 1 && month < 3;
+        m.profile = next(&seed) % 3;
+        assert_int_equal(gate_ask(g, &four_a_day, &m, now_ms, &at_ms) == 0, fits_in);
+        if (fits_in) {
+            times[count++] = now_ms;
+            continue;
+        }
+        refused++;
+        assert_true(at_ms > now_ms); /* not a moment before, and at it */
+        assert_int_equal(gate_look_on(g, &four_a_day, &m, at_ms - 1, &at_ms), SUPPRESSED_CAP);
+        assert_int_equal(gate_look_on(g, &four_a_day, &m, at_ms, &at_ms), 0);
+    }
+    assert_true(refused > 100);
+    gate_free(g);
+}
+
+static void one_address_gets_a_message_once(void **state)
+{
+    (void)state;
+    struct gate *g = gate_new();
+    struct stage_message ann = {
+        .lane = LANE_MARKETING, .address = {7, 8}, .profile = 1, .content = 5};
+    struct stage_message bob = ann, other = ann, elsewhere = ann, service = ann;
+    int64_t at_ms;
+    bob.profile = other.profile = elsewhere.profile = service.profile = 2;
+    other.content = 6;
+    elsewhere.address = (struct id128){7, 9};
+    service.lane = LANE_SERVICE;
+    assert_int_equal(gate_ask(g, &four_a_day, &ann, 1000, &at_ms), 0);
+    assert_int_equal(gate_ask(g, &four_a_day, &bob, 1000, &at_ms), SUPPRESSED_DUPLICATE);
+    assert_int_equal(at_ms, FOREVER_MS);
+    assert_int_equal(gate_look_on(g, &four_a_day, &other, 1000, &at_ms), 0);
+    assert_int_equal(gate_look_on(g, &four_a_day, &elsewhere, 1000, &at_ms), 0);
+    assert_int_equal(gate_look_on(g, &four_a_day, &service, 1000, &at_ms), 0);
+    assert_int_equal(gate_look_on(g, &four_a_day, &ann, 1000, &at_ms),
+                     0); /* their own is the desk's */
+    assert_int_equal(gate_look_on(g, &four_a_day, &bob, 1000 + DAY_MS - 1, &at_ms),
+                     SUPPRESSED_DUPLICATE);
+    assert_int_equal(gate_ask(g, &four_a_day, &bob, 1000 + DAY_MS, &at_ms), 0);
+    gate_free(g);
 }
 
 static void suppressed_addresses_stop_their_lanes(void **state)
 {
     (void)state;
-    struct gate *g = mem_new(sizeof(*g));
-    struct stage_message marketing = {.lane = LANE_MARKETING, .address = {7, 8}};
-    struct stage_message otp = {.lane = LANE_OTP, .address = {7, 8}};
-    struct stage_message off = {
-        .kind = TO_ADDRESS_SUPPRESS, .how = SUPPRESSED_UNSUBSCRIBED, .address = {7, 8}};
-    struct stage_message on = {.kind = TO_ADDRESS_CLEAR, .address = {7, 8}};
-    int64_t at_ms;
-    gate_init(g);
-    gate_apply(g, &off);
-    assert_int_equal(gate_ask(g, &marketing, 1, &at_ms), SUPPRESSED_UNSUBSCRIBED);
-    assert_int_equal(gate_ask(g, &otp, 1, &at_ms), 0);
-    gate_apply(g, &on);
-    assert_int_equal(gate_ask(g, &marketing, 1, &at_ms), 0);
-    off.how = SUPPRESSED_BAD_ADDRESS;
-    gate_apply(g, &off);
-    assert_int_equal(gate_ask(g, &otp, 1, &at_ms), SUPPRESSED_BAD_ADDRESS);
-    gate_apply(g, &on); /* agreeing does not make a mailbox exist */
-    assert_int_equal(gate_ask(g, &marketing, 1, &at_ms), SUPPRESSED_BAD_ADDRESS);
-    gate_fini(g);
-    mem_free(g);
+    static const struct {
+        uint8_t how;
+        bool is_lifted; /* by agreeing again */
+        uint32_t lanes; /* that it stops */
+    } rows[] = {
+        {SUPPRESSED_BAD_ADDRESS, false, 0x3f},
+        {SUPPRESSED_STOPPED, true, 0x3f & ~(1u << LANE_OTP)},
+        {SUPPRESSED_UNSUBSCRIBED, true, 1u << LANE_MARKETING},
+    };
+    for (size_t i = 0; i < array_count(rows); i++) {
+        struct gate *g = gate_new();
+        struct stage_message off = {
+            .kind = TO_ADDRESS_SUPPRESS, .how = rows[i].how, .address = {7, 8}};
+        struct stage_message on = {.kind = TO_ADDRESS_CLEAR, .address = {7, 8}};
+        for (uint32_t lane = 0; lane < LANE_END; lane++) {
+            struct stage_message m = {.lane = (uint8_t)lane, .address = {7, 8}};
+            int64_t at_ms, now_ms = lane * 100 * DAY_MS;
+            bool is_stopped = rows[i].lanes >> lane & 1;
+            gate_apply(g, &on);
+            assert_int_equal(gate_look_on(g, &four_a_day, &m, now_ms, &at_ms),
+                             lane > 0 && is_stopped && !rows[i].is_lifted ? rows[i].how : 0);
+            gate_apply(g, &off);
+            assert_int_equal(gate_ask(g, &four_a_day, &m, now_ms, &at_ms),
+                             is_stopped ? rows[i].how : 0);
+        }
+        gate_free(g);
+    }
 }
 
 int main(void)
@@ -336,6 +420,9 @@ int main(void)
              what_lapsed_comes_back_without_a_connection),
         TEST("an address is capped, whoever the message is for",
              an_address_is_capped_whoever_it_is_for),
+        TEST("confirmations are rationed as a recount says",
+             confirmations_are_rationed_as_a_recount_says),
+        TEST("one address gets a message once, whoever shares it", one_address_gets_a_message_once),
         TEST("suppressed addresses stop their lanes", suppressed_addresses_stop_their_lanes),
     };
     return cmocka_run_group_tests_name("decide", tests, NULL, NULL);

@@ -118,7 +118,17 @@ static void act(struct person *who, uint32_t place, const struct verdict *v)
         return;
     }
     switch ((enum verdict_kind)v->kind) {
-    case VERDICT_GO: intent_hand_over(who, place, v); return;
+    case VERDICT_GO: {
+        uint64_t decision = in->decision;
+        struct verdict next = *v;
+        while (next.kind == VERDICT_GO && !intent_hand_over(who, place, &next)) {
+            place = intent_find(who, decision); /* one channel fewer */
+            next = verdict_of_intent(who, person_intent(who, place));
+        }
+        if (next.kind != VERDICT_GO)
+            act(who, place, &next);
+        return;
+    }
     case VERDICT_END: intent_finish(who, place, (enum outcome)v->outcome, v->rule); return;
     case VERDICT_WAIT: break;
     }

@@ -39,8 +39,15 @@ uint16_t intent_group(const struct person *who, const struct intent *in);
 
 struct verdict;
 
-/* Every rule allows it: takes its slot and sends it to the provider's pool; a ghost ends. */
-void intent_hand_over(struct person *who, uint32_t place, const struct verdict *v);
+/* The address gate refuses its channel for good: on to the next, or the end. */
+void intent_suppress(struct person *who, uint32_t place, enum suppression how);
+
+/* What is known of the intent's instance, which may have ended: its flags and key. */
+void intent_instance(const struct person *who, uint64_t instance, uint8_t *flags, uint64_t *key);
+
+/* Every rule allows it: takes its slot and sends it to the provider's pool; a ghost ends. False: it is
+ * to be asked again, for the address gate would refuse the ghost this channel. */
+bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *v);
 
 /* Has anything changed that was frozen when it was handed over? */
 bool intent_is_stale(const struct person *who, const struct intent *in);

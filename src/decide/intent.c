@@ -30,6 +30,28 @@ void intent_note(struct person *who, const struct intent *in, enum outcome outco
                                        .number = number});
 }
 
+void intent_instance(const struct person *who, uint64_t instance, uint8_t *flags, uint64_t *key)
+{
+    *flags = 0;
+    *key = 0;
+    for (uint32_t i = 0; i < who->profile->instances.count; i++) {
+        const struct instance *in = person_instance(who, i);
+        if (in->id != instance)
+            continue;
+        *flags = in->flags;
+        *key = in->key;
+        return;
+    }
+    for (uint32_t i = 0; i < who->profile->pasts.count; i++) {
+        const struct past *p = person_past(who, i);
+        if (p->id != instance)
+            continue;
+        *flags = p->flags;
+        *key = p->key;
+        return;
+    }
+}
+
 static bool was_doubted(const struct person *who, const struct intent *in)
 {
     uint32_t line = in->has_slot ? ledger_find(who, in->decision) : UINT32_MAX;
@@ -220,7 +242,32 @@ uint16_t intent_group(const struct person *who, const struct intent *in)
     return journey == PLAN_NO_INDEX ? PLAN_NO_INDEX : who->plan->journeys[journey].group;
 }
 
-void intent_hand_over(struct person *who, uint32_t place, const struct verdict *v)
+/* What it says, to the address gate: the content, and in a journey with a key what it is about. */
+static uint64_t content_of(const struct person *who, const struct intent *in)
+{
+    const struct plan_message *m = &person_plan(who, in->plan)->messages[in->message_index];
+    uint8_t flags;
+    uint64_t key;
+    if (!(lane_term((enum lane)in->lane)->flags & LANE_CAPS))
+        return 0;
+    intent_instance(who, in->instance, &flags, &key);
+    return hash_pair(m->content_key, key) | 1;
+}
+
+/* The address's suppression, looked at for a ghost; 0 = there is none. Caps are not: it takes no place. */
+static enum suppression ghost_suppression(const struct person *who, const struct intent *in)
+{
+    if (who->look_on == NULL)
+        return 0;
+    uint8_t how = who->look_on(who, &(struct stage_message){.lane = in->lane,
+                                                            .channel = in->channel,
+                                                            .profile = who->id,
+                                                            .content = content_of(who, in),
+                                                            .address = in->address});
+    return how == SUPPRESSED_CAP ? 0 : (enum suppression)how;
+}
+
+bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *v)
 {
     struct intent *in = person_touch_intent(who, place);
     const struct plan *plan = person_plan(who, in->plan);
@@ -232,9 +279,15 @@ void intent_hand_over(struct person *who, uint32_t place, const struct verdict *
     in->rule = RULE_NONE;
     in->not_before_ms = FOREVER_MS;
     if (in->is_ghost) {
+        enum suppression how = ghost_suppression(who, in);
+        uint64_t decision = in->decision;
+        if (how != 0) {
+            intent_suppress(who, place, how);
+            return intent_find(who, decision) == UINT32_MAX;
+        }
         ledger_take(who, in, SENT_GHOST);
         intent_finish(who, place, OUTCOME_HELD_OUT, RULE_HOLDOUT);
-        return;
+        return true;
     }
     ledger_take(who, in, SENT_RESERVED);
     in->state = INTENT_QUEUED;
@@ -263,9 +316,11 @@ void intent_hand_over(struct person *who, uint32_t place, const struct verdict *
                          .created_ms = in->created_ms,
                          .deadline_ms = in->deadline_ms,
                          .until_ms = in->until_ms,
+                         .content = content_of(who, in),
                          .address = in->address,
                          .fields = freeze(who, in),
                      });
+    return true;
 }
 
 /* ---- time -------------------------------------------------------------------------------------- */

@@ -9,30 +9,6 @@ static bool is_waiting(const struct intent *in)
     return in->state == INTENT_SETTLING || in->state == INTENT_DEFERRED;
 }
 
-/* What is known of the instance of an intent, which may have ended: its flags and key. */
-static void look_up_instance(const struct person *who, uint64_t instance, uint8_t *flags,
-                             uint64_t *key)
-{
-    *flags = 0;
-    *key = 0;
-    for (uint32_t i = 0; i < who->profile->instances.count; i++) {
-        const struct instance *in = person_instance(who, i);
-        if (in->id != instance)
-            continue;
-        *flags = in->flags;
-        *key = in->key;
-        return;
-    }
-    for (uint32_t i = 0; i < who->profile->pasts.count; i++) {
-        const struct past *p = person_past(who, i);
-        if (p->id != instance)
-            continue;
-        *flags = p->flags;
-        *key = p->key;
-        return;
-    }
-}
-
 /* Do both say the same to the same end: one message of one journey, about one cart? */
 static bool is_twin(const struct person *who, const struct intent *a, const struct intent *b)
 {
@@ -40,8 +16,8 @@ static bool is_twin(const struct person *who, const struct intent *a, const stru
     uint64_t key_a, key_b;
     if (a->message != b->message || a->journey != b->journey || a->instance == b->instance)
         return false;
-    look_up_instance(who, a->instance, &flags, &key_a);
-    look_up_instance(who, b->instance, &flags, &key_b);
+    intent_instance(who, a->instance, &flags, &key_a);
+    intent_instance(who, b->instance, &flags, &key_b);
     return key_a == key_b;
 }
 
@@ -73,7 +49,7 @@ static void mark_ghosts(struct person *who)
                                                in->state == INTENT_REVOKING);
         uint8_t flags;
         uint64_t key;
-        look_up_instance(who, in->instance, &flags, &key);
+        intent_instance(who, in->instance, &flags, &key);
         bool is_one = intent_is_ghost(who, (enum lane)in->lane, flags);
         if (!is_untried || in->is_ghost == is_one)
             continue;

@@ -111,6 +111,13 @@ static void on_entered(struct person *who, uint32_t event, uint32_t segment)
                                                  .number = segment});
 }
 
+static uint8_t look_on(const struct person *who, const struct stage_message *attempt)
+{
+    const struct engine *e = who->engine;
+    int64_t at_ms;
+    return gate_look_on(&e->gate, who->plan, attempt, who->now_ms, &at_ms);
+}
+
 struct person engine_person(struct engine *e, uint64_t number)
 {
     return (struct person){
@@ -136,6 +143,7 @@ struct person engine_person(struct engine *e, uint64_t number)
         .engaged = journey_engaged,
         .feature_of = change_feature,
         .entered = on_entered,
+        .look_on = look_on,
         .refresh = audience_changed,
     };
 }
@@ -244,6 +252,7 @@ struct engine *engine_new(const struct engine_options *options)
     addresses_init(&e->addresses, &e->host);
     pools_init(&e->pools);
     gate_init(&e->gate);
+    e->gate.host = &e->host;
     e->names = names_new();
     e->plans.at = mem_new(sizeof(e->plans.at[0]));
     e->plans.count = 1;
@@ -1015,7 +1024,7 @@ static void pool_stage(struct engine *e)
                 answer(e, &m);
                 continue;
             }
-            m.how = gate_ask(&e->gate, &m, e->now_ms, &m.at_ms);
+            m.how = gate_ask(&e->gate, plan, &m, e->now_ms, &m.at_ms);
             if (m.how != 0) {
                 m.kind = BACK_REFUSED;
                 answer(e, &m);

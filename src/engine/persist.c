@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "engine/engine_int.h"
 
-#define STATE_VERSION 7
+#define STATE_VERSION 8
 
 /* ---- one codec for both directions ------------------------------------------------------------- */
 
@@ -510,16 +510,26 @@ static void code_message(struct codec *c, struct stage_message *x)
     code_time(c, &x->deadline_ms);
     code_time(c, &x->until_ms);
     code_time(c, &x->at_ms);
+    code_word(c, &x->content);
     code_id(c, &x->address);
 }
+
+static void code_address_attempt(struct codec *c, struct address_attempt *x)
+{
+    code_time(c, &x->at_ms);
+    code_word(c, &x->content);
+    code_u64(c, &x->profile);
+}
+
+CODE_LIST(code_address_attempts, struct address_attempt, code_address_attempt)
 
 static void code_address(struct codec *c, struct address *a)
 {
     code_u8(c, &a->is_bad);
     code_u8(c, &a->is_unsubscribed);
-    code_u8(c, &a->attempt_count);
-    for (uint32_t i = 0; i < ADDRESS_CAP; i++)
-        code_time(c, &a->attempts_ms[i]);
+    code_u8(c, &a->is_stopped);
+    code_address_attempts(c, &a->attempts);
+    code_times(c, &a->opt_ins);
 }
 
 /* An address, and who holds it: those that are listed, by number, and how many others. */
@@ -620,6 +630,7 @@ uint64_t engine_hash(const struct engine *e)
             sum += hash_bytes(b.at, b.len, 6);
         }
         const struct index *addresses = &e->gate.addresses[i];
+        c.space = (struct space *)(uintptr_t)&e->gate.spaces[i];
         for (uint32_t k = 0; k < addresses->slot_count; k++) {
             if (!id128_is_set(addresses->slots[k].key))
                 continue;
@@ -739,6 +750,7 @@ void engine_save(const struct engine *e, void *self,
         const struct index *addresses = &e->gate.addresses[i];
         b.len = 0;
         buf_add_varint(&b, addresses->count);
+        c.space = (struct space *)(uintptr_t)&e->gate.spaces[i];
         for (uint32_t k = 0; k < addresses->slot_count; k++) {
             if (!id128_is_set(addresses->slots[k].key))
                 continue;
@@ -950,8 +962,10 @@ static enum status load_gate(struct engine *e, struct cursor *in)
         struct id128 key = {0};
         struct address a = {0};
         code_id(&c, &key);
+        c.space = gate_space(&e->gate, key);
         code_address(&c, &a);
-        if (!id128_is_set(key) || a.attempt_count > ADDRESS_CAP)
+        if (!id128_is_set(key) || a.attempts.count > PLAN_ADDRESS_LIMIT_MAX ||
+            a.opt_ins.count > OPT_IN_MONTH_MAX)
             return FIX_INPUT;
         gate_put(&e->gate, key, &a);
     }

@@ -45,6 +45,8 @@ struct channel_template; /* channel/channel.h: how a message is rendered; opaque
 #define PLAN_CALENDARS_MAX  64
 #define PLAN_DAYS_MAX       4096 /* of one part of a calendar */
 
+#define PLAN_ADDRESS_LIMIT     4 /* marketing attempts to one address in 24 h, unless said otherwise */
+#define PLAN_ADDRESS_LIMIT_MAX 16
 #define PLAN_UNKNOWN_ZONES_MAX 16
 #define PLAN_PROVIDERS_MAX     32
 #define PLAN_CHANNELS_MAX      8   /* channels that one send may try in turn */
@@ -646,6 +648,9 @@ struct plan {
     uint32_t appointment_count; /* ways on people's own clocks */
     const struct plan_way *const *appointments;
     uint64_t appointment_wake; /* plan_wake_bit of each trait that moves an appointment */
+
+    uint32_t address_limit; /* marketing attempts to one address in 24 h, whoever they are for; 0 =
+                             * PLAN_ADDRESS_LIMIT */
 
     int64_t ledger_ms; /* how long a sent message matters to any cap or sent() */
 };

@@ -23,6 +23,11 @@ enum lane_flag {
     LANE_EXITS = 1 << 4,
     LANE_CAPS = 1 << 5,
     LANE_SETTLE = 1 << 6,
+    LANE_TRIES_STOPPED = 1 << 7,
+    LANE_MUST_CONTACT = 1 << 8,
+    LANE_RATIONED = 1 << 9,
+    LANE_NEEDS_DEADLINE = 1 << 10,
+    LANE_NEEDS_WAY_OUT = 1 << 11,
 };
 
 enum attempts {

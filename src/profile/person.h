@@ -48,6 +48,8 @@ enum suppression {
     SUPPRESSED_UNSUBSCRIBED,    /* marketing only */
     SUPPRESSED_COMPLAINT,       /* marketing only */
     SUPPRESSED_CAP,             /* the address has had enough for now */
+    SUPPRESSED_DUPLICATE,       /* the same message went there for somebody else */
+    SUPPRESSED_STOPPED,         /* STOP, or a block: every lane but otp */
 };
 
 struct stage_message {
@@ -71,6 +73,7 @@ struct stage_message {
     int64_t deadline_ms;
     int64_t until_ms;
     int64_t at_ms;
+    uint64_t content; /* a hash of what it says, for the address gate; 0 = no duplicate of any */
     struct id128 address; /* keyed hash of channel and address */
     struct str
         fields; /* QUEUE: the address and the frozen fields, encoded; in the batch's scratch */
@@ -134,6 +137,9 @@ struct person {
                     enum outcome outcome);
     void (*engaged)(struct person *who, uint64_t instance, uint32_t message);
     void (*entered)(struct person *who, uint32_t event, uint32_t segment); /* or left */
+    /* What the address gate would say of a ghost's attempt (enum suppression, 0 = nothing against it);
+     * NULL: nothing. It leaves no trace there. */
+    uint8_t (*look_on)(const struct person *who, const struct stage_message *attempt);
     void (*refresh)(
         struct person *who); /* asks segments that are woken; NULL: they are up to date */
     uint64_t asked;          /* times that a segment's condition was asked */

@@ -381,6 +381,10 @@ void settings_compile(struct compile *c)
     c->history_max = (uint16_t)shape_int(shape_value(limits, "", "history"), PLAN_ITEMS_DEFAULT);
     if (c->history_max < 1 || c->history_max > PLAN_ITEMS_MAX)
         c->history_max = PLAN_ITEMS_DEFAULT; /* out of range: said already */
+    c->plan->address_limit =
+        (uint32_t)shape_int(shape_value(limits, "", "address"), PLAN_ADDRESS_LIMIT);
+    if (c->plan->address_limit < 1 || c->plan->address_limit > PLAN_ADDRESS_LIMIT_MAX)
+        c->plan->address_limit = PLAN_ADDRESS_LIMIT; /* out of range: said already */
     zone_compile(c);
     unknown_zones_compile(c);
     traits_compile(c);
