@@ -184,6 +184,153 @@ static void settling(void **state)
     says(s, "message offer: waits for rivals until 2026-01-05 12:01:00; its deadline is ");
 }
 
+/* ---- the one change ------------------------------------------------------------------------------ */
+
+/* What can stand in the way of the message `offer`, and how `why` calls it. */
+enum { CAP, HOLD, QUIET, CONSENT, PAUSE, ONLY_IF, OBSTACLES };
+
+static const char *const obstacles[OBSTACLES] = {
+    [CAP] = "the cap \"1 per 7d\"",
+    [HOLD] = "the hold ticket",
+    [QUIET] = "the quiet hours 11:00 to 13:00",
+    [CONSENT] = "their no to marketing messages",
+    [PAUSE] = "journey winback, which pauses its group",
+    [ONLY_IF] = "its only_if, person.tier == 'gold'",
+};
+
+static const char obstacle_events[] =
+    "{\"type\":\"identify\",\"userId\":\"ann\",\"timestamp\":\"2026-01-04T10:00:00Z\","
+    "\"traits\":{\"email\":\"ann@example.org\",\"tier\":\"%s\"}}\n"
+    "{\"type\":\"track\",\"event\":\"Consent Changed\",\"userId\":\"ann\",\"timestamp\":"
+    "\"2026-01-04T10:00:00Z\",\"properties\":{\"channel\":\"email\",\"status\":\"granted\"}}\n"
+    "{\"type\":\"track\",\"event\":\"Started\",\"userId\":\"ann\",\"timestamp\":"
+    "\"2026-01-04T10:30:00Z\"}\n"
+    "{\"type\":\"track\",\"event\":\"%s\",\"userId\":\"ann\",\"timestamp\":"
+    "\"2026-01-05T10:30:00Z\"}\n"
+    "{\"type\":\"track\",\"event\":\"%s\",\"userId\":\"ann\",\"timestamp\":"
+    "\"2026-01-05T10:31:00Z\"}\n"
+    "{\"type\":\"track\",\"event\":\"Consent Changed\",\"userId\":\"ann\",\"timestamp\":"
+    "\"2026-01-05T10:32:00Z\",\"properties\":{\"channel\":\"email\",\"status\":\"%s\"}}\n"
+    "{\"type\":\"track\",\"event\":\"Viewed\",\"userId\":\"ann\",\"timestamp\":"
+    "\"2026-01-05T12:00:00Z\"}\n";
+
+static bool is_in_the_way(unsigned set, unsigned obstacle)
+{
+    return set >> obstacle & 1;
+}
+
+static void put_message(const struct shop *s, const char *name, const char *more)
+{
+    char path[128], text[256];
+    snprintf(path, sizeof(path), "p/messages/%s/message.yaml", name);
+    snprintf(text, sizeof(text), "category: news\n%semail: {subject: A}\n", more);
+    put(s, path, text);
+    snprintf(path, sizeof(path), "p/messages/%s/email.txt.liquid", name);
+    put(s, path, "A. {{ unsubscribe_url }}\n");
+}
+
+/* Runs the shop with these obstacles. */
+static void run_with(struct shop *s, unsigned set)
+{
+    char text[4096];
+    snprintf(text, sizeof(text),
+             "name: P\ntraits: {tier: {type: string}}\n"
+             "categories: {news: {lane: marketing, valid_for: 2d}, confirm: {lane: service}}\n"
+             "groups:\n  - {name: back, journeys: [winback], pauses: [grow]}\n"
+             "  - {name: grow, journeys: [promotion]}\n"
+             "holds: [{name: ticket, from: Ticket Opened, until: Ticket Solved}]\n%s%s",
+             is_in_the_way(set, CAP) ? "caps: [{limit: 1, per: 7d}]\n" : "",
+             is_in_the_way(set, QUIET) ? "quiet_hours: [{from: '11:00', to: '13:00'}]\n" : "");
+    put(s, "p/programme.yaml", text);
+    put(s, "p/journeys/order.yaml",
+        "journey: order\nenter: {event: Started}\nsteps: [{send: thanks}]\n");
+    put(s, "p/journeys/promotion.yaml",
+        "journey: promotion\nenter: {event: Viewed}\nsteps: [{send: offer}, {wait: {for: 9d}}]\n");
+    put(s, "p/journeys/winback.yaml",
+        "journey: winback\nenter: {event: Lapsed}\nsteps: [{wait: {for: 9d}}]\n");
+    put_message(s, "thanks", "");
+    put_message(s, "offer", "only_if: person.tier == 'gold'\n");
+    snprintf(text, sizeof(text), obstacle_events, is_in_the_way(set, ONLY_IF) ? "tin" : "gold",
+             is_in_the_way(set, HOLD) ? "Ticket Opened" : "Ticket Solved",
+             is_in_the_way(set, PAUSE) ? "Lapsed" : "Looked",
+             is_in_the_way(set, CONSENT) ? "denied" : "granted");
+    put(s, "o.ndjson", text);
+    struct fault f = {0};
+    char folder[OS_PATH_BYTES];
+    at(s, "o", folder);
+    assert_int_equal(os_remove_tree(os_disk_real(), folder, &f), OK);
+    wend(s, "run", "./p", "--events", "./o.ndjson", "--data", "./o", "--after", "2m", "--quiet");
+    if (s->code != CLI_OK)
+        fail_msg("%s%s", s->out, s->err);
+}
+
+/* Every set of obstacles: one is named as the change, several are all named, none lets the message go. */
+static void one_change(void **state)
+{
+    struct shop *s = *state;
+    for (unsigned set = 0; set < 1u << OBSTACLES; set++) {
+        run_with(s, set);
+        wend(s, "why", "./o", "ann", "--message", "offer");
+        int count = __builtin_popcount(set);
+        if (count == 0)
+            says(s, "message offer: sent");
+        else
+            says_nothing_of(s, "message offer: sent");
+        if (count == 1)
+            says(s, " on email but for ");
+        else
+            says_nothing_of(s, "but for");
+        if (count > 1)
+            says(s, "message offer: no single change would ");
+        else
+            says_nothing_of(s, "no single change");
+        for (unsigned i = 0; i < OBSTACLES; i++) {
+            if (is_in_the_way(set, i))
+                says(s, obstacles[i]);
+            else
+                says_nothing_of(s, obstacles[i]);
+        }
+    }
+}
+
+/* The facts of each rule are those of the person. */
+static void facts(void **state)
+{
+    struct shop *s = *state;
+    run_with(s, (1u << OBSTACLES) - 1);
+    wend(s, "why", "./o", "ann", "--message", "offer");
+    says(s, "cap 1 per 7d: 1 of 1 used, by thanks (2026-01-04 10:31:00); free again at "
+            "2026-01-11 10:31:00");
+    says(s, "hold ticket, since 2026-01-05 10:30:00, until it is lifted");
+    says(s, "quiet hours 11:00 to 13:00, where it is 2026-01-05 12:01:00 now, until "
+            "2026-01-05 13:00:00");
+    says(s, "they said no to marketing messages on this channel on 2026-01-05 10:32:00");
+    says(s, "group grow is paused while the person is in journey winback (since "
+            "2026-01-05 10:31:00)");
+    says(s, "its only_if does not hold: person.tier == 'gold' is false; person.tier was \"tin\"");
+}
+
+static void rivals(void **state)
+{
+    struct shop *s = *state;
+    run_with(s, 1u << CAP);
+    put(s, "p/journeys/z.yaml",
+        "journey: z\ngroup: grow\npriority: 10\nenter: {event: Viewed}\nsteps: [{send: thanks}]\n");
+    put(s, "p/journeys/order.yaml",
+        "journey: order\nenter: {event: Never}\nsteps: [{send: thanks}]\n");
+    wend(s, "run", "./p", "--events", "./o.ndjson", "--data", "./rivals", "--after", "2m",
+         "--quiet");
+    wend(s, "why", "./rivals", "ann");
+    says(
+        s,
+        "message thanks: number 1 of 2 that compete: before offer (journey promotion) by priority of "
+        "the journey, 10 before 0");
+    says(s, "message offer: number 2 of 2 that compete: after thanks (journey z), which goes, by "
+            "priority of the journey, 10 before 0");
+    says(s, "cap 1 per 7d: 1 of 1 used, by thanks (on its way)");
+    says(s, "but for the cap \"1 per 7d\", or for thanks (journey z), which took its last slot");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +339,11 @@ int main(void)
         IN_SHOP("a journey or message that there never was is answered with the nearest",
                 wrong_names),
         IN_SHOP("a message that waits for rivals says until when", settling),
+        IN_SHOP(
+            "the one change that would have let a message go is named, and none where it takes two",
+            one_change),
+        IN_SHOP("each rule that refuses tells its facts", facts),
+        IN_SHOP("who competed, in which order and why, and who took the last slot", rivals),
         IN_SHOP("lines name their journey and message for machines", for_machines),
     };
     return cmocka_run_group_tests_name("cli/why", tests, NULL, NULL);

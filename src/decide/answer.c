@@ -40,11 +40,8 @@ static void refuse_channel(struct person *who, uint32_t place, enum outcome reas
 void intent_suppress(struct person *who, uint32_t place, enum suppression how)
 {
     const struct intent *in = person_intent(who, place);
+    explain_gate(who, in, how, FOREVER_MS);
     if (how == SUPPRESSED_DUPLICATE) {
-        person_note_about(who, in->journey, in->message,
-                          "message %.*s: the same went to this address within a day, for somebody "
-                          "else who has it too",
-                          STR_ARG(names_text(who->names, in->message)));
         intent_finish(who, place, in->ending ? (enum outcome)in->ending : OUTCOME_DUPLICATE,
                       RULE_ADDRESS);
         return;
@@ -102,9 +99,7 @@ void desk_answer(struct person *who, const struct stage_message *answer)
             in->rule = RULE_ADDRESS;
             in->not_before_ms = answer->at_ms;
             intent_note(who, in, OUTCOME_DEFERRED, RULE_ADDRESS, answer->at_ms);
-            person_note_about(who, in->journey, in->message,
-                              "message %.*s: the address has had enough for now",
-                              STR_ARG(names_text(who->names, in->message)));
+            explain_gate(who, in, SUPPRESSED_CAP, answer->at_ms);
             return;
         }
         intent_suppress(who, place, (enum suppression)answer->how);

@@ -4,8 +4,9 @@
  */
 #include "decide/desk_int.h"
 
-/* Rule 12: lane, group, journey priority, category priority, deadline, age, id. Total. */
-static int order_intents(const struct person *who, const struct intent *a, const struct intent *b)
+#define RIVALS_TOLD_MAX 6
+
+int intent_order(const struct person *who, const struct intent *a, const struct intent *b)
 {
     uint16_t group_a = intent_group(who, a);
     uint16_t group_b = intent_group(who, b);
@@ -39,7 +40,7 @@ static void line_up(const struct person *who, struct line_up *up)
         uint32_t k = up->count++;
         while (k > 0) {
             const struct intent *other = person_intent(who, intent_find(who, up->decisions[k - 1]));
-            if (order_intents(who, other, in) <= 0)
+            if (intent_order(who, other, in) <= 0)
                 break;
             up->decisions[k] = up->decisions[k - 1];
             k--;
@@ -57,6 +58,22 @@ static bool would_go(struct person *who, const struct intent *in, const uint64_t
     q.yields = yields;
     q.yield_count = count;
     return verdict_of_channel(&q).kind == VERDICT_GO;
+}
+
+/* The rival gives back its slot to `in`. */
+static void take_back(struct person *who, const struct intent *in, uint64_t decision)
+{
+    struct intent *rival = person_touch_intent(who, intent_find(who, decision));
+    if (who->witness != NULL)
+        person_tell(
+            who,
+            &(struct note){
+                .kind = NOTE_RIVALS, .journey = rival->journey, .message = rival->message},
+            "message %.*s: gives its slot back to %.*s (journey %.*s), which goes before it %s",
+            STR_ARG(names_text(who->names, rival->message)),
+            STR_ARG(names_text(who->names, in->message)),
+            STR_ARG(names_text(who->names, in->journey)), explain_order(who, in, rival));
+    intent_revoke(who, rival, OUTCOME_NONE);
 }
 
 /* The intent at `place` waits for a cap that reserved slots fill. Lower ones give theirs back if that
@@ -77,12 +94,12 @@ static void make_room(struct person *who, uint32_t place)
     revoking = count;
     for (uint32_t i = 0; i < who->profile->intents.count; i++) {
         const struct intent *other = person_intent(who, i);
-        if (other->state != INTENT_QUEUED || order_intents(who, in, other) >= 0)
+        if (other->state != INTENT_QUEUED || intent_order(who, in, other) >= 0)
             continue;
         uint32_t k = count++;
         for (; k > revoking; k--) { /* lowest first */
             const struct intent *before = person_intent(who, intent_find(who, yields[k - 1]));
-            if (order_intents(who, before, other) > 0)
+            if (intent_order(who, before, other) > 0)
                 break;
             yields[k] = yields[k - 1];
         }
@@ -101,22 +118,88 @@ static void make_room(struct person *who, uint32_t place)
             yields[i] = kept;
     }
     for (uint32_t i = revoking; i < lower; i++)
-        intent_revoke(who, person_touch_intent(who, intent_find(who, yields[i])), OUTCOME_NONE);
+        take_back(who, in, yields[i]);
 }
 
-/* Acts on what the rules say about the intent. */
-static void act(struct person *who, uint32_t place, const struct verdict *v)
+/* How the rival stands, in a word or two. */
+static const char *standing(const struct intent *rival)
 {
+    switch ((enum intent_state)rival->state) {
+    case INTENT_SETTLING: return "still waits for rivals";
+    case INTENT_DEFERRED: return "is held back itself";
+    case INTENT_QUEUED: return "goes";
+    case INTENT_REVOKING: return "is taken back";
+    case INTENT_GRANTED: return "is under way";
+    case INTENT_IN_DOUBT: return "is in doubt";
+    }
+    return "";
+}
+
+/* Tells a witness who competes with the intent that has that rank: those before it, how they stand and
+ * what decided, and how many come after it. */
+static void tell_rivals(struct person *who, const struct line_up *up, uint32_t rank)
+{
+    uint32_t place = intent_find(who, up->decisions[rank]);
+    const struct intent *in = person_intent(who, place);
+    struct buf text;
+    uint32_t told = 0, after = 0;
+    buf_init(&text);
+    for (uint32_t i = 0; i < up->count; i++) {
+        uint32_t other = i == rank ? UINT32_MAX : intent_find(who, up->decisions[i]);
+        if (other == UINT32_MAX)
+            continue; /* it has ended: no rival any more */
+        const struct intent *rival = person_intent(who, other);
+        if (i > rank && told < RIVALS_TOLD_MAX) {
+            buf_printf(&text, "%sbefore %.*s (journey %.*s) %s", text.len ? "; " : "",
+                       STR_ARG(names_text(who->names, rival->message)),
+                       STR_ARG(names_text(who->names, rival->journey)),
+                       explain_order(who, in, rival));
+        } else if (i < rank && told < RIVALS_TOLD_MAX) {
+            buf_printf(&text, "%safter %.*s (journey %.*s), which %s, %s", text.len ? "; " : "",
+                       STR_ARG(names_text(who->names, rival->message)),
+                       STR_ARG(names_text(who->names, rival->journey)), standing(rival),
+                       explain_order(who, rival, in));
+        } else {
+            after++;
+        }
+        told++;
+    }
+    if (after > 0)
+        buf_printf(&text, "; and %u more", after);
+    if (told > 0)
+        person_tell(
+            who,
+            &(struct note){.kind = NOTE_RIVALS, .journey = in->journey, .message = in->message},
+            "message %.*s: number %u of %u that compete: %.*s",
+            STR_ARG(names_text(who->names, in->message)), rank + 1, up->count,
+            STR_ARG(buf_str(&text)));
+    buf_fini(&text);
+}
+
+/* Acts on what the rules say about the intent, which has that rank. */
+static void act(struct person *who, const struct line_up *up, uint32_t rank,
+                const struct verdict *v)
+{
+    uint32_t place = intent_find(who, up->decisions[rank]);
     struct intent *in = person_touch_intent(who, place);
     if (in->state == INTENT_QUEUED) {
         bool still_goes =
             v->kind == VERDICT_GO && v->channel == in->channel && in->until_ms > who->now_ms &&
             min_of(v->at_ms, in->deadline_ms) >= in->until_ms && !intent_is_stale(who, in);
+        if (!still_goes && v->kind != VERDICT_GO)
+            explain_refusals(who, in,
+                             v->kind == VERDICT_END ? (enum outcome)v->outcome : OUTCOME_NONE);
         if (!still_goes)
             intent_revoke(who, in,
                           v->kind == VERDICT_END ? (enum outcome)v->outcome : OUTCOME_NONE);
         return;
     }
+    bool is_news = v->kind != VERDICT_WAIT || in->state != INTENT_DEFERRED || in->rule != v->rule ||
+                   in->not_before_ms != v->at_ms;
+    if (who->witness != NULL && is_news && up->count > 1)
+        tell_rivals(who, up, rank);
+    if (who->witness != NULL && v->kind == VERDICT_END)
+        explain_refusals(who, in, (enum outcome)v->outcome);
     switch ((enum verdict_kind)v->kind) {
     case VERDICT_GO: {
         uint64_t decision = in->decision;
@@ -126,14 +209,12 @@ static void act(struct person *who, uint32_t place, const struct verdict *v)
             next = verdict_of_intent(who, person_intent(who, place));
         }
         if (next.kind != VERDICT_GO)
-            act(who, place, &next);
+            act(who, up, rank, &next);
         return;
     }
     case VERDICT_END: intent_finish(who, place, (enum outcome)v->outcome, v->rule); return;
     case VERDICT_WAIT: break;
     }
-    bool is_news =
-        in->state != INTENT_DEFERRED || in->rule != v->rule || in->not_before_ms != v->at_ms;
     in->state = INTENT_DEFERRED;
     in->channel = v->channel;
     in->rule = v->rule;
@@ -185,7 +266,7 @@ void desk_settle(struct person *who)
                 struct verdict early = verdict_of_intent(who, person_intent(who, other));
                 if (early.kind != VERDICT_GO)
                     continue;
-                act(who, other, &early);
+                act(who, &up, above, &early);
                 has_granted = true;
             }
             if (has_granted) {
@@ -193,6 +274,6 @@ void desk_settle(struct person *who)
                 v = verdict_of_intent(who, person_intent(who, place));
             }
         }
-        act(who, place, &v);
+        act(who, &up, rank, &v);
     }
 }

@@ -4,6 +4,7 @@
  *     intent.c    how an intent comes, goes to the provider, is taken back, and ends
  *     verdict.c   what the rules say of it
  *     ledger.c    its line: the slot that it takes in every cap, and the memory of it
+ *     explain.c   the same for people: who refuses and why, and what one change would have let it go
  *     answer.c    what later stages, providers and people answer
  *     unite.c     merges, another programme
  *
@@ -33,6 +34,10 @@ bool intent_is_ghost(const struct person *who, enum lane lane, uint8_t instance_
 
 /* The name of the provider that it is handed to. */
 uint32_t intent_provider(const struct person *who, const struct intent *in);
+
+/* Rule 12: lane, group, journey priority, category priority, deadline, age, id. Total: < 0 if `a` goes
+ * first. */
+int intent_order(const struct person *who, const struct intent *a, const struct intent *b);
 
 /* The group's place among groups as they are now: lower goes first, none comes last. */
 uint16_t intent_group(const struct person *who, const struct intent *in);
@@ -82,6 +87,21 @@ struct verdict verdict_of_channel(struct question *q);
 
 /* The same for the intent: its first channel that is not refused. */
 struct verdict verdict_of_intent(struct person *who, const struct intent *in);
+
+/* ---- for `why`: nothing of it changes anything, and nobody calls it unless a witness listens ----- */
+
+/* Every rule that refuses the intent at this moment, with its facts and until when; and the one change
+ * that would have let it go, if there is one. `ended`: it is about to end with that outcome
+ * (OUTCOME_NONE: it waits). */
+void explain_refusals(struct person *who, const struct intent *in, enum outcome ended);
+
+/* The address gate says no, or not before until_ms, to what every rule of the desk has allowed. */
+void explain_gate(struct person *who, const struct intent *in, enum suppression how,
+                  int64_t until_ms);
+
+/* Rule 12: why `a` goes before `b` (`b` after `a`), as words in scratch: "its lane, service before
+ * marketing". Requires that it does. */
+const char *explain_order(struct person *who, const struct intent *a, const struct intent *b);
 
 /* ---- the ledger --------------------------------------------------------------------------------- */
 

@@ -69,9 +69,15 @@ void intent_finish(struct person *who, uint32_t place, enum outcome outcome, uin
         ledger_return(who, &in);
     bool was_told = in.state == INTENT_IN_DOUBT; /* the journey went on when the doubt began */
     intent_note(who, &in, outcome, rule, in.created_ms);
-    person_note_about(who, in.journey, in.message, "message %.*s: %.*s%s%s",
-                      STR_ARG(names_text(who->names, in.message)),
-                      STR_ARG(outcome_term(outcome)->name), rule ? ", rule " : "", rule_name(rule));
+    person_tell(who,
+                &(struct note){.kind = NOTE_OUTCOME,
+                               .journey = in.journey,
+                               .message = in.message,
+                               .channel = in.channel,
+                               .rule = rule ? rule_name(rule) : NULL},
+                "message %.*s: %.*s%s%s (%.*s)", STR_ARG(names_text(who->names, in.message)),
+                STR_ARG(outcome_term(outcome)->name), rule ? ", by rule " : "",
+                rule ? rule_name(rule) : "", STR_ARG(outcome_term(outcome)->doc));
     blob_set(who->space, &in.entry, NULL, 0);
     person_drop_intent(who, place);
     person_changed_name(who, in.message);
@@ -355,6 +361,7 @@ void desk_timer(struct person *who)
         case INTENT_SETTLING:
         case INTENT_DEFERRED:
             if (in->deadline_ms <= who->at_ms) {
+                explain_refusals(who, in, OUTCOME_EXPIRED);
                 intent_finish(who, i, OUTCOME_EXPIRED, in->rule);
                 is_gone = true;
             } else if (in->settle_ms <= who->at_ms || in->not_before_ms <= who->at_ms) {

@@ -23,6 +23,13 @@ struct answer {
     int64_t at_ms;
 };
 
+/* What one thing would have to be otherwise for a rule to allow: one short name each, such as
+ * `cap "3 per 7d"`, `hold ticket`. A rule that names nothing is one such thing. */
+struct blamed {
+    struct buf names;
+    uint32_t count;
+};
+
 struct question {
     struct person *who;
     const struct intent *intent;
@@ -36,7 +43,8 @@ struct question {
     int64_t at_ms;          /* the instant asked about; not before the batch's time */
     const uint64_t *yields; /* caps: as if these decisions had given their reserved slots back */
     uint32_t yield_count;
-    struct buf *words; /* where the rule says its facts, for `why`; NULL = nobody asks */
+    struct buf *words;     /* where the rule says its facts, for `why`; NULL = nobody asks */
+    struct blamed *blamed; /* the same for what it refuses by; NULL = nobody asks */
 };
 
 #define ANSWER_ALLOW ((struct answer){.kind = ALLOW, .at_ms = FOREVER_MS})
@@ -60,6 +68,10 @@ enum rule_number {
 /* "cap", "hold", ...; "" for 0. */
 const char *rule_name(uint32_t number);
 
+/* Asks the rule at `place` of rules.def (from 0); *number is its number. False: there is none. */
+bool rule_ask(uint32_t place, const struct question *q, uint8_t *number,
+              struct answer *out) mustuse;
+
 /* All rules for one channel at one instant: the gravest answer, and the number of the rule that gave
  * it. Allow: until = the least. Not before: T = the greatest, FOREVER_MS if any is unknown, and then
  * *known_ms is the greatest of the known ones (q->at_ms if there is none). */
@@ -72,6 +84,15 @@ struct answer rules_ask(struct question *q, uint8_t *rule, int64_t *known_ms);
             buf_add_str((q)->words, STR("; "));        \
         if ((q)->words != NULL)                        \
             buf_printf((q)->words, __VA_ARGS__);       \
+    } while (0)
+
+/* Like printf: one more thing that the rule refuses by, if somebody asks. */
+#define blame(q, ...)                                        \
+    do {                                                     \
+        if ((q)->blamed != NULL && (q)->blamed->count++ > 0) \
+            buf_add_str(&(q)->blamed->names, STR(" and "));  \
+        if ((q)->blamed != NULL)                             \
+            buf_printf(&(q)->blamed->names, __VA_ARGS__);    \
     } while (0)
 
 /* "2026-03-02 14:02 Europe/London"-like text of an instant on the person's wall, in scratch. */

@@ -105,6 +105,32 @@ static void tally(const struct question *q, const struct plan_cap *c, int64_t fr
     }
 }
 
+#define USERS_MAX 5 /* messages that a full cap is said to be used by */
+
+/* Who has the cap's slots, for people: the newest first. */
+static void say_users(const struct question *q, const struct plan_cap *c, int64_t from_ms,
+                      const struct tally *t)
+{
+    uint32_t told = 0;
+    const uint32_t limit = c->kind == CAP_GAP ? 1 : c->limit;
+    if (q->words == NULL)
+        return;
+    say(q, "cap %.*s: %u of %u used", STR_ARG(c->text), t->spent + t->reserved, limit);
+    for (uint32_t i = q->who->profile->ledger.count; i-- > 0;) {
+        const struct sent *s = person_sent(q->who, i);
+        bool is_on_its_way = s->state == SENT_RESERVED;
+        if (!counts(q, c, s) || is_yielded(q, s) || (!is_on_its_way && s->at_ms <= from_ms))
+            continue;
+        if (told == USERS_MAX) {
+            buf_printf(q->words, " and others");
+            break;
+        }
+        buf_printf(q->words, "%s%.*s (%s)", told++ ? ", " : ", by ",
+                   STR_ARG(names_text(q->who->names, s->message)),
+                   is_on_its_way ? "on its way" : moment(q, s->at_ms));
+    }
+}
+
 static struct answer ask_sliding(const struct question *q, const struct plan_cap *c)
 {
     struct tally t;
@@ -113,12 +139,16 @@ static struct answer ask_sliding(const struct question *q, const struct plan_cap
     if (t.spent + t.reserved < limit)
         return ANSWER_ALLOW;
     if (t.spent < limit) {
-        say(q, "%.*s: a message that is on its way counts", STR_ARG(c->text));
+        say_users(q, c, q->at_ms - c->window_ms, &t);
+        blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
         return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
     }
     /* The send that has to leave the window before another fits in. */
     int64_t free_ms = t.times[limit - 1] + c->window_ms;
-    say(q, "%.*s: %u in it, free again at %s", STR_ARG(c->text), t.spent, moment(q, free_ms));
+    say_users(q, c, q->at_ms - c->window_ms, &t);
+    if (q->words != NULL)
+        buf_printf(q->words, "; free again at %s", moment(q, free_ms));
+    blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
     return (struct answer){.kind = NOT_BEFORE, .at_ms = free_ms};
 }
 
@@ -134,10 +164,15 @@ static struct answer ask_calendar(const struct question *q, const struct plan_ca
     if (t.spent + t.reserved < c->limit)
         return (struct answer){.kind = ALLOW, .at_ms = end_ms};
     if (t.spent < c->limit) {
-        say(q, "%.*s: a message that is on its way counts", STR_ARG(c->text));
+        say_users(q, c, start_ms - 1, &t);
+        blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
         return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
     }
-    say(q, "%.*s: %u so far, the next begins at %s", STR_ARG(c->text), t.spent, moment(q, end_ms));
+    say_users(q, c, start_ms - 1, &t);
+    if (q->words != NULL)
+        buf_printf(q->words, "; the next %s begins at %s", is_day ? "day" : "week",
+                   moment(q, end_ms));
+    blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
     return (struct answer){.kind = NOT_BEFORE, .at_ms = end_ms};
 }
 

@@ -15,7 +15,10 @@ struct answer rule_duplicate_ask(const struct question *q)
             continue;
         if (s->state == SENT_GHOST && !q->intent->is_ghost)
             continue;
-        say(q, "the same content went out as %.*s", STR_ARG(names_text(q->who->names, s->message)));
+        say(q, "the same content %s as %.*s (%s)",
+            s->state == SENT_RESERVED ? "is on its way" : "went out",
+            STR_ARG(names_text(q->who->names, s->message)), moment(q, s->at_ms));
+        blame(q, "%.*s with the same content", STR_ARG(names_text(q->who->names, s->message)));
         return (struct answer){.kind = NEVER, .outcome = OUTCOME_DUPLICATE};
     }
     return ANSWER_ALLOW;

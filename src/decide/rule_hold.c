@@ -5,6 +5,29 @@
 #include "decide/rule.h"
 #include "profile/holds.h"
 
+/* Each hold in force, for people. */
+static void say_holds(const struct question *q)
+{
+    uint32_t place = 0;
+    uint16_t index;
+    while ((index = holds_next(q->who, q->category, (enum lane)q->intent->lane, q->at_ms,
+                               &place)) != PLAN_NO_INDEX) {
+        const struct hold *h = person_hold(q->who, place - 1);
+        struct str name = names_text(q->who->names, h->name);
+        if (index == HOLD_COMPLAINT) {
+            say(q, "they complained about a message on %s; marketing rests until %s",
+                moment(q, h->from_ms), moment(q, h->until_ms));
+            blame(q, "the rest after their complaint");
+            continue;
+        }
+        say(q, "hold %.*s, since %s%s%s%s", STR_ARG(name), moment(q, h->from_ms),
+            h->is_open ? ", until it is lifted" : ", lingers until ",
+            h->is_open ? "" : moment(q, h->until_ms),
+            q->plan->holds[index].drops ? "; it drops messages" : "");
+        blame(q, "the hold %.*s", STR_ARG(name));
+    }
+}
+
 struct answer rule_hold_ask(const struct question *q)
 {
     if (q->who->profile->holds.count == 0 || q->category == PLAN_NO_INDEX)
@@ -13,20 +36,9 @@ struct answer rule_hold_ask(const struct question *q)
     uint16_t hold = holds_ask(q->who, q->category, (enum lane)q->intent->lane, q->at_ms, &until_ms);
     if (hold == PLAN_NO_INDEX)
         return ANSWER_ALLOW;
-    if (hold == HOLD_COMPLAINT) {
-        say(q, "they complained about a message; marketing rests until %s", moment(q, until_ms));
-        return (struct answer){.kind = NOT_BEFORE, .at_ms = until_ms};
-    }
-    const struct plan_hold *h = &q->plan->holds[hold];
-    if (h->drops) {
-        say(q, "hold %.*s drops it", STR_ARG(names_text(q->who->names, h->name)));
+    if (q->words != NULL || q->blamed != NULL)
+        say_holds(q);
+    if (hold != HOLD_COMPLAINT && q->plan->holds[hold].drops)
         return (struct answer){.kind = NEVER, .outcome = OUTCOME_HELD};
-    }
-    if (until_ms == FOREVER_MS)
-        say(q, "hold %.*s is in force until it is lifted",
-            STR_ARG(names_text(q->who->names, h->name)));
-    else
-        say(q, "hold %.*s lingers until %s", STR_ARG(names_text(q->who->names, h->name)),
-            moment(q, until_ms));
     return (struct answer){.kind = NOT_BEFORE, .at_ms = until_ms};
 }

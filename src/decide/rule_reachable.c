@@ -11,6 +11,7 @@ struct answer rule_reachable_ask(const struct question *q)
     if (!(q->message->channel_mask >> q->channel & 1) ||
         q->message->providers[q->channel] == PLAN_NO_INDEX) {
         say(q, "the message has no content or no provider for this channel");
+        blame(q, "the missing content or provider");
         return never;
     }
     const struct plan *own = person_plan(q->who, q->intent->plan);
@@ -19,6 +20,7 @@ struct answer rule_reachable_ask(const struct question *q)
         if (plan_provider_find(q->plan, provider) == PLAN_NO_INDEX) {
             say(q, "the programme no longer has the provider %.*s",
                 STR_ARG(names_text(q->who->names, provider)));
+            blame(q, "the provider that is gone");
             return never;
         }
     }
@@ -27,6 +29,7 @@ struct answer rule_reachable_ask(const struct question *q)
     struct str address = person_address(q->who, q->channel);
     if (address.len == 0) {
         say(q, "no address is known");
+        blame(q, "the missing address");
         return never;
     }
     if (q->channel == CHANNEL_EMAIL) {
@@ -35,6 +38,7 @@ struct answer rule_reachable_ask(const struct question *q)
                          str_find(address, STR("\n"), 0) != SIZE_MAX;
         if (at == SIZE_MAX || at == 0 || at + 1 == address.len || has_space) {
             say(q, "what is known is not an e-mail address");
+            blame(q, "an address that is none");
             return never;
         }
     }

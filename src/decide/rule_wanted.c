@@ -15,7 +15,9 @@ struct answer rule_wanted_ask(const struct question *q)
     struct asked asked = ask_at(q->who, plan, &q->message->only_if, q->intent->entry, q->at_ms);
     if (asked.is_true)
         return (struct answer){.kind = ALLOW, .at_ms = asked.until_ms};
-    say(q, asked.is_error ? "only_if fails: %.*s" : "only_if does not hold: %.*s",
-        STR_ARG(q->message->only_if.text));
+    if (q->words != NULL)
+        say(q, "its only_if %s: %.*s", asked.is_error ? "fails" : "does not hold",
+            STR_ARG(ask_explain(q->who, plan, &q->message->only_if, q->intent->entry)));
+    blame(q, "its only_if, %.*s", STR_ARG(q->message->only_if.text));
     return (struct answer){.kind = NEVER, .outcome = OUTCOME_NOT_RELEVANT};
 }

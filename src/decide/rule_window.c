@@ -45,7 +45,9 @@ struct answer rule_window_ask(const struct question *q)
                 answer.at_ms = min_of(answer.at_ms, quiet.until_ms);
             continue;
         }
-        say(q, "quiet hours %.*s until %s", STR_ARG(w->text), moment(q, quiet.until_ms));
+        say(q, "quiet hours %.*s, where it is %s now, until %s", STR_ARG(w->text),
+            moment(q, q->at_ms), moment(q, quiet.until_ms));
+        blame(q, "the quiet hours %.*s", STR_ARG(w->text));
         int64_t until_ms = quiet.until_ms;
         if (answer.kind == NOT_BEFORE)
             until_ms = max_of(until_ms, answer.at_ms);

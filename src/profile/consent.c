@@ -136,9 +136,10 @@ void consent_event(struct person *who)
                       });
 }
 
-enum consent_answer consent_ask(const struct person *who, enum channel channel, uint32_t purpose,
-                                uint32_t topic)
+enum consent_answer consent_look(const struct person *who, enum channel channel, uint32_t purpose,
+                                 uint32_t topic, const struct consent **decided)
 {
+    *decided = NULL;
     const struct consent *general = NULL, *specific = NULL;
     struct str text = person_address(who, channel);
     struct id128 address = address_hash(who->secret, channel, text, who->id);
@@ -149,6 +150,7 @@ enum consent_answer consent_ask(const struct person *who, enum channel channel, 
         if (id128_is_set(c->address) && !id128_equal(c->address, address))
             continue;
         if (c->is_suppression) {
+            *decided = c;
             if (!c->is_given)
                 return CONSENT_SUPPRESSED;
             continue;
@@ -162,15 +164,25 @@ enum consent_answer consent_ask(const struct person *who, enum channel channel, 
             (c->at_ms == (*best)->at_ms && !c->is_given))
             *best = c;
     }
+    *decided = specific != NULL ? specific : general;
     if (specific == NULL && general == NULL)
         return CONSENT_NONE;
     if (specific == NULL)
         return general->is_given ? CONSENT_GIVEN : CONSENT_REFUSED;
     if (!specific->is_given)
         return CONSENT_REFUSED;
-    if (general != NULL && !general->is_given && general->at_ms >= specific->at_ms)
+    if (general != NULL && !general->is_given && general->at_ms >= specific->at_ms) {
+        *decided = general;
         return CONSENT_REFUSED;
+    }
     return CONSENT_GIVEN;
+}
+
+enum consent_answer consent_ask(const struct person *who, enum channel channel, uint32_t purpose,
+                                uint32_t topic)
+{
+    const struct consent *decided;
+    return consent_look(who, channel, purpose, topic, &decided);
 }
 
 void consent_unite(struct person *who, const struct person *from)

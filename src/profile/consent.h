@@ -40,5 +40,9 @@ enum consent_answer {
 enum consent_answer consent_ask(const struct person *who, enum channel channel, uint32_t purpose,
                                 uint32_t topic);
 
+/* The same, and the statement that decided (NULL: none was ever made); good until the list changes. */
+enum consent_answer consent_look(const struct person *who, enum channel channel, uint32_t purpose,
+                                 uint32_t topic, const struct consent **decided);
+
 /* Takes over the statements of `from`, as of a merge. */
 void consent_unite(struct person *who, const struct person *from);

@@ -120,24 +120,33 @@ void holds_complaint(struct person *who, int64_t at_ms)
     note_change(who, NAME_MESSAGE_COMPLAINED, true);
 }
 
-uint16_t holds_ask(const struct person *who, uint16_t category, enum lane lane, int64_t at_ms,
-                   int64_t *until_ms)
+uint16_t holds_next(const struct person *who, uint16_t category, enum lane lane, int64_t at_ms,
+                    uint32_t *place)
 {
-    uint16_t found = PLAN_NO_INDEX;
-    int64_t latest_ms = INT64_MIN;
     bool obeys = (lane_term(lane)->flags & LANE_HOLDS) != 0;
-    *until_ms = FOREVER_MS;
-    for (uint32_t i = 0; i < who->profile->holds.count; i++) {
-        const struct hold *h = person_hold(who, i);
+    while (*place < who->profile->holds.count) {
+        const struct hold *h = person_hold(who, (*place)++);
         bool is_complaint = h->name == NAME_MESSAGE_COMPLAINED;
         uint16_t index = is_complaint ? HOLD_COMPLAINT : index_of(who, h->name);
         if (index == PLAN_NO_INDEX || !is_in_force(h, at_ms))
             continue;
         const struct plan_hold *means = is_complaint ? NULL : &who->plan->holds[index];
-        bool is_meant = means && means->categories ? means->categories >> category & 1 : obeys;
-        if (!is_meant)
-            continue;
-        bool drops = means && means->drops;
+        if (means && means->categories ? means->categories >> category & 1 : obeys)
+            return index;
+    }
+    return PLAN_NO_INDEX;
+}
+
+uint16_t holds_ask(const struct person *who, uint16_t category, enum lane lane, int64_t at_ms,
+                   int64_t *until_ms)
+{
+    uint16_t found = PLAN_NO_INDEX, index;
+    int64_t latest_ms = INT64_MIN;
+    uint32_t place = 0;
+    *until_ms = FOREVER_MS;
+    while ((index = holds_next(who, category, lane, at_ms, &place)) != PLAN_NO_INDEX) {
+        const struct hold *h = person_hold(who, place - 1);
+        bool drops = index != HOLD_COMPLAINT && who->plan->holds[index].drops;
         /* An open hold may lift at any event: its end proves nothing. */
         int64_t end_ms = h->is_open ? FOREVER_MS : h->until_ms;
         if (found == PLAN_NO_INDEX || end_ms > latest_ms || drops)

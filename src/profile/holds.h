@@ -26,6 +26,11 @@ void holds_complaint(struct person *who, int64_t at_ms);
 uint16_t holds_ask(const struct person *who, uint16_t category, enum lane lane, int64_t at_ms,
                    int64_t *until_ms);
 
+/* The same, one by one: the next hold in force from `*place` on (0 begins) that means the intent; its
+ * hold in the person's list is the one before `*place` then. PLAN_NO_INDEX: there are no more. */
+uint16_t holds_next(const struct person *who, uint16_t category, enum lane lane, int64_t at_ms,
+                    uint32_t *place);
+
 /* The moment by which `length_ms` have passed since from_ms that no freezing hold covered; FOREVER_MS
  * if an open one stands in the way (or length_ms is FOREVER_MS): ask again when it is closed. */
 int64_t holds_thawed(const struct person *who, int64_t from_ms, int64_t length_ms);

@@ -39,17 +39,18 @@ void person_send(struct person *who, struct stage_message message)
     messages_add(who->messages, message);
 }
 
-static void printf_like(4, 0) take_note(const struct person *who, uint32_t journey,
-                                        uint32_t message, const char *format, va_list args)
+static void printf_like(3, 0)
+    take_note(struct person *who, const struct note *about, const char *format, va_list args)
 {
     char line[1024];
+    struct note note = *about;
     int len = vsnprintf(line, sizeof(line), format, args);
     must(len >= 0);
-    who->witness->note(who->witness->self,
-                       &(struct note){.at_ms = who->at_ms,
-                                      .text = {line, min_of((size_t)len, sizeof(line) - 1)},
-                                      .journey = journey,
-                                      .message = message});
+    note.at_ms = who->at_ms;
+    note.text = (struct str){line, min_of((size_t)len, sizeof(line) - 1)};
+    note.plan = who->plan;
+    note.zone = who->plan != NULL ? person_zone(who) : NULL;
+    who->witness->note(who->witness->self, &note);
 }
 
 void person_note(struct person *who, const char *format, ...)
@@ -58,7 +59,7 @@ void person_note(struct person *who, const char *format, ...)
         return;
     va_list args;
     va_start(args, format);
-    take_note(who, NAME_NONE, NAME_NONE, format, args);
+    take_note(who, &(struct note){.journey = NAME_NONE}, format, args);
     va_end(args);
 }
 
@@ -69,7 +70,17 @@ void person_note_about(struct person *who, uint32_t journey, uint32_t message, c
         return;
     va_list args;
     va_start(args, format);
-    take_note(who, journey, message, format, args);
+    take_note(who, &(struct note){.journey = journey, .message = message}, format, args);
+    va_end(args);
+}
+
+void person_tell(struct person *who, const struct note *about, const char *format, ...)
+{
+    if (likely(who->witness == NULL))
+        return;
+    va_list args;
+    va_start(args, format);
+    take_note(who, about, format, args);
     va_end(args);
 }
 

@@ -85,12 +85,31 @@ struct messages {
     uint32_t room;
 };
 
+/* What a line of the answer to "why?" is about. */
+enum note_kind {
+    NOTE_EVENT,  /* something happened: a step, a change of segment, ... */
+    NOTE_ENTRY,  /* who entered a journey, or did not */
+    NOTE_RULE,   /* a rule of the desk refuses */
+    NOTE_CHANGE, /* the one change that would have let a message go; or that none would have done */
+    NOTE_RIVALS, /* what else competed */
+    NOTE_TRY,    /* what became of a try at a provider */
+    NOTE_OUTCOME,  /* how a message ended */
+    NOTE_SCHEDULE, /* what is to come, and when */
+};
+
 /* A line of the answer to "why?", noted while a person that is watched is worked on. */
 struct note {
     int64_t at_ms;
     struct str text;  /* good during the call */
     uint32_t journey; /* the names of what it is about; NAME_NONE: of none */
     uint32_t message;
+    uint8_t kind;     /* enum note_kind */
+    uint8_t channel;  /* enum channel; 0 = of none */
+    const char *rule; /* the name of the desk's rule; NULL = of none */
+    int64_t until_ms; /* RULE: it refuses until then, SCHEDULE: it comes then; FOREVER_MS: not
+                             * known; 0: nothing is said */
+    const struct zone *zone; /* whose clock times in the text are of; NULL = no programme yet */
+    const struct plan *plan; /* the programme that was active; NULL = none */
 };
 
 struct witness {
@@ -183,6 +202,10 @@ void person_note(struct person *who, const char *format, ...) printf_like(2, 3);
  * message. Whoever asks about one of them gets the line and no others. */
 void person_note_about(struct person *who, uint32_t journey, uint32_t message, const char *format,
                        ...) printf_like(4, 5);
+
+/* The same of a line that says more: what `about` has besides time, text, zone and programme. */
+void person_tell(struct person *who, const struct note *about, const char *format, ...)
+    printf_like(3, 4);
 
 void results_add(struct results *r, struct result row);
 void messages_add(struct messages *m, struct stage_message message);
