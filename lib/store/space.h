@@ -19,6 +19,8 @@
  */
 #pragma once
 
+#include <string.h>
+
 #include "store/pages.h"
 
 #define SPACE_CHUNK_BYTES 65536
@@ -101,6 +103,26 @@ static inline void *vec_touch(struct space *s, const struct vec *v, uint32_t i,
 /* A new zeroed element at the end; addresses of others are no longer good. NULL if the list would
  * exceed SPACE_OBJECT_MAX bytes. */
 void *vec_push(struct space *s, struct vec *v, uint32_t element_bytes) mustuse;
+
+/* Where the element with that key is, or would be, in a list by ascending keys: each element's first
+ * four bytes. Nothing to foretell wrongly: the halves are chosen, not jumped to. */
+static inline uint32_t vec_place(const struct space *s, const struct vec *v, uint32_t key,
+                                 uint32_t element_bytes)
+{
+    if (v->count == 0)
+        return 0;
+    const uint8_t *const first = space_at(s, v->ref), *at = first;
+    for (uint32_t count = v->count; count > 1;) {
+        uint32_t half = count / 2, x;
+        const uint8_t *middle = at + (size_t)half * element_bytes;
+        memcpy(&x, middle - element_bytes, sizeof(x));
+        at = x < key ? middle : at;
+        count -= half;
+    }
+    uint32_t x;
+    memcpy(&x, at, sizeof(x));
+    return (uint32_t)((size_t)(at - first) / element_bytes) + (x < key);
+}
 
 /* Drops element i; later ones move down. */
 void vec_drop(struct space *s, struct vec *v, uint32_t i, uint32_t element_bytes);

@@ -16,11 +16,14 @@ enum cause {
  * going through the bits in order asks each after all that it reads. */
 struct wanted {
     uint64_t bits[PLAN_SEGMENTS_MAX / 64];
+    uint64_t words; /* a bit for each of them that is not 0 */
 };
+_Static_assert(PLAN_SEGMENTS_MAX / 64 <= 64, "a word knows all of them");
 
 static void want(struct wanted *w, uint32_t index)
 {
     w->bits[index / 64] |= UINT64_C(1) << (index % 64);
+    w->words |= UINT64_C(1) << (index / 64);
 }
 
 static void want_all(struct wanted *w, const struct plan *plan)
@@ -43,9 +46,8 @@ static bool is_at(const struct person *who, uint32_t place, uint32_t segment)
            person_membership(who, place)->segment == segment;
 }
 
-static void insert(struct person *who, struct membership m)
+static void insert(struct person *who, uint32_t place, struct membership m)
 {
-    uint32_t place = person_membership_place(who, m.segment);
     struct membership *last = person_push_membership(who);
     must(last != NULL); /* a programme has few enough segments for the list */
     struct membership *at = last - (who->profile->memberships.count - 1u) + place;
@@ -83,11 +85,10 @@ static void transit(struct person *who, const struct plan_segment *s, bool is_in
         who->entered(who, event, s->name);
 }
 
-/* Takes over what came out: a transition if it differs from what is stored. */
-static void settle(struct person *who, const struct plan_segment *s, bool is_in, int64_t ask_ms,
-                   enum cause cause, struct wanted *w)
+/* Takes over what came out: a transition if it differs from what is stored, at `place`. */
+static void settle(struct person *who, const struct plan_segment *s, uint32_t place, bool is_in,
+                   int64_t ask_ms, enum cause cause, struct wanted *w)
 {
-    uint32_t place = person_membership_place(who, s->name);
     bool is_there = is_at(who, place, s->name);
     struct membership was = {.segment = s->name, .since_ms = who->at_ms};
     if (is_there)
@@ -101,7 +102,7 @@ static void settle(struct person *who, const struct plan_segment *s, bool is_in,
     }
     bool stays = m.flags != 0 || ask_ms != FOREVER_MS;
     if (!is_there && stays)
-        insert(who, m);
+        insert(who, place, m);
     else if (is_there && !stays)
         person_drop_membership(who, place);
     else if (is_there && (m.flags != was.flags || m.ask_ms != was.ask_ms))
@@ -117,15 +118,17 @@ static void settle(struct person *who, const struct plan_segment *s, bool is_in,
 static void ask_one(struct person *who, uint32_t index, enum cause cause, struct wanted *w)
 {
     const struct plan_segment *s = &who->plan->segments[index];
-    const struct membership *m = person_membership_find(who, s->name);
-    uint32_t manual = m != NULL ? m->flags & MANUAL : 0;
+    /* Asking changes no membership: what is found once is good to the end. */
+    uint32_t place = person_membership_place(who, s->name);
+    uint32_t manual =
+        is_at(who, place, s->name) ? person_membership(who, place)->flags & MANUAL : 0;
     struct asked asked = {.until_ms = FOREVER_MS};
     if (manual == 0 && s->when.code != NULL) {
         who->asked++;
         asked = ask(who, who->plan, &s->when, (struct blob){0});
     }
     bool is_in = manual ? (manual & MEMBERSHIP_WAS_ADDED) != 0 : asked.is_true;
-    settle(who, s, is_in, asked.until_ms, cause, w);
+    settle(who, s, place, is_in, asked.until_ms, cause, w);
 }
 
 /* Asks all that are wanted, and who reads them. */
@@ -133,12 +136,15 @@ static void ask_wanted(struct person *who, struct wanted *w, enum cause cause)
 {
     must(!who->is_asking_segments);
     who->is_asking_segments = true;
-    for (uint32_t i = 0; i < (who->plan->segment_count + 63) / 64; i++) {
-        while (w->bits[i] != 0) {
-            uint32_t bit = (uint32_t)__builtin_ctzll(w->bits[i]);
-            w->bits[i] &= w->bits[i] - 1;
-            ask_one(who, i * 64 + bit, cause, w);
+    while (w->words != 0) { /* what a segment wakes stands behind it */
+        uint32_t i = (uint32_t)__builtin_ctzll(w->words);
+        if (w->bits[i] == 0) {
+            w->words &= w->words - 1;
+            continue;
         }
+        uint32_t bit = (uint32_t)__builtin_ctzll(w->bits[i]);
+        w->bits[i] &= w->bits[i] - 1;
+        ask_one(who, i * 64 + bit, cause, w);
     }
     who->is_asking_segments = false;
 }
@@ -317,7 +323,7 @@ void audience_event(struct person *who)
         struct membership *m = person_touch_membership(who, place);
         m->flags = (m->flags & ~(uint32_t)MANUAL) | manual;
     } else if (manual != 0) {
-        insert(who,
+        insert(who, place,
                (struct membership){
                    .segment = name, .flags = manual, .since_ms = who->at_ms, .ask_ms = FOREVER_MS});
     }
@@ -351,7 +357,7 @@ void audience_unite(struct person *who, const struct person *from)
             *person_touch_membership(who, place) = m;
             who->profile->audience_ms = min_of(who->profile->audience_ms, m.ask_ms);
         } else {
-            insert(who, m);
+            insert(who, place, m);
         }
         uint16_t index =
             who->plan != NULL ? plan_segment_find(who->plan, m.segment) : PLAN_NO_INDEX;

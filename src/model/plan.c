@@ -32,15 +32,15 @@ uint16_t plan_segment_find(const struct plan *p, uint32_t name)
 
 const struct plan_readers *plan_readers_find(const struct plan *p, uint32_t name)
 {
-    uint32_t low = 0, high = p->reader_count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (p->readers[middle].name < name)
-            low = middle + 1;
-        else
-            high = middle;
+    const struct plan_readers *at = p->readers;
+    if (p->reader_count == 0)
+        return NULL;
+    for (uint32_t count = p->reader_count; count > 1;) { /* chosen, not jumped to */
+        const struct plan_readers *middle = at + count / 2;
+        at = middle->name <= name ? middle : at;
+        count -= count / 2;
     }
-    return low < p->reader_count && p->readers[low].name == name ? &p->readers[low] : NULL;
+    return at->name == name ? at : NULL;
 }
 
 uint16_t plan_feature_find(const struct plan *p, uint32_t name)

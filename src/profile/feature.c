@@ -103,18 +103,12 @@ bool feature_value_hash(const struct value *value, struct buf *bytes, uint64_t *
 
 /* ---- finding ------------------------------------------------------------------------------------ */
 
+_Static_assert(offsetof(struct history, feature) == 0, "vec_place() looks there");
+
 /* Where the feature's history stands, or would have to. */
 static uint32_t place_of(const struct person *who, uint32_t feature)
 {
-    uint32_t low = 0, high = who->profile->histories.count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (person_history(who, middle)->feature < feature)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return vec_place(who->space, &who->profile->histories, feature, sizeof(struct history));
 }
 
 const struct history *features_find(const struct person *who, uint32_t feature)

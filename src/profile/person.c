@@ -100,17 +100,11 @@ const struct zone *person_zone(struct person *who)
     return zoneset_zone(who->plan->zones, p->zone);
 }
 
+_Static_assert(offsetof(struct membership, segment) == 0, "vec_place() looks there");
+
 uint32_t person_membership_place(const struct person *who, uint32_t segment)
 {
-    uint32_t low = 0, high = who->profile->memberships.count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (person_membership(who, middle)->segment < segment)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return vec_place(who->space, &who->profile->memberships, segment, sizeof(struct membership));
 }
 
 const struct membership *person_membership_find(const struct person *who, uint32_t segment)
