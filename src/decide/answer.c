@@ -33,7 +33,7 @@ static void refuse_channel(struct person *who, uint32_t place, enum outcome reas
     }
     in->state = INTENT_DEFERRED;
     in->rule = (uint8_t)rule;
-    in->not_before_ms = FOREVER_MS;
+    in->not_before_ms = in->until_ms = FOREVER_MS;
     who->is_desk_due = true;
 }
 
@@ -80,7 +80,7 @@ void desk_answer(struct person *who, const struct stage_message *answer)
         if (line != UINT32_MAX && person_sent(who, line)->state == SENT_RESERVED)
             ledger_return(who, in);
         in->state = INTENT_DEFERRED;
-        in->not_before_ms = FOREVER_MS;
+        in->not_before_ms = in->until_ms = FOREVER_MS;
         in->rule = RULE_POOL;
         if (in->ending != OUTCOME_NONE)
             intent_finish(who, place, (enum outcome)in->ending, RULE_WANTED);

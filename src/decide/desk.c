@@ -219,6 +219,7 @@ static void act(struct person *who, const struct line_up *up, uint32_t rank,
     in->channel = v->channel;
     in->rule = v->rule;
     in->not_before_ms = v->at_ms;
+    in->until_ms = v->again_ms;
     who->is_touched = true;
     if (is_news) {
         intent_note(who, in, OUTCOME_DEFERRED, v->rule, v->at_ms);

@@ -73,8 +73,9 @@ struct verdict {
     uint8_t channel;
     uint8_t rule;
     uint8_t outcome;
-    bool is_last;  /* END: no other channel may be tried */
-    int64_t at_ms; /* GO: until; WAIT: T, FOREVER_MS = unknown */
+    bool is_last;     /* END: no other channel may be tried */
+    int64_t at_ms;    /* GO: until; WAIT: T, FOREVER_MS = unknown */
+    int64_t again_ms; /* WAIT, T unknown: when to ask again though nothing has happened */
 };
 
 /* The intent as rules are asked about it; the caller sets the channel. Its category or journey is

@@ -342,6 +342,8 @@ int64_t desk_deadline(const struct person *who)
             break;
         case INTENT_DEFERRED:
             next_ms = min_of(next_ms, min_of(in->not_before_ms, in->deadline_ms));
+            if (in->not_before_ms == FOREVER_MS)
+                next_ms = min_of(next_ms, in->until_ms);
             break;
         case INTENT_QUEUED: next_ms = min_of(next_ms, min_of(in->until_ms, in->deadline_ms)); break;
         case INTENT_IN_DOUBT: next_ms = min_of(next_ms, in->granted_ms + IN_DOUBT_LASTS_MS); break;

@@ -40,7 +40,9 @@ struct question {
     uint16_t group;                     /* index in the newest plan, or PLAN_NO_INDEX */
     enum channel channel;
     uint32_t lane_flags;
-    int64_t at_ms;          /* the instant asked about; not before the batch's time */
+    int64_t at_ms;      /* the instant asked about; not before the batch's time */
+    int64_t put_off_ms; /* a later stage said: not before; INT64_MIN = none did */
+    uint8_t put_off_rule;
     const uint64_t *yields; /* caps: as if these decisions had given their reserved slots back */
     uint32_t yield_count;
     struct buf *words;     /* where the rule says its facts, for `why`; NULL = nobody asks */
@@ -72,10 +74,18 @@ const char *rule_name(uint32_t number);
 bool rule_ask(uint32_t place, const struct question *q, uint8_t *number,
               struct answer *out) mustuse;
 
-/* All rules for one channel at one instant: the gravest answer, and the number of the rule that gave
- * it. Allow: until = the least. Not before: T = the greatest, FOREVER_MS if any is unknown, and then
- * *known_ms is the greatest of the known ones (q->at_ms if there is none). */
-struct answer rules_ask(struct question *q, uint8_t *rule, int64_t *known_ms);
+/* What all rules say at one instant. */
+struct answers {
+    struct answer
+        gravest; /* allow: until the least; not before: the greatest, FOREVER_MS if any is unknown */
+    uint8_t rule; /* the number of the one that gave it */
+    int64_t
+        known_ms; /* of those that say not before, the greatest that is known; q->at_ms if none is */
+    int64_t until_ms; /* those that allow do so until then */
+};
+
+/* All rules for one channel at one instant, and what a later stage said of it before. */
+struct answers rules_ask(const struct question *q);
 
 /* Like printf into q->words, if somebody asks; what several caps or windows say is told apart. */
 #define say(q, ...)                                    \

@@ -46,42 +46,37 @@ bool rule_ask(uint32_t place, const struct question *q, uint8_t *number, struct 
     return true;
 }
 
-struct answer rules_ask(struct question *q, uint8_t *rule, int64_t *known_ms)
+/* Adds what one rule says. */
+static void weigh(const struct question *q, struct answers *all, uint8_t rule, struct answer one)
 {
-    struct answer gravest = ANSWER_ALLOW;
-    *rule = RULE_NONE;
-    *known_ms = q->at_ms;
-    for (size_t i = 0; i < array_count(rules); i++) {
-        struct answer one = rules[i].ask(q);
-        switch ((enum answer_kind)one.kind) {
-        case ALLOW:
-            must(one.at_ms > q->at_ms);
-            if (gravest.kind == ALLOW)
-                gravest.at_ms = min_of(gravest.at_ms, one.at_ms);
-            break;
-        case NOT_BEFORE:
-            must(one.at_ms > q->at_ms);
-            if (one.at_ms != FOREVER_MS)
-                *known_ms = max_of(*known_ms, one.at_ms);
-            if (gravest.kind < NOT_BEFORE ||
-                (gravest.kind == NOT_BEFORE && one.at_ms > gravest.at_ms)) {
-                gravest = one;
-                *rule = rules[i].number;
-            }
-            break;
-        case NEVER_HERE:
-            if (gravest.kind < NEVER_HERE) {
-                gravest = one;
-                *rule = rules[i].number;
-            }
-            break;
-        case NEVER:
-            if (gravest.kind < NEVER) {
-                gravest = one;
-                *rule = rules[i].number;
-            }
-            break;
-        }
+    bool is_graver = one.kind > all->gravest.kind;
+    if (one.kind == ALLOW || one.kind == NOT_BEFORE)
+        must(one.at_ms > q->at_ms);
+    if (one.kind == ALLOW) {
+        all->until_ms = min_of(all->until_ms, one.at_ms);
+        return;
     }
-    return gravest;
+    if (one.kind == NOT_BEFORE) {
+        is_graver |= all->gravest.kind == NOT_BEFORE && one.at_ms > all->gravest.at_ms;
+        if (one.at_ms != FOREVER_MS)
+            all->known_ms = max_of(all->known_ms, one.at_ms);
+    }
+    if (is_graver) {
+        all->gravest = one;
+        all->rule = rule;
+    }
+}
+
+struct answers rules_ask(const struct question *q)
+{
+    struct answers all = {
+        .gravest = ANSWER_ALLOW, .rule = RULE_NONE, .known_ms = q->at_ms, .until_ms = FOREVER_MS};
+    for (size_t i = 0; i < array_count(rules); i++)
+        weigh(q, &all, rules[i].number, rules[i].ask(q));
+    if (q->put_off_ms > q->at_ms)
+        weigh(q, &all, q->put_off_rule,
+              (struct answer){.kind = NOT_BEFORE, .at_ms = q->put_off_ms});
+    if (all.gravest.kind == ALLOW)
+        all.gravest.at_ms = all.until_ms;
+    return all;
 }

@@ -30,40 +30,50 @@ struct question verdict_question(struct person *who, const struct intent *in)
         .group = journey == PLAN_NO_INDEX ? PLAN_NO_INDEX : who->plan->journeys[journey].group,
         .lane_flags = lane_term((enum lane)in->lane)->flags,
         .at_ms = who->now_ms,
+        .put_off_ms = INT64_MIN,
     };
+}
+
+/* What the rules say now, if that needs no look ahead. */
+static bool is_clear(const struct answers *now, struct verdict *v)
+{
+    const struct answer *a = &now->gravest;
+    v->rule = now->rule;
+    if (a->kind == ALLOW) {
+        v->kind = VERDICT_GO;
+        v->at_ms = a->at_ms;
+        return true;
+    }
+    if (a->kind == NOT_BEFORE)
+        return false;
+    v->kind = VERDICT_END;
+    v->outcome = a->outcome;
+    v->is_last = a->kind == NEVER;
+    return true;
 }
 
 struct verdict verdict_of_channel(struct question *q)
 {
-    struct verdict v = {.channel = (uint8_t)q->channel, .at_ms = FOREVER_MS};
+    struct verdict v = {
+        .channel = (uint8_t)q->channel, .at_ms = FOREVER_MS, .again_ms = FOREVER_MS};
     bool is_unknown = false;
     q->at_ms = q->who->now_ms;
     for (uint32_t i = 0; i < LOOK_AHEADS_MAX; i++) {
-        int64_t known_ms;
-        uint8_t rule;
-        struct answer a = rules_ask(q, &rule, &known_ms);
+        struct answers all = rules_ask(q);
         if (i == 0) {
-            v.rule = rule;
-            switch ((enum answer_kind)a.kind) {
-            case ALLOW:
-                v.kind = VERDICT_GO;
-                v.at_ms = a.at_ms;
+            if (is_clear(&all, &v))
                 return v;
-            case NOT_BEFORE: is_unknown = a.at_ms == FOREVER_MS; break;
-            case NEVER_HERE:
-            case NEVER:
-                v.kind = VERDICT_END;
-                v.outcome = a.outcome;
-                v.is_last = a.kind == NEVER;
-                return v;
-            }
+            is_unknown = all.gravest.at_ms == FOREVER_MS;
         }
         /* A condition may say never of an instant that lies ahead; it is asked again there. */
-        if (a.kind != NOT_BEFORE || known_ms == q->at_ms)
+        if (all.gravest.kind != NOT_BEFORE || all.known_ms == q->at_ms) {
+            /* What is known allows from here until there: then another moment must be found. */
+            v.again_ms = all.gravest.kind == ALLOW ? q->at_ms : all.until_ms;
             break;
-        must(known_ms > q->at_ms);
-        q->at_ms = known_ms;
-        if (known_ms >= q->intent->deadline_ms) {
+        }
+        must(all.known_ms > q->at_ms);
+        q->at_ms = v.again_ms = all.known_ms;
+        if (q->at_ms >= q->intent->deadline_ms) {
             v.kind = VERDICT_END;
             v.outcome = OUTCOME_EXPIRED;
             return v;
@@ -78,7 +88,7 @@ struct verdict verdict_of_channel(struct question *q)
 struct verdict verdict_of_intent(struct person *who, const struct intent *in)
 {
     struct question q = verdict_question(who, in);
-    struct verdict first_end = {.kind = VERDICT_END, .outcome = in->reason, .rule = in->rule};
+    struct verdict first_end = {.kind = VERDICT_END};
     if (q.category == PLAN_NO_INDEX || q.journey == PLAN_NO_INDEX)
         return (struct verdict){.kind = VERDICT_END,
                                 .outcome = OUTCOME_WITHDRAWN,
@@ -87,17 +97,20 @@ struct verdict verdict_of_intent(struct person *who, const struct intent *in)
     if (in->deadline_ms <= who->now_ms) /* its time ran out while an attempt was under way */
         return (struct verdict){
             .kind = VERDICT_END, .outcome = OUTCOME_EXPIRED, .rule = RULE_POOL, .is_last = true};
-    /* What a later stage said stands until its time. */
-    bool is_put_off = in->rule == RULE_ADDRESS || in->rule == RULE_POOL;
-    if (is_put_off && in->not_before_ms > who->now_ms && in->not_before_ms != FOREVER_MS)
-        return (struct verdict){.kind = VERDICT_WAIT,
-                                .channel = in->channel,
-                                .rule = in->rule,
-                                .at_ms = in->not_before_ms};
+    bool is_put_off =
+        (in->rule == RULE_ADDRESS || in->rule == RULE_POOL) && in->not_before_ms != FOREVER_MS;
     for (uint32_t i = 0; i < in->channel_count; i++) {
-        if (in->refused >> i & 1)
+        if (in->refused >> i & 1) {
+            if (first_end.outcome == OUTCOME_NONE) {
+                first_end.outcome = in->reason;
+                first_end.rule = in->rule;
+            }
             continue;
+        }
         q.channel = (enum channel)in->channels[i];
+        /* What a later stage said stands until its time. */
+        q.put_off_rule = in->rule;
+        q.put_off_ms = is_put_off && q.channel == in->channel ? in->not_before_ms : INT64_MIN;
         struct verdict v = verdict_of_channel(&q);
         if (v.kind != VERDICT_END || v.is_last)
             return v;
