@@ -766,7 +766,7 @@ static enum status compile(struct arena *plan, struct arena *work, struct str te
         .bounds = &bounds,
         .fold_cost = &fold_cost,
     };
-    if (!check_node(c, root))
+    if (!check_node(c, root) || !check_strays(c))
         return FIX_INPUT;
     const struct expr_type *type = bounds_final(&bounds, root->type);
     if (options.mode != EXPR_UNCHECKED && !is_wanted(type, options.wanted)) {

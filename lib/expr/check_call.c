@@ -251,7 +251,8 @@ static const struct expr *check_part(struct checker *c, struct node *node,
     };
     memcpy(inner->variables, c->variables, c->variable_count * sizeof(c->variables[0]));
     inner->variable_count = inner->variable_base = c->variable_count;
-    if (!check_push(inner, variable, node->from) || !check_node(inner, node))
+    if (!check_push(inner, variable, node->from) || !check_node(inner, node) ||
+        !check_strays(inner))
         return NULL;
     const struct expr_type *type = bounds_final(c->bounds, node->type);
     if (!is_value && type->kind != EXPR_BOOL && type->kind != EXPR_DYN) {
@@ -295,6 +296,46 @@ static bool check_body(struct checker *c, struct node *node, const struct binder
     out->parts = parts;
     out->part_count = count;
     return true;
+}
+
+bool check_strays(struct checker *c)
+{
+    if (c->stray_count == 0)
+        return true;
+    return check_refuse(c, c->stray->at,
+                        "%.*s() has no value of its own; write it into the list of "
+                        "a function that takes it",
+                        STR_ARG(c->stray->name));
+}
+
+/* The items of a list that is written out, if calls of part functions are among them: they are taken. */
+static void describe_items(struct checker *c, const struct node *list, struct expr_argument *out)
+{
+    uint32_t parts = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct node *n = list->arguments[i];
+        bool is_part = n->kind == NODE_HOST && n->is_part;
+        if (!is_part && n->kind != NODE_CONST)
+            return;
+        parts += is_part;
+    }
+    if (parts == 0)
+        return;
+    struct expr_item *items = arena_array(c->work, struct expr_item, list->count);
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct node *n = list->arguments[i];
+        n->is_part = false;
+        items[i] = (struct expr_item){.from = n->from, .to = n->to};
+        items[i].is_constant = n->kind == NODE_CONST;
+        if (items[i].is_constant)
+            items[i].value = n->constant;
+        else
+            items[i].binding = c->bindings.at[n->number];
+    }
+    must(c->stray_count >= parts);
+    c->stray_count -= parts;
+    out->items = items;
+    out->item_count = list->count;
 }
 
 static void describe_arguments(const struct checker *c, struct node *node,
@@ -368,6 +409,9 @@ static bool check_host_call(struct checker *c, struct node *node, struct str nam
         arguments[i].type = bounds_final(c->bounds, node->arguments[i]->type);
     }
     describe_arguments(c, node, arguments);
+    for (uint32_t i = 0; i < node->count; i++)
+        if (!is_bound(binder, i) && node->arguments[i]->kind == NODE_LIST)
+            describe_items(c, node->arguments[i], &arguments[i]);
     if (binder != NULL) {
         must(binder->variable < node->count && binder->body_count <= EXPR_BODIES_MAX);
         const struct node *named = node->arguments[binder->variable];
@@ -397,13 +441,20 @@ static bool check_host_call(struct checker *c, struct node *node, struct str nam
     must(binding.fields <= field_count);
     *is_known = true;
     *fields_used = binding.fields;
-    /* What is passed at run time: neither constants nor what the binder binds. */
+    /* What is passed at run time: neither constants, nor what the binder binds, nor lists of parts. */
     uint32_t passed = 0;
     for (uint32_t i = 0; i < node->count; i++)
-        if (!is_bound(binder, i) && node->arguments[i]->kind != NODE_CONST)
+        if (!is_bound(binder, i) && node->arguments[i]->kind != NODE_CONST &&
+            arguments[i].items == NULL)
             node->arguments[passed++] = node->arguments[i];
     node->count = passed;
     node->kind = NODE_HOST;
+    node->is_part = binding.is_part;
+    if (binding.is_part) {
+        if (c->stray == NULL || !c->stray->is_part)
+            c->stray = node;
+        c->stray_count++;
+    }
     check_note(c, &c->read_bindings, binding.binding);
     node->number = check_binding(c, binding.binding);
     node->as_number = binding.has_number ? binding.number + 1 : 0;

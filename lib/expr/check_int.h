@@ -44,6 +44,8 @@ struct checker {
     const struct binder_use *item;            /* inside a predicate */
     uint32_t binder_depth;
     bool is_timed;
+    const struct node *stray; /* a part function's call that no function has taken yet, or NULL */
+    uint32_t stray_count;
 };
 
 /* The chain of selections from the name at its root to a node, root first. */
@@ -62,6 +64,9 @@ bool check_arguments(struct checker *c, struct node *node);
 /* A name, or a chain of selections that begins with one. *is_done says whether `node` is; a chain
  * that is resolved in part leaves the rest to be checked as selections. */
 bool check_name(struct checker *c, struct node *node, bool *is_done);
+
+/* Refuses a part function's call that stands where no function takes it. */
+bool check_strays(struct checker *c);
 
 /* A call; `fields` are the names that are selected from its result, of which a host function may
  * take the first *fields_used. */

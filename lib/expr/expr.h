@@ -108,6 +108,14 @@ struct expr_slot {
 
 struct expr;
 
+/* One item of a list that is written out. */
+struct expr_item {
+    bool is_constant;
+    struct value value; /* of a constant; good as long as the plan */
+    uint32_t binding;   /* else: the host's number of the part function that is called there */
+    uint32_t from, to;  /* where it stands in the text, in bytes */
+};
+
 /* One argument of a host function. */
 struct expr_argument {
     bool is_constant;             /* a literal (or made of literals only): `value` is it */
@@ -121,6 +129,10 @@ struct expr_argument {
      * its members, so that the host may run some of them earlier than others. */
     const struct expr *const *parts;
     uint32_t part_count;
+    /* A list that is written out, of constants and calls of part functions (see expr_binding), at least
+     * one of these: its items. Like a constant it is not passed at run time. */
+    const struct expr_item *items;
+    uint32_t item_count;
     uint32_t from, to; /* where it stands in the text, in bytes */
 };
 
@@ -143,6 +155,9 @@ struct expr_binding {
     const struct expr_type *type; /* of the result; NULL = dyn */
     bool has_number;              /* as in struct expr_slot */
     uint32_t number;
+    /* The call has no value: it says something to the function in whose list it stands, as in
+     * sequence([step("Cart Updated", e, e.total > 50)], "2h"). Elsewhere it does not compile. */
+    bool is_part;
 };
 
 /* A function one of whose arguments names a variable for other arguments, its bodies:

@@ -82,6 +82,7 @@ struct node {
     uint8_t sign; /* NODE_COMPARE: mask; NODE_SUM: character; NODE_LOOP: enum loop_kind */
     bool is_test : 1;
     bool is_optional : 1;
+    bool is_part : 1; /* NODE_HOST: a call that only the list of another function may hold */
     bool is_absolute : 1;
     bool is_method : 1;
     bool is_checked : 1;

@@ -110,6 +110,7 @@ enum binding_kind {
     BINDING_IN_CALENDAR, /* in_calendar("holidays"): bool */
     BINDING_IN_HOURS,    /* in_hours("09:00", "18:00", "mon-fri"): bool */
     BINDING_SEQUENCE,    /* sequence(["A", "B"], "2h", ["C"], "7d"): bool */
+    BINDING_STEP,        /* step("A", e, e.total > 5): in such a list; never asked by itself */
 };
 
 struct plan_binding {
@@ -121,7 +122,9 @@ struct plan_binding {
     uint16_t feature;      /* DID to SINCE, SUM to LAST: what is asked; index in plan.features */
     uint32_t name;         /* event, message, journey or segment; FIRST and LAST: the property */
     int64_t window_ms;     /* sliding window; 0 = all time (or a calendar window) */
-    uint64_t salt;         /* BUCKET */
+    int64_t window_unit_ms; /* > 0: a trait says the window when it is asked, so long for each 1 of
+                             * its number, which is handed in; window_ms is the most */
+    uint64_t salt;          /* BUCKET */
     uint32_t condition_count;
     const struct expr *const
         *conditions; /* that an item must meet, as far as they read what is now */
@@ -141,6 +144,10 @@ struct plan_sequence {
     uint16_t without_count;
     uint16_t steps[PLAN_SEQUENCE_MAX]; /* features */
     uint16_t without[PLAN_SEQUENCE_MAX];
+    /* Of each: the STEP whose conditions its items must meet when it is asked, an index in bindings plus
+     * one; 0 = there are none. */
+    uint32_t step_asks[PLAN_SEQUENCE_MAX];
+    uint32_t without_asks[PLAN_SEQUENCE_MAX];
 };
 
 /* A compiled expression with what wakes it: one bit per name it reads (event names of bindings,
@@ -573,9 +580,11 @@ struct plan_provider {
 
 struct plan_trait {
     uint32_t name;
-    uint8_t type;         /* enum value_type: TEXT, INT, DOUBLE, BOOL, TIME */
-    bool is_public;       /* strings of it may stand in the clear part of records */
-    struct value missing; /* default; VALUE_NONE = none */
+    uint8_t type;           /* enum value_type: TEXT, INT, DOUBLE, BOOL, TIME */
+    bool is_public;         /* strings of it may stand in the clear part of records */
+    int64_t window_unit_ms; /* INT: it counts these, and may say a window; 0 = it may not */
+    int64_t window_most_ms; /* of at most so long */
+    struct value missing;   /* default; VALUE_NONE = none */
 };
 
 /* What an event name means to this programme. */

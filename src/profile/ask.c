@@ -100,8 +100,6 @@ static void call(void *self, uint32_t binding, const struct value *arguments, ui
     struct asker *a = self;
     must(binding < a->plan->binding_count);
     const struct plan_binding *b = &a->plan->bindings[binding];
-    (void)arguments;
-    (void)count;
     switch ((enum binding_kind)b->kind) {
     case BINDING_DID:
     case BINDING_COUNT:
@@ -114,7 +112,8 @@ static void call(void *self, uint32_t binding, const struct value *arguments, ui
     case BINDING_DISTINCT:
     case BINDING_FIRST:
     case BINDING_LAST:
-    case BINDING_SEQUENCE: feature_ask(a, b, scratch, out, until_ms); return;
+    case BINDING_SEQUENCE: feature_ask(a, b, arguments, count, scratch, out, until_ms); return;
+    case BINDING_STEP: break; /* its sequence asks it */
     case BINDING_SENT: *out = value_bool(was_sent(a, b, 0, until_ms)); return;
     case BINDING_ENGAGED:
         *out = value_bool(was_sent(a, b, SENT_OPENED | SENT_CLICKED, until_ms));
@@ -217,12 +216,13 @@ struct value ask_value(struct person *who, const struct plan *plan, const struct
 }
 
 struct value ask_binding(struct person *who, const struct plan *plan, uint32_t binding,
-                         struct blob entry, int64_t at_ms, int64_t *until_ms)
+                         const struct value *arguments, uint32_t count, int64_t at_ms,
+                         int64_t *until_ms)
 {
-    struct asker a = {.who = who, .plan = plan, .entry = entry, .at_ms = at_ms};
+    struct asker a = {.who = who, .plan = plan, .at_ms = at_ms};
     struct value out = value_none();
     *until_ms = FOREVER_MS;
-    call(&a, binding, NULL, 0, who->scratch, &out, until_ms);
+    call(&a, binding, arguments, count, who->scratch, &out, until_ms);
     return out;
 }
 

@@ -33,10 +33,11 @@ struct value ask_value(struct person *who, const struct plan *plan, const struct
 struct value ask_value_until(struct person *who, const struct plan *plan,
                              const struct plan_expr *expr, struct blob entry, int64_t *until_ms);
 
-/* What a call of an expression (an index of plan->bindings) answers at that moment, and *until_ms until
- * when if nothing new happens. */
+/* What a call of an expression (an index of plan->bindings), given its arguments that are not constant,
+ * answers at that moment, and *until_ms until when if nothing new happens. */
 struct value ask_binding(struct person *who, const struct plan *plan, uint32_t binding,
-                         struct blob entry, int64_t at_ms, int64_t *until_ms);
+                         const struct value *arguments, uint32_t count, int64_t at_ms,
+                         int64_t *until_ms);
 
 /* The value of a slot as a template reads it: texts are borrowed. `message` and `attempt` fill
  * SLOT_META. */

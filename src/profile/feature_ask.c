@@ -30,8 +30,9 @@ static struct reach reach_of(struct asker *a, const struct plan_binding *b)
         struct span_window w = span_window(span, person_zone(a->who), a->at_ms);
         return (struct reach){.from_ms = w.from_ms, .until_ms = w.until_ms};
     }
-    if (b->window_ms)
-        return (struct reach){a->at_ms - b->window_ms + 1, b->window_ms, FOREVER_MS};
+    int64_t window_ms = b->window_unit_ms ? a->window_ms : b->window_ms;
+    if (window_ms)
+        return (struct reach){a->at_ms - window_ms + 1, window_ms, FOREVER_MS};
     return (struct reach){INT64_MIN, 0, FOREVER_MS};
 }
 
@@ -370,15 +371,42 @@ static bool has_between(const struct range *ranges, uint32_t count, int64_t from
     return false;
 }
 
+/* The items of a step inside the window, of which only those stay that meet the step's conditions. */
+static struct range step_range(struct asker *a, uint16_t feature, uint32_t asks,
+                               const struct reach *reach, struct arena *scratch, int64_t *until_ms)
+{
+    struct range r = range_of(a->who, &a->plan->features[feature], reach);
+    const struct plan_binding *step = asks ? &a->plan->bindings[asks - 1] : NULL;
+    if (step == NULL || step->condition_count == 0 || r.from == r.to)
+        return r;
+    int64_t *times = arena_array(scratch, int64_t, r.to - r.from);
+    uint32_t count = 0;
+    for (uint32_t i = r.from; i < r.to; i++)
+        if (meets(a, step, &r, i, scratch, until_ms))
+            times[count++] = r.times[i];
+    return (struct range){.times = times, .to = count, .forgot_ms = r.forgot_ms};
+}
+
+static bool is_of_same_event(const struct plan_feature *x, const struct plan_feature *y)
+{
+    return x->is_prefix == y->is_prefix &&
+           (x->is_prefix ? str_equal(x->prefix, y->prefix) : x->event == y->event);
+}
+
 /* The steps behind the first one, each as early as it can be: when the last one was; INT64_MIN if they
- * did not all come in time. A step of the same event as the one before is another item of it. */
-static int64_t chain_end(const struct plan_sequence *q, const struct range *steps, uint32_t first)
+ * did not all come in time. A step that is the same as the one before is another item of it; one of the
+ * same event with other conditions is later. */
+static int64_t chain_end(const struct plan *plan, const struct plan_sequence *q,
+                         const struct range *steps, uint32_t first)
 {
     int64_t at_ms = steps[0].times[first], end_ms = at_ms + q->within_ms;
     uint32_t place = first;
     for (uint32_t i = 1; i < q->step_count; i++) {
-        place = q->steps[i] == q->steps[i - 1] ? place + 1
-                                               : place_of(steps[i].times, steps[i].to, at_ms);
+        bool is_same =
+            q->steps[i] == q->steps[i - 1] && q->step_asks[i] == 0 && q->step_asks[i - 1] == 0;
+        bool is_later = !is_same && is_of_same_event(&plan->features[q->steps[i]],
+                                                     &plan->features[q->steps[i - 1]]);
+        place = is_same ? place + 1 : place_of(steps[i].times, steps[i].to, at_ms + is_later);
         if (place >= steps[i].to || steps[i].times[place] >= end_ms)
             return INT64_MIN;
         at_ms = steps[i].times[place];
@@ -386,8 +414,8 @@ static int64_t chain_end(const struct plan_sequence *q, const struct range *step
     return at_ms;
 }
 
-static void ask_sequence(struct asker *a, const struct plan_binding *b, struct value *out,
-                         int64_t *until_ms)
+static void ask_sequence(struct asker *a, const struct plan_binding *b, struct arena *scratch,
+                         struct value *out, int64_t *until_ms)
 {
     const struct plan_sequence *q = b->sequence;
     const struct reach all = {INT64_MIN, 0, FOREVER_MS};
@@ -395,12 +423,13 @@ static void ask_sequence(struct asker *a, const struct plan_binding *b, struct v
     struct reach reach = reach_of(a, b);
     int64_t unsure_ms = INT64_MIN; /* up to there, what is behind the first step may be forgotten */
     for (uint32_t i = 0; i < q->step_count; i++) {
-        steps[i] = range_of(a->who, &a->plan->features[q->steps[i]], i ? &all : &reach);
+        steps[i] =
+            step_range(a, q->steps[i], q->step_asks[i], i ? &all : &reach, scratch, until_ms);
         if (i > 0)
             unsure_ms = max_of(unsure_ms, steps[i].forgot_ms);
     }
     for (uint32_t i = 0; i < q->without_count; i++) {
-        without[i] = range_of(a->who, &a->plan->features[q->without[i]], &all);
+        without[i] = step_range(a, q->without[i], q->without_asks[i], &all, scratch, until_ms);
         unsure_ms = max_of(unsure_ms, without[i].forgot_ms);
     }
     bool is_unknown = is_saturated(&steps[0], &reach);
@@ -415,7 +444,7 @@ static void ask_sequence(struct asker *a, const struct plan_binding *b, struct v
             continue;
         }
         if (q->step_count > 1) {
-            int64_t last_ms = chain_end(q, steps, i);
+            int64_t last_ms = chain_end(a->plan, q, steps, i);
             if (last_ms == INT64_MIN || has_between(without, q->without_count, at_ms, last_ms + 1))
                 continue;
         } else {
@@ -452,13 +481,23 @@ static bool is_lost(const struct asker *a, const struct plan_binding *b)
     return false;
 }
 
-void feature_ask(struct asker *a, const struct plan_binding *b, struct arena *scratch,
-                 struct value *out, int64_t *until_ms)
+/* The window that a trait says, of at most the declared maximum; false with the error. */
+static bool window_of(const struct plan_binding *b, const struct value *arguments, uint32_t count,
+                      int64_t *window_ms, struct value *error)
 {
-    if (unlikely(is_lost(a, b))) {
-        *out = saturated();
-        return;
+    if (count != 1 || arguments[0].type != VALUE_INT || arguments[0].integer <= 0) {
+        *error = failed(STR("the trait says no window: it is not above 0"));
+        return false;
     }
+    *window_ms = arguments[0].integer >= b->window_ms / b->window_unit_ms
+                     ? b->window_ms
+                     : arguments[0].integer * b->window_unit_ms;
+    return true;
+}
+
+static void answer(struct asker *a, const struct plan_binding *b, struct arena *scratch,
+                   struct value *out, int64_t *until_ms)
+{
     switch ((enum binding_kind)b->kind) {
     case BINDING_DID: ask_did(a, b, scratch, out, until_ms); return;
     case BINDING_COUNT: ask_count(a, b, scratch, out, until_ms); return;
@@ -471,7 +510,7 @@ void feature_ask(struct asker *a, const struct plan_binding *b, struct arena *sc
     case BINDING_DISTINCT: ask_distinct(a, b, scratch, out, until_ms); return;
     case BINDING_FIRST:
     case BINDING_LAST: ask_item(a, b, scratch, out, until_ms); return;
-    case BINDING_SEQUENCE: ask_sequence(a, b, out, until_ms); return;
+    case BINDING_SEQUENCE: ask_sequence(a, b, scratch, out, until_ms); return;
     case BINDING_SENT:
     case BINDING_ENGAGED:
     case BINDING_CLICKED:
@@ -480,7 +519,26 @@ void feature_ask(struct asker *a, const struct plan_binding *b, struct arena *sc
     case BINDING_BUCKET:
     case BINDING_IN_SEGMENT:
     case BINDING_IN_CALENDAR:
-    case BINDING_IN_HOURS: break;
+    case BINDING_IN_HOURS:
+    case BINDING_STEP: break;
     }
     must(!"a call about the past");
+}
+
+void feature_ask(struct asker *a, const struct plan_binding *b, const struct value *arguments,
+                 uint32_t count, struct arena *scratch, struct value *out, int64_t *until_ms)
+{
+    if (unlikely(is_lost(a, b))) {
+        *out = saturated();
+        return;
+    }
+    if (b->window_unit_ms == 0) {
+        answer(a, b, scratch, out, until_ms);
+        return;
+    }
+    int64_t before_ms = a->window_ms; /* a condition of another call may ask this one */
+    if (!window_of(b, arguments, count, &a->window_ms, out))
+        return;
+    answer(a, b, scratch, out, until_ms);
+    a->window_ms = before_ms;
 }

@@ -100,7 +100,7 @@ static struct value asks(struct fixture *f, struct plan_binding b, int64_t *unti
     struct asker a = {.who = &f->who, .plan = &f->plan, .at_ms = f->who.at_ms};
     struct value out = value_none();
     *until_ms = FOREVER_MS;
-    feature_ask(&a, &b, &f->scratch, &out, until_ms);
+    feature_ask(&a, &b, NULL, 0, &f->scratch, &out, until_ms);
     return out;
 }
 

@@ -357,6 +357,7 @@ static void binding_names(struct compile *c, const struct plan_binding *binding,
     case BINDING_AVERAGE:
     case BINDING_DISTINCT:
     case BINDING_FIRST:
+    case BINDING_STEP:
     case BINDING_LAST: name_set_add(c, out, c->features[binding->feature].name); return;
     case BINDING_SEQUENCE:
         for (uint32_t i = 0; i < binding->sequence->step_count; i++)
@@ -441,7 +442,7 @@ bool scope_compile_part(struct compile *c, const struct yaml_file *file,
                         const struct yaml_node *node, struct str part, size_t offset,
                         struct scope_target target, struct plan_expr *out)
 {
-    struct scope self = {c, file, node, target};
+    struct scope self = {c, file, node, target, NULL};
     *out = (struct plan_expr){.text = STR("")};
     const struct expr_scope scope = {
         .self = &self,

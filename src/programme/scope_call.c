@@ -71,6 +71,34 @@ bool scope_window(const struct expr_argument *argument, struct plan_binding *out
     return true;
 }
 
+bool scope_past_window(struct scope *s, const struct expr_argument *argument,
+                       struct plan_binding *out, struct fault *f)
+{
+    if (!argument->is_slot || SLOT_SPACE(argument->slot) != SLOT_TRAIT) {
+        if (argument->is_constant)
+            return scope_window(argument, out, f);
+        fault_set(f, "the window must be written out, \"3d\", or be one trait with a maximum");
+        return false;
+    }
+    const struct plan_trait *trait = plan_trait_find(s->c->plan, SLOT_NAME(argument->slot));
+    must(trait != NULL);
+    struct str name = names_text(s->c->names, trait->name);
+    if (trait->type != VALUE_INT) {
+        fault_set(f, "the trait \"%.*s\" can be no window: it is not of type int", STR_ARG(name));
+        return false;
+    }
+    if (trait->window_unit_ms == 0) {
+        fault_set(f,
+                  "the trait \"%.*s\" can be no window: how far it may reach back is not declared; "
+                  "write %.*s: {type: int, max: 90d} for a number of days",
+                  STR_ARG(name), STR_ARG(name));
+        return false;
+    }
+    out->window_unit_ms = trait->window_unit_ms;
+    out->window_ms = trait->window_most_ms;
+    return true;
+}
+
 /* ---- what else is named ------------------------------------------------------------------------- */
 
 static void name_unknown(const char *what, struct str text, const struct str *known, size_t count,
@@ -200,7 +228,8 @@ static bool subject_read(struct scope *s, const struct scope_function *function,
     case FORM_EVENT:
     case FORM_NUMBER:
     case FORM_ITEM:
-    case FORM_SEQUENCE: break;
+    case FORM_SEQUENCE:
+    case FORM_STEP: break;
     }
     must(!"a form");
     return false;
@@ -213,8 +242,9 @@ static bool binding_equal(const struct plan_binding *a, const struct plan_bindin
     return a->kind == b->kind && a->channel == b->channel && a->window_unit == b->window_unit &&
            a->window_count == b->window_count && a->feature == b->feature &&
            a->as_number == b->as_number && a->name == b->name && a->window_ms == b->window_ms &&
-           a->salt == b->salt && a->condition_count == 0 && b->condition_count == 0 &&
-           a->value == b->value && a->sequence == b->sequence && a->calendar == b->calendar &&
+           a->window_unit_ms == b->window_unit_ms && a->salt == b->salt &&
+           a->condition_count == 0 && b->condition_count == 0 && a->value == b->value &&
+           a->sequence == b->sequence && a->calendar == b->calendar &&
            a->hours.from_ms == b->hours.from_ms && a->hours.to_ms == b->hours.to_ms &&
            a->hours.weekdays == b->hours.weekdays;
 }
@@ -274,7 +304,11 @@ enum expr_found scope_function(void *self, const struct expr_call *call, struct 
         return EXPR_REFUSED;
     }
     *out = (struct expr_binding){
-        .binding = scope_binding_add(s->c, &binding), .fields = fields, .type = function->type};
+        .binding = scope_binding_add(s->c, &binding),
+        .fields = fields,
+        .type = function->type,
+        .is_part = function->form == FORM_STEP,
+    };
     if (function->form == FORM_ITEM) {
         binding.as_number = true;
         out->has_number = true;

@@ -75,7 +75,9 @@ static bool refuse_usage(const struct scope_function *function, struct fault *f)
 {
     const char *bound = function->form == FORM_NUMBER ? "(\"Event\", \"30d\", e, e.total, e.paid)"
                                                       : "(\"Event\", \"30d\", e, e.total > 5)";
-    if (function->form == FORM_SEQUENCE)
+    if (function->form == FORM_STEP)
+        fault_set(f, "write step(\"Event\", e, e.total > 5)");
+    else if (function->form == FORM_SEQUENCE)
         fault_set(f, "write %s, or sequence([\"First\"], \"2h\", [\"Then not\"], \"7d\")",
                   function->usage);
     else if (function->kind == BINDING_SINCE)
@@ -476,30 +478,81 @@ static bool distinct_later(struct scope *s, const struct past_call *call, struct
     return keep_reads(s->c, d, kept, binding->value, f);
 }
 
-/* The events of a list of names, each a feature of its own. */
-static bool sequence_list(struct scope *s, const struct expr_argument *argument,
-                          const struct plan_binding *binding, uint16_t *features, uint16_t *count,
-                          struct fault *f)
+/* A call of step(): what it says waits for the sequence, whose window says how much is kept. */
+struct scope_step {
+    struct scope_step *before;
+    uint64_t salt; /* its binding's, of its own */
+    struct definition definition;
+    struct str event;
+};
+
+static void step_note(struct scope *s, const struct definition *d, struct str event,
+                      struct plan_binding *binding)
 {
-    const struct value_list *list =
-        argument->is_constant && argument->value.type == VALUE_LIST ? argument->value.list : NULL;
-    if (list == NULL || list->count == 0 || list->count > PLAN_SEQUENCE_MAX) {
+    struct scope_step *step = arena_new(&s->c->scratch, struct scope_step);
+    binding->salt =
+        s->c->binding_count + 1; /* no other step has the same: there are more by then */
+    *step = (struct scope_step){s->steps, binding->salt, *d, event};
+    s->steps = step;
+}
+
+static const struct scope_step *step_find(const struct scope *s, const struct plan_binding *binding)
+{
+    for (const struct scope_step *step = s->steps; step != NULL; step = step->before)
+        if (binding->kind == BINDING_STEP && step->salt == binding->salt)
+            return step;
+    return NULL;
+}
+
+static bool is_list(const struct expr_argument *argument)
+{
+    return argument->items != NULL || (argument->is_constant && argument->value.type == VALUE_LIST);
+}
+
+/* The events of a list of names and steps, each a feature of its own. */
+static bool sequence_list(struct scope *s, const struct expr_argument *argument,
+                          const struct plan_binding *binding, uint16_t *features, uint32_t *asks,
+                          uint16_t *count, struct fault *f)
+{
+    uint32_t items = !is_list(argument)        ? 0
+                     : argument->items != NULL ? argument->item_count
+                                               : argument->value.list->count;
+    if (items == 0 || items > PLAN_SEQUENCE_MAX) {
         fault_set(f, "write a list of one to %d names of events, such as [\"Cart Updated\"]",
                   PLAN_SEQUENCE_MAX);
         return false;
     }
-    for (uint32_t i = 0; i < list->count; i++) {
-        struct definition d = {.feature = {.kind = FEATURE_ITEMS,
-                                           .keep = s->c->history_max,
-                                           .keep_ms = reach_ms(binding)}};
-        if (list->items[i].type != VALUE_TEXT) {
-            fault_set(f, "write names of events in the list, such as [\"Cart Updated\"]");
+    for (uint32_t i = 0; i < items; i++) {
+        struct definition d = {.value = STR("")};
+        struct value text = value_none();
+        struct plan_binding *part = NULL;
+        if (argument->items == NULL)
+            text = argument->value.list->items[i];
+        else if (argument->items[i].is_constant)
+            text = argument->items[i].value;
+        else
+            part = &s->c->bindings[argument->items[i].binding];
+        const struct scope_step *step = part ? step_find(s, part) : NULL;
+        if (step != NULL) {
+            d = step->definition;
+            text = value_text(step->event);
+        }
+        if (text.type != VALUE_TEXT) {
+            fault_set(f, "write names of events in the list, such as \"Cart Updated\" or "
+                         "step(\"Cart Updated\", e, e.total > 50)");
             return false;
         }
-        if (!feature_add(s, &d, list->items[i].text, &features[i], f))
+        d.feature.kind = FEATURE_ITEMS;
+        d.feature.keep = s->c->history_max;
+        d.feature.keep_ms = reach_ms(binding);
+        if (!feature_add(s, &d, text.text, &features[i], f))
             return false;
+        if (part != NULL) {
+            part->feature = features[i];
+            asks[i] = part->condition_count ? argument->items[i].binding + 1 : 0;
+        }
     }
-    *count = (uint16_t)list->count;
+    *count = (uint16_t)items;
     return true;
 }
 
@@ -510,8 +563,7 @@ static bool sequence_call(struct scope *s, const struct scope_function *function
     const struct expr_argument *arguments = call->arguments;
     struct plan_sequence *q = arena_new(s->c->arena, struct plan_sequence);
     struct plan_binding within = {0};
-    bool has_without =
-        call->count > 2 && !is_text(&arguments[2]) && arguments[2].value.type != VALUE_DURATION;
+    bool has_without = call->count > 2 && is_list(&arguments[2]);
     uint32_t count = has_without ? 3 : 2;
     if (call->count < 2 || call->count > count + 1)
         return refuse_usage(function, f);
@@ -521,12 +573,13 @@ static bool sequence_call(struct scope *s, const struct scope_function *function
         fault_set(f, "steps follow within a fixed time, such as \"2h\"");
         return false;
     }
-    if (call->count > count && !scope_window(&arguments[count], binding, f))
+    if (call->count > count && !scope_past_window(s, &arguments[count], binding, f))
         return false;
     q->within_ms = within.window_ms;
-    if (!sequence_list(s, &arguments[0], binding, q->steps, &q->step_count, f))
+    if (!sequence_list(s, &arguments[0], binding, q->steps, q->step_asks, &q->step_count, f))
         return false;
-    if (has_without && !sequence_list(s, &arguments[2], binding, q->without, &q->without_count, f))
+    if (has_without && !sequence_list(s, &arguments[2], binding, q->without, q->without_asks,
+                                      &q->without_count, f))
         return false;
     if (q->step_count == 1 && !has_without) {
         fault_set(f, "a sequence has two steps or more, or one and what must not follow it: "
@@ -554,10 +607,18 @@ enum expr_found feature_call(struct scope *s, const struct scope_function *funct
         return sequence_call(s, function, call, binding, f) ? EXPR_FOUND : EXPR_REFUSED;
     if (!arguments_read(function, call, &past, f))
         return EXPR_REFUSED;
-    if (past.window && !scope_window(past.window, binding, f))
+    if (past.window && !scope_past_window(s, past.window, binding, f))
         return EXPR_REFUSED;
     if (!condition_split(s, &past, &d, binding, &kept, f))
         return EXPR_REFUSED;
+    if (function->form == FORM_STEP) {
+        if (!past.condition) {
+            refuse_usage(function, f);
+            return EXPR_REFUSED;
+        }
+        step_note(s, &d, past.event, binding);
+        return EXPR_FOUND;
+    }
     if (function->form == FORM_NUMBER && !value_read(s, &past, &d, binding, &kept, f))
         return EXPR_REFUSED;
     if (function->kind == BINDING_DISTINCT && binding->condition_count && !binding->value &&

@@ -16,6 +16,7 @@ struct scope {
     const struct yaml_file *file;
     const struct yaml_node *node;
     struct scope_target target;
+    struct scope_step *steps; /* calls of step() so far, the last one first (scope_feature.c) */
 };
 
 /* What the first argument of a function names, and how the others go. */
@@ -31,6 +32,7 @@ enum scope_form {
     FORM_NUMBER, /* an event, a window; a property, or a past event's name, a value and a condition */
     FORM_ITEM,   /* an event, a window; a past event's name and a condition; .property */
     FORM_SEQUENCE, /* events in a row */
+    FORM_STEP,     /* one of them: a past event's name and a condition on it */
 };
 
 struct scope_function {
@@ -69,6 +71,10 @@ uint32_t scope_binding_add(struct compile *c, const struct plan_binding *binding
 
 /* Reads a window into the binding: "3d", "day", duration("3d"). False with the sentence. */
 bool scope_window(const struct expr_argument *argument, struct plan_binding *out, struct fault *f);
+
+/* The same, where a trait with a declared maximum may say it. */
+bool scope_past_window(struct scope *s, const struct expr_argument *argument,
+                       struct plan_binding *out, struct fault *f);
 
 /* A call about the past: whether it binds names, and what it refers to. */
 enum expr_found feature_binder(const struct scope_function *function, const struct expr_call *call,

@@ -78,6 +78,42 @@ static struct value trait_default(struct compile *c, const struct yaml_node *nod
     return value_none();
 }
 
+/* `max: 90d`: the trait counts days, and as a window reaches back 90 of them at most. The unit is the
+ * one that is written. */
+static void trait_window(struct compile *c, const struct yaml_node *node, struct plan_trait *trait)
+{
+    static const struct {
+        const char *suffix;
+        int64_t ms;
+    } units[] = {
+        {"w", 7 * DAY_MS}, {"d", DAY_MS}, {"h", HOUR_MS}, {"m", MINUTE_MS}, {"s", SECOND_MS}};
+    if (!node || node->is_bad)
+        return;
+    struct str text = str_trim(node->text);
+    struct place place = yaml_place(&c->settings->yaml, node);
+    int64_t most_ms = shape_span_ms(node, 0);
+    for (size_t i = 0; i < array_count(units); i++) {
+        if (!str_ends(text, str_of(units[i].suffix)))
+            continue;
+        if (trait->type != VALUE_INT) {
+            findings_add(c->findings, FINDING_WRONG_TYPE, place,
+                         "\"max\" is of traits of type int: they count %s",
+                         units[i].ms == DAY_MS ? "days" : "hours or days");
+        } else if (most_ms <= 0 || most_ms % units[i].ms != 0 ||
+                   str_find(text, STR(" "), 0) != SIZE_MAX) {
+            break;
+        } else {
+            trait->window_unit_ms = units[i].ms;
+            trait->window_most_ms = most_ms;
+        }
+        return;
+    }
+    findings_add(
+        c->findings, FINDING_WRONG_VALUE, place,
+        "\"max\" is a number of one unit, and above 0: the unit says what the trait counts");
+    finding_advise(c->findings, "for days: max: 90d; for hours: max: 72h");
+}
+
 static int trait_order(const void *a_, const void *b_)
 {
     const struct plan_trait *a = a_;
@@ -107,12 +143,14 @@ static void traits_compile(struct compile *c)
         }
         enum value_type type =
             trait_type_of(shape_text(shape_value(node, "type", "type"), STR("string")));
-        traits[count++] = (struct plan_trait){
+        struct plan_trait *trait = &traits[count++];
+        *trait = (struct plan_trait){
             .name = build_name(c, name),
             .type = (uint8_t)type,
             .is_public = shape_bool(shape_value(node, "type", "public"), false),
             .missing = trait_default(c, shape_value(node, "type", "default"), type),
         };
+        trait_window(c, shape_value(node, "type", "max"), trait);
     }
     for (size_t i = 0; i < array_count(standard); i++) {
         bool is_declared = false;

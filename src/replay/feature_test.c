@@ -7,8 +7,9 @@
 #include "programme/test_programme.h"
 
 #define QUESTIONS 14
-#define ITEMS_MAX 4096                   /* events of one person */
-#define PARTS     3                      /* of a condition */
+#define ITEMS_MAX 4096 /* events of one person */
+#define PARTS     3    /* of a condition */
+#define SPAN_MOST 60
 #define BEGIN_MS  INT64_C(1774569600000) /* 2026-03-27, two days before London's clocks change */
 
 static uint64_t next(uint64_t *seed)
@@ -44,6 +45,7 @@ struct life {
     int64_t first_seen_ms;
     int64_t limit; /* traits.limit */
     int word;      /* traits.word */
+    int64_t span;  /* traits.span, hours; the programme declares at most SPAN_MOST of them */
     const struct zone *zone;
 };
 
@@ -99,6 +101,7 @@ static const struct {
     {"\"2 days\"", 0, 2, false, false},
     {"\"week\"", 0, 1, false, true},
     {"\"month\"", 0, 1, true, false},
+    {"traits.span", -1, 0, false, false},
 };
 
 struct question {
@@ -111,8 +114,9 @@ struct question {
     bool is_of_s; /* first, last: .s, else .n */
     bool is_sum;  /* a count that is not just compared with 1 */
     uint32_t steps[3], step_count, without[2], without_count;
+    int conditions[5]; /* of the steps, then of without: a part, or -1 */
     int64_t within_ms;
-    char text[512];
+    char text[640];
     const struct plan_binding *binding;
 };
 
@@ -125,12 +129,17 @@ static void print_condition(struct question *q, char *out, size_t room)
                                 part_texts[q->parts[i]]);
 }
 
-static void print_list(const uint32_t *list, uint32_t count, char *out, size_t room)
+static void print_list(const uint32_t *list, const int *conditions, uint32_t count, char *out,
+                       size_t room)
 {
     size_t len = (size_t)snprintf(out, room, "[");
     for (uint32_t i = 0; i < count; i++)
-        len += (size_t)snprintf(out + len, room - len, "%s\"%s\"", i ? ", " : "",
-                                event_names[list[i]]);
+        if (conditions[i] < 0)
+            len += (size_t)snprintf(out + len, room - len, "%s\"%s\"", i ? ", " : "",
+                                    event_names[list[i]]);
+        else
+            len += (size_t)snprintf(out + len, room - len, "%sstep(\"%s\", e, %s)", i ? ", " : "",
+                                    event_names[list[i]], part_texts[conditions[i]]);
     snprintf(out + len, room - len, "]");
 }
 
@@ -142,11 +151,12 @@ static void question_print(struct question *q)
         [BINDING_MOST] = "max",    [BINDING_AVERAGE] = "avg", [BINDING_DISTINCT] = "distinct",
         [BINDING_FIRST] = "first", [BINDING_LAST] = "last",
     };
-    char condition[256], steps[128], without[128];
+    char condition[256], steps[220], without[150];
     const char *window = windows[q->window].text;
     if (q->kind == BINDING_SEQUENCE) {
-        print_list(q->steps, q->step_count, steps, sizeof(steps));
-        print_list(q->without, q->without_count, without, sizeof(without));
+        print_list(q->steps, q->conditions, q->step_count, steps, sizeof(steps));
+        print_list(q->without, q->conditions + q->step_count, q->without_count, without,
+                   sizeof(without));
         snprintf(q->text, sizeof(q->text), "sequence(%s, \"%ldm\"%s%s%s%s)", steps,
                  q->within_ms / MINUTE_MS, q->without_count ? ", " : "",
                  q->without_count ? without : "", *window ? ", " : "", window);
@@ -210,6 +220,8 @@ static struct question question_random(uint64_t *seed)
         q.steps[i] = (uint32_t)below(seed, array_count(event_names));
     for (uint32_t i = 0; i < 2; i++)
         q.without[i] = (uint32_t)below(seed, array_count(event_names));
+    for (uint32_t i = 0; i < array_count(q.conditions); i++)
+        q.conditions[i] = below(seed, 3) ? -1 : (int)below(seed, array_count(part_texts));
     question_print(&q);
     return q;
 }
@@ -237,6 +249,8 @@ static bool counts(const struct life *p, const struct question *q, const struct 
 
 static bool is_inside(const struct life *p, uint32_t window, int64_t t, int64_t at_ms)
 {
+    if (windows[window].ms < 0)
+        return t > at_ms - min_of(p->span, (int64_t)SPAN_MOST) * HOUR_MS;
     if (windows[window].ms)
         return t > at_ms - windows[window].ms;
     if (windows[window].is_month) {
@@ -291,8 +305,11 @@ static struct answer recount_sequence(const struct life *p, const struct questio
     bool is_unknown = false, is_true = false;
     for (uint32_t k = 0; k < count; k++) {
         uint32_t event = k < q->step_count ? q->steps[k] : q->without[k - q->step_count];
+        int part = q->conditions[k];
+        bool is_later = part >= LATER_FROM; /* what is now decides, of those that were kept */
         for (uint32_t i = 0; i < p->count; i++)
-            if (p->all[i].event == event)
+            if (p->all[i].event == event &&
+                (part < 0 || is_later || part_holds(p, &p->all[i], (uint32_t)part)))
                 lists[k][counts_[k]++] = &p->all[i];
         sort_stable(lists[k], counts_[k]);
         if (counts_[k] > keep) {
@@ -302,6 +319,12 @@ static struct answer recount_sequence(const struct life *p, const struct questio
             else if (is_inside(p, q->window, forgot_ms, at_ms))
                 is_unknown = true;
         }
+        uint32_t from = counts_[k] > keep ? counts_[k] - keep : 0, left = 0;
+        for (uint32_t i = 0; i < counts_[k] && is_later; i++)
+            if (i >= from && part_holds(p, lists[k][i], (uint32_t)part))
+                lists[k][left++] = lists[k][i];
+        if (is_later)
+            counts_[k] = left;
     }
     for (uint32_t i = counts_[0] > keep ? counts_[0] - keep : 0; i < counts_[0]; i++) {
         int64_t from_ms = lists[0][i]->at_ms, last_ms = from_ms;
@@ -315,8 +338,12 @@ static struct answer recount_sequence(const struct life *p, const struct questio
         bool is_chain = true;
         uint32_t place = i;
         for (uint32_t k = 1; k < q->step_count && is_chain; k++) {
-            uint32_t j = q->steps[k] == q->steps[k - 1] ? place + 1 : 0;
-            while (j < counts_[k] && lists[k][j]->at_ms < last_ms)
+            /* Of one event and the same condition: the next item. With another one: a later one. */
+            bool is_again = q->steps[k] == q->steps[k - 1];
+            bool is_same = is_again && q->conditions[k] == q->conditions[k - 1] &&
+                           q->conditions[k] < LATER_FROM;
+            uint32_t j = is_same ? place + 1 : 0;
+            while (j < counts_[k] && lists[k][j]->at_ms < last_ms + (is_again && !is_same))
                 j++;
             is_chain = j < counts_[k] && lists[k][j]->at_ms < from_ms + q->within_ms;
             if (is_chain)
@@ -476,7 +503,7 @@ struct stage {
     uint32_t names[array_count(event_names)];
     uint32_t n, s, d, limit, word;
     char files[QUESTIONS][2][64];
-    char texts[QUESTIONS][700];
+    char texts[QUESTIONS][760];
     char settings[256];
 };
 
@@ -486,8 +513,8 @@ static void stage_begin(struct stage *t, uint64_t *seed, uint32_t keep)
     t->keep = keep;
     snprintf(t->settings, sizeof(t->settings),
              "name: T\nlimits: {history: %u}\ntraits:\n  limit: {type: int}\n  word: {type: "
-             "string}\n",
-             keep);
+             "string}\n  span: {type: int, max: %dh}\n",
+             keep, SPAN_MOST);
     trial_put(&t->trial, STR("programme.yaml"), str_of(t->settings));
     for (uint32_t i = 0; i < QUESTIONS; i++) {
         t->questions[i] = question_random(seed);
@@ -507,8 +534,12 @@ static void stage_begin(struct stage *t, uint64_t *seed, uint32_t keep)
         snprintf(name, sizeof(name), "q%u", i);
         uint16_t message = plan_message_find(plan, names_find(t->trial.names, str_of(name)));
         struct expr_reads reads = expr_reads(plan->messages[message].only_if.code);
-        assert_int_equal(reads.binding_count, 1);
-        t->questions[i].binding = &plan->bindings[reads.bindings[0]];
+        for (uint32_t k = 0; k < reads.binding_count; k++)
+            if (plan->bindings[reads.bindings[k]].kind == BINDING_STEP)
+                assert_int_equal(t->questions[i].kind, BINDING_SEQUENCE);
+            else
+                t->questions[i].binding = &plan->bindings[reads.bindings[k]];
+        assert_non_null(t->questions[i].binding);
         assert_int_equal(t->questions[i].binding->kind, t->questions[i].kind);
     }
     /* Names appear in the log after the programme was compiled: prefixes see them all the same. */
@@ -628,12 +659,13 @@ static void note(struct body_person *b, const struct stage *t, const struct happ
     arena_reset(&b->scratch);
 }
 
-static struct value ask_now(struct body_person *b, const struct stage *t, const struct question *q,
-                            int64_t at_ms, int64_t *until_ms)
+static struct value ask_now(struct body_person *b, const struct stage *t, const struct life *p,
+                            const struct question *q, int64_t at_ms, int64_t *until_ms)
 {
     const struct plan *plan = t->trial.plan;
-    return ask_binding(&b->who, plan, (uint32_t)(q->binding - plan->bindings), (struct blob){0},
-                       at_ms, until_ms);
+    const struct value span = value_int(p->span);
+    return ask_binding(&b->who, plan, (uint32_t)(q->binding - plan->bindings), &span,
+                       q->binding->window_unit_ms != 0, at_ms, until_ms);
 }
 
 static void compare(struct body_person *b, const struct stage *t, const struct life *p,
@@ -642,7 +674,7 @@ static void compare(struct body_person *b, const struct stage *t, const struct l
     for (uint32_t i = 0; i < QUESTIONS; i++) {
         const struct question *q = &t->questions[i];
         int64_t until_ms;
-        struct value v = ask_now(b, t, q, at_ms, &until_ms);
+        struct value v = ask_now(b, t, p, q, at_ms, &until_ms);
         struct answer wanted = recount(p, q, at_ms, t->keep);
         *errors += wanted.type == VALUE_ERROR;
         if (!answer_equal(&wanted, &v))
@@ -674,6 +706,7 @@ static void life_random(struct life *p, const struct stage *t, uint64_t *seed)
     p->count = 0;
     p->limit = below(seed, 5);
     p->word = (int)below(seed, array_count(words));
+    p->span = 1 + below(seed, SPAN_MOST + 20);
     p->zone = zoneset_zone(t->trial.plan->zones, (uint16_t)below(seed, 3));
     p->first_seen_ms = BEGIN_MS - below(seed, 3 * DAY_MS);
 }
