@@ -35,6 +35,15 @@ _Noreturn void must_fail(const char *claim, const char *file, int line);
 /* A claim that holds in every build. One condition per line. */
 #define must(x) (likely(x) ? (void)0 : must_fail(#x, __FILE__, __LINE__))
 
+/* Asks the memory for what stands at `at` (anywhere, also nowhere), so that a later reading does not
+ * wait. The empty assembly is needed: a function that does nothing else would count as one without an
+ * effect, and the compiler would leave its calls out. */
+static inline void prefetch(const void *at)
+{
+    __builtin_prefetch(at);
+    __asm__ volatile("");
+}
+
 /* A claim whose check costs a walk: only in debug builds, fuzzers and the simulator. */
 #ifdef MUST_SLOW
 #    define must_slow(x) must(x)

@@ -42,7 +42,7 @@ static inline void index_prefetch(const struct index *x, struct id128 key)
 {
     if (x->slot_count) {
         uint64_t mask = x->slot_count - 1;
-        __builtin_prefetch(&x->slots[key.low & mask]);
-        __builtin_prefetch(&x->slots[(key.low + 2) & mask]); /* where the search goes on */
+        prefetch(&x->slots[key.low & mask]);
+        prefetch(&x->slots[(key.low + 2) & mask]); /* where the search goes on */
     }
 }

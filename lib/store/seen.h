@@ -45,8 +45,8 @@ static inline void seen_prefetch(const struct seen *s, uint64_t hash)
 {
     if (s->slot_count) {
         uint32_t mask = s->slot_count - 1, home = (uint32_t)(hash >> 16);
-        __builtin_prefetch(&s->slots[home & mask]);
-        __builtin_prefetch(&s->slots[(home + 8) & mask]); /* a full table's search goes on there */
-        __builtin_prefetch(&s->slots[(s->cursor + 1) & mask]); /* to be swept */
+        prefetch(&s->slots[home & mask]);
+        prefetch(&s->slots[(home + 8) & mask]);      /* a full table's search goes on there */
+        prefetch(&s->slots[(s->cursor + 1) & mask]); /* to be swept */
     }
 }

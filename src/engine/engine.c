@@ -341,15 +341,28 @@ static void apply_names_and_programmes(struct engine *e, const struct batch *b)
 
 /* ---- the identity stage ------------------------------------------------------------------------ */
 
-#define AHEAD 64 /* records that are brought into the cache together */
-#define NEAR  4  /* people between those whose lists are fetched and the one at work */
+/* Records of strangers stand anywhere in memory: waiting for each in turn would cost more than all the
+ * work. So what a record needs is asked for while those before it are at work, one hop at a time:
+ *
+ *     3 strides ahead   slots of its identifiers and of its message id
+ *     2                 whom the first identifier means: the reference of that profile
+ *     1                 the profile
+ */
+#define STRIDE 12
+#define NEAR   4 /* people between those whose lists are fetched and the one at work */
+
+static const char *profile_of(const struct engine *e, uint64_t number)
+{
+    const struct partition *p = &e->partitions[profile_partition(number)];
+    return space_at(&p->space, p->profiles[profile_local(number)]);
+}
 
 static void fetch_profile(const struct engine *e, uint64_t number)
 {
-    const struct partition *p = &e->partitions[profile_partition(number)];
-    const char *at = space_at(&p->space, p->profiles[profile_local(number)]);
+    const char *at = profile_of(e, number);
     for (size_t i = 0; i < sizeof(struct profile); i += 64)
-        __builtin_prefetch(at + i);
+        prefetch(at + i);
+    prefetch(at + sizeof(struct profile) - 1);
 }
 
 /* What nearly every event looks at; the profile has been fetched. */
@@ -358,34 +371,34 @@ static void fetch_lists(const struct engine *e, uint64_t number)
     const struct partition *p = &e->partitions[profile_partition(number)];
     const struct profile *profile = space_at(&p->space, p->profiles[profile_local(number)]);
     if (profile->histories.ref != 0)
-        __builtin_prefetch(space_at(&p->space, profile->histories.ref));
+        prefetch(space_at(&p->space, profile->histories.ref));
     if (profile->instances.ref != 0)
-        __builtin_prefetch(space_at(&p->space, profile->instances.ref));
+        prefetch(space_at(&p->space, profile->instances.ref));
 }
 
-/* Records of strangers stand anywhere in memory: waiting for each in turn would cost more than all the
- * work. So a few are fetched at once, one hop after the other: slots, references, profiles. */
-static void fetch_ahead(struct engine *e, const struct record *records, uint32_t count)
+/* At step `step` of a walk over records; `guesses` has 2 * STRIDE places. */
+static void fetch_ahead(const struct engine *e, const struct batch *b, uint32_t step,
+                        uint64_t *guesses)
 {
-    uint64_t guesses[AHEAD];
-    must(count <= AHEAD);
-    for (uint32_t i = 0; i < count; i++)
-        if (records[i].type == RECORD_EVENT)
-            identity_prefetch(&e->identity, &records[i]);
-    for (uint32_t i = 0; i < count; i++) {
-        guesses[i] =
-            records[i].type == RECORD_EVENT ? identity_guess(&e->identity, &records[i]) : 0;
-        const struct partition *p = &e->partitions[profile_partition(guesses[i])];
-        __builtin_prefetch(&p->profiles[profile_local(guesses[i])]);
+    if (step < b->count && b->records[step].type == RECORD_EVENT)
+        identity_prefetch(&e->identity, &b->records[step]);
+    if (step >= STRIDE && step - STRIDE < b->count) {
+        const struct record *r = &b->records[step - STRIDE];
+        uint64_t guess = r->type == RECORD_EVENT ? identity_guess(&e->identity, r) : 0;
+        const struct partition *p = &e->partitions[profile_partition(guess)];
+        prefetch(&p->profiles[profile_local(guess)]);
+        guesses[(step - STRIDE) % (2 * STRIDE)] = guess;
     }
-    for (uint32_t i = 0; i < count; i++)
-        if (guesses[i] != 0)
-            fetch_profile(e, guesses[i]);
+    if (step >= 2 * STRIDE && step - 2 * STRIDE < b->count) {
+        uint64_t guess = guesses[(step - 2 * STRIDE) % (2 * STRIDE)];
+        if (guess != 0) /* whether it was merged, and whose it is, is all that is asked here */
+            prefetch(profile_of(e, guess));
+    }
 }
 
 void engine_add_record(struct engine *e, uint64_t profile, uint32_t place)
 {
-    engine_add_item(e, profile, ITEM_RECORD, place);
+    engine_add_item(e, identity_follow(&e->host, profile), ITEM_RECORD, place);
 }
 
 static void resolve_record(struct engine *e, const struct batch *b, uint32_t place)
@@ -424,11 +437,11 @@ static void resolve_record(struct engine *e, const struct batch *b, uint32_t pla
 
 static void resolve_records(struct engine *e, const struct batch *b)
 {
-    for (uint32_t first = 0; first < b->count; first += AHEAD) {
-        uint32_t count = min_of(b->count - first, (uint32_t)AHEAD);
-        fetch_ahead(e, &b->records[first], count);
-        for (uint32_t i = first; i < first + count; i++)
-            resolve_record(e, b, i);
+    uint64_t guesses[2 * STRIDE];
+    for (uint32_t step = 0; step < b->count + 3 * STRIDE; step++) {
+        fetch_ahead(e, b, step, guesses);
+        if (step >= 3 * STRIDE)
+            resolve_record(e, b, step - 3 * STRIDE);
     }
 }
 
@@ -896,13 +909,39 @@ static void sort_keys(struct engine *e)
     }
 }
 
+/* The people after the one whose items end before `last`, and what is told of them. */
+static void fetch_near(const struct engine *e, const struct batch *b, uint32_t last)
+{
+    if (last + 2 * NEAR < e->item_count) {
+        const struct item *item = &e->items[e->keys[last + 2 * NEAR] & 0xffffff];
+        fetch_profile(e, item->profile);
+        if (item->kind == ITEM_RECORD) {
+            prefetch(&b->records[item->place]);
+            prefetch(&b->records[item->place].clear);
+        }
+    }
+    if (last + NEAR < e->item_count) {
+        const struct item *item = &e->items[e->keys[last + NEAR] & 0xffffff];
+        fetch_lists(e, item->profile);
+        if (item->kind == ITEM_RECORD) {
+            struct body clear = b->records[item->place].clear;
+            prefetch(clear.at);
+            if (clear.bytes > 64)
+                prefetch(clear.at + 64);
+        }
+    }
+}
+
 static void profile_stage(struct engine *e, const struct batch *b)
 {
     must(e->item_count < 1u << 24);
     /* Inbox before timers before records: the order of the item's place in the list decides among
      * equals, and that is how they were added. */
     for (uint32_t i = 0; i < e->item_count; i++) {
-        uint64_t number = identity_follow(&e->host, e->items[i].profile);
+        uint64_t number = e->items[i].profile;
+        /* records were added to those who lived: they still do if nobody was merged since */
+        if (e->items[i].kind != ITEM_RECORD || e->counts.merges != e->merges_before)
+            number = identity_follow(&e->host, number);
         e->items[i].profile = number;
         e->keys[i] =
             (uint64_t)profile_partition(number) << 56 | (uint64_t)profile_local(number) << 24 | i;
@@ -913,10 +952,7 @@ static void profile_stage(struct engine *e, const struct batch *b)
         uint32_t last = first + 1;
         while (last < e->item_count && e->keys[last] >> 24 == e->keys[first] >> 24)
             last++;
-        if (last + 2 * NEAR < e->item_count)
-            fetch_profile(e, e->items[e->keys[last + 2 * NEAR] & 0xffffff].profile);
-        if (last + NEAR < e->item_count)
-            fetch_lists(e, e->items[e->keys[last + NEAR] & 0xffffff].profile);
+        fetch_near(e, b, last);
         if (e->is_shadow)
             shadow_work(e, b, first, last);
         else
@@ -1106,6 +1142,7 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     e->batch = batch->number;
     e->results.count = e->messages.count = e->item_count = e->action_count = 0;
     e->settled_count = e->settled_merged = 0;
+    e->merges_before = e->counts.merges;
     claims_reset(&e->claims);
 
     apply_names_and_programmes(e, batch);

@@ -183,6 +183,7 @@ struct engine {
     struct told told[TOLD_MAX];
     uint32_t told_count;
     uint8_t told_flags; /* of the record that is being applied */
+    uint64_t merges_before; /* counts.merges when it began */
     uint32_t resolving; /* place of the record whose identity is being found out */
     struct buf bytes;   /* struct person's */
     struct claims claims;
