@@ -11,8 +11,9 @@
 #include "decide/desk.h"
 
 enum answer_kind {
-    ALLOW,      /* until at_ms */
-    NOT_BEFORE, /* at_ms, or FOREVER_MS = not known: something has to happen first */
+    ALLOW, /* until at_ms */
+    NOT_BEFORE, /* at_ms, or FOREVER_MS = not known: something has to happen first, and least_ms must have
+                 * come */
     NEVER_HERE, /* not on this channel: `outcome` says why */
     NEVER,      /* the intent ends with `outcome` */
 };
@@ -21,6 +22,7 @@ struct answer {
     uint8_t kind;    /* enum answer_kind */
     uint8_t outcome; /* enum outcome, for NEVER_HERE and NEVER */
     int64_t at_ms;
+    int64_t least_ms; /* with an at_ms that is not known; 0 = nothing is known of it */
 };
 
 /* What one thing would have to be otherwise for a rule to allow: one short name each, such as

@@ -176,6 +176,16 @@ static struct answer ask_calendar(const struct question *q, const struct plan_ca
     return (struct answer){.kind = NOT_BEFORE, .at_ms = end_ms};
 }
 
+/* Two that say not before: what both ask for. */
+static struct answer later_of(struct answer a, struct answer b)
+{
+    int64_t known_a_ms = a.at_ms == FOREVER_MS ? a.least_ms : a.at_ms;
+    int64_t known_b_ms = b.at_ms == FOREVER_MS ? b.least_ms : b.at_ms;
+    return (struct answer){.kind = NOT_BEFORE,
+                           .at_ms = max_of(a.at_ms, b.at_ms),
+                           .least_ms = max_of(known_a_ms, known_b_ms)};
+}
+
 struct answer rule_cap_ask(const struct question *q)
 {
     struct answer answer = ANSWER_ALLOW;
@@ -190,7 +200,7 @@ struct answer rule_cap_ask(const struct question *q)
         else if (one.kind == NOT_BEFORE && answer.kind == ALLOW)
             answer = one;
         else if (one.kind == NOT_BEFORE)
-            answer.at_ms = max_of(answer.at_ms, one.at_ms);
+            answer = later_of(answer, one);
     }
     return answer;
 }

@@ -28,6 +28,20 @@ static void say_holds(const struct question *q)
     }
 }
 
+/* When the last of those is over whose end is known; 0 if there is none. */
+static int64_t last_known(const struct question *q)
+{
+    int64_t last_ms = 0;
+    uint32_t place = 0;
+    while (holds_next(q->who, q->category, (enum lane)q->intent->lane, q->at_ms, &place) !=
+           PLAN_NO_INDEX) {
+        const struct hold *h = person_hold(q->who, place - 1);
+        if (!h->is_open)
+            last_ms = max_of(last_ms, h->until_ms);
+    }
+    return last_ms;
+}
+
 struct answer rule_hold_ask(const struct question *q)
 {
     if (q->who->profile->holds.count == 0 || q->category == PLAN_NO_INDEX)
@@ -40,5 +54,5 @@ struct answer rule_hold_ask(const struct question *q)
         say_holds(q);
     if (hold != HOLD_COMPLAINT && q->plan->holds[hold].drops)
         return (struct answer){.kind = NEVER, .outcome = OUTCOME_HELD};
-    return (struct answer){.kind = NOT_BEFORE, .at_ms = until_ms};
+    return (struct answer){.kind = NOT_BEFORE, .at_ms = until_ms, .least_ms = last_known(q)};
 }

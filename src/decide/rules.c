@@ -58,8 +58,7 @@ static void weigh(const struct question *q, struct answers *all, uint8_t rule, s
     }
     if (one.kind == NOT_BEFORE) {
         is_graver |= all->gravest.kind == NOT_BEFORE && one.at_ms > all->gravest.at_ms;
-        if (one.at_ms != FOREVER_MS)
-            all->known_ms = max_of(all->known_ms, one.at_ms);
+        all->known_ms = max_of(all->known_ms, one.at_ms != FOREVER_MS ? one.at_ms : one.least_ms);
     }
     if (is_graver) {
         all->gravest = one;

@@ -1,0 +1,485 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The desk once more: small, slow and obvious, written from docs/DESK.md and not from the C code.
+
+One person at a time. Time goes from instant to instant at which anything may change; at each of them every
+rule is asked of everything that waits. Nothing is remembered from one instant to the next but what
+happened, so there is no T, no wake-up and no timer to get wrong. When a message cannot go, every later
+instant up to its deadline is tried, to see whether one will do.
+
+Zones are the system's own (zoneinfo), not the product's.
+"""
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+LANES = ['otp', 'alert', 'legal', 'opt_in', 'service', 'marketing']
+ADDRESS_CAP = 4  # marketing attempts to one address in 24 hours
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def local(zone, ms):
+    return (EPOCH + timedelta(milliseconds=ms)).astimezone(zone)
+
+
+def instant(moment):
+    return (moment.astimezone(timezone.utc) - EPOCH) // timedelta(milliseconds=1)
+
+
+def midnight(zone, day):
+    """The first instant whose date on the wall is `day`: midnight, or later where the clocks skip it."""
+    ms = instant(datetime(day.year, day.month, day.day, tzinfo=zone))
+    while local(zone, ms - MINUTE).date() >= day:
+        ms -= MINUTE
+    while local(zone, ms).date() < day:
+        ms += MINUTE
+    return ms
+
+
+def day_start(zone, ms, days=0):
+    return midnight(zone, local(zone, ms).date() + timedelta(days=days))
+
+
+def week_start(zone, ms, weeks=0):
+    day = local(zone, ms).date()
+    return midnight(zone, day - timedelta(days=day.weekday()) + timedelta(weeks=weeks))
+
+
+@dataclass(eq=False)
+class Hold:
+    name: str
+    key: object
+    since: int
+    until: float
+    is_open: bool = True
+
+
+@dataclass(eq=False)
+class Instance:
+    journey: str
+    entered: int
+    is_ghost: bool
+    step: int = 0
+    waits_until: object = None
+
+
+@dataclass(eq=False)
+class Intent:
+    message: str
+    journey: str
+    instance: object
+    created: int
+    settles: int
+    deadline: int
+    is_ghost: bool
+    channels: list
+    was_asked: bool = False
+    channel: str = None  # on which it is on its way
+    put_off: dict = None  # channel -> what the last gate said: not before
+    refused: tuple = ()  # channels on which that would be too late
+
+
+@dataclass(eq=False)
+class Line:
+    """A message that went, or would have gone: what caps count."""
+    at: int
+    category: str
+    group: object
+    journey: str
+    channel: str
+    is_ghost: bool
+    is_on_its_way: bool = False  # the last gate has not let it through yet
+
+
+@dataclass(eq=False)
+class Decision:
+    journey: str
+    message: str
+    created: int
+    outcome: str
+    at: int
+    channel: object = None
+
+    def key(self):
+        return (self.created, self.journey, self.message, self.outcome, self.at)
+
+
+class Desk:
+    def __init__(self, programme, is_control):
+        self.p = programme
+        self.is_control = is_control  # is this person in the programme's control group?
+        self.traits = {}
+        self.consent = {}  # channel -> bool
+        self.holds = []
+        self.instances = []
+        self.intents = []
+        self.ledger = []
+        self.attempts = []  # of marketing: (channel, when); everybody has addresses of their own
+        self.decisions = []
+        self.now = None
+
+    # ---- what happens -----------------------------------------------------------------------------
+
+    def live(self, events, until, ghosts):
+        """`events`: (ms, name, properties), ascending. `ghosts`: (journey, ms) of entries that the
+        journey's own control group swallowed: drawing lots is not the desk's work."""
+        self.ghosts = ghosts
+        events = list(events)
+        while True:
+            at = min([e[0] for e in events[:1]] + self.instants(), default=until + 1)
+            if at > until:
+                break
+            self.now = at
+            while events and events[0][0] == at:
+                self.happens(*events.pop(0)[1:])
+            for instance in list(self.instances):
+                if instance.waits_until is not None and instance.waits_until <= at:
+                    instance.waits_until = None
+                    self.go_on(instance)
+            for intent in list(self.intents):
+                if intent.deadline <= at and intent in self.intents:
+                    self.end(intent, 'expired')
+            self.holds = [h for h in self.holds if h.until > at]
+            while self.settle():
+                pass
+        return self.decisions
+
+    def happens(self, name, properties):
+        p = self.p
+        if name == 'identify':
+            self.traits.update(properties)
+            return
+        if name == 'Consent Changed':
+            self.consent[properties['channel']] = properties['status'] == 'granted'
+        for instance in list(self.instances):
+            journey = p['journeys'][instance.journey]
+            if name == journey.get('goal'):
+                self.leave(instance, 'goal_reached')
+            elif name in journey.get('exits', []):
+                self.leave(instance, 'exited')
+        for hold_name, hold in p['holds'].items():
+            if name == hold['until']:
+                self.close(hold_name, hold, properties.get(hold['key']))
+            if name == hold['from']:
+                self.open(hold_name, hold, properties.get(hold['key']))
+        for journey_name, journey in p['journeys'].items():
+            if journey['enter'] == name:
+                self.enter(journey_name, journey)
+
+    def open(self, name, hold, key):
+        if key is not None and any(h.name == name and h.key == key and h.is_open for h in self.holds):
+            return
+        limit = hold['at_most']
+        self.holds.append(Hold(name, key, self.now, self.now + limit if limit else float('inf')))
+
+    def close(self, name, hold, key):
+        for h in self.holds:
+            if h.name == name and h.key == key and h.is_open:
+                h.is_open = False
+                h.until = min(h.until, self.now + hold['linger'])
+                return
+
+    def enter(self, name, journey):
+        if any(i.journey == name for i in self.instances):
+            return
+        is_ghost = (name, self.now) in self.ghosts
+        group = journey.get('group')
+        limit = self.p['groups'][group].get('at_most') if group else None
+        if limit:
+            live = [i for i in self.instances if self.p['journeys'][i.journey].get('group') == group and
+                    (is_ghost or not i.is_ghost)]
+            if len(live) >= limit:
+                return
+        instance = Instance(name, self.now, is_ghost)
+        self.instances.append(instance)
+        self.go_on(instance)
+
+    def go_on(self, instance):
+        steps = self.p['journeys'][instance.journey]['steps']
+        if instance.step == len(steps):
+            self.instances.remove(instance)
+            return
+        step = steps[instance.step]
+        instance.step += 1
+        if 'wait' in step:
+            instance.waits_until = self.now + step['wait']
+            return
+        message = self.p['messages'][step['send']]
+        category = self.p['categories'][message['category']]
+        is_marketing = category['lane'] == 'marketing'
+        intent = Intent(step['send'], instance.journey, instance, self.now, self.now + category['settle'],
+                        self.now + message.get('valid_for', category['valid_for']),
+                        is_marketing and (instance.is_ghost or self.is_control), message['channels'])
+        self.intents.append(intent)
+
+    def leave(self, instance, outcome):
+        self.instances.remove(instance)
+        for intent in list(self.intents):
+            if intent.instance is instance and self.is_marketing(intent):
+                self.note(intent, outcome)
+                self.intents.remove(intent)
+
+    def note(self, intent, outcome):
+        self.moved = True
+        self.decisions.append(
+            Decision(intent.journey, intent.message, intent.created, outcome, self.now, intent.channel))
+
+    def end(self, intent, outcome):
+        self.note(intent, outcome)
+        self.intents.remove(intent)
+        if intent.instance in self.instances:
+            self.go_on(intent.instance)
+
+    # ---- the desk ---------------------------------------------------------------------------------
+
+    def category(self, intent):
+        return self.p['categories'][self.p['messages'][intent.message]['category']]
+
+    def is_marketing(self, intent):
+        return self.category(intent)['lane'] == 'marketing'
+
+    def group(self, intent):
+        return self.p['journeys'][intent.journey].get('group')
+
+    def rank(self, intent):
+        """Rule 12: smaller goes first."""
+        p, category = self.p, self.category(intent)
+        groups = list(p['groups'])
+        place = groups.index(self.group(intent)) if self.group(intent) else len(groups)
+        priority = p['messages'][intent.message].get('priority', category['priority'])
+        return (LANES.index(category['lane']), place, -p['journeys'][intent.journey]['priority'], -priority,
+                intent.deadline, intent.created)
+
+    def is_settling(self, intent):
+        return intent.settles > self.now and not intent.was_asked
+
+    def settle(self):
+        """Everything that waits is asked, the highest first. True if something moved: then it is done again."""
+        self.moved = False
+        sent = []
+        for intent in sorted(self.intents, key=self.rank):
+            if intent not in self.intents or self.is_settling(intent):
+                continue
+            intent.was_asked = True
+            if intent.channel is None and self.verdict(intent)[0] == 'go':
+                # Before a lower one goes, higher ones that still wait for rivals are asked.
+                for other in sorted(self.intents, key=self.rank):
+                    if self.rank(other) < self.rank(intent) and self.is_settling(other):
+                        self.try_to_go(other, sent, only_go=True)
+            self.try_to_go(intent, sent, only_go=False)
+        for intent, line in sorted(sent, key=lambda x: self.rank(x[0])):
+            self.come_to_the_gate(intent, line)
+        return self.moved
+
+    def try_to_go(self, intent, sent, only_go):
+        if intent.channel is not None:
+            return
+        verdict, channel = self.verdict(intent)
+        if verdict == 'go':
+            self.go(intent, channel, sent)
+        elif verdict != 'wait' and not only_go:
+            self.end(intent, verdict)
+
+    def go(self, intent, channel, sent):
+        intent.was_asked = True
+        line = Line(self.now, self.p['messages'][intent.message]['category'], self.group(intent), intent.journey,
+                    channel, intent.is_ghost)
+        if intent.is_ghost:
+            self.ledger.append(line)
+            self.end(intent, 'held_out')
+            return
+        intent.channel = channel
+        line.is_on_its_way = True
+        self.ledger.append(line)
+        sent.append((intent, line))
+
+    def come_to_the_gate(self, intent, line):
+        """Rule 14; behind it the provider takes everything at once."""
+        channel = intent.channel
+        if self.is_marketing(intent):
+            recent = [at for where, at in self.attempts if where == channel and at > self.now - DAY]
+            if len(recent) >= ADDRESS_CAP:
+                self.ledger.remove(line)
+                self.moved = True
+                intent.channel = None
+                again = recent[-ADDRESS_CAP] + DAY
+                if again < intent.deadline:
+                    intent.put_off = {channel: again}
+                else:
+                    intent.refused += (channel,)
+                return
+            self.attempts.append((channel, self.now))
+        line.is_on_its_way = False
+        self.end(intent, 'sent')
+
+    def verdict(self, intent):
+        """('go', channel), ('wait', None) or (outcome, None)."""
+        end = None
+        for channel in intent.channels:
+            if channel in intent.refused:
+                end = end or 'expired'
+                continue
+            kind, outcome = self.ask(intent, channel, self.now, is_ahead=False)
+            if kind == 'allow':
+                return 'go', channel
+            if kind == 'never':
+                return outcome, None
+            if kind == 'not before' and self.has_instant(intent, channel):
+                return 'wait', None
+            end = end or (outcome if kind == 'never here' else 'expired')
+        return end, None
+
+    def has_instant(self, intent, channel):
+        """Is there an instant before its deadline at which no rule whose end is known stands against it?"""
+        return any(self.ask(intent, channel, at, is_ahead=True)[0] != 'not before'
+                   for at in [self.now] + self.edges(intent.deadline))
+
+    def ask(self, intent, channel, at, is_ahead):
+        """All rules at the instant `at`: the gravest answer. Ahead, a rule whose end is not known says nothing."""
+        answers = [rule(intent, channel, at, is_ahead) for rule in
+                   (self.reachable, self.agreed, self.wanted, self.held, self.paused, self.quiet, self.capped,
+                    self.addressed)]
+        for kind in ('never', 'never here', 'not before'):
+            for answer in answers:
+                if answer and answer[0] == kind:
+                    return answer
+        return 'allow', None
+
+    # ---- the rules: None allows -------------------------------------------------------------------
+
+    def reachable(self, intent, channel, at, is_ahead):
+        address = self.traits.get({'email': 'email', 'sms': 'phone'}[channel])
+        if not address or channel not in self.p['carried']:
+            return 'never here', 'unreachable'
+
+    def agreed(self, intent, channel, at, is_ahead):
+        if self.is_marketing(intent) and not self.consent.get(channel):
+            return 'never here', 'no_consent'
+
+    def wanted(self, intent, channel, at, is_ahead):
+        least = self.p['messages'][intent.message].get('only_if')
+        if least is not None and self.traits.get('score', 0) < least:
+            return 'never', 'not_relevant'
+
+    def held(self, intent, channel, at, is_ahead):
+        answer = None
+        for hold in self.holds:
+            means = self.p['holds'][hold.name]
+            if means['categories']:
+                is_meant = self.p['messages'][intent.message]['category'] in means['categories']
+            else:
+                is_meant = self.is_marketing(intent)
+            if not is_meant or not hold.since <= at < hold.until:
+                continue
+            if means['drop']:
+                return 'never', 'held'
+            if not (hold.is_open and is_ahead):
+                answer = 'not before', None
+        return answer
+
+    def paused(self, intent, channel, at, is_ahead):
+        group = self.group(intent)
+        if group is None or not self.is_marketing(intent) or is_ahead:
+            return None
+        for instance in self.instances:
+            other = self.p['journeys'][instance.journey].get('group')
+            if instance.is_ghost or instance.journey == intent.journey or other is None:
+                continue
+            if group in self.p['groups'][other]['pauses']:
+                return 'not before', None
+
+    def quiet(self, intent, channel, at, is_ahead):
+        name = self.p['messages'][intent.message]['category']
+        for window in self.p['quiet']:
+            is_meant = name in window['categories'] if window['categories'] else self.is_marketing(intent)
+            if not is_meant or (window['channels'] and channel not in window['channels']):
+                continue
+            wall = local(self.zone(), at)
+            minute = wall.hour * 60 + wall.minute
+            begin, end = window['from'], window['to']
+            if begin <= minute < end if begin < end else minute >= begin or minute < end:
+                return 'not before', None
+
+    def capped(self, intent, channel, at, is_ahead):
+        if not self.is_marketing(intent):
+            return None
+        for cap in self.p['caps']:
+            if not self.matches(cap, channel, self.p['messages'][intent.message]['category'], self.group(intent),
+                                intent.journey):
+                continue
+            if cap['per'] == 'day':
+                begin, end = day_start(self.zone(), at), day_start(self.zone(), at, 1)
+                inside = [x for x in self.ledger if begin <= x.at < end]
+            elif cap['per'] == 'week':
+                begin, end = week_start(self.zone(), at), week_start(self.zone(), at, 1)
+                inside = [x for x in self.ledger if begin <= x.at < end]
+            else:
+                inside = [x for x in self.ledger if at - cap['per'] < x.at <= at]
+            count = on_their_way = 0
+            for line in inside:
+                if line.is_ghost and not intent.is_ghost:
+                    continue
+                lane = self.p['categories'][line.category]['lane']
+                counts = lane == 'marketing' and self.matches(cap, line.channel, line.category, line.group,
+                                                              line.journey)
+                if counts or line.category in cap['after'] or lane in cap['after']:
+                    count += not line.is_on_its_way
+                    on_their_way += line.is_on_its_way
+            if count >= cap['limit'] or (not is_ahead and count + on_their_way >= cap['limit']):
+                return 'not before', None
+
+    def addressed(self, intent, channel, at, is_ahead):
+        """What the last gate said before stands."""
+        if intent.put_off and at < intent.put_off.get(channel, 0):
+            return 'not before', None
+
+    def matches(self, cap, channel, category, group, journey):
+        return ((not cap['channel'] or channel == cap['channel']) and
+                (not cap['category'] or category == cap['category']) and
+                (not cap['group'] or group == cap['group']) and
+                (not cap['journey'] or journey == cap['journey']))
+
+    # ---- time -------------------------------------------------------------------------------------
+
+    def zone(self):
+        return ZoneInfo(self.traits.get('timezone') or self.p['timezone'])
+
+    def edges(self, until):
+        """Every instant from now to `until` at which a rule may answer otherwise, if nothing happens."""
+        found = set()
+        zone = self.zone()
+        day = local(zone, self.now).date() - timedelta(days=1)
+        while day <= local(zone, until).date():
+            found |= walls(zone, day, tuple(w[side] for w in self.p['quiet'] for side in ('from', 'to')))
+            day += timedelta(days=1)
+        for cap in self.p['caps']:
+            if isinstance(cap['per'], int):
+                found |= {line.at + cap['per'] for line in self.ledger}
+        found |= {hold.until for hold in self.holds} | {at + DAY for _, at in self.attempts}
+        return sorted(at for at in found if self.now < at < until)
+
+    def instants(self):
+        """When anything may change next if nothing happens."""
+        found = [i.waits_until for i in self.instances if i.waits_until is not None]
+        for intent in self.intents:
+            found += [intent.deadline, intent.settles]
+            found += self.edges(intent.deadline)[:1]
+        return [at for at in found if self.now is None or at > self.now]
+
+
+@lru_cache(maxsize=None)
+def walls(zone, day, minutes):
+    """The instants of a day at which its wall shows one of the minutes, at which it begins, and at which its
+    clocks are changed."""
+    begin = midnight(zone, day)
+    found = {begin}
+    for minute in minutes:
+        for fold in (0, 1):
+            found.add(instant(datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=zone,
+                                       fold=fold)))
+    for quarter in range(100):
+        at = begin + quarter * 15 * MINUTE
+        if local(zone, at).utcoffset() != local(zone, at - 1).utcoffset():
+            found.add(at)
+    return frozenset(found)

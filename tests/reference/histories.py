@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random programmes and random lives, for the product and for the reference desk alike.
+
+A programme is a dictionary as desk.py reads it; write() makes the folder of it that `wend` reads.
+"""
+import json
+import os
+from datetime import datetime, timezone
+
+from desk import DAY, HOUR, MINUTE
+
+ZONES = ['UTC', 'Europe/London', 'America/New_York', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Lord_Howe',
+         'America/Los_Angeles', 'Pacific/Auckland', 'America/Sao_Paulo']
+STARTS = ['2026-03-05', '2026-03-24', '2026-06-10', '2026-10-20', '2026-10-29', '2026-12-22']
+SPAN_MS = {'m': MINUTE, 'h': HOUR, 'd': DAY}
+
+
+def span(ms):
+    for unit in 'dhm':
+        if ms % SPAN_MS[unit] == 0:
+            return f'{ms // SPAN_MS[unit]}{unit}'
+    return f'{ms // 1000}s'
+
+
+def some(r, things, most):
+    things = list(things)
+    return r.sample(things, r.randint(0, min(most, len(things))))
+
+
+def programme(r):
+    p = {'timezone': r.choice(ZONES), 'carried': ['email'] + (['sms'] if r.random() < 0.5 else [])}
+    p['categories'] = {}
+    for i in range(r.randint(1, 4)):
+        lane = 'marketing' if i == 0 else r.choice(['marketing', 'marketing', 'marketing', 'service'])
+        p['categories'][f'category-{i}'] = {
+            'lane': lane,
+            'valid_for': r.choice([2 * HOUR, 6 * HOUR, 20 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY]),
+            'settle': r.choice([0, MINUTE, MINUTE, 10 * MINUTE]) if lane == 'marketing' else 0,
+            'priority': r.choice([0, 0, 100, 500]),
+        }
+    categories = list(p['categories'])
+    p['messages'] = {}
+    for i in range(r.randint(2, 7)):
+        m = {'category': r.choice(categories), 'channels': [r.choice(p['carried'])]}
+        if len(p['carried']) == 2 and r.random() < 0.4:
+            m['channels'] = r.sample(['email', 'sms'], 2)
+        if r.random() < 0.3:
+            m['valid_for'] = r.choice([HOUR, 5 * HOUR, 30 * HOUR, 4 * DAY])
+        if r.random() < 0.3:
+            m['priority'] = r.choice([-5, 50, 300, 900])
+        if r.random() < 0.25:
+            m['only_if'] = r.randint(1, 9)
+        p['messages'][f'message-{i}'] = m
+    p['groups'] = {f'group-{i}': {'pauses': []} for i in range(r.randint(0, 3))}
+    groups = list(p['groups'])
+    for i, g in enumerate(groups):
+        p['groups'][g]['pauses'] = some(r, groups[i + 1:], 2) if r.random() < 0.4 else []
+        if r.random() < 0.25:
+            p['groups'][g]['at_most'] = r.randint(1, 2)
+    p['journeys'] = {}
+    priorities = r.sample(range(-50, 50), 12)
+    for i in range(r.randint(2, 8)):
+        steps = []
+        for k in range(r.randint(1, 3)):
+            if k > 0:
+                steps.append({'wait': r.choice([30 * MINUTE, 2 * HOUR, 7 * HOUR, DAY, 2 * DAY])})
+            steps.append({'send': r.choice(list(p['messages']))})
+        j = {'enter': f'Enter {r.randint(0, 3)}', 'priority': priorities[i], 'steps': steps, 'exits': []}
+        if groups and r.random() < 0.6:
+            j['group'] = r.choice(groups)
+        if r.random() < 0.4:
+            j['exits'] = [f'Exit {r.randint(0, 1)}']
+        if r.random() < 0.4:
+            j['goal'] = f'Goal {r.randint(0, 1)}'
+        # Whether a person whom `at_most` refuses had been drawn nobody tells, so it must not matter.
+        if r.random() < 0.2 and not any('at_most' in p['groups'][g] for g in p['groups']):
+            j['holdout'] = r.choice([20, 50])
+        p['journeys'][f'journey-{i}'] = j
+    p['caps'] = []
+    for _ in range(r.choice([0, 1, 2, 2, 3, 4])):
+        cap = {'limit': r.randint(1, 3), 'per': r.choice([6 * HOUR, DAY, 2 * DAY, 7 * DAY, 'day', 'week']),
+               'channel': None, 'category': None, 'group': None, 'journey': None, 'after': []}
+        if r.random() < 0.3:
+            cap.update(limit=1, per=r.choice([30 * MINUTE, 2 * HOUR, 5 * HOUR]), is_gap=True)
+            if r.random() < 0.3:
+                cap['after'] = [r.choice(categories + ['service'])]
+        narrow = r.random()
+        if narrow < 0.15:
+            cap['channel'] = r.choice(p['carried'])
+        elif narrow < 0.3:
+            cap['category'] = r.choice([c for c in categories if p['categories'][c]['lane'] == 'marketing'])
+        elif narrow < 0.4 and groups:
+            cap['group'] = r.choice(groups)
+        elif narrow < 0.45:
+            cap['journey'] = r.choice(list(p['journeys']))
+        p['caps'].append(cap)
+    p['quiet'] = []
+    for _ in range(r.choice([0, 1, 1, 2])):
+        begin, end = r.sample(range(0, 1440, 30), 2)
+        p['quiet'].append({'from': begin, 'to': end,
+                           'channels': [r.choice(p['carried'])] if r.random() < 0.2 else [],
+                           'categories': some(r, categories, 2) if r.random() < 0.2 else []})
+    p['holds'] = {}
+    for i in range(r.choice([0, 0, 1, 2])):
+        p['holds'][f'hold-{i}'] = {
+            'from': f'Hold {i} Opened', 'until': f'Hold {i} Solved', 'key': 'ticket' if r.random() < 0.5 else None,
+            'linger': r.choice([0, HOUR, DAY]), 'at_most': r.choice([0, 5 * HOUR, 3 * DAY, 30 * DAY]),
+            'categories': some(r, categories, 2) if r.random() < 0.4 else [], 'drop': r.random() < 0.15}
+    p['holdout'] = r.choice([0, 0, 0, 20])
+    return p
+
+
+def life(r, p, start_ms, people):
+    """(ms, user, name, properties), ascending; no two at one instant."""
+    events, times = [], set()
+    for n in range(people):
+        user = f'u{n}'
+        at = start_ms + r.randint(0, DAY)
+        traits = {'score': r.randint(0, 9), 'timezone': r.choice(ZONES)}
+        if r.random() < 0.93:
+            traits['email'] = f'{user}@example.org'
+        if r.random() < 0.8:
+            traits['phone'] = f'+4470000{n:05}'
+        happen = [(at, 'identify', traits)]
+        for channel in ('email', 'sms'):
+            if r.random() < 0.85:
+                happen.append((at + r.randint(1, 5000), 'Consent Changed',
+                               {'channel': channel, 'status': 'granted', 'purpose': 'marketing'}))
+        happen += [(at + r.randint(6000, 9 * DAY), *fact(r, p)) for _ in range(r.randint(3, 14))]
+        # Some of it close together, where rivals meet.
+        near = [(x[0] + r.randint(1, 90_000), *fact(r, p)) for x in happen[1:] if r.random() < 0.3]
+        for ms, name, properties in happen + near:
+            while ms in times:
+                ms += 1
+            times.add(ms)
+            events.append((ms, user, name, properties))
+    return sorted(events, key=lambda e: e[0])
+
+
+def fact(r, p):
+    draw = r.random()
+    if draw < 0.62:
+        return f'Enter {r.randint(0, 3)}', {}
+    if draw < 0.68:
+        return f'Exit {r.randint(0, 1)}', {}
+    if draw < 0.74:
+        return f'Goal {r.randint(0, 1)}', {}
+    if draw < 0.8:
+        return 'identify', {'score': r.randint(0, 9)}
+    if draw < 0.84:
+        return 'Consent Changed', {'channel': r.choice(['email', 'sms']), 'purpose': 'marketing',
+                                   'status': r.choice(['granted', 'denied'])}
+    hold = r.randint(0, 1)
+    return f"Hold {hold} {r.choice(['Opened', 'Opened', 'Solved'])}", {'ticket': r.randint(1, 2)}
+
+
+def write(p, folder):
+    """The programme as files. JSON is a part of YAML."""
+    def put(path, text):
+        path = os.path.join(folder, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(text if isinstance(text, str) else json.dumps(text, indent=1))
+
+    def clock(minute):
+        return f'{minute // 60:02}:{minute % 60:02}'
+
+    caps = []
+    for cap in p['caps']:
+        narrow = {k: cap[k] for k in ('channel', 'category', 'group', 'journey') if cap[k]}
+        if cap.get('is_gap'):
+            gap = {'for': span(cap['per']), **({'after': cap['after']} if cap['after'] else {})}
+            caps.append({'min_gap': gap, **narrow})
+        else:
+            per = cap['per'] if isinstance(cap['per'], str) else span(cap['per'])
+            caps.append({'limit': cap['limit'], 'per': per, **narrow})
+    put('programme.yaml', {
+        'name': 'Reference', 'timezone': p['timezone'], 'traits': {'score': {'type': 'int', 'default': 0}},
+        'categories': {n: {**c, 'valid_for': span(c['valid_for']), 'settle': span(c['settle'])}
+                       for n, c in p['categories'].items()},
+        'groups': [{'name': n, **{k: v for k, v in g.items() if v}} for n, g in p['groups'].items()],
+        'caps': caps,
+        'quiet_hours': [{'from': clock(w['from']), 'to': clock(w['to']),
+                         **{k: w[k] for k in ('channels', 'categories') if w[k]}} for w in p['quiet']],
+        'holds': [{'name': n, 'from': h['from'], 'until': h['until'], 'linger': span(h['linger']),
+                   'at_most': span(h['at_most']), 'drop': h['drop'],
+                   **{k: h[k] for k in ('key', 'categories') if h[k]}} for n, h in p['holds'].items()],
+        **({'holdout': {'percent': p['holdout']}} if p['holdout'] else {})})
+    for name, j in p['journeys'].items():
+        steps = []
+        for i, step in enumerate(j['steps']):
+            if 'wait' in step:
+                steps.append({'wait': {'for': span(step['wait'])}})
+            else:
+                steps.append({'send': step['send'], 'id': f'send-{i}',
+                              'channels': {'first_of': p['messages'][step['send']]['channels']}})
+        put(f'journeys/{name}.yaml', {
+            'journey': name, 'priority': j['priority'], 'enter': {'event': j['enter']}, 'steps': steps,
+            **({'group': j['group']} if 'group' in j else {}),
+            **({'exits': [{'event': x} for x in j['exits']]} if j['exits'] else {}),
+            **({'goal': {'event': j['goal'], 'within': '30d'}} if 'goal' in j else {}),
+            **({'holdout': {'percent': j['holdout']}} if 'holdout' in j else {})})
+    for name, m in p['messages'].items():
+        content = {'category': m['category'], 'email': {'subject': name}}
+        if 'valid_for' in m:
+            content['valid_for'] = span(m['valid_for'])
+        if 'priority' in m:
+            content['priority'] = m['priority']
+        if 'only_if' in m:
+            content['only_if'] = f"traits.score >= {m['only_if']}"
+        put(f'messages/{name}/message.yaml', content)
+        put(f'messages/{name}/email.txt.liquid', name)
+        if 'sms' in p['carried']:
+            put(f'messages/{name}/sms.liquid', name)
+    put('providers/mail.yaml', {'kind': 'smtp', 'slots': 256, 'settings': {
+        'url': 'smtp://127.0.0.1:2525', 'from': 'a@example.org', 'security': 'optional'}})
+    if 'sms' in p['carried']:
+        put('providers/text.yaml', {'kind': 'webhook', 'channel': 'sms', 'slots': 256, 'settings': {
+            'url': 'https://sms.example/send', 'secret': '${ENV:WEND_HOOK_SECRET}'}})
+
+
+def write_events(events, path):
+    with open(path, 'w', encoding='utf-8') as f:
+        for i, (ms, user, name, properties) in enumerate(events):
+            when = datetime.fromtimestamp(ms / 1000, timezone.utc).strftime('%Y-%m-%dT%H:%M:%S.') + f'{ms % 1000:03}Z'
+            line = {'userId': user, 'timestamp': when, 'messageId': f'e{i}'}
+            if name == 'identify':
+                line.update(type='identify', traits=properties)
+            else:
+                line.update(type='track', event=name, properties=properties)
+            f.write(json.dumps(line) + '\n')
