@@ -62,6 +62,13 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how);
 /* Another programme is live: its control group is the one that counts, and everything is asked again. */
 void desk_activated(struct person *who);
 
+/* Has the person intents that the kill is about? *waits_for_it: one of them waits for it to be over. */
+bool desk_has(const struct person *who, const struct kill *what, bool *waits_for_it);
+
+/* An operator has said something new about these intents: they are asked again, and those that waited
+ * go on at release_ms. */
+void desk_controlled(struct person *who, const struct kill *what, int64_t release_ms);
+
 /* How many intents are under way: at a pool, granted, or in doubt. */
 uint32_t desk_under_way(const struct person *who);
 

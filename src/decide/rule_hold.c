@@ -1,8 +1,9 @@
-/* rule_hold.c - is the person left alone just now: an open ticket, a complaint?
+/* rule_hold.c - is the person left alone just now: an open ticket, a complaint? Or does an
+ * operator hold the message: its journey is paused, or it is killed for now?
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "decide/rule.h"
+#include "decide/operator.h"
 #include "profile/holds.h"
 
 /* Each hold in force, for people. */
@@ -44,6 +45,9 @@ static int64_t last_known(const struct question *q)
 
 struct answer rule_hold_ask(const struct question *q)
 {
+    struct answer operator= operator_holds(q);
+    if (operator.kind != ALLOW)
+        return operator;
     if (q->who->profile->holds.count == 0 || q->category == PLAN_NO_INDEX)
         return ANSWER_ALLOW;
     int64_t until_ms;

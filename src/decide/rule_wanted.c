@@ -1,16 +1,17 @@
 /* rule_wanted.c - the message's own condition (`only_if`). Goals and exits end intents as they happen
- * (desk_cancel), so there is nothing to ask about them here. A condition that fails to evaluate is
+ * (desk_cancel), so there is nothing to ask about them here; what operators stopped is asked first. A condition that fails to evaluate is
  * false: in doubt the message is not relevant.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "decide/rule.h"
+#include "decide/operator.h"
 #include "profile/ask.h"
 
 struct answer rule_wanted_ask(const struct question *q)
 {
-    if (q->message->only_if.code == NULL)
-        return ANSWER_ALLOW;
+    struct answer operator= operator_wants(q);
+    if (operator.kind != ALLOW || q->message->only_if.code == NULL)
+        return operator;
     const struct plan *plan = person_plan(q->who, q->intent->plan);
     struct asked asked = ask_at(q->who, plan, &q->message->only_if, q->intent->entry, q->at_ms);
     if (asked.is_true)

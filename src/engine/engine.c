@@ -127,6 +127,7 @@ struct person engine_person(struct engine *e, uint64_t number)
         .id = number,
         .plans = &e->plans,
         .plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL,
+        .controls = &e->controls,
         .names = e->names,
         .secret = e->secret,
         .scratch = &e->scratch,
@@ -169,6 +170,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
         return false;
     change_note_merge(e, loser);
     sweeps_merge(e, loser, winner);
+    lifecycle_merge(e, loser, winner);
     from.at_ms = who.at_ms = e->now_ms;
     from.witness = who.witness = NULL;
     if (audience_is_stale(&from))
@@ -253,6 +255,7 @@ struct engine *engine_new(const struct engine_options *options)
     pools_init(&e->pools);
     gate_init(&e->gate);
     e->gate.host = &e->host;
+    controls_init(&e->controls);
     e->names = names_new();
     e->plans.at = mem_new(sizeof(e->plans.at[0]));
     e->plans.count = 1;
@@ -285,6 +288,7 @@ void engine_free(struct engine *e)
     pools_fini(&e->pools);
     sweeps_fini(e);
     selectors_fini(e);
+    lifecycle_fini(e);
     gate_fini(&e->gate);
     names_free(e->names);
     mem_free(e->plans.at);
@@ -326,7 +330,7 @@ bool engine_knows(const struct engine *e, struct str hash)
 
 /* ---- records that every partition applies ------------------------------------------------------ */
 
-static void apply_names_and_programmes(struct engine *e, const struct batch *b)
+static void apply_broadcasts(struct engine *e, const struct batch *b)
 {
     for (uint32_t i = 0; i < b->count; i++) {
         const struct record *r = &b->records[i];
@@ -335,6 +339,8 @@ static void apply_names_and_programmes(struct engine *e, const struct batch *b)
             must(name == r->name);
         } else if (r->type == RECORD_PROGRAMME) {
             change_apply(e, r);
+        } else if (r->type == RECORD_COMMAND) {
+            lifecycle_command(e, r);
         }
     }
 }
@@ -710,6 +716,20 @@ static struct record record_of(const struct engine *e, const struct person *who,
     };
 }
 
+/* The person, who is in the segment already, enters the journey as if they had just come into it. */
+static void take_in(struct engine *e, struct person *who, uint16_t journey,
+                    const struct plan_existing *x)
+{
+    struct buf clear;
+    buf_init(&clear);
+    who->at_ms = e->now_ms;
+    struct record record = record_of(e, who, (struct told){x->event, x->segment}, &clear);
+    who->event = &record;
+    journey_take_in(who, journey);
+    who->event = NULL;
+    buf_fini(&clear);
+}
+
 /* Memberships of the newest programme; and journeys that have begun to listen to a segment take in the
  * person, who is in it already, if they say so. */
 static void bring_up_to_date(struct engine *e, struct person *who)
@@ -719,20 +739,39 @@ static void bring_up_to_date(struct engine *e, struct person *who)
     audience_activated(who);
     for (uint32_t i = 0; who->plan->has_existing && i < who->plan->journey_count; i++) {
         const struct plan_journey *j = &who->plan->journeys[i];
+        if (j->existing_count && controls_phase(&e->controls, j->name) == PHASE_DRAFT)
+            continue; /* when it is one no more */
         for (uint32_t k = 0; k < j->existing_count; k++) {
             const struct plan_existing *x = &j->existing[k];
-            if (plan_journey_listens(old, j->name, x->event) || !audience_is_in(who, x->segment))
-                continue;
-            struct buf clear;
-            buf_init(&clear);
-            who->at_ms = e->now_ms;
-            struct record record = record_of(e, who, (struct told){x->event, x->segment}, &clear);
-            who->event = &record;
-            journey_take_in(who, (uint16_t)i);
-            who->event = NULL;
-            buf_fini(&clear);
+            if (!plan_journey_listens(old, j->name, x->event) && audience_is_in(who, x->segment))
+                take_in(e, who, (uint16_t)i, x);
         }
     }
+}
+
+static const struct plan_existing *existing_of(struct person *who, uint32_t journey,
+                                               uint16_t *index)
+{
+    *index = plan_journey_find(who->plan, journey);
+    const struct plan_journey *j = *index == PLAN_NO_INDEX ? NULL : &who->plan->journeys[*index];
+    for (uint32_t k = 0; j != NULL && k < j->existing_count; k++)
+        if (audience_is_in(who, j->existing[k].segment))
+            return &j->existing[k];
+    return NULL;
+}
+
+bool engine_is_existing(struct person *who, uint32_t journey)
+{
+    uint16_t index;
+    return existing_of(who, journey, &index) != NULL;
+}
+
+void engine_take_existing(struct engine *e, struct person *who, uint32_t journey)
+{
+    uint16_t index;
+    const struct plan_existing *x = existing_of(who, journey, &index);
+    if (x != NULL)
+        take_in(e, who, index, x);
 }
 
 /* Journeys hear what segments the person has entered and left, each as an event of its own. What comes
@@ -821,6 +860,10 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
             continue;
         }
         who.at_ms = e->now_ms;
+        if (item->kind == ITEM_CONTROL) {
+            lifecycle_touch(&who, item->place);
+            continue;
+        }
         desk_answer(&who, &e->inbox.at[item->place]);
     }
     who.at_ms = e->before_ms;
@@ -831,10 +874,10 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         go_on(e, &who);
     for (uint32_t moments = 0;; moments++) {
         const struct item *item = at < last ? &e->items[e->keys[at] & 0xffffff] : NULL;
-        const struct record *r =
-            item != NULL && item->place != ITEM_NOWHERE && item->kind != ITEM_SWEEP
-                ? &b->records[item->place]
-                : NULL;
+        const struct record *r = item != NULL && item->place != ITEM_NOWHERE &&
+                                         item->kind != ITEM_SWEEP && item->kind != ITEM_CONTROL
+                                     ? &b->records[item->place]
+                                     : NULL;
         int64_t item_ms = item == NULL ? FOREVER_MS : r == NULL ? e->now_ms : r->at_ms;
         int64_t timer_ms = who.plan != NULL ? next_moment(&who) : FOREVER_MS;
         if (moments > MOMENTS_MAX) /* after a long sleep: what is left is done as of now */
@@ -845,6 +888,8 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
                 apply_touch(&who, r != NULL);
             else if (item->kind == ITEM_SWEEP)
                 sweep_enter(&who, &e->sweeps[item->place]);
+            else if (item->kind == ITEM_CONTROL) /* of a merge */
+                lifecycle_touch(&who, item->place);
             else
                 apply_record(&who, r);
             at++;
@@ -1141,12 +1186,13 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     e->now_ms = batch->now_ms;
     e->batch = batch->number;
     e->results.count = e->messages.count = e->item_count = e->action_count = 0;
-    e->settled_count = e->settled_merged = 0;
+    e->settled_count = e->settled_merged = e->touch_count = 0;
     e->merges_before = e->counts.merges;
     claims_reset(&e->claims);
 
-    apply_names_and_programmes(e, batch);
+    apply_broadcasts(e, batch);
     empty_inboxes(e);
+    lifecycle_step(e);
     if (e->plans.newest)
         wake_timers(e);
     sweep(e);
@@ -1195,7 +1241,7 @@ int64_t engine_next(const struct engine *e)
 bool engine_has_inbox(const struct engine *e)
 {
     return e->inbox_count > 0 || e->sweep < PARTITIONS || e->tidy < PARTITIONS ||
-           sweeps_are_ready(e);
+           e->walk_count > 0 || sweeps_are_ready(e);
 }
 
 const struct names *engine_names(const struct engine *e)

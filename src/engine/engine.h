@@ -128,6 +128,7 @@ int64_t engine_next(const struct engine *e);
 bool engine_has_inbox(const struct engine *e);
 const struct names *engine_names(const struct engine *e);
 const struct plans *engine_plans(const struct engine *e);
+const struct controls *engine_controls(const struct engine *e); /* what operators have said */
 const struct engine_counts *engine_counts(const struct engine *e);
 uint64_t engine_profile_count(const struct engine *e);
 uint64_t engine_bytes(const struct engine *e); /* memory of live state */
@@ -191,8 +192,8 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
 
 /* ---- snapshots --------------------------------------------------------------------------------- */
 
-/* Writes the whole state as named sections ("meta", "ids", "profiles", "pools", "gate",
- * "addresses"), by partition. docs/formats/state.md has the bytes. */
+/* Writes the whole state as named sections ("meta", "ids", "profiles", "controls", "pools",
+ * "gate", "addresses"), by partition. docs/formats/state.md has the bytes. */
 void engine_save(const struct engine *e, void *self,
                  void (*put)(void *self, struct str section, uint32_t partition, struct str bytes));
 

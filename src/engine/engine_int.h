@@ -44,8 +44,9 @@ struct told {
 #define TOLD_MAX 64 /* of one moment of one person: a circle of journeys and segments ends there */
 
 /* Something for a profile to work on in this batch. ITEM_TOUCH: it was merged, or the programme has
- * changed; everything is to be asked again. ITEM_SWEEP: a walk over people has come to it. */
-enum item_kind { ITEM_INBOX, ITEM_TIMER, ITEM_RECORD, ITEM_TOUCH, ITEM_SWEEP };
+ * changed; everything is to be asked again. ITEM_SWEEP: a walk over people has come to it.
+ * ITEM_CONTROL: an operator's word has. */
+enum item_kind { ITEM_INBOX, ITEM_CONTROL, ITEM_TIMER, ITEM_RECORD, ITEM_TOUCH, ITEM_SWEEP };
 
 #define ITEM_NOWHERE UINT32_MAX
 
@@ -78,6 +79,26 @@ struct sweep {
     const struct plan_way *means; /* NULL: the newest programme does not have it */
     const struct plan_listen *entry;
     uint64_t began_batch; /* 0 after a restart */
+};
+
+/* A walk over all people for whom an operator's word changes something: lifecycle.c. */
+struct control_walk {
+    struct kill what;    /* whose messages */
+    bool is_phase;       /* the journey `what.name` has come into another phase */
+    bool takes_existing; /* it was a draft: who is in its segment enters */
+    uint32_t partition;  /* the next to be looked at */
+    uint64_t let_go;     /* people for whom something was overdue, so far */
+    int64_t began_ms;
+    uint32_t pace_count; /* so many of them in pace_ms; 0 = all at once */
+    int64_t pace_ms;
+};
+
+/* What such a word means to one person of this batch. */
+struct control_touch {
+    struct kill what;
+    bool is_phase;
+    bool takes_existing;
+    int64_t release_ms;
 };
 
 /* An index of who did `event` with which `property`: selector.c. */
@@ -169,7 +190,13 @@ struct engine {
     struct due_schedule *schedules; /* derived */
     uint32_t schedule_count;
 
+    struct controls controls;
+    struct control_walk *walks;
+    uint32_t walk_count;
+
     /* of the batch at hand */
+    struct control_touch *touches;
+    uint32_t touch_count, touch_room;
     struct arena scratch;
     struct results results;
     struct messages messages;
@@ -292,6 +319,37 @@ int64_t sweeps_next(const struct engine *e);
 void sweeps_restore(struct engine *e, const struct sweep *sweep);
 
 void sweeps_fini(struct engine *e);
+
+/* A journey that was a draft is active: walks begin for those who are in its segments already. */
+void sweeps_journey_opens(struct engine *e, uint32_t journey);
+
+/* ---- lifecycle.c ------------------------------------------------------------------------------- */
+
+/* A record of type RECORD_COMMAND. */
+void lifecycle_command(struct engine *e, const struct record *r);
+
+/* Another programme is live: what journeys' files say of their phase. */
+void lifecycle_activated(struct engine *e);
+
+/* Takes the walks some people further: items for those whom they concern. */
+void lifecycle_step(struct engine *e);
+
+/* A walk, or the word itself, has come to the person: e->touches[place]. */
+void lifecycle_touch(struct person *who, uint32_t place);
+
+/* `loser` is about to become part of `winner`. */
+void lifecycle_merge(struct engine *e, uint64_t loser, uint64_t winner);
+
+/* Makes a walk of a snapshot. */
+void lifecycle_restore(struct engine *e, const struct control_walk *walk);
+
+void lifecycle_fini(struct engine *e);
+
+/* Is the person in a segment whose members the journey takes in (`existing: enter`)? */
+bool engine_is_existing(struct person *who, uint32_t journey);
+
+/* The person enters the journey if so. */
+void engine_take_existing(struct engine *e, struct person *who, uint32_t journey);
 
 /* ---- selector.c -------------------------------------------------------------------------------- */
 

@@ -392,6 +392,102 @@ static void code_sweep(struct codec *c, struct sweep *x)
         code_u64(c, &x->people[x->people_count]);
 }
 
+/* ---- what operators have said ------------------------------------------------------------------ */
+
+static void code_kill(struct codec *c, struct kill *x)
+{
+    code_u32(c, &x->number);
+    code_u8(c, &x->scope);
+    code_u8(c, &x->channel);
+    code_u8(c, &x->flags);
+    code_u32(c, &x->name);
+    code_u32(c, &x->by);
+    code_time(c, &x->since_ms);
+}
+
+static void code_journey_control(struct codec *c, struct journey_control *x)
+{
+    code_u32(c, &x->journey);
+    code_u8(c, &x->phase);
+    code_u8(c, &x->said);
+    code_u8(c, &x->flags);
+    code_u32(c, &x->by);
+    code_time(c, &x->since_ms);
+    code_u32(c, &x->pause_count);
+    if (c->in != NULL && (x->pause_count > PAUSES_MAX || x->phase >= PHASE_END)) {
+        c->in->is_bad = true;
+        x->pause_count = 0;
+    }
+    for (uint32_t i = 0; i < x->pause_count; i++) {
+        code_time(c, &x->pauses[i].from_ms);
+        code_time(c, &x->pauses[i].until_ms);
+    }
+}
+
+static void code_walk(struct codec *c, struct control_walk *x)
+{
+    uint8_t flags = (uint8_t)(x->is_phase | x->takes_existing << 1);
+    code_kill(c, &x->what);
+    code_u8(c, &flags);
+    x->is_phase = flags & 1;
+    x->takes_existing = flags >> 1 & 1;
+    code_u32(c, &x->partition);
+    code_u64(c, &x->let_go);
+    code_time(c, &x->began_ms);
+    code_u32(c, &x->pace_count);
+    code_time(c, &x->pace_ms);
+}
+
+static void put_controls(const struct engine *e, struct buf *out)
+{
+    struct codec c = {.out = out};
+    buf_add_varint(out, e->controls.journey_count);
+    for (uint32_t i = 0; i < e->controls.journey_count; i++)
+        code_journey_control(&c, &e->controls.journeys[i]);
+    buf_add_varint(out, e->controls.kills_ever);
+    buf_add_varint(out, e->controls.kill_count);
+    for (uint32_t i = 0; i < e->controls.kill_count; i++)
+        code_kill(&c, &e->controls.kills[i]);
+    buf_add_varint(out, e->walk_count);
+    for (uint32_t i = 0; i < e->walk_count; i++)
+        code_walk(&c, &e->walks[i]);
+}
+
+static enum status load_controls(struct engine *e, struct cursor *in)
+{
+    struct codec c = {.in = in};
+    uint64_t count = cursor_varint(in);
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        struct journey_control x = {0};
+        code_journey_control(&c, &x);
+        if (!in->is_bad)
+            controls_restore(&e->controls, &x);
+    }
+    uint64_t ever = cursor_varint(in);
+    count = cursor_varint(in);
+    if (in->is_bad || count > KILLS_MAX || ever > UINT32_MAX)
+        return FIX_INPUT;
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        struct kill x = {0};
+        code_kill(&c, &x);
+        if (x.scope == 0 || x.scope >= KILL_SCOPE_END || x.channel >= CHANNEL_END)
+            return FIX_INPUT;
+        struct kill *k = controls_kill(&e->controls, &x);
+        must(k != NULL);
+        k->number = x.number;
+    }
+    e->controls.kills_ever = (uint32_t)ever;
+    count = cursor_varint(in);
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        struct control_walk x = {0};
+        code_walk(&c, &x);
+        if (x.partition > PARTITIONS)
+            return FIX_INPUT;
+        lifecycle_restore(e, &x);
+    }
+    return OK;
+}
+
 /* ---- indices of selectors ---------------------------------------------------------------------- */
 
 static void put_selector(const struct selector *s, struct buf *b)
@@ -595,6 +691,9 @@ uint64_t engine_hash(const struct engine *e)
         sum += hash_bytes(b.at, b.len, hash_pair(i, 10));
     }
     sum += hash_selectors(e, &b);
+    b.len = 0;
+    put_controls(e, &b);
+    sum += hash_bytes(b.at, b.len, 11);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &e->partitions[i];
         struct space *space = (struct space *)(uintptr_t)&p->space; /* only read: c.out is set */
@@ -707,6 +806,10 @@ void engine_save(const struct engine *e, void *self,
     b.len = 0;
     put_selectors(e, &b);
     put(self, STR("selectors"), 0, buf_str(&b));
+
+    b.len = 0;
+    put_controls(e, &b);
+    put(self, STR("controls"), 0, buf_str(&b));
 
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &e->partitions[i];
@@ -1006,6 +1109,8 @@ enum status engine_load(struct engine *e, struct str section, uint32_t partition
         status = load_sweeps(e, &in);
     else if (str_is(section, "selectors"))
         status = load_selectors(e, &in);
+    else if (str_is(section, "controls"))
+        status = load_controls(e, &in);
     else if (str_is(section, "ids"))
         status = load_ids(e, partition, &in);
     else if (str_is(section, "addresses"))

@@ -166,29 +166,45 @@ void sweeps_business(struct engine *e, const struct record *r)
         }
 }
 
+/* Who is in the segment whose event the way listens to. */
+static void begin_existing(struct engine *e, const struct plan_way *way)
+{
+    struct str text = names_text(e->names, way->event);
+    size_t prefix = str_starts(text, STR("$entered:")) ? STR("$entered:").len : 0;
+    struct buf clear;
+    buf_init(&clear);
+    body_put_text(&clear, NAME_SEGMENT, str_part(text, prefix, text.len));
+    begin(e, way,
+          &(struct record){.type = RECORD_EVENT,
+                           .name = way->event,
+                           .event_ms = e->now_ms,
+                           .arrival_ms = e->now_ms,
+                           .clear = body_of(&clear)});
+    buf_fini(&clear);
+}
+
 void sweeps_existing(struct engine *e, const struct plan *old)
 {
     const struct plan *plan = newest_plan(e);
     for (uint32_t i = 0; !e->is_shadow && i < plan->journey_count; i++) {
         const struct plan_journey *j = &plan->journeys[i];
+        if (controls_phase(&e->controls, j->name) == PHASE_DRAFT)
+            continue;
         for (uint32_t k = 0; k < j->way_count; k++) {
             const struct plan_way *way = &j->ways[k];
-            if (way->kind != WAY_EXISTING || plan_journey_listens(old, j->name, way->event))
-                continue;
-            struct str text = names_text(e->names, way->event);
-            size_t prefix = str_starts(text, STR("$entered:")) ? STR("$entered:").len : 0;
-            struct buf clear;
-            buf_init(&clear);
-            body_put_text(&clear, NAME_SEGMENT, str_part(text, prefix, text.len));
-            begin(e, way,
-                  &(struct record){.type = RECORD_EVENT,
-                                   .name = way->event,
-                                   .event_ms = e->now_ms,
-                                   .arrival_ms = e->now_ms,
-                                   .clear = body_of(&clear)});
-            buf_fini(&clear);
+            if (way->kind == WAY_EXISTING && !plan_journey_listens(old, j->name, way->event))
+                begin_existing(e, way);
         }
     }
+}
+
+void sweeps_journey_opens(struct engine *e, uint32_t journey)
+{
+    const struct plan *plan = newest_plan(e);
+    const struct plan_journey *j = &plan->journeys[plan_journey_find(plan, journey)];
+    for (uint32_t k = 0; k < j->way_count; k++)
+        if (j->ways[k].kind == WAY_EXISTING)
+            begin_existing(e, &j->ways[k]);
 }
 
 void sweeps_end(struct engine *e)

@@ -261,7 +261,7 @@ static void forget_strangers(struct person *who)
 {
     for (uint32_t i = 0; i < who->profile->appointments.count;) {
         const struct appointment *a = person_appointment(who, i);
-        bool is_known = a->kind == APPOINTMENT_COLLECT
+        bool is_known = a->kind == APPOINTMENT_COLLECT || a->kind == APPOINTMENT_HELD
                             ? plan_journey_find(who->plan, a->journey) != PLAN_NO_INDEX
                             : way_of(who, a) != NULL;
         if (is_known) {
@@ -527,6 +527,8 @@ void appointments_timer(struct person *who)
         }
         if (a->kind == APPOINTMENT_COLLECT)
             close_collection(who, i); /* it is gone; what came instead of it is in its place */
+        else if (a->kind == APPOINTMENT_HELD)
+            entry_release(who, i);
         else
             come(who, i);
         i = 0; /* whoever entered may have changed the list; each turn one fewer is due */

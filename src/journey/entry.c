@@ -22,8 +22,8 @@ void entry_keep(struct person *who, const struct plan_journey *j, struct blob *e
     blob_set(who->space, entry, b->at, (uint32_t)b->len);
 }
 
-static void refuse(struct person *who, const struct plan_journey *j, enum refusal why,
-                   int64_t number)
+void entry_refuse(struct person *who, const struct plan_journey *j, enum refusal why,
+                  int64_t number)
 {
     person_result(who, (struct result){.kind = RESULT_REFUSED,
                                        .how = (uint8_t)why,
@@ -146,9 +146,6 @@ static bool is_about(const struct person *who, const struct plan_listen *entry)
            (entry->way == NULL || entry->way->kind == WAY_EVENT);
 }
 
-/* Everything but the condition: lateness and what re-entry says. */
-static void admit(struct person *who, uint16_t journey_index, uint64_t key);
-
 void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
 {
     const struct plan_journey *j = &who->plan->journeys[journey_index];
@@ -168,7 +165,7 @@ void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
     }
     if (listens == NULL) {
         if (is_error)
-            refuse(who, j, REFUSAL_ERROR, 0);
+            entry_refuse(who, j, REFUSAL_ERROR, 0);
         if (who->witness != NULL)
             person_note_about(who, j->name, NAME_NONE, "does not enter %.*s: %.*s",
                               STR_ARG(names_text(who->names, j->name)),
@@ -176,53 +173,55 @@ void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
         return;
     }
     if (event->flags & RECORD_IS_HISTORY) {
-        refuse(who, j, REFUSAL_HISTORY, 0);
+        entry_refuse(who, j, REFUSAL_HISTORY, 0);
         return;
     }
     int64_t late_ms = event->arrival_ms - event->event_ms;
     if (late_ms > entry_lateness(j, event)) {
-        refuse(who, j, REFUSAL_LATE, late_ms);
+        entry_refuse(who, j, REFUSAL_LATE, late_ms);
         return;
     }
     if (is_consumed) {
-        refuse(who, j, REFUSAL_CONSUMED, 0);
+        entry_refuse(who, j, REFUSAL_CONSUMED, 0);
         return;
     }
     uint64_t key = record_key(event, j->key);
     if (j->key != NAME_NONE && key == 0) {
-        refuse(who, j, REFUSAL_ERROR, 0); /* what would name the instance is missing */
+        entry_refuse(who, j, REFUSAL_ERROR, 0); /* what would name the instance is missing */
         return;
     }
     if (listens->way != NULL && listens->way->collect_ms > 0)
         appointment_collect(who, listens->way, key);
     else
-        admit(who, journey_index, key);
+        entry_admit(who, journey_index, key);
 }
 
-static void admit(struct person *who, uint16_t journey_index, uint64_t key)
+void entry_admit(struct person *who, uint16_t journey_index, uint64_t key)
 {
     const struct plan_journey *j = &who->plan->journeys[journey_index];
+    if (!entry_is_open(who, j, key))
+        return;
     uint32_t oldest;
     uint32_t live = count_live(who, j, key, &oldest);
     int64_t again_ms = again_at(who, j, key);
     bool restarts = live >= j->at_once_max && j->at_once_then == AT_ONCE_RESTART;
     if (live >= j->at_once_max && !restarts) {
-        refuse(who, j, REFUSAL_AT_ONCE, live);
+        entry_refuse(who, j, REFUSAL_AT_ONCE, live);
         return;
     }
     if (again_ms > who->at_ms) {
-        refuse(who, j, REFUSAL_AGAIN, again_ms);
+        entry_refuse(who, j, REFUSAL_AGAIN, again_ms);
         return;
     }
     if (who->profile->instances.count >= PROFILE_INSTANCES_MAX && !restarts) {
-        refuse(who, j, REFUSAL_LIMIT, PROFILE_INSTANCES_MAX);
+        entry_refuse(who, j, REFUSAL_LIMIT, PROFILE_INSTANCES_MAX);
         return;
     }
     if (j->group != PLAN_NO_INDEX) {
         uint32_t at_most = who->plan->groups[j->group].at_most;
         bool is_ghost = entry_is_held_out(who, j);
         if (at_most && count_group(who, j->group, is_ghost) >= at_most && !restarts) {
-            refuse(who, j, REFUSAL_GROUP, at_most);
+            entry_refuse(who, j, REFUSAL_GROUP, at_most);
             return;
         }
     }
@@ -232,7 +231,7 @@ static void admit(struct person *who, uint16_t journey_index, uint64_t key)
         struct asked required = ask(who, who->plan, &j->require, entry);
         blob_set(who->space, &entry, NULL, 0);
         if (!required.is_true) {
-            refuse(who, j, REFUSAL_REQUIRE, 0);
+            entry_refuse(who, j, REFUSAL_REQUIRE, 0);
             return;
         }
     }
@@ -255,7 +254,7 @@ void entry_collected(struct person *who, uint16_t journey_index, const struct re
 {
     const struct record *before = who->event; /* the one that made them enough */
     who->event = event;
-    admit(who, journey_index, record_key(event, who->plan->journeys[journey_index].key));
+    entry_admit(who, journey_index, record_key(event, who->plan->journeys[journey_index].key));
     who->event = before;
 }
 
@@ -270,7 +269,7 @@ void journey_called(struct person *who, const struct record *event)
         return;
     }
     struct plan_journey nobody = {.name = event->name};
-    refuse(who, j != NULL ? j : &nobody, REFUSAL_NO_WAY, 0);
+    entry_refuse(who, j != NULL ? j : &nobody, REFUSAL_NO_WAY, 0);
 }
 
 struct str journey_explain_entry(struct person *who, uint16_t journey_index)

@@ -200,6 +200,8 @@ static uint32_t message_of(const struct step *s)
 void instance_run(struct person *who, uint32_t place)
 {
     who->is_touched = true;
+    if (instance_is_parked(who, place))
+        return;
     /* Steps lead forward only, so a journey's steps bound the cascade. */
     for (uint32_t steps = 0; steps <= PLAN_STEPS_MAX; steps++) {
         struct step s;
@@ -494,7 +496,9 @@ int64_t journey_deadline(const struct person *who)
     int64_t next_ms = FOREVER_MS;
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
         const struct instance *in = person_instance(who, i);
-        next_ms = min_of(next_ms, min_of(in->due_ms, in->ask_ms));
+        next_ms = min_of(next_ms, in->ask_ms);
+        if (likely(!controls_is_still(who->controls, in->journey)))
+            next_ms = min_of(next_ms, in->due_ms);
     }
     return next_ms;
 }
@@ -517,7 +521,7 @@ void journey_timer(struct person *who)
     for (uint32_t i = 0; i < who->profile->instances.count;) {
         const struct instance *in = person_instance(who, i);
         uint64_t id = in->id;
-        if (in->due_ms <= who->at_ms) {
+        if (in->due_ms <= who->at_ms && !controls_is_still(who->controls, in->journey)) {
             who->is_touched = true;
             fire(who, i);
         } else if (in->ask_ms <= who->at_ms) {

@@ -61,6 +61,25 @@ void instance_go(struct person *who, uint32_t place, uint16_t step);
 /* Tries to enter the journey with the event at hand. (entry.c) */
 void entry_try(struct person *who, uint16_t journey_index, bool is_consumed);
 
+/* The event at hand is refused entry, for that reason. (entry.c) */
+void entry_refuse(struct person *who, const struct plan_journey *j, enum refusal why,
+                  int64_t number);
+
+/* Enters the journey with the event at hand, unless its phase, what re-entry says or `require` are
+ * against it; its condition and lateness have been asked. (entry.c) */
+void entry_admit(struct person *who, uint16_t journey_index, uint64_t key);
+
+/* May the journey be entered in its phase? If not, the event at hand is held or refused.
+ * (lifecycle.c) */
+bool entry_is_open(struct person *who, const struct plan_journey *j, uint64_t key);
+
+/* The entry that is held at `place` of the appointments enters now. (lifecycle.c) */
+void entry_release(struct person *who, uint32_t place);
+
+/* Does the journey stand still? Then the step of the instance at `place`, which would begin, does not
+ * before it goes on. (lifecycle.c) */
+bool instance_is_parked(struct person *who, uint32_t place);
+
 /* What was collected enters the journey as one event: asked for all but its condition and lateness,
  * which each item has passed. (entry.c) */
 void entry_collected(struct person *who, uint16_t journey_index, const struct record *event);

@@ -32,7 +32,7 @@ static int64_t patience_ms(const struct step *s)
         end_ms = max_of(min_of(end_ms, s->at->wait_ms + w->at_most_ms), from_ms);
     if (end_ms == FOREVER_MS)
         return FOREVER_MS;
-    return holds_thawed(s->who, from_ms, end_ms - from_ms);
+    return holds_thawed(s->who, s->at->journey, from_ms, end_ms - from_ms);
 }
 
 /* What the moments of a wait come to at the moment. */
@@ -80,7 +80,7 @@ static int64_t after_ms(struct step *s, const struct plan_moment *m, const struc
         }
     }
     int64_t end_ms = span_add(span, zone, from_ms);
-    end_ms = holds_thawed(s->who, from_ms, end_ms - from_ms);
+    end_ms = holds_thawed(s->who, s->at->journey, from_ms, end_ms - from_ms);
     end_ms = moment_of_base(m, zone, end_ms, span.kind == SPAN_CALENDAR);
     return moment_bend(m, zone, end_ms);
 }

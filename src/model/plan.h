@@ -439,6 +439,7 @@ struct plan_journey {
     uint16_t group;   /* index, or PLAN_NO_INDEX: after all groups */
     int32_t priority; /* higher first; default 0 */
     uint64_t hash;    /* of its definition: equal = the same version */
+    uint8_t phase;    /* enum journey_phase: what its file says of it */
     uint64_t salt;    /* of its own holdout */
     uint32_t holdout; /* of 10,000 */
 

@@ -10,6 +10,7 @@ enum {
     HAS_ID = 16,
     HAS_NUMBER = 32,
     HAS_AT = 64,
+    HAS_VERSION = 128,
 };
 
 void results_write(const struct result *rows, uint32_t count, int64_t now_ms, struct buf *out)
@@ -20,7 +21,7 @@ void results_write(const struct result *rows, uint32_t count, int64_t now_ms, st
         uint8_t has = (uint8_t)((r->how ? HAS_HOW : 0) | (r->step ? HAS_STEP : 0) |
                                 (r->journey ? HAS_JOURNEY : 0) | (r->message ? HAS_MESSAGE : 0) |
                                 (r->id ? HAS_ID : 0) | (r->number ? HAS_NUMBER : 0) |
-                                (r->at_ms != now_ms ? HAS_AT : 0));
+                                (r->at_ms != now_ms ? HAS_AT : 0) | (r->version ? HAS_VERSION : 0));
         buf_add_byte(out, r->kind);
         buf_add_byte(out, has);
         buf_add_varint(out, r->profile);
@@ -38,6 +39,8 @@ void results_write(const struct result *rows, uint32_t count, int64_t now_ms, st
             buf_add_zigzag(out, r->number);
         if (has & HAS_AT)
             buf_add_zigzag(out, r->at_ms - now_ms);
+        if (has & HAS_VERSION)
+            buf_add_varint(out, r->version);
     }
 }
 
@@ -62,6 +65,8 @@ bool results_read(struct cursor *c, int64_t now_ms, struct result *out)
         out->number = cursor_zigzag(c);
     if (has & HAS_AT)
         out->at_ms = now_ms + cursor_zigzag(c);
+    if (has & HAS_VERSION)
+        out->version = (uint32_t)cursor_varint(c);
     if (out->kind == RESULT_NONE || out->kind >= RESULT_KIND_END)
         c->is_bad = true;
     return !c->is_bad;
@@ -106,6 +111,10 @@ const char *refusal_name(enum refusal refusal)
     case REFUSAL_ERROR: return "error";
     case REFUSAL_GROUP: return "group";
     case REFUSAL_NO_WAY: return "no_way";
+    case REFUSAL_DRAFT: return "draft";
+    case REFUSAL_PAUSED: return "paused";
+    case REFUSAL_DRAINING: return "draining";
+    case REFUSAL_STOPPED: return "stopped";
     case REFUSAL_END: break;
     }
     return "?";

@@ -29,6 +29,10 @@ enum refusal {
     REFUSAL_ERROR,     /* the entry condition failed to evaluate */
     REFUSAL_GROUP,     /* at_most of its group */
     REFUSAL_NO_WAY,    /* by the API: there is no such journey, or the API does not enter it */
+    REFUSAL_DRAFT,     /* the journey is a draft */
+    REFUSAL_PAUSED,    /* it is paused, and refuses who would enter meanwhile */
+    REFUSAL_DRAINING,  /* it takes nobody in any more */
+    REFUSAL_STOPPED,
     REFUSAL_END,
 };
 
@@ -46,6 +50,7 @@ struct result {
     uint16_t step;
     uint32_t journey; /* name, or 0 */
     uint32_t message; /* name, or 0 */
+    uint32_t version; /* number of the plan that it was under, for what journeys do; or 0 */
     uint64_t profile;
     uint64_t id;
     int64_t at_ms; /* when it happened: due_ms for timers, else the record's engine time */

@@ -162,6 +162,7 @@ enum appointment_kind {
     APPOINTMENT_SCHEDULE = 1,
     APPOINTMENT_DATE,
     APPOINTMENT_COLLECT,
+    APPOINTMENT_HELD, /* an entry that waits because its journey is paused */
 };
 
 /* A moment at which the person is to enter a journey (journey/appointment.h). */
@@ -169,12 +170,13 @@ struct appointment {
     uint32_t journey; /* name */
     uint16_t way;     /* its number in the journey */
     uint8_t kind;     /* enum appointment_kind */
-    uint16_t count;   /* COLLECT: items so far */
+    uint16_t count;   /* COLLECT: items so far; HELD: it is one of so many */
     int64_t at_ms;    /* FOREVER_MS: none is to come, but the last one is remembered */
     int64_t done_ms;  /* SCHEDULE, DATE: the last that came, on the wall; INT64_MIN = none */
-    uint64_t key;     /* COLLECT: of the instance; 0 = none */
+    uint64_t key;     /* COLLECT, HELD: of the instance; 0 = none */
     struct blob
-        items; /* COLLECT: bodies, each behind its length as a varint; the first comes first */
+        items; /* COLLECT: bodies, each behind its length as a varint; the first comes first. HELD:
+                * the properties of the entering event that the journey keeps */
 };
 
 /* What an instance is doing. Numbers are written to disk. */

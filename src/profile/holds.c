@@ -160,39 +160,54 @@ uint16_t holds_ask(const struct person *who, uint16_t category, enum lane lane, 
     return found;
 }
 
-/* The interval of a freezing hold that covers done_ms, or the next that begins after it; of several one
- * whose end is known. */
-static const struct hold *next_frozen(const struct person *who, int64_t done_ms)
+/* A stretch in which the wait stands still. */
+struct frozen {
+    int64_t from_ms, until_ms;
+    bool is_open;
+    bool is_any;
+};
+
+static void frozen_take(struct frozen *next, int64_t from_ms, int64_t until_ms, bool is_open,
+                        int64_t done_ms)
 {
-    const struct hold *next = NULL;
-    int64_t next_ms = FOREVER_MS;
+    if (until_ms <= done_ms)
+        return;
+    from_ms = max_of(from_ms, done_ms);
+    if (!next->is_any || from_ms < next->from_ms || (from_ms == next->from_ms && next->is_open))
+        *next = (struct frozen){from_ms, until_ms, is_open, true};
+}
+
+/* The stretch that covers done_ms, or the next that begins after it; of several one whose end is known. */
+static struct frozen next_frozen(const struct person *who, uint32_t journey, int64_t done_ms)
+{
+    struct frozen next = {0};
     for (uint32_t i = 0; i < who->profile->holds.count; i++) {
         const struct hold *h = person_hold(who, i);
         uint16_t index = index_of(who, h->name);
-        int64_t from_ms = max_of(h->from_ms, done_ms);
-        if (index == PLAN_NO_INDEX || !who->plan->holds[index].freezes || h->until_ms <= done_ms)
-            continue;
-        if (next == NULL || from_ms < next_ms || (from_ms == next_ms && next->is_open)) {
-            next = h;
-            next_ms = from_ms;
-        }
+        if (index != PLAN_NO_INDEX && who->plan->holds[index].freezes)
+            frozen_take(&next, h->from_ms, h->until_ms, h->is_open, done_ms);
+    }
+    const struct journey_control *control = controls_find(who->controls, journey);
+    for (uint32_t i = 0; control != NULL && i < control->pause_count; i++) {
+        const struct pause *p = &control->pauses[i];
+        frozen_take(&next, p->from_ms, p->until_ms, p->until_ms == FOREVER_MS, done_ms);
     }
     return next;
 }
 
-int64_t holds_thawed(const struct person *who, int64_t from_ms, int64_t length_ms)
+int64_t holds_thawed(const struct person *who, uint32_t journey, int64_t from_ms, int64_t length_ms)
 {
     int64_t done_ms = from_ms, left_ms = length_ms;
     if (length_ms <= 0 || length_ms == FOREVER_MS)
         return length_ms == FOREVER_MS ? FOREVER_MS : from_ms;
-    while (who->plan != NULL && who->profile->holds.count) {
-        const struct hold *next = next_frozen(who, done_ms);
-        if (next == NULL || next->from_ms - done_ms >= left_ms)
+    while (who->plan != NULL) {
+        struct frozen next = next_frozen(who, journey, done_ms);
+        if (!next.is_any || next.from_ms - done_ms >= left_ms)
             break;
-        left_ms -= max_of(next->from_ms - done_ms, (int64_t)0);
-        if (next->is_open)
+        left_ms -= next.from_ms - done_ms;
+        if (next.is_open)
             return FOREVER_MS;
-        done_ms = next->until_ms;
+        done_ms = next.until_ms;
     }
     return done_ms + left_ms;
 }

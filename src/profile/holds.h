@@ -31,9 +31,11 @@ uint16_t holds_ask(const struct person *who, uint16_t category, enum lane lane, 
 uint16_t holds_next(const struct person *who, uint16_t category, enum lane lane, int64_t at_ms,
                     uint32_t *place);
 
-/* The moment by which `length_ms` have passed since from_ms that no freezing hold covered; FOREVER_MS
- * if an open one stands in the way (or length_ms is FOREVER_MS): ask again when it is closed. */
-int64_t holds_thawed(const struct person *who, int64_t from_ms, int64_t length_ms);
+/* The moment by which `length_ms` have passed since from_ms that neither a freezing hold nor a pause of
+ * the journey covered; FOREVER_MS if an open one stands in the way (or length_ms is FOREVER_MS): ask
+ * again when it is closed. */
+int64_t holds_thawed(const struct person *who, uint32_t journey, int64_t from_ms,
+                     int64_t length_ms);
 
 /* The next moment at which a hold lifts by itself; FOREVER_MS if there is none. */
 int64_t holds_deadline(const struct person *who);

@@ -10,6 +10,7 @@
 
 #include "expr/expr.h"
 #include "model/action.h"
+#include "model/control.h"
 #include "model/names.h"
 #include "model/result.h"
 #include "model/state.h"
@@ -125,7 +126,8 @@ struct person {
     struct profile *profile;
     uint64_t id;
     const struct plans *plans;
-    const struct plan *plan; /* the newest, or NULL */
+    const struct plan *plan;         /* the newest, or NULL */
+    const struct controls *controls; /* what operators have said; NULL = nothing */
     const struct names *names;
     const uint8_t *secret;
     struct arena *scratch; /* reset after the batch */

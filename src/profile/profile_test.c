@@ -301,7 +301,7 @@ static void frozen_time_is_the_union(void **state)
         int64_t length_ms = (int64_t)(next(&seed) % 199), left_ms = length_ms, model = from_ms;
         for (; left_ms > 0 && frost[model] != OPEN; model++)
             left_ms -= frost[model] == THAWED;
-        int64_t end_ms = holds_thawed(&f->who, from_ms, length_ms);
+        int64_t end_ms = holds_thawed(&f->who, NAME_NONE, from_ms, length_ms);
         if (left_ms > 0)
             assert_true(end_ms == FOREVER_MS);
         else

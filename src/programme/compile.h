@@ -196,9 +196,6 @@ void way_add_existing(struct compile *c, const struct yaml_file *yaml, const str
                       struct plan_expr people, struct plan_pace pace);
 void ways_store(struct compile *c); /* what the plan as a whole knows of them */
 
-/* "50000/h" into *out; false: it is none. */
-bool pace_parse(struct str text, struct plan_pace *out);
-
 /* percent and salt of a `holdout`; `kind` and `salt` make its own chance. Returns of 10,000. */
 uint32_t build_holdout(struct compile *c, const struct yaml_node *node, const char *kind,
                        struct str salt, uint64_t *out_salt, struct str *out_text);

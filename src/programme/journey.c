@@ -16,6 +16,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "model/control.h"
 #include "programme/journey_int.h"
 
 #include "base/hash.h"
@@ -306,7 +307,7 @@ static uint16_t group_of(struct builder *b)
 
 static uint64_t definition_hash(const struct yaml_node *root)
 {
-    static const char *const words[] = {"owner", "description", NULL};
+    static const char *const words[] = {"owner", "description", "state", NULL};
     struct buf text;
     buf_init(&text);
     yaml_normal(root, words, &text);
@@ -358,6 +359,9 @@ static void journey_compile(struct compile *c, struct compile_file *file)
     journey->group = group_of(&b);
     journey->priority = (int32_t)shape_int(shape_value(root, "", "priority"), 0);
     journey->hash = definition_hash(root);
+    enum journey_phase phase = PHASE_ACTIVE;
+    (void)phase_find(shape_text(shape_value(root, "", "state"), STR("active")), &phase);
+    journey->phase = (uint8_t)phase;
     struct str holdout_text;
     journey->holdout = build_holdout(c, shape_value(root, "", "holdout"), "journey-holdout",
                                      file->name, &journey->salt, &holdout_text);

@@ -21,7 +21,8 @@
 
 struct names;   /* model/names.h */
 struct os_disk; /* os/disk.h */
-struct plan;    /* model/plan.h */
+struct plan;
+struct plan_pace; /* model/plan.h */
 
 #define PROGRAMME_FILES_MAX        8192
 #define PROGRAMME_FILE_BYTES_MAX   ((size_t)1 << 20)
@@ -95,3 +96,6 @@ enum status programme_load(struct os_disk *disk, const char *path, struct names 
 
 /* Ends the plan, its zones and its templates; NULL is fine. */
 void programme_plan_free(struct plan *plan);
+
+/* "50000/h" into *out; false: it is none. */
+bool pace_parse(struct str text, struct plan_pace *out) mustuse;

@@ -474,6 +474,91 @@ static void answers_read(struct reader *r, const struct yaml_node *list, struct 
     out->answer_count = count;
 }
 
+/* ---- commands -------------------------------------------------------------------------------- */
+
+static void pace_read(struct reader *r, const struct yaml_node *node, struct command_word *out)
+{
+    struct plan_pace pace = {COMMAND_PACE_COUNT, COMMAND_PACE_MS};
+    if (node && !pace_parse(node->text, &pace))
+        findings_add(r->findings, FINDING_WRONG_VALUE, yaml_place(r->file, node),
+                     "\"pace\" wants a number in a time, 5000/h, not \"%.*s\"",
+                     STR_ARG(str_part(node->text, 0, 60)));
+    out->pace_count = pace.count;
+    out->pace_ms = pace.per_ms;
+}
+
+/* Which messages a kill is about. */
+static void scope_read(struct reader *r, const struct yaml_node *node, const struct yaml_node *what,
+                       struct command_word *out)
+{
+    const struct yaml_node *name = shape_value(node, "", "name");
+    enum kill_scope scope = KILL_ALL;
+    if (!what || !kill_scope_find(what->text, &scope))
+        return;
+    out->scope = (uint8_t)scope;
+    if ((scope == KILL_ALL) == (name != NULL)) {
+        findings_add(r->findings, scope == KILL_ALL ? FINDING_CONFLICT : FINDING_MISSING_KEY,
+                     yaml_place(r->file, name ? name : node),
+                     scope == KILL_ALL ? "\"all\" has no name" : "the line does not say which");
+        if (scope != KILL_ALL)
+            finding_advise(r->findings, "name: the %.*s's name", STR_ARG(what->text));
+        return;
+    }
+    if (!name)
+        return;
+    out->name = arena_copy(r->arena, name->text);
+    switch (scope) {
+    case KILL_JOURNEY: (void)journey_of(r, name); break;
+    case KILL_MESSAGE: (void)message_of(r, name); break;
+    case KILL_CHANNEL:
+        out->channel = channel_of(name);
+        if (out->channel == CHANNEL_NONE)
+            findings_add(r->findings, FINDING_UNKNOWN_NAME, yaml_place(r->file, name),
+                         "there is no channel \"%.*s\"", STR_ARG(str_part(name->text, 0, 100)));
+        break;
+    case KILL_ALL:
+    case KILL_SCOPE_END: break;
+    }
+}
+
+static void command_of(struct reader *r, const struct yaml_node *node, const char *member,
+                       struct command_word *out)
+{
+    static const struct {
+        const char *key;
+        enum command_kind kind;
+        enum journey_phase phase;
+    } kinds[] = {
+        {"pause", COMMAND_PHASE, PHASE_PAUSED},   {"resume", COMMAND_PHASE, PHASE_ACTIVE},
+        {"drain", COMMAND_PHASE, PHASE_DRAINING}, {"stop", COMMAND_PHASE, PHASE_STOPPED},
+        {"kill", COMMAND_KILL, PHASE_ACTIVE},     {"unkill", COMMAND_UNKILL, PHASE_ACTIVE},
+    };
+    const struct yaml_node *value = shape_value(node, "", member);
+    *out = (struct command_word){0};
+    for (size_t i = 0; i < array_count(kinds); i++) {
+        if (strcmp(kinds[i].key, member) != 0)
+            continue;
+        out->kind = kinds[i].kind;
+        out->phase = (uint8_t)kinds[i].phase;
+    }
+    if (str_is(shape_text(shape_value(node, "", "entries"), STR("held")), "refused"))
+        out->flags |= PHASE_REFUSES;
+    if (str_is(shape_text(shape_value(node, "", "timers"), STR("frozen")), "running"))
+        out->flags |= PHASE_TIMERS_RUN;
+    if (shape_bool(shape_value(node, "", "drop"), false))
+        out->flags |= KILL_DROPS;
+    if (shape_bool(shape_value(node, "", "all_lanes"), false))
+        out->flags |= KILL_ALL_LANES;
+    if (out->kind == COMMAND_PHASE) {
+        out->name = value ? arena_copy(r->arena, value->text) : STR("");
+        (void)journey_of(r, value);
+    } else {
+        scope_read(r, node, value, out);
+    }
+    if (out->kind != COMMAND_KILL)
+        pace_read(r, shape_value(node, "", "pace"), out);
+}
+
 /* ---- facts ----------------------------------------------------------------------------------- */
 
 static void fact_read(struct reader *r, const struct yaml_node *node, const char *member,
@@ -493,6 +578,12 @@ static void fact_read(struct reader *r, const struct yaml_node *node, const char
         {"receipt", SCENARIO_RECEIPT},
         {"business", SCENARIO_BUSINESS},
         {"enter", SCENARIO_ENTER},
+        {"pause", SCENARIO_COMMAND},
+        {"resume", SCENARIO_COMMAND},
+        {"drain", SCENARIO_COMMAND},
+        {"stop", SCENARIO_COMMAND},
+        {"kill", SCENARIO_COMMAND},
+        {"unkill", SCENARIO_COMMAND},
     };
     for (size_t i = 0; i < array_count(kinds); i++)
         if (strcmp(kinds[i].key, member) == 0)
@@ -512,6 +603,7 @@ static void fact_read(struct reader *r, const struct yaml_node *node, const char
         out->happened_ms = happened_of(r, shape_value(node, "", "happened"), out->at_ms);
         break;
     case SCENARIO_IDENTIFY: fields = traits_of(r, value); break;
+    case SCENARIO_COMMAND: command_of(r, node, member, &out->command); break;
     case SCENARIO_CONSENT: break; /* facts_read() makes one of each channel */
     case SCENARIO_OPEN:
     case SCENARIO_CLICK:
@@ -594,8 +686,9 @@ static void facts_read(struct reader *r, const struct yaml_node *list, struct sc
             .person = person_of(r, shape_value(node, "", "person")),
         };
         before_ms = fact.at_ms;
-        address_read(r, node, &fact);
         fact_read(r, node, member, &fact);
+        if (fact.kind != SCENARIO_COMMAND)
+            address_read(r, node, &fact);
         if (fact.kind != SCENARIO_CONSENT) {
             facts[count++] = fact;
             continue;

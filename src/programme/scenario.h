@@ -20,6 +20,7 @@
 
 #include "base/arena.h"
 #include "base/value.h"
+#include "model/control.h"
 #include "model/receipt.h"
 #include "model/terms.h"
 #include "programme/finding.h"
@@ -55,6 +56,7 @@ enum scenario_fact_kind {
     SCENARIO_RECEIPT,     /* receipt for the newest attempt of `message` */
     SCENARIO_BUSINESS,    /* event, fields = properties; nobody's */
     SCENARIO_ENTER,       /* event = name of the journey, fields = payload */
+    SCENARIO_COMMAND,     /* command: nobody's */
 };
 
 /* One line of `when`, or of a person's `history`. */
@@ -72,6 +74,7 @@ struct scenario_fact {
     uint32_t event;          /* EVENT: name */
     uint32_t message;
     struct scenario_consent consent;
+    struct command_word command;
     uint32_t field_count;
     const struct scenario_field *fields;
 };

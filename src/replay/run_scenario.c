@@ -271,8 +271,21 @@ static const struct result *newest_grant(const struct fate *fate, uint32_t messa
     return NULL;
 }
 
+static enum status apply_command(struct stage *s, const struct scenario_fact *fact)
+{
+    struct buf clear;
+    struct record r;
+    buf_init(&clear);
+    command_write(&fact->command, &clear, &r);
+    r.at_ms = r.event_ms = r.arrival_ms = fact->at_ms;
+    r.clear = body_in(s->arena, &clear);
+    return world_apply(s->world, &r, s->f);
+}
+
 static enum status apply_fact(struct stage *s, const struct scenario_fact *fact, bool is_history)
 {
+    if (fact->kind == SCENARIO_COMMAND)
+        return apply_command(s, fact);
     const struct fate *fate =
         fact->address.len || fact->person == UINT16_MAX ? NULL : &s->fates[fact->person];
     struct record r = record_of(s, fact->person, EVENT_TRACK, fact->event, fact->at_ms);
@@ -292,7 +305,8 @@ static enum status apply_fact(struct stage *s, const struct scenario_fact *fact,
     if (fact->happened_ms != SCENARIO_NO_TIME)
         r.event_ms = fact->happened_ms;
     switch (fact->kind) {
-    case SCENARIO_EVENT: break;
+    case SCENARIO_EVENT:
+    case SCENARIO_COMMAND: break;
     case SCENARIO_BUSINESS: r.kind = EVENT_BUSINESS; break;
     case SCENARIO_ENTER: r.kind = EVENT_ENTER; break;
     case SCENARIO_IDENTIFY: r.kind = EVENT_IDENTIFY; break;
