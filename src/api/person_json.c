@@ -123,7 +123,7 @@ static void write_state(struct person *who, struct json_writer *w)
     }
     json_write_end(w);
     static const char *const states[] = {"",         "settling", "deferred", "queued",
-                                         "revoking", "granted",  "in_doubt"};
+                                         "revoking", "granted",  "in_doubt", "planned", "watched"};
     json_write_key(w, STR("pending"));
     json_write_list(w);
     for (uint32_t i = 0; i < p->intents.count; i++) {
@@ -133,7 +133,7 @@ static void write_state(struct person *who, struct json_writer *w)
         json_write_key_text(w, "journey", names_text(who->names, x->journey));
         json_write_key_text(w, "state", str_of(states[x->state]));
         write_expected(w, "not_before",
-                       x->state == INTENT_SETTLING ? x->settle_ms : x->not_before_ms);
+                       x->state == INTENT_SETTLING || x->state == INTENT_PLANNED ? x->settle_ms : x->not_before_ms);
         write_moment(w, "deadline", x->deadline_ms);
         json_write_end(w);
     }

@@ -27,6 +27,8 @@ static void refuse_channel(struct person *who, uint32_t place, enum outcome reas
     }
     if (in->reason == OUTCOME_NONE)
         in->reason = (uint8_t)reason;
+    if (rule == RULE_NONE && in->fallback == 0) /* an attempt failed */
+        ledger_leave_channel(who, in);
     if (!has_more) {
         intent_finish(who, place, (enum outcome)in->reason, rule);
         return;
@@ -72,13 +74,13 @@ void desk_answer(struct person *who, const struct stage_message *answer)
             s->at_ms = answer->at_ms;
             ledger_note(who, RESULT_SPENT, in);
         }
+        if (in->fallback == FALLBACK_TRIES)
+            in->fallback = FALLBACK_TRIED;
         return;
     }
     case BACK_REVOKED:
     case BACK_LAPSED: {
-        uint32_t line = ledger_find(who, in->decision);
-        if (line != UINT32_MAX && person_sent(who, line)->state == SENT_RESERVED)
-            ledger_return(who, in);
+        ledger_back(who, in);
         in->state = INTENT_DEFERRED;
         in->not_before_ms = in->until_ms = FOREVER_MS;
         in->rule = RULE_POOL;
@@ -87,9 +89,7 @@ void desk_answer(struct person *who, const struct stage_message *answer)
         return;
     }
     case BACK_REFUSED: {
-        uint32_t line = ledger_find(who, in->decision);
-        if (line != UINT32_MAX && person_sent(who, line)->state == SENT_RESERVED)
-            ledger_return(who, in);
+        ledger_back(who, in);
         in->state = INTENT_DEFERRED;
         if (answer->how == SUPPRESSED_CAP && in->ending == OUTCOME_NONE) {
             if (answer->at_ms >= in->deadline_ms) {
@@ -145,6 +145,60 @@ static void fail(struct person *who, uint32_t place, enum outcome outcome, uint3
                   is_called_off ? (uint32_t)RULE_WANTED : rule);
 }
 
+/* It went out. As long as a bounce may try the next channel it stays, told. */
+static void accept(struct person *who, uint32_t place)
+{
+    ledger_accept(who, person_intent(who, place)->decision);
+    follow_plan(who, person_intent(who, place));
+    struct intent *in = person_touch_intent(who, place);
+    int64_t watch_ms =
+        min_of(in->deadline_ms, who->now_ms + intent_send(who, in)->fallback_within_ms);
+    bool has_more = false;
+    for (uint32_t i = 0; i < in->channel_count; i++)
+        has_more |= in->channels[i] != in->channel && !(in->refused >> i & 1);
+    if (!has_more || watch_ms <= who->now_ms) {
+        intent_finish(who, place, OUTCOME_SENT, RULE_NONE);
+        return;
+    }
+    bool was_told = in->state == INTENT_IN_DOUBT || in->fallback != 0;
+    in->state = INTENT_WATCHED;
+    in->watch_ms = watch_ms;
+    in->ending = OUTCOME_NONE;
+    intent_note(who, in, OUTCOME_SENT, RULE_NONE, in->created_ms);
+    person_note_about(who, in->journey, in->message,
+                      "message %.*s: sent; a bounce within the next minutes tries another channel",
+                      STR_ARG(names_text(who->names, in->message)));
+    person_changed_name(who, in->message);
+    who->is_touched = true;
+    if (!was_told)
+        intent_tell(who, in, OUTCOME_SENT);
+}
+
+/* It came back after it was accepted: the next channel, while there is time. */
+static void fall_back(struct person *who, uint32_t place)
+{
+    struct intent *in = person_touch_intent(who, place);
+    if (in->watch_ms <= who->now_ms) {
+        intent_forget(who, place);
+        return;
+    }
+    for (uint32_t i = 0; i < in->channel_count; i++)
+        if (in->channels[i] == in->channel)
+            in->refused |= (uint8_t)(1u << i);
+    in->state = INTENT_DEFERRED;
+    in->fallback = FALLBACK_TRIES;
+    in->goes_on = true;
+    in->reason = OUTCOME_BOUNCED;
+    in->rule = RULE_NONE;
+    in->not_before_ms = FOREVER_MS;
+    intent_note(who, in, OUTCOME_DEFERRED, RULE_NONE, who->now_ms);
+    person_note_about(who, in->journey, in->message,
+                      "message %.*s: it bounced, the next channel is asked about",
+                      STR_ARG(names_text(who->names, in->message)));
+    who->is_desk_due = true;
+    who->is_touched = true;
+}
+
 /* It turns out that an attempt in doubt was accepted: if the next one is not under way, it is not made. */
 static void accept_late(struct person *who, uint32_t place)
 {
@@ -152,18 +206,27 @@ static void accept_late(struct person *who, uint32_t place)
     switch ((enum intent_state)in->state) {
     case INTENT_SETTLING:
     case INTENT_DEFERRED:
-        ledger_mark(who, in->decision, SENT_ACCEPTED);
+        if (in->fallback != 0) /* that it was accepted is no news */
+            return;
+        ledger_accept(who, in->decision);
+        follow_plan(who, in);
         intent_finish(who, place, OUTCOME_SENT, RULE_NONE);
         return;
     case INTENT_QUEUED:
     case INTENT_REVOKING:
-        ledger_mark(who, in->decision, SENT_ACCEPTED);
+        if (in->fallback != 0)
+            return;
+        ledger_accept(who, in->decision);
+        follow_plan(who, in);
+        in = person_touch_intent(who, place);
         in->ending = OUTCOME_NONE; /* whatever else it was to come to */
         intent_revoke(who, in, OUTCOME_SENT);
         in->ending = OUTCOME_SENT;
         return;
     case INTENT_GRANTED:
-    case INTENT_IN_DOUBT: return;
+    case INTENT_IN_DOUBT:
+    case INTENT_PLANNED:
+    case INTENT_WATCHED: return;
     }
 }
 
@@ -185,12 +248,20 @@ void desk_receipt(struct person *who, const struct receipt *r)
                                        .id = r->decision,
                                        .number = r->code});
     who->is_touched = true;
-    if (r->kind == RECEIPT_DELIVERED)
-        ledger_mark(who, r->decision, SENT_DELIVERED);
-    if (r->kind == RECEIPT_BOUNCED && sent != NULL && is_hard_bounce(r))
+    if (r->kind == RECEIPT_DELIVERED && sent != NULL) {
+        ledger_deliver(who, line);
+        person_changed_name(who, sent->message); /* waits may count from it */
+    }
+    if (r->kind == RECEIPT_BOUNCED && sent != NULL && sent->channel != CHANNEL_NONE &&
+        is_hard_bounce(r))
         suppress_address(who, (enum channel)sent->channel, sent->address);
     if (known == NULL || known->attempt != r->attempt || r->attempt == 0)
         return;
+    if (known->state == INTENT_WATCHED) {
+        if (r->kind == RECEIPT_BOUNCED)
+            fall_back(who, place);
+        return;
+    }
     if (known->state != INTENT_GRANTED && known->state != INTENT_IN_DOUBT) {
         if (r->kind == RECEIPT_ACCEPTED || r->kind == RECEIPT_DELIVERED)
             accept_late(who, place);
@@ -200,6 +271,8 @@ void desk_receipt(struct person *who, const struct receipt *r)
         return;
     struct intent *in = person_touch_intent(who, place);
     bool was_in_doubt = in->state == INTENT_IN_DOUBT;
+    if (in->fallback != 0 && r->kind != RECEIPT_ACCEPTED)
+        in->reason = OUTCOME_FAILED; /* the outcome is the last attempt's */
     if (!was_in_doubt)
         person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
                                                 .channel = in->channel,
@@ -207,10 +280,12 @@ void desk_receipt(struct person *who, const struct receipt *r)
                                                 .decision = in->decision});
     switch (r->kind) {
     case RECEIPT_ACCEPTED:
-    case RECEIPT_DELIVERED:
+    case RECEIPT_DELIVERED: accept(who, place); return;
     case RECEIPT_BOUNCED:
-        ledger_mark(who, r->decision, SENT_ACCEPTED);
-        intent_finish(who, place, OUTCOME_SENT, RULE_NONE);
+        accept(who, place);
+        place = intent_find(who, r->decision);
+        if (place != UINT32_MAX)
+            fall_back(who, place);
         return;
     case RECEIPT_IN_DOUBT:
         if (was_in_doubt)
@@ -226,11 +301,11 @@ void desk_receipt(struct person *who, const struct receipt *r)
             return;
         }
         in->state = INTENT_IN_DOUBT;
-        ledger_mark(who, r->decision, SENT_ACCEPTED);
+        ledger_accept(who, r->decision);
         person_changed_name(who, in->message);
         intent_note(who, in, OUTCOME_IN_DOUBT, RULE_NONE, in->granted_ms);
-        if (!in->goes_on)
-            who->settled(who, in->instance, in->decision, in->step, OUTCOME_IN_DOUBT);
+        follow_plan(who, in);
+        intent_tell(who, person_intent(who, place), OUTCOME_IN_DOUBT);
         return;
     case RECEIPT_REJECTED_ADDRESS:
         suppress_address(who, (enum channel)in->channel, in->address);
@@ -272,14 +347,6 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how)
     }
     ledger_mark(who, decision, how == ENGAGED_CLICKED ? SENT_CLICKED : SENT_OPENED);
     person_changed_name(who, s.message);
-    if (s.content_key != s.message) {
-        for (uint32_t i = 0; i < who->profile->intents.count;) {
-            const struct intent *in = person_intent(who, i);
-            const struct plan_message *m = &person_plan(who, in->plan)->messages[in->message_index];
-            bool is_same = m->content_key == s.content_key && in->decision != decision;
-            if (!is_same || !intent_end(who, i, OUTCOME_CANCELLED))
-                i++;
-        }
-    }
+    engaged_cancel(who, &s);
     who->engaged(who, s.instance, s.message);
 }

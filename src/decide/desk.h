@@ -17,7 +17,9 @@
  *                        GRANTED ────────────────────────────┘
  *                          │ accepted, in doubt, failed
  *                          ▼
- *                        settled for good
+ *                        settled for good ──► WATCHED while a bounce may try the next channel
+ *
+ * A follow-up is PLANNED until its time comes, then SETTLING.
  *
  * A rule (rules.def, one file each) answers allow until U, not before T (or unknown), never here
  * (this channel) or never. T is the least instant at which every rule with a known T allows, asked
@@ -58,6 +60,13 @@ void desk_receipt(struct person *who, const struct receipt *receipt);
  * Machine opens and clicks are passed over. */
 enum engagement { ENGAGED_OPENED = 1, ENGAGED_CLICKED, ENGAGED_COMPLAINED };
 void desk_engaged(struct person *who, uint64_t decision, enum engagement how);
+
+/* The person did something of their own, the event at hand: follow-ups that come sooner if the first was
+ * passed over begin. */
+void desk_seen(struct person *who);
+
+/* The name of the provider that the intent, whose channel is chosen, is handed to. */
+uint32_t intent_provider(const struct person *who, const struct intent *in);
 
 /* Another programme is live: its control group is the one that counts, and everything is asked again. */
 void desk_activated(struct person *who);

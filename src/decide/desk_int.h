@@ -6,6 +6,7 @@
  *     ledger.c    its line: the slot that it takes in every cap, and the memory of it
  *     explain.c   the same for people: who refuses and why, and what one change would have let it go
  *     answer.c    what later stages, providers and people answer
+ *     follow.c    what belongs together: sets of all_of, follow-ups, engagement
  *     unite.c     merges, another programme
  *
  * Intents and lines are named by their place in the person's lists: it is good until one ends.
@@ -31,9 +32,6 @@ void intent_finish(struct person *who, uint32_t place, enum outcome outcome, uin
 
 /* Rule 5: does a holdout cover what an instance with these flags says in the lane? */
 bool intent_is_ghost(const struct person *who, enum lane lane, uint8_t instance_flags);
-
-/* The name of the provider that it is handed to. */
-uint32_t intent_provider(const struct person *who, const struct intent *in);
 
 /* Rule 12: lane, group, journey priority, category priority, deadline, age, id. Total: < 0 if `a` goes
  * first. */
@@ -63,6 +61,36 @@ void intent_revoke(struct person *who, struct intent *in, enum outcome ending);
 
 /* Ends an intent that nobody wants any more, wherever it is; true if it is out of the list. */
 bool intent_end(struct person *who, uint32_t place, enum outcome outcome);
+
+/* Drops one that has been told of: WATCHED, and its time is over. */
+void intent_forget(struct person *who, uint32_t place);
+
+/* How long it may wait for its moment. */
+int64_t intent_valid_ms(const struct plan_send *send, const struct plan_message *m);
+
+/* Its channels are those of the send for which the message has content, the one that the person prefers
+ * where the send says so. */
+void intent_set_channels(const struct person *who, struct intent *in, const struct plan_send *send);
+
+/* ---- what belongs together (follow.c) ----------------------------------------------------------- */
+
+/* What its programme says of it: the send of its step, or the follow-up's. */
+const struct plan_send *intent_send(const struct person *who, const struct intent *in);
+
+/* Tells the journey that the intent has settled for good, if it waits for it: of a set, when the last
+ * one has. */
+void intent_tell(struct person *who, const struct intent *in, enum outcome outcome);
+
+/* The intent's message went out, or would have: plans what follows it for lack of engagement, once.
+ * Places stay; pointers do not. */
+void follow_plan(struct person *who, const struct intent *of);
+
+/* The time of a follow-up has come: it competes from here on. */
+void follow_begin(struct person *who, uint32_t place);
+
+/* Engagement with the line's message: its follow-ups, what stands in a branch of the same instance that
+ * asks for it, and the same content in any journey end `cancelled`. */
+void engaged_cancel(struct person *who, const struct sent *with);
 
 /* ---- what the rules say ------------------------------------------------------------------------- */
 
@@ -121,5 +149,20 @@ void ledger_take(struct person *who, struct intent *in, enum sent_state state);
 
 /* Gives the intent's slot back, if it has one. */
 void ledger_return(struct person *who, struct intent *in);
+
+/* A slot that was spent on an earlier attempt is so still; it is of no channel. */
+void ledger_keep(struct person *who, const struct intent *in);
+
+/* The attempt's channel is refused: what only that channel's caps held is free. */
+void ledger_leave_channel(struct person *who, const struct intent *in);
+
+/* It will not be granted: the slot that was reserved for it goes back, or to what it was. */
+void ledger_back(struct person *who, struct intent *in);
+
+/* It was accepted, or may have been. */
+void ledger_accept(struct person *who, uint64_t decision);
+
+/* The provider reports that it was delivered. */
+void ledger_deliver(struct person *who, uint32_t place);
 
 void ledger_mark(struct person *who, uint64_t decision, enum sent_flag flag);

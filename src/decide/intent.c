@@ -64,9 +64,13 @@ void intent_finish(struct person *who, uint32_t place, enum outcome outcome, uin
     bool is_doubted = was_doubted(who, &in);
     if (is_doubted && outcome == OUTCOME_EXPIRED)
         outcome = OUTCOME_UNKNOWN;
-    bool is_out = outcome == OUTCOME_SENT || outcome == OUTCOME_UNKNOWN;
+    if (in.fallback == FALLBACK_TRIES) /* the outcome is the last attempt's */
+        outcome = OUTCOME_BOUNCED;
+    bool is_out = outcome == OUTCOME_SENT || outcome == OUTCOME_UNKNOWN || in.fallback != 0;
     if (!is_out && !is_doubted)
         ledger_return(who, &in);
+    else if (in.has_slot)
+        ledger_keep(who, &in);
     bool was_told = in.state == INTENT_IN_DOUBT; /* the journey went on when the doubt began */
     intent_note(who, &in, outcome, rule, in.created_ms);
     person_tell(who,
@@ -82,8 +86,17 @@ void intent_finish(struct person *who, uint32_t place, enum outcome outcome, uin
     person_drop_intent(who, place);
     person_changed_name(who, in.message);
     who->is_touched = true;
-    if (!in.goes_on && !was_told)
-        who->settled(who, in.instance, in.decision, in.step, outcome);
+    if (!was_told)
+        intent_tell(who, &in, outcome);
+}
+
+void intent_forget(struct person *who, uint32_t place)
+{
+    struct blob entry = person_intent(who, place)->entry;
+    must(person_intent(who, place)->state == INTENT_WATCHED);
+    blob_set(who->space, &entry, NULL, 0);
+    person_drop_intent(who, place);
+    who->is_touched = true;
 }
 
 static bool is_held_out(const struct person *who)
@@ -98,50 +111,101 @@ bool intent_is_ghost(const struct person *who, enum lane lane, uint8_t instance_
            (instance_flags & INSTANCE_IS_GHOST || is_held_out(who));
 }
 
-void desk_propose(struct person *who, const struct instance *from, uint16_t step)
+int64_t intent_valid_ms(const struct plan_send *send, const struct plan_message *m)
 {
-    const struct plan *plan = person_plan(who, from->plan);
-    const struct plan_journey *j = &plan->journeys[from->journey_index];
+    return send->valid_for_ms ? send->valid_for_ms : m->valid_for_ms;
+}
+
+/* The channel that the person says they prefer, if the message has content for it. */
+static enum channel preferred_channel(const struct person *who, const struct plan_message *m)
+{
+    struct value said = traits_get(who, NAME_PREFERRED_CHANNEL, who->scratch);
+    enum channel channel;
+    if (said.type != VALUE_TEXT || !channel_find(said.text, &channel) ||
+        !(m->channel_mask >> channel & 1))
+        return CHANNEL_NONE;
+    return channel;
+}
+
+void intent_set_channels(const struct person *who, struct intent *in, const struct plan_send *send)
+{
+    const struct plan_message *m = &person_plan(who, in->plan)->messages[in->message_index];
+    uint32_t seen = 1u << CHANNEL_NONE;
+    in->channel_count = 0;
+    for (uint32_t i = 0; i < send->channel_count; i++) {
+        uint8_t channel = send->channels[i];
+        if (channel == PLAN_CHANNEL_PREFERRED)
+            channel = (uint8_t)preferred_channel(who, m);
+        if (seen >> channel & 1)
+            continue;
+        seen |= 1u << channel;
+        in->channels[in->channel_count++] = channel;
+    }
+}
+
+static void propose(struct person *who, const struct instance *from, const struct intent *made)
+{
+    struct intent *in =
+        who->profile->intents.count < PROFILE_INTENTS_MAX ? person_push_intent(who) : NULL;
+    if (in == NULL) {
+        intent_note(who, made, OUTCOME_ABORTED, RULE_NONE, who->at_ms);
+        intent_tell(who, made, OUTCOME_ABORTED);
+        return;
+    }
+    *in = *made;
+    struct blob entry = {0};
+    blob_set(who->space, &entry, blob_at(who->space, from->entry), from->entry.bytes);
+    person_touch_intent(who, who->profile->intents.count - 1u)->entry = entry;
+}
+
+void desk_propose(struct person *who, const struct instance *proposer, uint16_t step)
+{
+    struct instance from = *proposer;
+    const struct plan *plan = person_plan(who, from.plan);
+    const struct plan_journey *j = &plan->journeys[from.journey_index];
     const struct plan_send *send = &j->steps[step].send;
     const struct plan_message *m = &plan->messages[send->message];
     const struct plan_category *c = &plan->categories[m->category];
     uint32_t flags = lane_term((enum lane)c->lane)->flags;
-    int64_t valid_ms = send->valid_for_ms ? send->valid_for_ms : m->valid_for_ms;
-    struct intent *in =
-        who->profile->intents.count < PROFILE_INTENTS_MAX ? person_push_intent(who) : NULL;
-    if (in == NULL) {
-        struct intent lost = {.decision = from->decision, .message = m->name, .journey = j->name};
-        intent_note(who, &lost, OUTCOME_ABORTED, RULE_NONE, who->at_ms);
-        who->settled(who, from->id, from->decision, step, OUTCOME_ABORTED);
-        return;
-    }
-    *in = (struct intent){
-        .decision = from->decision,
-        .instance = from->id,
+    struct intent made = {
+        .decision = from.decision,
+        .instance = from.id,
         .message = m->name,
         .journey = j->name,
-        .plan = from->plan,
+        .plan = from.plan,
         .message_index = send->message,
-        .journey_index = from->journey_index,
+        .journey_index = from.journey_index,
         .step = step,
         .state = INTENT_SETTLING,
         .lane = c->lane,
-        .channel_count = send->channel_count,
-        .is_ghost = intent_is_ghost(who, (enum lane)c->lane, from->flags),
+        .is_ghost = intent_is_ghost(who, (enum lane)c->lane, from.flags),
         .goes_on = send->goes_on,
         .journey_priority = j->priority,
         .priority = m->priority,
         .created_ms = who->at_ms,
         .settle_ms = who->at_ms + (flags & LANE_SETTLE ? m->settle_ms : 0),
-        .deadline_ms = who->at_ms + valid_ms,
+        .deadline_ms = who->at_ms + intent_valid_ms(send, m),
         .not_before_ms = FOREVER_MS,
+        .reach_ms = who->at_ms + send->wait_address_ms,
     };
-    memcpy(in->channels, send->channels, sizeof(in->channels));
-    struct blob entry = {0};
-    blob_set(who->space, &entry, blob_at(who->space, from->entry), from->entry.bytes);
-    person_touch_intent(who, who->profile->intents.count - 1u)->entry = entry;
+    intent_set_channels(who, &made, send);
     who->is_desk_due = true;
     who->is_touched = true;
+    if (!send->is_all || made.channel_count < 2) {
+        propose(who, &from, &made);
+        return;
+    }
+    uint8_t channels[PLAN_CHANNELS_MAX];
+    uint32_t count = made.channel_count;
+    memcpy(channels, made.channels, sizeof(channels));
+    memset(made.channels, 0, sizeof(made.channels));
+    made.channel_count = 1;
+    made.together = from.decision;
+    for (uint32_t i = 0; i < count; i++) {
+        made.channels[0] = channels[i];
+        made.decision = i == 0 ? from.decision : hash_pair(from.decision, channels[i]) | 1;
+        propose(who, &from, &made);
+    }
 }
 
 uint32_t intent_provider(const struct person *who, const struct intent *in)
@@ -183,6 +247,8 @@ bool intent_end(struct person *who, uint32_t place, enum outcome outcome)
             in->ending = (uint8_t)outcome;
         return false;
     case INTENT_IN_DOUBT: return false;
+    case INTENT_PLANNED: intent_finish(who, place, outcome, RULE_WANTED); return true;
+    case INTENT_WATCHED: intent_forget(who, place); return true;
     }
     return false;
 }
@@ -292,6 +358,7 @@ bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *
             return intent_find(who, decision) == UINT32_MAX;
         }
         ledger_take(who, in, SENT_GHOST);
+        follow_plan(who, in);
         intent_finish(who, place, OUTCOME_HELD_OUT, RULE_HOLDOUT);
         return true;
     }
@@ -347,6 +414,8 @@ int64_t desk_deadline(const struct person *who)
             break;
         case INTENT_QUEUED: next_ms = min_of(next_ms, min_of(in->until_ms, in->deadline_ms)); break;
         case INTENT_IN_DOUBT: next_ms = min_of(next_ms, in->granted_ms + IN_DOUBT_LASTS_MS); break;
+        case INTENT_PLANNED: next_ms = min_of(next_ms, in->settle_ms); break;
+        case INTENT_WATCHED: next_ms = min_of(next_ms, in->watch_ms); break;
         case INTENT_REVOKING:
         case INTENT_GRANTED: break;
         }
@@ -379,6 +448,16 @@ void desk_timer(struct person *who)
         case INTENT_IN_DOUBT:
             if (in->granted_ms + IN_DOUBT_LASTS_MS <= who->at_ms) {
                 intent_finish(who, i, OUTCOME_UNKNOWN, RULE_NONE);
+                is_gone = true;
+            }
+            break;
+        case INTENT_PLANNED:
+            if (in->settle_ms <= who->at_ms)
+                follow_begin(who, i);
+            break;
+        case INTENT_WATCHED:
+            if (in->watch_ms <= who->at_ms) {
+                intent_forget(who, i);
                 is_gone = true;
             }
             break;

@@ -43,6 +43,8 @@ void ledger_take(struct person *who, struct intent *in, enum sent_state state)
         uint32_t place = ledger_find(who, in->decision);
         must(place != UINT32_MAX);
         struct sent *own = person_touch_sent(who, place);
+        if (own->channel != in->channel) /* its caps see it from now on */
+            own->state = SENT_RESERVED;
         own->channel = in->channel;
         own->address = in->address;
         return;
@@ -64,6 +66,7 @@ void ledger_take(struct person *who, struct intent *in, enum sent_state state)
         .lane = in->lane,
         .state = (uint8_t)state,
         .address = in->address,
+        .together = in->together,
     };
     in->has_slot = state == SENT_RESERVED;
     if (state == SENT_RESERVED)
@@ -80,6 +83,56 @@ void ledger_return(struct person *who, struct intent *in)
     in->has_slot = false;
     ledger_note(who, RESULT_RETURNED, in);
     who->is_desk_due = true;
+}
+
+void ledger_keep(struct person *who, const struct intent *in)
+{
+    uint32_t place = ledger_find(who, in->decision);
+    must(place != UINT32_MAX);
+    struct sent *line = person_touch_sent(who, place);
+    if (line->state != SENT_RESERVED)
+        return;
+    line->state = SENT_SPENT;
+    line->channel = CHANNEL_NONE;
+}
+
+void ledger_leave_channel(struct person *who, const struct intent *in)
+{
+    uint32_t place = in->has_slot ? ledger_find(who, in->decision) : UINT32_MAX;
+    if (place == UINT32_MAX)
+        return;
+    person_touch_sent(who, place)->channel = CHANNEL_NONE;
+    who->is_desk_due = true;
+}
+
+void ledger_back(struct person *who, struct intent *in)
+{
+    uint32_t line = ledger_find(who, in->decision);
+    if (line == UINT32_MAX || person_sent(who, line)->state != SENT_RESERVED)
+        return;
+    if (in->fallback != 0)
+        ledger_keep(who, in);
+    else
+        ledger_return(who, in);
+}
+
+void ledger_accept(struct person *who, uint64_t decision)
+{
+    uint32_t place = ledger_find(who, decision);
+    if (place == UINT32_MAX)
+        return;
+    struct sent *line = person_touch_sent(who, place);
+    line->flags |= SENT_ACCEPTED;
+    if (line->accepted_ms == 0)
+        line->accepted_ms = who->now_ms;
+}
+
+void ledger_deliver(struct person *who, uint32_t place)
+{
+    struct sent *line = person_touch_sent(who, place);
+    line->flags |= SENT_DELIVERED;
+    if (line->delivered_ms == 0)
+        line->delivered_ms = who->now_ms;
 }
 
 void ledger_mark(struct person *who, uint64_t decision, enum sent_flag flag)

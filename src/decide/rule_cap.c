@@ -10,6 +10,8 @@
  * week of the person's zone. Ghosts are checked against real and ghost lines, real intents against
  * real lines only. The intent's own line does not count against it.
  *
+ * The lines of one `all_of` are one slot in a cap over all channels, at the time of the latest.
+ *
  * A cap that is full because of reserved slots answers "not before, unknown": it is woken when they
  * are spent or returned.
  *
@@ -76,6 +78,30 @@ static bool is_yielded(const struct question *q, const struct sent *s)
     return false;
 }
 
+/* In a cap over all channels a set of all_of is one slot: the asker's own set is none, another counts by
+ * its latest line. */
+static bool is_companion(const struct question *q, const struct plan_cap *c, uint32_t place)
+{
+    const struct sent *s = person_sent(q->who, place);
+    if (s->together == 0 || c->channels != 0)
+        return false;
+    if (s->together == q->intent->together)
+        return true;
+    for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
+        const struct sent *other = person_sent(q->who, i);
+        if (i == place || other->together != s->together || !counts(q, c, other) ||
+            is_yielded(q, other))
+            continue;
+        bool is_now = s->state == SENT_RESERVED, is_other_now = other->state == SENT_RESERVED;
+        bool is_later = is_other_now != is_now                ? is_other_now
+                        : other->at_ms != s->at_ms && !is_now ? other->at_ms > s->at_ms
+                                                              : i > place;
+        if (is_later)
+            return true;
+    }
+    return false;
+}
+
 struct tally {
     uint32_t spent;    /* lines inside the window, whose time is known */
     uint32_t reserved; /* lines that count as of now */
@@ -88,7 +114,7 @@ static void tally(const struct question *q, const struct plan_cap *c, int64_t fr
     t->spent = t->reserved = 0;
     for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
         const struct sent *s = person_sent(q->who, i);
-        if (!counts(q, c, s) || is_yielded(q, s))
+        if (!counts(q, c, s) || is_yielded(q, s) || is_companion(q, c, i))
             continue;
         if (s->state == SENT_RESERVED)
             t->reserved += q->who->now_ms > from_ms; /* counts as a send of now */

@@ -13,6 +13,8 @@ struct answer rule_duplicate_ask(const struct question *q)
         const struct sent *s = person_sent(q->who, i);
         if (s->content_key != q->message->content_key || s->decision == q->intent->decision)
             continue;
+        if (s->together != 0 && s->together == q->intent->together)
+            continue; /* meant to come on each of its channels */
         if (s->state == SENT_GHOST && !q->intent->is_ghost)
             continue;
         say(q, "the same content %s as %.*s (%s)",

@@ -27,6 +27,10 @@ struct answer rule_reachable_ask(const struct question *q)
     if (channel_trait(q->channel) == NAME_NONE)
         return ANSWER_ALLOW;
     struct str address = person_address(q->who, q->channel);
+    if (address.len == 0 && q->at_ms < q->intent->reach_ms) {
+        say(q, "no address is known; it is waited for until %s", moment(q, q->intent->reach_ms));
+        return (struct answer){.kind = NOT_BEFORE, .at_ms = q->intent->reach_ms};
+    }
     if (address.len == 0) {
         say(q, "no address is known");
         blame(q, "the missing address");

@@ -6,7 +6,8 @@
 
 static bool is_waiting(const struct intent *in)
 {
-    return in->state == INTENT_SETTLING || in->state == INTENT_DEFERRED;
+    return in->state == INTENT_SETTLING || in->state == INTENT_DEFERRED ||
+           in->state == INTENT_PLANNED;
 }
 
 /* Do both say the same to the same end: one message of one journey, about one cart? */
@@ -30,7 +31,8 @@ static void drop_twins(struct person *who)
         bool gives_way = false;
         for (uint32_t k = 0; k < who->profile->intents.count && is_waiting(in); k++) {
             const struct intent *other = person_intent(who, k);
-            if (k != i && (k < i || !is_waiting(other)) && is_twin(who, in, other))
+            if (k != i && other->state != INTENT_WATCHED && (k < i || !is_waiting(other)) &&
+                is_twin(who, in, other))
                 gives_way = true;
         }
         if (gives_way)
@@ -70,7 +72,8 @@ uint32_t desk_under_way(const struct person *who)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < who->profile->intents.count; i++)
-        count += !is_waiting(person_intent(who, i));
+        count +=
+            !is_waiting(person_intent(who, i)) && person_intent(who, i)->state != INTENT_WATCHED;
     return count;
 }
 
@@ -78,6 +81,10 @@ uint32_t desk_under_way(const struct person *who)
 static bool drop_waiting(struct person *who)
 {
     for (uint32_t i = who->profile->intents.count; i-- > 0;) {
+        if (person_intent(who, i)->state == INTENT_WATCHED) {
+            intent_forget(who, i);
+            return true;
+        }
         if (!is_waiting(person_intent(who, i)))
             continue;
         intent_finish(who, i, OUTCOME_MERGED, RULE_NONE);

@@ -62,6 +62,21 @@ static bool is_measured_anew(const struct engine *e, uint64_t profile)
     return false;
 }
 
+/* Is a later line of the same all_of the one that counts in the cap? */
+static bool is_companion(const struct person *who, const struct plan_cap *c, uint32_t place)
+{
+    const struct sent *s = person_sent(who, place);
+    for (uint32_t i = 0; s->together != 0 && c->channels == 0 && i < who->profile->ledger.count;
+         i++) {
+        const struct sent *other = person_sent(who, i);
+        if (i != place && other->together == s->together && other->state == SENT_SPENT &&
+            counts(who->plan, c, other) &&
+            (other->at_ms > s->at_ms || (other->at_ms == s->at_ms && i > place)))
+            return true;
+    }
+    return false;
+}
+
 /* No window that ends with a send of the last batches holds more than the cap allows. Older ones were
  * looked at when they were new: since then the programme, the person's clock or who they are may have
  * changed. Calendar windows depend on that clock and are left to the simulator. */
@@ -82,7 +97,7 @@ static void check_caps(struct audit *a, struct person *who)
             uint32_t inside = 0;
             for (uint32_t m = 0; m < who->profile->ledger.count; m++) {
                 const struct sent *s = person_sent(who, m);
-                if (s->state == SENT_SPENT && counts(who->plan, c, s) &&
+                if (s->state == SENT_SPENT && counts(who->plan, c, s) && !is_companion(who, c, m) &&
                     s->at_ms > end->at_ms - c->window_ms && s->at_ms <= end->at_ms)
                     inside++;
             }

@@ -576,6 +576,9 @@ static void apply_event(struct person *who, const struct record *r)
         }
         if (r->name < NAME_FIXED_END)
             apply_own_event(who, r);
+        if (p->intents.count && !(r->flags & RECORD_IS_HISTORY) &&
+            (r->name >= NAME_FIXED_END || r->kind != EVENT_TRACK))
+            desk_seen(who);
         audience_changed(who);
         bool is_forged = means != NULL && means->is_ours;
         if (!is_forged &&
@@ -1350,12 +1353,10 @@ void engine_pending(struct engine *e, void *self, void (*note)(void *self, struc
             const struct intent *in = person_intent(&who, i);
             if (in->state != INTENT_GRANTED)
                 continue;
-            const struct plan *plan = e->plans.at[in->plan];
-            uint16_t provider = plan->messages[in->message_index].providers[in->channel];
             note(self, (struct pending){.profile = number,
                                         .decision = in->decision,
                                         .attempt = in->attempt,
-                                        .provider = plan->providers[provider].name});
+                                        .provider = intent_provider(&who, in)});
         }
     }
 }

@@ -186,6 +186,11 @@ static void code_intent(struct codec *c, struct intent *x)
     code_time(c, &x->granted_ms);
     code_id(c, &x->address);
     code_blob(c, &x->entry);
+    code_word(c, &x->together);
+    code_word(c, &x->follows);
+    code_time(c, &x->reach_ms);
+    code_time(c, &x->watch_ms);
+    code_u8(c, &x->fallback);
 }
 
 static void code_sent(struct codec *c, struct sent *x)
@@ -203,6 +208,9 @@ static void code_sent(struct codec *c, struct sent *x)
     code_u8(c, &x->state);
     code_u8(c, &x->flags);
     code_id(c, &x->address);
+    code_word(c, &x->together);
+    code_time(c, &x->accepted_ms);
+    code_time(c, &x->delivered_ms);
 }
 
 static void code_hold(struct codec *c, struct hold *x)

@@ -254,13 +254,29 @@ struct plan_arm {
     uint16_t target;       /* first step of the arm */
 };
 
+/* In a send's channels: the one that the person prefers, if the message has content for it. */
+#define PLAN_CHANNEL_PREFERRED UINT8_MAX
+
 struct plan_send {
     uint16_t message; /* index */
     uint8_t channel_count;
     uint8_t channels[PLAN_CHANNELS_MAX]; /* enum channel, in the order in which they are tried */
     bool goes_on;                        /* go_on: the instance does not wait for it to settle */
+    bool is_all;                         /* all_of: on each of the channels */
     uint16_t if_not_sent;                /* step, or PLAN_NO_INDEX = go on as if sent */
     int64_t valid_for_ms;                /* 0 = the message's */
+    int64_t fallback_within_ms; /* a bounce so soon after acceptance tries the next channel */
+    int64_t wait_address_ms;    /* if_unreachable: how long each channel's address is waited for */
+    uint32_t engaged_count;
+    const uint32_t *engaged; /* names of messages: engagement with one of them cancels it */
+    const struct plan_follow_up *follow_up; /* NULL = none */
+};
+
+/* What is sent for lack of engagement: an intent of its own, pending since the first went out. */
+struct plan_follow_up {
+    struct plan_send send;
+    int64_t after_ms;
+    bool is_sooner; /* sooner_if: ignored */
 };
 
 /* What a moment is reckoned from. */

@@ -236,6 +236,13 @@ enum intent_state {
     INTENT_REVOKING,     /* taken back from the pool; its answer is on the way */
     INTENT_GRANTED,      /* an attempt is under way */
     INTENT_IN_DOUBT,     /* the provider's answer was lost; never sent again (at-most-once) */
+    INTENT_PLANNED, /* a follow-up before its time: engagement with what it follows cancels it */
+    INTENT_WATCHED, /* accepted and told; a bounce until watch_ms tries the next channel */
+};
+
+enum intent_fallback {
+    FALLBACK_TRIES = 1, /* it bounced, and other channels are asked about */
+    FALLBACK_TRIED,     /* an attempt on another channel has been made */
 };
 
 struct intent {
@@ -272,6 +279,11 @@ struct intent {
     int64_t granted_ms;
     struct id128 address; /* keyed hash of the address that it was handed over for */
     struct blob entry;    /* copy of the instance's entry fields: the instance may end first */
+    uint64_t together;    /* decision that names the set of `all_of` that it is of; 0 = none */
+    uint64_t follows;     /* a follow-up: what it follows (decision, or set); 0 = it is none */
+    int64_t reach_ms;     /* until then a channel without an address is waited for */
+    int64_t watch_ms;     /* WATCHED: until when a bounce counts */
+    uint8_t fallback;     /* enum intent_fallback; 0 = it has not bounced */
 };
 
 enum sent_state {
@@ -303,5 +315,8 @@ struct sent {
     uint8_t state; /* enum sent_state */
     uint8_t flags; /* enum sent_flag */
     struct id128
-        address; /* keyed hash of where it went; a bounce that comes later means this one */
+        address;         /* keyed hash of where it went; a bounce that comes later means this one */
+    uint64_t together;   /* the set of `all_of` that it is of; 0 = none */
+    int64_t accepted_ms; /* 0 = it was not */
+    int64_t delivered_ms; /* 0 = not reported */
 };

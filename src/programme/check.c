@@ -64,7 +64,9 @@ static bool cap_matches(const struct plan *plan, const struct plan_cap *cap, uin
     const struct plan_journey *of = &plan->journeys[journey];
     uint32_t channels = 0;
     for (uint32_t i = 0; i < step->send.channel_count; i++)
-        channels |= UINT32_C(1) << step->send.channels[i];
+        channels |= step->send.channels[i] == PLAN_CHANNEL_PREFERRED
+                        ? message->channel_mask
+                        : UINT32_C(1) << step->send.channels[i];
     if (cap->channels && (channels & ~cap->channels))
         return false; /* another channel may be free */
     if (cap->categories && !(cap->categories >> message->category & 1))

@@ -16,6 +16,7 @@ void branch_compile(struct builder *b, const struct yaml_node *node, struct plan
     const struct yaml_node *otherwise = NULL;
     uint16_t before = *last_message;
     bool is_first = true;
+    uint32_t guard_count = b->guard_count;
     step->branch.arms = arms;
     for (uint32_t i = 0; i < count; i++) {
         const struct yaml_node *item = shape_item(list, i);
@@ -39,11 +40,13 @@ void branch_compile(struct builder *b, const struct yaml_node *node, struct plan
             arm->target = PLAN_END;
             scope_compile(c, b->yaml, shape_value(item, "", member),
                           builder_target(b, flags, EXPR_WANT_BOOL), &arm->when);
+            guards_add(b, &arm->when);
             inner_compile(b, shape_value(item, "", "do"), &arm->target, ends, &last);
         }
         *last_message = is_first ? last : last_of_two(*last_message, last);
         is_first = false;
     }
+    b->guard_count = guard_count;
     if (!otherwise) {
         ends_open(b, ends, &step->next);
         *last_message = is_first ? before : last_of_two(*last_message, before);

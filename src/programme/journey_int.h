@@ -9,6 +9,8 @@
 #define LAST_NONE PLAN_NO_INDEX       /* nothing was sent on the way here */
 #define LAST_MANY (PLAN_NO_INDEX - 1) /* which message was sent depends on the way */
 
+#define GUARDS_MAX 32
+
 struct open_ends {
     uint16_t **at;
     uint32_t count;
@@ -31,6 +33,8 @@ struct builder {
     uint32_t condition_count; /* entries by a condition */
     uint32_t *given_ids;      /* names given by `id:` */
     uint32_t given_count;
+    uint32_t guards[GUARDS_MAX]; /* messages whose engaged() the branches around read */
+    uint32_t guard_count;
 };
 
 /* What expressions of the journey may read. */
@@ -65,6 +69,11 @@ struct listens {
 /* What the list of LISTENs says. With keeps_conditions all of them are in the list, else the first is
  * apart. */
 struct listens listens_of(struct builder *b, const struct yaml_node *node, bool keeps_conditions);
+
+/* What the condition asks to be engaged with guards the steps that are compiled from here on, until
+ * guard_count is set back. (journey_send.c) */
+void guards_add(struct builder *b, const struct plan_expr *condition);
+void guards_add_message(struct builder *b, uint32_t message);
 
 /* ---- steps, each with its keys ------------------------------------------------------------------- */
 

@@ -1,42 +1,168 @@
-/* journey_send.c - the step `send`.
+/* journey_send.c - the step `send`: channels, what happens where one is of no use, the follow-up.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "programme/journey_int.h"
 
-/* The channels of a send: as written, or all that the message has content for. */
-static void send_channels(struct builder *b, const struct yaml_node *node, struct plan_send *send)
+#define FALLBACK_WITHIN_MS HOUR_MS
+
+/* ---- what engagement cancels ---------------------------------------------------------------------- */
+
+void guards_add_message(struct builder *b, uint32_t message)
+{
+    for (uint32_t i = 0; i < b->guard_count; i++)
+        if (b->guards[i] == message)
+            return;
+    if (b->guard_count < GUARDS_MAX)
+        b->guards[b->guard_count++] = message;
+}
+
+void guards_add(struct builder *b, const struct plan_expr *condition)
+{
+    if (condition->code == NULL)
+        return;
+    struct expr_reads reads = expr_reads(condition->code);
+    for (uint32_t i = 0; i < reads.binding_count; i++) {
+        const struct plan_binding *binding = &b->c->bindings[reads.bindings[i]];
+        if (binding->kind == BINDING_ENGAGED || binding->kind == BINDING_CLICKED)
+            guards_add_message(b, binding->name);
+    }
+}
+
+static void guards_store(struct builder *b, struct plan_send *send)
+{
+    uint32_t *names = arena_array(b->c->arena, uint32_t, b->guard_count);
+    if (b->guard_count)
+        memcpy(names, b->guards, b->guard_count * sizeof(*names));
+    send->engaged = names;
+    send->engaged_count = b->guard_count;
+}
+
+/* ---- channels ------------------------------------------------------------------------------------- */
+
+static void channel_add(struct builder *b, const struct yaml_node *item, struct plan_send *send)
 {
     struct compile *c = b->c;
     const struct plan_message *message = &c->messages[send->message];
     bool is_known = !c->message_infos[send->message].has_bad;
-    const struct yaml_node *list =
-        shape_value(shape_value(node, "", "channels"), "first_of", "first_of");
-    if (!list) {
-        for (int channel = CHANNEL_NONE + 1; channel < CHANNEL_END; channel++)
-            if (message->channel_mask >> channel & 1 && send->channel_count < PLAN_CHANNELS_MAX)
-                send->channels[send->channel_count++] = (uint8_t)channel;
+    enum channel channel = CHANNEL_NONE;
+    if (item->is_bad || item->type != YAML_TEXT)
         return;
+    bool is_preferred = str_is(item->text, "preferred");
+    if (!is_preferred && !channel_find(item->text, &channel))
+        return;
+    uint8_t code = is_preferred ? PLAN_CHANNEL_PREFERRED : (uint8_t)channel;
+    bool is_twice = false;
+    for (uint32_t k = 0; k < send->channel_count; k++)
+        is_twice |= send->channels[k] == code;
+    if (is_twice) {
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, item),
+                     "the channel %.*s stands here twice", STR_ARG(item->text));
+    } else if (is_known && !is_preferred && !(message->channel_mask >> channel & 1)) {
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, item),
+                     "the message \"%.*s\" has nothing to say on %.*s",
+                     STR_ARG(names_text(c->names, message->name)), STR_ARG(item->text));
+    } else if (send->channel_count < PLAN_CHANNELS_MAX) {
+        send->channels[send->channel_count++] = code;
     }
-    for (uint32_t i = 0; i < shape_count(list); i++) {
-        const struct yaml_node *item = shape_item(list, i);
-        enum channel channel;
-        if (item->is_bad || item->type != YAML_TEXT || !channel_find(item->text, &channel))
-            continue;
-        bool is_twice = false;
-        for (uint32_t k = 0; k < send->channel_count; k++)
-            is_twice |= send->channels[k] == channel;
-        if (is_twice) {
-            findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, item),
-                         "the channel %.*s stands here twice", STR_ARG(item->text));
-        } else if (is_known && !(message->channel_mask >> channel & 1)) {
-            findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, item),
-                         "the message \"%.*s\" has nothing to say on %.*s",
-                         STR_ARG(names_text(c->names, message->name)), STR_ARG(item->text));
-        } else if (send->channel_count < PLAN_CHANNELS_MAX) {
+}
+
+/* All that the message has content for, where nothing is written. */
+static void channels_default(struct builder *b, struct plan_send *send)
+{
+    const struct plan_message *message = &b->c->messages[send->message];
+    for (int channel = CHANNEL_NONE + 1; channel < CHANNEL_END; channel++)
+        if (message->channel_mask >> channel & 1 && send->channel_count < PLAN_CHANNELS_MAX)
             send->channels[send->channel_count++] = (uint8_t)channel;
-        }
+}
+
+static void channels_compile(struct builder *b, const struct yaml_node *node,
+                             struct plan_send *send)
+{
+    struct compile *c = b->c;
+    const struct yaml_node *channels = shape_value(node, "", "channels");
+    const struct yaml_node *first_of = shape_value(channels, "first_of", "first_of");
+    const struct yaml_node *all_of = shape_value(channels, "first_of", "all_of");
+    const struct yaml_node *list = first_of ? first_of : all_of;
+    if (first_of && all_of)
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, all_of),
+                     "\"first_of\" and \"all_of\" are two ways; a send has one");
+    send->is_all = all_of != NULL && !first_of;
+    if (!list)
+        channels_default(b, send);
+    for (uint32_t i = 0; i < shape_count(list); i++)
+        channel_add(b, shape_item(list, i), send);
+    bool has_other = false;
+    for (uint32_t i = 0; i < send->channel_count; i++)
+        has_other |= send->channels[i] != PLAN_CHANNEL_PREFERRED;
+    if (send->channel_count > 0 && !has_other) {
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, list),
+                     "who prefers no channel, or one that the message lacks, would get nothing");
+        finding_advise(c->findings, "name a channel behind it: [preferred, email]");
     }
+    const struct yaml_node *within = shape_value(node, "", "fallback_within");
+    if (within && send->channel_count < 2 && list)
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, within),
+                     "\"fallback_within\" means nothing where there is no other channel");
+    else if (within && send->is_all)
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, within),
+                     "\"all_of\" goes out on every channel: there is none to fall back to");
+}
+
+/* ---- the step ------------------------------------------------------------------------------------- */
+
+static void message_note(struct builder *b, uint16_t message)
+{
+    struct compile *c = b->c;
+    c->message_infos[message].is_sent = true;
+    for (uint32_t i = 0; i < c->message_infos[message].entry_reads.count; i++)
+        name_set_add(c, &b->info->kept, c->message_infos[message].entry_reads.names[i]);
+}
+
+static void follow_up_compile(struct builder *b, const struct yaml_node *node,
+                              struct plan_send *first)
+{
+    struct compile *c = b->c;
+    const struct yaml_node *channel = shape_value(node, "", "channel");
+    const struct yaml_node *after = shape_value(node, "", "after");
+    uint16_t message = build_message_index(c, b->yaml, shape_value(node, "", "send"));
+    if (message == PLAN_NO_INDEX)
+        return;
+    struct plan_follow_up *follow = arena_array(c->arena, struct plan_follow_up, 1);
+    *follow = (struct plan_follow_up){
+        .send = {.message = message,
+                 .goes_on = true,
+                 .if_not_sent = PLAN_NO_INDEX,
+                 .valid_for_ms = shape_span_ms(shape_value(node, "", "valid_for"), 0),
+                 .fallback_within_ms = FALLBACK_WITHIN_MS},
+        .after_ms = shape_span_ms(after, 0),
+        .is_sooner = shape_value(node, "", "sooner_if") != NULL,
+    };
+    if (channel && channel->type == YAML_TEXT)
+        channel_add(b, channel, &follow->send);
+    for (uint32_t i = 0; channel && channel->type == YAML_LIST && i < channel->count; i++)
+        channel_add(b, channel->items[i], &follow->send);
+    if (!channel)
+        channels_default(b, &follow->send);
+    if (after && !after->is_bad && follow->after_ms <= 0)
+        findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(b->yaml, after),
+                     "a follow-up comes some time after the first");
+    if (message == first->message)
+        findings_add(c->findings, FINDING_CONFLICT,
+                     yaml_place(b->yaml, shape_value(node, "", "send")),
+                     "a follow-up is another message than the one that it follows");
+    const struct plan_message *one = &c->messages[first->message];
+    const struct plan_message *two = &c->messages[message];
+    if (message != first->message && one->content_key == two->content_key)
+        findings_add(c->findings, FINDING_CONFLICT,
+                     yaml_place(b->yaml, shape_value(node, "", "send")),
+                     "the follow-up has the content_key of the first, so that it would always end "
+                     "as a duplicate");
+    message_note(b, message);
+    guards_store(b, &follow->send);
+    /* Engagement is looked back at as long as it may cancel. */
+    c->ledger_ms = max_of(c->ledger_ms, follow->after_ms + one->valid_for_ms);
+    first->follow_up = follow;
 }
 
 void send_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,
@@ -45,6 +171,7 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
     struct compile *c = b->c;
     struct plan_send *send = &step->send;
     const struct yaml_node *not_sent = shape_value(node, "", "if_not_sent");
+    const struct yaml_node *follow_up = shape_value(node, "", "follow_up");
     send->if_not_sent = PLAN_NO_INDEX;
     uint16_t message = build_message_index(c, b->yaml, shape_value(node, "", "send"));
     if (message == PLAN_NO_INDEX) {
@@ -54,10 +181,15 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
     send->message = message;
     send->goes_on = shape_bool(shape_value(node, "", "go_on"), false);
     send->valid_for_ms = shape_span_ms(shape_value(node, "", "valid_for"), 0);
-    send_channels(b, node, send);
-    c->message_infos[message].is_sent = true;
-    for (uint32_t i = 0; i < c->message_infos[message].entry_reads.count; i++)
-        name_set_add(c, &b->info->kept, c->message_infos[message].entry_reads.names[i]);
+    send->fallback_within_ms =
+        shape_span_ms(shape_value(node, "", "fallback_within"), FALLBACK_WITHIN_MS);
+    send->wait_address_ms =
+        shape_span_ms(shape_value(shape_value(node, "", "if_unreachable"), "wait", "wait"), 0);
+    channels_compile(b, node, send);
+    message_note(b, message);
+    guards_store(b, send);
+    if (follow_up)
+        follow_up_compile(b, follow_up, send);
     uint16_t before = *last_message;
     *last_message = message;
     if (!not_sent)

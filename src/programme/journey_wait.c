@@ -257,7 +257,11 @@ void wait_compile(struct builder *b, const struct yaml_node *step_node, struct p
     any_list_compile(b, any, endings, ends, last_message);
     if (shape_count(timeout)) {
         uint16_t inner_last = *last_message;
+        uint32_t guard_count = b->guard_count;
+        if (wait->engaged_message != PLAN_NO_INDEX)
+            guards_add_message(b, c->messages[wait->engaged_message].name);
         inner_compile(b, timeout, &wait->on_timeout, ends, &inner_last);
+        b->guard_count = guard_count;
         *last_message = last_of_two(*last_message, inner_last);
     }
     bool is_date_timeout = until || engaged;

@@ -125,8 +125,8 @@ static int trait_order(const void *a_, const void *b_)
 
 static void traits_compile(struct compile *c)
 {
-    static const uint32_t standard[] = {NAME_EMAIL, NAME_PHONE, NAME_TIMEZONE, NAME_LOCALE,
-                                        NAME_PUSH_TOKEN};
+    static const uint32_t standard[] = {NAME_EMAIL,  NAME_PHONE,      NAME_TIMEZONE,
+                                        NAME_LOCALE, NAME_PUSH_TOKEN, NAME_PREFERRED_CHANNEL};
     const struct yaml_node *map = root_value(c, "traits");
     uint32_t declared = bounded(c, map && map->type == YAML_MAP ? map : NULL, TRAITS_MAX, "traits");
     struct plan_trait *traits =

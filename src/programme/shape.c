@@ -433,7 +433,10 @@ static void check_choice(struct shape_check *c, const struct key *key, struct ya
 static void check_channel(struct shape_check *c, const struct key *key, struct yaml_node *node)
 {
     enum channel channel;
+    bool is_preferred = node->type == YAML_TEXT && str_is(node->text, "preferred");
     if (node->type == YAML_TEXT && channel_find(node->text, &channel))
+        return;
+    if (is_preferred && strcmp(key->of, "preferred") == 0)
         return;
     struct str known[CHANNEL_END];
     struct str all = STR("");
@@ -442,9 +445,9 @@ static void check_channel(struct shape_check *c, const struct key *key, struct y
         all = arena_printf(c->scratch, "%.*s%s%.*s", STR_ARG(all), i > 1 ? ", " : "",
                            STR_ARG(known[i - 1]));
     }
-    if (node->type == YAML_TEXT && str_is(node->text, "preferred")) {
-        wrong(c, node, FINDING_NOT_YET,
-              "\"preferred\": the preferred channel is not supported yet by this release");
+    if (is_preferred) {
+        wrong(c, node, FINDING_WRONG_VALUE,
+              "\"preferred\" is a channel only where a send chooses: first_of, all_of");
         return;
     }
     wrong(c, node, FINDING_UNKNOWN_NAME, "\"%s\" wants a channel (%.*s), not %.*s", key->name,
