@@ -131,6 +131,8 @@ static const char *standing(const struct intent *rival)
     case INTENT_REVOKING: return "is taken back";
     case INTENT_GRANTED: return "is under way";
     case INTENT_IN_DOUBT: return "is in doubt";
+    case INTENT_PLANNED: return "is planned";
+    case INTENT_WATCHED: return "went out";
     }
     return "";
 }

@@ -383,6 +383,20 @@ void desk_explain(struct person *who, uint32_t place)
                     "again",
                     STR_ARG(name), STR_ARG(names_text(who->names, intent_provider(who, in))));
         return;
+    case INTENT_PLANNED:
+        about.until_ms = in->settle_ms;
+        person_tell(who, &about,
+                    "message %.*s: a follow-up, planned for %s unless they engage with what went "
+                    "before",
+                    STR_ARG(name), moment(&q, in->settle_ms));
+        return;
+    case INTENT_WATCHED:
+        about.until_ms = in->watch_ms;
+        person_tell(who, &about,
+                    "message %.*s: went out on %.*s; a bounce until %s tries the next channel",
+                    STR_ARG(name), STR_ARG(channel_name((enum channel)in->channel)),
+                    moment(&q, in->watch_ms));
+        return;
     }
 }
 

@@ -29,6 +29,7 @@ struct answer rule_reachable_ask(const struct question *q)
     struct str address = person_address(q->who, q->channel);
     if (address.len == 0 && q->at_ms < q->intent->reach_ms) {
         say(q, "no address is known; it is waited for until %s", moment(q, q->intent->reach_ms));
+        blame(q, "the missing address");
         return (struct answer){.kind = NOT_BEFORE, .at_ms = q->intent->reach_ms};
     }
     if (address.len == 0) {
