@@ -72,6 +72,18 @@ static bool are_constant(const struct node *node)
     return true;
 }
 
+/* What to write instead of a literal that no function reads. */
+static const char *failure_hint(const struct node *node)
+{
+    if (node->kind != NODE_FUNCTION)
+        return "";
+    struct str name = function_table[node->number].public.name;
+    return str_is(name, "duration") ? "; write duration(\"3d\"), or \"2h30m\" or \"90s\" in it"
+           : str_is(name, "timestamp")
+               ? "; write timestamp(\"2026-12-24T18:00:00Z\"), or now with a duration"
+               : "";
+}
+
 bool check_fold(struct checker *c, struct node *node)
 {
     if (node->is_test || !are_constant(node) || *c->fold_cost <= 0)
@@ -87,6 +99,9 @@ bool check_fold(struct checker *c, struct node *node)
     expr_run(expr, &host, c->plan, &result); /* what it builds is the constant */
     *c->fold_cost -= (int64_t)result.cost + 1;
     struct value value = result.value;
+    if (value.type == VALUE_ERROR && c->refuses_failures && result.cost < host.cost_max)
+        return check_refuse(c, node->from, "\"%.*s\" always fails: %.*s%s",
+                            STR_ARG(node_text(c, node)), STR_ARG(value.text), failure_hint(node));
     if (value.type > VALUE_TYPE || value.type == VALUE_NONE)
         return true;
     node->kind = NODE_CONST;
@@ -765,6 +780,7 @@ static enum status compile(struct arena *plan, struct arena *work, struct str te
         .mode = options.mode,
         .bounds = &bounds,
         .fold_cost = &fold_cost,
+        .refuses_failures = options.refuses_failures,
     };
     if (!check_node(c, root) || !check_strays(c))
         return FIX_INPUT;

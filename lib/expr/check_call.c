@@ -246,6 +246,7 @@ static const struct expr *check_part(struct checker *c, struct node *node,
         .mode = c->mode,
         .bounds = c->bounds,
         .fold_cost = c->fold_cost,
+        .refuses_failures = c->refuses_failures,
         .item = use,
         .binder_depth = c->binder_depth + 1,
     };
@@ -348,6 +349,13 @@ static void describe_arguments(const struct checker *c, struct node *node,
         a->to = n->to;
         a->is_constant = n->kind == NODE_CONST;
         a->is_name = n->kind == NODE_NAME && !n->is_absolute;
+        a->is_condition = n->kind == NODE_COMPARE || n->kind == NODE_AND || n->kind == NODE_OR ||
+                          n->kind == NODE_NOT || n->kind == NODE_IN;
+        const struct node *root = n;
+        while (root->kind == NODE_SELECT && !root->is_checked)
+            root = root->arguments[0];
+        a->root = root != n && root->kind == NODE_NAME && !root->is_absolute ? root->name
+                                                                             : (struct str){0};
         if (a->is_constant)
             a->value = n->constant;
         a->is_slot = n->kind == NODE_SLOT && !n->is_test;

@@ -31,6 +31,7 @@ struct checker {
     enum expr_mode mode;
     struct bounds *bounds;
     int64_t *fold_cost;
+    bool refuses_failures;
 
     /* variables in sight, innermost last */
     struct variable *variables[EXPR_DEPTH_MAX * 4];

@@ -123,7 +123,9 @@ struct expr_argument {
     const struct expr_type *type; /* never NULL; good as long as the plan */
     bool is_slot;                 /* it is the host's slot `slot` and nothing else */
     uint32_t slot;
-    bool is_name;        /* it is a single name, not looked up yet: a binder's variable, perhaps */
+    bool is_name;      /* it is a single name, not looked up yet: a binder's variable, perhaps */
+    bool is_condition; /* a comparison, or && || ! in, as it is written */
+    struct str root;   /* e of e.total, where it is a chain of selections from a name; else empty */
     struct str variable; /* the binder's variable, else empty */
     /* A binder's body, else NULL: one program; for a predicate that is a chain of && one for each of
      * its members, so that the host may run some of them earlier than others. */
@@ -226,6 +228,9 @@ enum expr_mode {
 struct expr_options {
     enum expr_wanted wanted;
     enum expr_mode mode;
+    /* What is made of constants and fails, duration("3 days") or 1/0, does not compile, wherever it
+     * stands: nobody means it. (The language itself has it fail when it is asked.) */
+    bool refuses_failures;
 };
 
 /* Compiles `text` into *out, which lives in `plan` and keeps nothing of `text` and `scope`.

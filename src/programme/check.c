@@ -468,6 +468,8 @@ void build_check(struct compile *c)
         message_look(c, i);
     triggers_look(c);
     ties_look(c);
+    slips_look(c);
+    quiet_look(c);
 }
 
 /* ---- with data ------------------------------------------------------------------------------- */
@@ -479,9 +481,16 @@ void programme_check_events(const struct plan *plan, const struct names *names,
         uint32_t name = plan->events[i].name;
         if (seen(context, name))
             continue;
+        struct str text = names_text(names, name), near = STR("");
+        for (uint32_t k = NAME_FIXED_END; k < names_count(names) && near.len == 0; k++)
+            if (k != name && slip_is_near(text, names_text(names, k)) && seen(context, k))
+                near = names_text(names, k);
         findings_add(findings, FINDING_EVENT_UNSEEN, (struct place){STR("programme.yaml"), 0, 0},
-                     "the event \"%.*s\" has never come in", STR_ARG(names_text(names, name)));
-        finding_advise(findings, "is it spelt as the source spells it?");
+                     "the event \"%.*s\" has never come in", STR_ARG(text));
+        if (near.len)
+            finding_advise(findings, "\"%.*s\" has; did you mean that?", STR_ARG(near));
+        else
+            finding_advise(findings, "is it spelt as the source spells it?");
     }
 }
 

@@ -51,11 +51,19 @@ struct compile_event {
     uint32_t name;
     bool is_heard; /* a live instance or an expression listens to it */
     bool is_ours;  /* only the engine says it: a segment entered or left */
+    uint32_t uses; /* how often it is named */
     uint64_t holds_from;
     uint64_t holds_until;
     uint32_t entry_count;
     uint32_t entry_room;
     uint16_t *entries;
+    struct place place; /* where it is named first */
+};
+
+/* A name that nobody declares, as far as it is used. */
+struct compile_word {
+    uint32_t name;
+    uint32_t uses;
     struct place place; /* where it is named first */
 };
 
@@ -136,8 +144,11 @@ struct compile {
     struct compile_event *events;
     uint32_t event_count;
     uint32_t event_room;
-    struct map_u64 event_map; /* name to index in events */
-    uint16_t history_max;     /* limits.history */
+    struct map_u64 event_map;        /* name to index in events */
+    struct compile_word *properties; /* of events, that expressions read; in scratch */
+    uint32_t property_count;
+    uint32_t property_room;
+    uint16_t history_max; /* limits.history */
     int64_t ledger_ms;
     bool has_caps; /* written, or the defaults */
 };
@@ -184,6 +195,18 @@ void messages_compile(struct compile *c);
 void journeys_compile(struct compile *c);
 void segments_store(struct compile *c);
 void build_check(struct compile *c);
+
+/* Notes that an expression reads that property of an event. */
+void slip_note(struct compile *c, uint32_t name, struct place place);
+
+/* Are the two different, and one hardly meant where the other is? */
+bool slip_is_near(struct str a, struct str b);
+
+/* Adds advice on names of events and properties that are nearly others (slip.c). */
+void slips_look(struct compile *c);
+
+/* Adds a warning where no hour suits all zones in which people may live (quiet.c). */
+void quiet_look(struct compile *c);
 
 /* What `enter`, or an item of enter.any, has beside events of the person's own: appended to `list`
  * (PLAN_WAYS_MAX). Returns the way of the own events if they are collected, else NULL. (enter.c) */
@@ -234,6 +257,7 @@ enum scope_flag {
     SCOPE_ENTRY = 1 << 1, /* entry.*: an instance lives */
     SCOPE_ONCE = 1 << 2,  /* evaluated at one moment: `now` is a plain value */
     SCOPE_NOT = 1 << 3,   /* `unless`: true where the text is false */
+    SCOPE_CLOCK = 1 << 4, /* the clock is what enters: of event.* there is event.at alone */
 };
 
 struct scope_target {

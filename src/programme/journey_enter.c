@@ -125,6 +125,20 @@ static void entries_of_segments(struct builder *b, const struct yaml_node *enter
     existing_add(b, enter, name, name, build_segment(c, name)->is.when);
 }
 
+/* Is it only the clock by which people enter there? Then no event comes with them. */
+static bool is_of_clock(const struct yaml_node *enter)
+{
+    static const char *const events[] = {"event", "segment",        "segment_left",
+                                         "if",    "business_event", "api"};
+    if (enter->type != YAML_MAP ||
+        (!yaml_find_key(enter, "schedule") && !yaml_find_key(enter, "date")))
+        return false;
+    for (size_t i = 0; i < array_count(events); i++)
+        if (yaml_find_key(enter, events[i]))
+            return false;
+    return true;
+}
+
 /* The ways in of one node: `enter` itself, or an item of enter.any. */
 static void entries_compile(struct builder *b, const struct yaml_node *enter)
 {
@@ -133,6 +147,8 @@ static void entries_compile(struct builder *b, const struct yaml_node *enter)
     struct scope_target target = builder_target(b, SCOPE_EVENT | SCOPE_ONCE, EXPR_WANT_BOOL);
     struct plan_expr when;
     target.kept = NULL;
+    if (is_of_clock(enter))
+        target.flags |= SCOPE_CLOCK;
     scope_compile_when(c, b->yaml, enter->type == YAML_MAP ? enter : NULL, target, &when);
     uint32_t way_first = b->journey->way_count;
     const struct plan_way *collects =

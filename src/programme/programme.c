@@ -47,8 +47,10 @@ void name_set_add(struct compile *c, struct name_set *set, uint32_t name)
 struct compile_event *build_event(struct compile *c, uint32_t name, struct place place)
 {
     uint32_t index = map_u64_find(&c->event_map, name);
-    if (index != MAP_NONE)
+    if (index != MAP_NONE) {
+        c->events[index].uses++;
         return &c->events[index];
+    }
     if (c->event_count == c->event_room) {
         c->event_room = c->event_room ? c->event_room * 2 : 32;
         c->events = mem_resize(c->events, c->event_room * sizeof(*c->events));
@@ -58,7 +60,7 @@ struct compile_event *build_event(struct compile *c, uint32_t name, struct place
                      "the programme reads more than %d different events", COMPILE_EVENTS_MAX);
     map_u64_set(&c->event_map, name, c->event_count);
     struct compile_event *event = &c->events[c->event_count++];
-    *event = (struct compile_event){.name = name, .place = place};
+    *event = (struct compile_event){.name = name, .uses = 1, .place = place};
     return event;
 }
 

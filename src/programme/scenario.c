@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "programme/scenario.h"
 
+#include "programme/compile.h"
+
 #include "model/names.h"
 #include "model/plan.h"
 #include "model/result.h"
@@ -34,6 +36,22 @@ static struct place place_of(const struct reader *r, const struct yaml_node *nod
     struct place place = yaml_place(r->file, node);
     place.file = arena_copy(r->arena, place.file);
     return place;
+}
+
+/* An event that nothing hears is fine in a scenario, unless it is nearly one that something does. */
+static void event_look(struct reader *r, const struct yaml_node *node, uint32_t event)
+{
+    if (node == NULL || event == NAME_NONE || plan_event_find(r->plan, event) != NULL)
+        return;
+    for (uint32_t i = 0; i < r->plan->event_count; i++) {
+        struct str heard = names_text(r->names, r->plan->events[i].name);
+        if (r->plan->events[i].is_ours || !slip_is_near(node->text, heard))
+            continue;
+        findings_add(r->findings, FINDING_NAME_SLIP, yaml_place(r->file, node),
+                     "nothing in the programme hears the event \"%.*s\"", STR_ARG(node->text));
+        finding_advise(r->findings, "did you mean \"%.*s\"?", STR_ARG(heard));
+        return;
+    }
 }
 
 /* ---- times ----------------------------------------------------------------------------------- */
@@ -594,6 +612,7 @@ static void fact_read(struct reader *r, const struct yaml_node *node, const char
     case SCENARIO_EVENT:
     case SCENARIO_BUSINESS:
         out->event = value ? names_add(r->names, value->text) : NAME_NONE;
+        event_look(r, value, out->event);
         fields_add(r, shape_value(node, "", "properties"), STR(""), &fields);
         out->happened_ms = happened_of(r, shape_value(node, "", "happened"), out->at_ms);
         break;

@@ -255,7 +255,16 @@ static enum expr_found property_path(struct scope *s, const struct expr_path *pa
         return EXPR_REFUSED;
     }
     struct str text = scope_join(c, path->parts, 1, path->count);
+    if (space == SLOT_EVENT && s->target.flags & SCOPE_CLOCK && !str_is(text, "at")) {
+        fault_set(f,
+                  "there is no event here: the clock brings event.at alone, when it was; "
+                  "last(\"Event\").%.*s is of the latest such event, traits.%.*s of the person",
+                  STR_ARG(text), STR_ARG(text));
+        return EXPR_REFUSED;
+    }
     uint32_t name = names_add(c->names, text);
+    if (name != NAME_NONE)
+        slip_note(c, name, yaml_place(s->file, s->node));
     if (name == NAME_NONE) {
         fault_set(f, "the property's name \"%.*s\" is too long", STR_ARG(text));
         return EXPR_REFUSED;
@@ -459,6 +468,7 @@ bool scope_compile_part(struct compile *c, const struct yaml_file *file,
     struct expr_options options = {
         .wanted = target.wanted,
         .mode = target.flags & SCOPE_ONCE ? EXPR_ONCE : EXPR_RULE,
+        .refuses_failures = true,
     };
     struct fault f = {0};
     if (expr_compile(c->arena, text.text, &scope, options, &out->code, &f) != OK) {

@@ -63,6 +63,8 @@ static enum expr_found item_path(void *self, const struct expr_call *call,
     }
     struct str text = scope_join(s->c, path->parts, 0, path->count);
     uint32_t name = names_add(s->c->names, text);
+    if (name != NAME_NONE)
+        slip_note(s->c, name, yaml_place(s->file, s->node));
     if (name == NAME_NONE) {
         fault_set(f, "the property's name \"%.*s\" is too long", STR_ARG(text));
         return EXPR_REFUSED;
@@ -88,6 +90,36 @@ static bool refuse_usage(const struct scope_function *function, struct fault *f)
     return false;
 }
 
+/* did("Order", e.total > 5): something is said of the past event, which has no name yet. */
+static bool is_unbound(const struct expr_argument *argument)
+{
+    static const char *const known[] = {"traits", "person", "event", "entry"};
+    for (size_t i = 0; i < array_count(known); i++)
+        if (str_is(argument->root, known[i]))
+            return false;
+    return argument->is_condition || argument->root.len > 0;
+}
+
+static bool refuse_unbound(const struct scope_function *function, const struct expr_call *call,
+                           struct fault *f)
+{
+    bool has_window = call->count > 1 && call->arguments[1].is_constant;
+    if (function->form == FORM_NUMBER)
+        fault_set(f,
+                  "the past event needs a name before what is said of it: "
+                  "%s(\"Event\"%s, e, e.total, e.paid)",
+                  function->name, has_window ? ", \"30d\"" : "");
+    else
+        fault_set(f,
+                  "the past event needs a name before what is said of it: "
+                  "%s(\"Event\"%s, e, e.total > 5)%s",
+                  function->name, has_window ? ", \"3d\"" : "",
+                  function->kind == BINDING_SINCE ? " > duration(\"3d\")"
+                  : function->form == FORM_ITEM   ? ".property"
+                                                  : "");
+    return false;
+}
+
 enum expr_found feature_binder(const struct scope_function *function, const struct expr_call *call,
                                struct expr_binder *out, struct fault *f)
 {
@@ -96,7 +128,8 @@ enum expr_found feature_binder(const struct scope_function *function, const stru
     uint32_t variable = variable_of(function, call);
     if (variable == UINT32_MAX) {
         for (uint32_t i = 1; i < call->count; i++)
-            if (call->arguments[i].is_name && !refuse_usage(function, f))
+            if ((call->arguments[i].is_name && !refuse_usage(function, f)) ||
+                (is_unbound(&call->arguments[i]) && !refuse_unbound(function, call, f)))
                 return EXPR_REFUSED;
         return EXPR_UNKNOWN;
     }
@@ -394,7 +427,8 @@ static bool condition_split(struct scope *s, const struct past_call *call, struc
 
 /* The value of sum("E", "total") and sum("E", e, e.total): of the feature where the past event alone
  * says it, else of the binding. */
-static bool value_read(struct scope *s, const struct past_call *call, struct definition *d,
+static bool value_read(struct scope *s, const struct scope_function *function,
+                       const struct past_call *call, struct definition *d,
                        struct plan_binding *binding, struct name_set *kept, struct fault *f)
 {
     struct compile *c = s->c;
@@ -409,6 +443,17 @@ static bool value_read(struct scope *s, const struct past_call *call, struct def
         return true;
     }
     const struct expr *value = call->value->parts[0];
+    uint8_t type = call->value->type->kind;
+    if (function->kind != BINDING_DISTINCT && type != EXPR_DYN && type != EXPR_INT &&
+        type != EXPR_UINT && type != EXPR_DOUBLE) {
+        struct str text = str_trim(expr_part_text(value));
+        fault_set(f,
+                  "%s() is of numbers, and \"%.*s\" is of type %.*s; a condition stands behind "
+                  "the value: %s(\"Event\", e, e.total, e.paid)",
+                  function->name, STR_ARG(text),
+                  STR_ARG(expr_type_print(&c->scratch, call->value->type)), function->name);
+        return false;
+    }
     struct expr_reads reads = expr_reads(value);
     struct str text = plain_text(c, expr_part_text(value), call->variable);
     if (!is_of_event(value)) {
@@ -619,7 +664,7 @@ enum expr_found feature_call(struct scope *s, const struct scope_function *funct
         step_note(s, &d, past.event, binding);
         return EXPR_FOUND;
     }
-    if (function->form == FORM_NUMBER && !value_read(s, &past, &d, binding, &kept, f))
+    if (function->form == FORM_NUMBER && !value_read(s, function, &past, &d, binding, &kept, f))
         return EXPR_REFUSED;
     if (function->kind == BINDING_DISTINCT && binding->condition_count && !binding->value &&
         !distinct_later(s, &past, &d, binding, &kept, f))

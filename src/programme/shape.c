@@ -380,6 +380,18 @@ static void check_clock(struct shape_check *c, const struct key *key, struct yam
     }
 }
 
+static void check_pace(struct shape_check *c, const struct key *key, struct yaml_node *node)
+{
+    static const char wanted[] = "a number in a time, such as 5000/h";
+    if (node->type == YAML_INT) {
+        wrong_type(c, key, node, wanted);
+        finding_advise(c->findings, "say in what time: %.*s/m, %.*s/h or %.*s/d",
+                       STR_ARG(node->text), STR_ARG(node->text), STR_ARG(node->text));
+    } else {
+        (void)want_text(c, key, node, wanted);
+    }
+}
+
 static void check_weekdays(struct shape_check *c, const struct key *key, struct yaml_node *node)
 {
     uint8_t days;
@@ -483,6 +495,11 @@ static void check_consent(struct shape_check *c, const struct key *key, struct y
 
 /* ---- maps ------------------------------------------------------------------------------------ */
 
+static const struct key *key_find(const struct shape *shape, struct str name);
+static void key_check(struct shape_check *c, const struct key *key, struct yaml_node *node);
+static void shape_check_of(struct shape_check *c, const struct key *key, const struct shape *shape,
+                           struct yaml_node *node);
+
 static void value_check(struct shape_check *c, const struct key *key, struct yaml_node *node)
 {
     switch (key->type) {
@@ -526,11 +543,38 @@ static void value_check(struct shape_check *c, const struct key *key, struct yam
             wrong_type(c, key, node, "a text, a number, true or false");
         return;
     case KEY_CHOICE: check_choice(c, key, node, shape_choices(key, c->scratch)); return;
-    case KEY_SHAPE: shape_check(c, shape_get(key->of), node); return;
+    case KEY_SHAPE: shape_check_of(c, key, shape_get(key->of), node); return;
+    case KEY_PACE: check_pace(c, key, node); return;
     case KEY_UNION: shape_check_union(c, shape_union_get(key->of), node); return;
     case KEY_TYPE_END: break;
     }
     must(!"a type of key");
+}
+
+/* What stands for the shape's short key is spoken of by the name that was written, and the other form is
+ * named: "existing" wants skip or enter; or a map: then, pace. */
+static void shape_check_of(struct shape_check *c, const struct key *key, const struct shape *shape,
+                           struct yaml_node *node)
+{
+    const struct key *short_key = key_find(shape, str_of(shape->short_key));
+    bool is_short = short_key && node->type != YAML_MAP && node->type != YAML_LIST && !node->is_bad;
+    if (!is_short) {
+        shape_check(c, shape, node);
+        return;
+    }
+    struct key named = *short_key;
+    uint32_t before = c->findings->count;
+    named.name = key->name;
+    key_check(c, &named, node);
+    if (c->findings->count == before || c->findings->list[before].severity != FINDING_ERROR ||
+        c->findings->list[c->findings->count - 1].advice.len || shape->key_count < 2)
+        return;
+    struct str keys = STR("");
+    for (uint32_t i = 0; i < shape->key_count; i++)
+        if (!shape->keys[i].is_later)
+            keys = arena_printf(c->scratch, "%.*s%s%s", STR_ARG(keys), keys.len ? ", " : "",
+                                shape->keys[i].name);
+    finding_advise(c->findings, "or a map with: %.*s", STR_ARG(keys));
 }
 
 #define LIST_ITEMS_MAX 10000
@@ -822,6 +866,7 @@ static const char *type_words(const struct key *key)
     case KEY_SPAN: return "time";
     case KEY_DAYS: return "time or calendar days";
     case KEY_LENGTH: return "time, calendar days or expression";
+    case KEY_PACE: return "number in a time";
     case KEY_OFFSET: return "time, may be negative";
     case KEY_DATE: return "date or expression";
     case KEY_PER: return "time, day or week";

@@ -31,6 +31,7 @@ enum key_type {
     KEY_ZONE,
     KEY_CHANNEL,
     KEY_TIME,
+    KEY_PACE,    /* 5000/h */
     KEY_COUNT,   /* true, or a number from 1 */
     KEY_NOTHING, /* empty, or true */
     KEY_ANY,

@@ -91,6 +91,7 @@ static const char *sample_of(const struct key *key)
     case KEY_SPAN: return "2h";
     case KEY_DAYS: return "2 days";
     case KEY_LENGTH: return "2 months";
+    case KEY_PACE: return "5/h";
     case KEY_OFFSET: return "-30d";
     case KEY_DATE: return "2026-12-24";
     case KEY_PER: return "week";
