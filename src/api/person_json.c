@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "profile/choices.h"
+#include "profile/choices.h"
 #include "profile/traits.h"
 #include "when/civil.h"
 #include "json/json_write.h"
@@ -70,9 +72,21 @@ static void write_state(struct person *who, struct json_writer *w)
         json_write_key_text(w, "purpose", names_text(who->names, x->purpose));
         json_write_key_text(w, "topic", names_text(who->names, x->topic));
         json_write_key_text(w, "says",
-                            x->is_suppression ? STR("bad address")
-                            : x->is_given     ? STR("granted")
-                                              : STR("denied"));
+                            x->bar == BAR_BAD       ? STR("bad address")
+                            : x->bar == BAR_STOPPED ? STR("stopped")
+                            : x->is_given           ? STR("granted")
+                                                    : STR("denied"));
+        json_write_key_text(w, "source", names_text(who->names, x->source));
+        write_moment(w, "at", x->at_ms);
+        json_write_end(w);
+    }
+    json_write_end(w);
+    json_write_key(w, STR("choices"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < p->choices.count; i++) {
+        const struct choice *x = person_choice(who, i);
+        json_write_map(w);
+        json_write_key_text(w, "chose", choice_words(who, x));
         json_write_key_text(w, "source", names_text(who->names, x->source));
         write_moment(w, "at", x->at_ms);
         json_write_end(w);

@@ -118,16 +118,9 @@ void desk_answer(struct person *who, const struct stage_message *answer)
 static void suppress_address(struct person *who, enum channel channel, struct id128 address)
 {
     consent_note(who, (struct consent){.channel = (uint8_t)channel,
-                                       .is_suppression = true,
+                                       .bar = BAR_BAD,
                                        .address = address,
                                        .at_ms = who->now_ms});
-    person_result(who, (struct result){.kind = RESULT_SUPPRESSED,
-                                       .how = SUPPRESSED_BAD_ADDRESS,
-                                       .step = (uint16_t)channel});
-    person_send(who, (struct stage_message){.kind = TO_ADDRESS_SUPPRESS,
-                                            .how = SUPPRESSED_BAD_ADDRESS,
-                                            .channel = (uint8_t)channel,
-                                            .address = address});
 }
 
 /* "5.1.1", "5.1.2", "5.1.10": the address is bad. Codes are three digits, or class*10000 + ... */

@@ -408,6 +408,53 @@ static void suppressed_addresses_stop_their_lanes(void **state)
     }
 }
 
+/* docs/DESK.md, row by row. */
+static void lanes_are_as_the_table_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum attempts attempts;
+        int64_t deadline_ms;
+        bool consent, holds, windows, holdout, exits, caps, settle, stopped, must, rationed;
+    } rows[LANE_END] = {
+        {.name = "otp", AT_LEAST_ONCE, 10 * MINUTE_MS, .stopped = true, .must = true},
+        {.name = "alert", AT_LEAST_ONCE, 24 * HOUR_MS},
+        {.name = "legal", AT_LEAST_ONCE, 72 * HOUR_MS, .must = true},
+        {.name = "opt_in", AT_LEAST_ONCE, 24 * HOUR_MS, .rationed = true},
+        {.name = "service", AT_LEAST_ONCE, 72 * HOUR_MS},
+        {.name = "marketing",
+         AT_MOST_ONCE,
+         7 * DAY_MS,
+         .consent = true,
+         .holds = true,
+         .windows = true,
+         .holdout = true,
+         .exits = true,
+         .caps = true,
+         .settle = true},
+    };
+    for (uint32_t i = 0; i < LANE_END; i++) {
+        const struct lane_term *lane = lane_term((enum lane)i);
+        assert_true(str_is(lane->name, rows[i].name)); /* in this order */
+        assert_int_equal(lane->attempts, rows[i].attempts);
+        assert_int_equal(lane->deadline_ms, rows[i].deadline_ms);
+        assert_int_equal((lane->flags & LANE_CONSENT) != 0, rows[i].consent);
+        assert_int_equal((lane->flags & LANE_HOLDS) != 0, rows[i].holds);
+        assert_int_equal((lane->flags & LANE_WINDOWS) != 0, rows[i].windows);
+        assert_int_equal((lane->flags & LANE_HOLDOUT) != 0, rows[i].holdout);
+        assert_int_equal((lane->flags & LANE_EXITS) != 0, rows[i].exits);
+        assert_int_equal((lane->flags & LANE_CAPS) != 0, rows[i].caps);
+        assert_int_equal((lane->flags & LANE_SETTLE) != 0, rows[i].settle);
+        assert_int_equal((lane->flags & LANE_TRIES_STOPPED) != 0, rows[i].stopped);
+        assert_int_equal((lane->flags & LANE_MUST_CONTACT) != 0, rows[i].must);
+        assert_int_equal((lane->flags & LANE_RATIONED) != 0, rows[i].rationed);
+        assert_int_equal((lane->flags & LANE_NEEDS_DEADLINE) != 0,
+                         i == LANE_ALERT || i == LANE_LEGAL);
+        assert_int_equal((lane->flags & LANE_NEEDS_WAY_OUT) != 0, i == LANE_LEGAL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +470,7 @@ int main(void)
         TEST("confirmations are rationed as a recount says",
              confirmations_are_rationed_as_a_recount_says),
         TEST("one address gets a message once, whoever shares it", one_address_gets_a_message_once),
+        TEST("lanes are as the table says", lanes_are_as_the_table_says),
         TEST("suppressed addresses stop their lanes", suppressed_addresses_stop_their_lanes),
     };
     return cmocka_run_group_tests_name("decide", tests, NULL, NULL);

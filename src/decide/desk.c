@@ -228,7 +228,7 @@ static void act(struct person *who, const struct line_up *up, uint32_t rank,
         if (who->witness != NULL)
             desk_explain(who, place);
     }
-    if (v->rule == RULE_CAP && v->at_ms == FOREVER_MS)
+    if ((v->rule == RULE_CAP || v->rule == RULE_CONSENT) && v->at_ms == FOREVER_MS)
         make_room(who, place);
 }
 

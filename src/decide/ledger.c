@@ -4,6 +4,8 @@
  */
 #include "decide/desk_int.h"
 
+#include "profile/choices.h"
+
 uint32_t ledger_find(const struct person *who, uint64_t decision)
 {
     for (uint32_t i = who->profile->ledger.count; i-- > 0;)
@@ -144,7 +146,7 @@ void ledger_mark(struct person *who, uint64_t decision, enum sent_flag flag)
 
 void desk_forget(struct person *who)
 {
-    int64_t oldest_ms = who->now_ms - who->plan->ledger_ms;
+    int64_t oldest_ms = who->now_ms - max_of(who->plan->ledger_ms, choices_ledger_ms(who));
     for (uint32_t i = 0; i < who->profile->ledger.count;) {
         const struct sent *s = person_sent(who, i);
         if (s->at_ms < oldest_ms && intent_find(who, s->decision) == UINT32_MAX)

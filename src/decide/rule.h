@@ -89,6 +89,12 @@ struct answers {
 /* All rules for one channel at one instant, and what a later stage said of it before. */
 struct answers rules_ask(const struct question *q);
 
+/* Of two answers about the same channel that allow or say not before: both must allow. */
+void answer_join(struct answer *both, struct answer one);
+
+/* What one cap says, which is meant for this intent: for rules that have caps of their own. (rule_cap.c) */
+struct answer cap_ask(const struct question *q, const struct plan_cap *cap);
+
 /* Like printf into q->words, if somebody asks; what several caps or windows say is told apart. */
 #define say(q, ...)                                    \
     do {                                               \

@@ -202,31 +202,21 @@ static struct answer ask_calendar(const struct question *q, const struct plan_ca
     return (struct answer){.kind = NOT_BEFORE, .at_ms = end_ms};
 }
 
-/* Two that say not before: what both ask for. */
-static struct answer later_of(struct answer a, struct answer b)
+struct answer cap_ask(const struct question *q, const struct plan_cap *c)
 {
-    int64_t known_a_ms = a.at_ms == FOREVER_MS ? a.least_ms : a.at_ms;
-    int64_t known_b_ms = b.at_ms == FOREVER_MS ? b.least_ms : b.at_ms;
-    return (struct answer){.kind = NOT_BEFORE,
-                           .at_ms = max_of(a.at_ms, b.at_ms),
-                           .least_ms = max_of(known_a_ms, known_b_ms)};
+    if (c->limit == 0 && c->kind != CAP_GAP) { /* a person may say: none at all */
+        say(q, "%.*s", STR_ARG(c->text));
+        blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
+        return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
+    }
+    return c->kind == CAP_DAY || c->kind == CAP_WEEK ? ask_calendar(q, c) : ask_sliding(q, c);
 }
 
 struct answer rule_cap_ask(const struct question *q)
 {
     struct answer answer = ANSWER_ALLOW;
-    for (uint32_t i = 0; i < q->plan->cap_count; i++) {
-        const struct plan_cap *c = &q->plan->caps[i];
-        if (!is_meant(q, c))
-            continue;
-        struct answer one =
-            c->kind == CAP_DAY || c->kind == CAP_WEEK ? ask_calendar(q, c) : ask_sliding(q, c);
-        if (one.kind == ALLOW && answer.kind == ALLOW)
-            answer.at_ms = min_of(answer.at_ms, one.at_ms);
-        else if (one.kind == NOT_BEFORE && answer.kind == ALLOW)
-            answer = one;
-        else if (one.kind == NOT_BEFORE)
-            answer = later_of(answer, one);
-    }
+    for (uint32_t i = 0; i < q->plan->cap_count; i++)
+        if (is_meant(q, &q->plan->caps[i]))
+            answer_join(&answer, cap_ask(q, &q->plan->caps[i]));
     return answer;
 }

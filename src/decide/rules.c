@@ -46,6 +46,26 @@ bool rule_ask(uint32_t place, const struct question *q, uint8_t *number, struct 
     return true;
 }
 
+/* Two that say not before: what both ask for. */
+static struct answer later_of(struct answer a, struct answer b)
+{
+    int64_t known_a_ms = a.at_ms == FOREVER_MS ? a.least_ms : a.at_ms;
+    int64_t known_b_ms = b.at_ms == FOREVER_MS ? b.least_ms : b.at_ms;
+    return (struct answer){.kind = NOT_BEFORE,
+                           .at_ms = max_of(a.at_ms, b.at_ms),
+                           .least_ms = max_of(known_a_ms, known_b_ms)};
+}
+
+void answer_join(struct answer *both, struct answer one)
+{
+    must(both->kind <= NOT_BEFORE);
+    must(one.kind <= NOT_BEFORE);
+    if (one.kind == ALLOW && both->kind == ALLOW)
+        both->at_ms = min_of(both->at_ms, one.at_ms);
+    else if (one.kind == NOT_BEFORE)
+        *both = both->kind == ALLOW ? one : later_of(*both, one);
+}
+
 /* Adds what one rule says. */
 static void weigh(const struct question *q, struct answers *all, uint8_t rule, struct answer one)
 {

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "journey/appointment.h"
+#include "profile/choices.h"
 #include "profile/consent.h"
 #include "profile/feature.h"
 #include "profile/holds.h"
@@ -179,6 +180,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
         audience_activated(&who);
     traits_unite(&who, &from);
     consent_unite(&who, &from);
+    choices_unite(&who, &from);
     features_unite(&who, &from);
     holds_unite(&who, &from);
     audience_unite(&who, &from);
@@ -202,6 +204,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     traits_forget(&from);
     claims_merge(e, loser, winner);
     vec_clear(from.space, &l->consents, sizeof(struct consent));
+    vec_clear(from.space, &l->choices, sizeof(struct choice));
     vec_clear(from.space, &l->instances, sizeof(struct instance));
     vec_clear(from.space, &l->pasts, sizeof(struct past));
     vec_clear(from.space, &l->intents, sizeof(struct intent));
@@ -514,7 +517,12 @@ static void apply_own_event(struct person *who, const struct record *r)
 {
     uint64_t decision;
     switch (r->name) {
-    case NAME_CONSENT_CHANGED: consent_event(who); return;
+    case NAME_CONSENT_CHANGED:
+        consent_event(who);
+        if (consent_stops(r))
+            opt_out(who, decision_of(r));
+        return;
+    case NAME_PREFERENCES_CHANGED: choices_event(who); return;
     case NAME_MEMBER_ADDED:
     case NAME_MEMBER_REMOVED: audience_event(who); return;
     case NAME_UNSUBSCRIBED:

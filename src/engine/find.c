@@ -185,11 +185,12 @@ static void refuse_address(struct engine *e, const struct record *r, uint32_t ch
                            struct id128 address)
 {
     struct value purpose = record_get(r, NAME_PURPOSE, NULL);
-    if (purpose.type == VALUE_TEXT && !str_is(purpose.text, "marketing"))
+    bool stops = consent_stops(r);
+    if (!stops && purpose.type == VALUE_TEXT && !str_is(purpose.text, "marketing"))
         return;
     messages_add(&e->messages, (struct stage_message){
                                    .kind = TO_ADDRESS_SUPPRESS,
-                                   .how = SUPPRESSED_UNSUBSCRIBED,
+                                   .how = stops ? SUPPRESSED_STOPPED : SUPPRESSED_UNSUBSCRIBED,
                                    .channel = (uint8_t)channel,
                                    .address = address,
                                });

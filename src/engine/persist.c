@@ -103,7 +103,7 @@ static void code_consent(struct codec *c, struct consent *x)
 {
     code_u8(c, &x->channel);
     code_u8(c, &x->is_given);
-    code_u8(c, &x->is_suppression);
+    code_u8(c, &x->bar);
     code_u32(c, &x->purpose);
     code_u32(c, &x->topic);
     code_u32(c, &x->source);
@@ -336,6 +336,23 @@ static void code_appointment(struct codec *c, struct appointment *x)
 
 CODE_LIST(code_appointments, struct appointment, code_appointment)
 
+static void code_choice(struct codec *c, struct choice *x)
+{
+    code_u8(c, &x->kind);
+    code_u8(c, &x->channel);
+    code_u8(c, &x->per);
+    code_u8(c, &x->is_on);
+    code_u32(c, &x->topic);
+    code_u32(c, &x->limit);
+    code_u32(c, &x->source);
+    code_time(c, &x->at_ms);
+    code_time(c, &x->until_ms);
+    if (c->in != NULL && (x->kind < CHOICE_NO_CONTACT || x->kind > CHOICE_LIMIT))
+        c->in->is_bad = true;
+}
+
+CODE_LIST(code_choices, struct choice, code_choice)
+
 static void code_profile(struct codec *c, struct profile *x)
 {
     code_time(c, &x->first_seen_ms);
@@ -358,6 +375,7 @@ static void code_profile(struct codec *c, struct profile *x)
     code_u32(c, &x->audience_plan);
     code_appointments(c, &x->appointments);
     code_u32(c, &x->appointed_plan);
+    code_choices(c, &x->choices);
 }
 
 static void code_str(struct codec *c, struct str *x)

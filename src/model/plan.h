@@ -640,7 +640,9 @@ struct plan {
     const struct plan_calendar *calendars;
     uint32_t hold_count;
     const struct plan_hold *holds;
-    uint32_t holdout; /* of 10,000 */
+    int64_t complaint_ms;          /* so long messages rest after a complaint; 0 = 30 days */
+    uint64_t complaint_categories; /* that rest beside those that obey holds */
+    uint32_t holdout;              /* of 10,000 */
     uint64_t holdout_salt;
     struct str holdout_text;
 

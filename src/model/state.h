@@ -5,6 +5,7 @@
  *
  *     profile ─┬─ traits       bytes: what is known of them
  *              ├─ consents     what they agreed to and refused
+ *              ├─ choices      what they chose: snooze, their own caps, topics
  *              ├─ histories    what they did, as far as the programme asks about it
  *              ├─ instances    where they are in each journey            (src/journey)
  *              ├─ pasts        journeys that they have been through      (src/journey)
@@ -34,6 +35,7 @@
 #define PROFILE_HOLDS_MAX        64
 #define PROFILE_APPOINTMENTS_MAX 128
 #define PROFILE_CONSENTS_MAX     128
+#define PROFILE_CHOICES_MAX      32
 #define PROFILE_HISTORIES_MAX    1024
 #define PROFILE_IDENTIFIERS_MAX  64
 #define PROFILE_TRAITS_BYTES     16384 /* all traits of one person together */
@@ -84,6 +86,7 @@ struct profile {
     int64_t audience_ms;     /* not after the earliest ask_ms of them: when to look */
     uint32_t audience_plan;  /* number of the plan that memberships are of; 0 = none yet */
     struct vec appointments; /* struct appointment */
+    struct vec choices;      /* struct choice */
     uint32_t appointed_plan; /* the plan whose dates and schedules `appointments` has */
 };
 
@@ -91,12 +94,39 @@ struct profile {
 struct consent {
     uint8_t channel; /* enum channel */
     uint8_t is_given;
-    uint8_t is_suppression; /* not the person's word: the address is known to be bad */
-    uint32_t purpose;       /* name */
-    uint32_t topic;         /* name; NAME_NONE = all topics */
-    uint32_t source;        /* name of the source that said so */
+    uint8_t bar;          /* enum consent_bar: what is_given = 0 means for the address */
+    uint32_t purpose;     /* name */
+    uint32_t topic;       /* name; NAME_NONE = all topics */
+    uint32_t source;      /* name of the source that said so */
     struct id128 address; /* of the address it was said about; not set = whatever the address is */
     int64_t at_ms;        /* event time */
+};
+
+/* Numbers are written to disk. */
+enum consent_bar {
+    BAR_NONE,    /* it is a statement about consent */
+    BAR_BAD,     /* a provider says that the address is bad */
+    BAR_STOPPED, /* STOP, or a block: every lane but otp, until they agree again */
+};
+
+/* What somebody chose for themselves: profile/choices.h. Numbers are written to disk. */
+enum choice_kind {
+    CHOICE_NO_CONTACT = 1, /* not to be contacted at all */
+    CHOICE_TOPIC_OFF,      /* nothing on `topic` */
+    CHOICE_SNOOZE,         /* nothing before until_ms */
+    CHOICE_LIMIT,          /* at most `limit` per `per` */
+};
+
+struct choice {
+    uint8_t kind;    /* enum choice_kind */
+    uint8_t channel; /* SNOOZE, LIMIT: enum channel; 0 = all together */
+    uint8_t per;     /* LIMIT: enum cap_kind: SLIDING, DAY or WEEK */
+    uint8_t is_on;   /* 0 = it was lifted */
+    uint32_t topic;  /* TOPIC_OFF, SNOOZE: name; NAME_NONE = all */
+    uint32_t limit;
+    uint32_t source;  /* name of the source that said so */
+    int64_t at_ms;    /* event time */
+    int64_t until_ms; /* SNOOZE: until then; LIMIT: length of the window */
 };
 
 /* What one feature (plan.h) remembers of the person. */

@@ -15,7 +15,7 @@ struct str person_address(const struct person *who, enum channel channel)
 static bool is_about_the_same(const struct consent *a, const struct consent *b)
 {
     return a->channel == b->channel && a->purpose == b->purpose && a->topic == b->topic &&
-           a->is_suppression == b->is_suppression && id128_equal(a->address, b->address);
+           a->bar == b->bar && id128_equal(a->address, b->address);
 }
 
 /* Puts the statement into the list; true if it changed what holds. */
@@ -37,7 +37,7 @@ static bool keep(struct person *who, const struct consent *statement)
         uint32_t oldest = UINT32_MAX;
         for (uint32_t i = 0; i < who->profile->consents.count; i++) {
             const struct consent *old = person_consent(who, i);
-            if (old->is_given && !old->is_suppression &&
+            if (old->is_given && old->bar == BAR_NONE &&
                 (oldest == UINT32_MAX || old->at_ms < person_consent(who, oldest)->at_ms))
                 oldest = i;
         }
@@ -49,6 +49,19 @@ static bool keep(struct person *who, const struct consent *statement)
     return true;
 }
 
+/* The address is barred for whoever has it. */
+static void suppress(struct person *who, const struct consent *statement)
+{
+    uint8_t how = statement->bar == BAR_BAD ? SUPPRESSED_BAD_ADDRESS : SUPPRESSED_STOPPED;
+    person_result(
+        who, (struct result){.kind = RESULT_SUPPRESSED, .how = how, .step = statement->channel});
+    if (id128_is_set(statement->address))
+        person_send(who, (struct stage_message){.kind = TO_ADDRESS_SUPPRESS,
+                                                .how = how,
+                                                .channel = statement->channel,
+                                                .address = statement->address});
+}
+
 bool consent_note(struct person *who, struct consent statement)
 {
     must(statement.channel > CHANNEL_NONE);
@@ -57,8 +70,10 @@ bool consent_note(struct person *who, struct consent statement)
         return false;
     person_changed_name(who, NAME_CONSENT_CHANGED);
     who->is_desk_due = true;
-    if (statement.is_suppression)
+    if (statement.bar != BAR_NONE) {
+        suppress(who, &statement);
         return true;
+    }
     person_result(who, (struct result){.kind = RESULT_CONSENT,
                                        .how = statement.is_given,
                                        .step = statement.channel,
@@ -83,6 +98,15 @@ bool consent_is_given(const struct record *r)
         return status.boolean;
     return status.type == VALUE_TEXT &&
            (str_is(status.text, "granted") || str_is(status.text, "subscribed"));
+}
+
+bool consent_stops(const struct record *r)
+{
+    struct value status = record_get(r, NAME_STATUS, NULL);
+    if (r->name == NAME_UNSUBSCRIBED)
+        return channel_trait(consent_channel(r)) == NAME_PHONE;
+    return r->name == NAME_CONSENT_CHANGED && status.type == VALUE_TEXT &&
+           (str_is(status.text, "stopped") || str_is(status.text, "blocked"));
 }
 
 enum channel consent_channel(const struct record *r)
@@ -123,24 +147,35 @@ void consent_event(struct person *who)
             return;
     }
     struct str text = address.type == VALUE_TEXT ? address.text : person_address(who, number);
-    consent_note(who, (struct consent){
-                          .channel = (uint8_t)number,
-                          .is_given = is_given,
-                          .purpose = purpose_name ? purpose_name : NAME_MARKETING,
-                          .topic = topic_name,
-                          .source = r->source,
-                          .address = text.len || channel_trait(number) == NAME_NONE
-                                         ? address_hash(who->secret, number, text, who->id)
-                                         : (struct id128){0},
-                          .at_ms = r->event_ms,
-                      });
+    struct consent statement = {
+        .channel = (uint8_t)number,
+        .is_given = is_given,
+        .purpose = purpose_name ? purpose_name : NAME_MARKETING,
+        .topic = topic_name,
+        .source = r->source,
+        .address = text.len || channel_trait(number) == NAME_NONE
+                       ? address_hash(who->secret, number, text, who->id)
+                       : (struct id128){0},
+        .at_ms = r->event_ms,
+    };
+    bool stops = consent_stops(r);
+    if (stops) { /* to everything: a no to a topic or purpose is not what it says */
+        statement.purpose = NAME_MARKETING;
+        statement.topic = NAME_NONE;
+    }
+    consent_note(who, statement);
+    if (stops) {
+        statement.bar = BAR_STOPPED;
+        consent_note(who, statement);
+    }
 }
 
 enum consent_answer consent_look(const struct person *who, enum channel channel, uint32_t purpose,
                                  uint32_t topic, const struct consent **decided)
 {
     *decided = NULL;
-    const struct consent *general = NULL, *specific = NULL;
+    const struct consent *general = NULL, *specific = NULL, *stop = NULL;
+    int64_t agreed_ms = INT64_MIN; /* to marketing: that lifts a stop */
     struct str text = person_address(who, channel);
     struct id128 address = address_hash(who->secret, channel, text, who->id);
     for (uint32_t i = 0; i < who->profile->consents.count; i++) {
@@ -149,12 +184,16 @@ enum consent_answer consent_look(const struct person *who, enum channel channel,
             continue;
         if (id128_is_set(c->address) && !id128_equal(c->address, address))
             continue;
-        if (c->is_suppression) {
+        if (c->bar == BAR_BAD && !c->is_given) {
             *decided = c;
-            if (!c->is_given)
-                return CONSENT_SUPPRESSED;
-            continue;
+            return CONSENT_SUPPRESSED;
         }
+        if (c->bar == BAR_STOPPED && (stop == NULL || c->at_ms > stop->at_ms))
+            stop = c;
+        if (c->bar != BAR_NONE)
+            continue;
+        if (c->purpose == NAME_MARKETING && c->topic == NAME_NONE && c->is_given)
+            agreed_ms = max_of(agreed_ms, c->at_ms);
         if (c->purpose != purpose)
             continue;
         const struct consent **best = c->topic == NAME_NONE ? &general : &specific;
@@ -163,6 +202,10 @@ enum consent_answer consent_look(const struct person *who, enum channel channel,
         if (*best == NULL || c->at_ms > (*best)->at_ms ||
             (c->at_ms == (*best)->at_ms && !c->is_given))
             *best = c;
+    }
+    if (stop != NULL && agreed_ms <= stop->at_ms) {
+        *decided = stop;
+        return CONSENT_STOPPED;
     }
     *decided = specific != NULL ? specific : general;
     if (specific == NULL && general == NULL)

@@ -26,6 +26,10 @@ void consent_event(struct person *who);
 /* What the record's `Consent Changed` says: only a plain yes is one. */
 bool consent_is_given(const struct record *r);
 
+/* Does the record stop every lane on its address? An `Unsubscribed` from a phone is STOP; `Consent
+ * Changed` says it with the status "stopped", or "blocked", on any channel. */
+bool consent_stops(const struct record *r);
+
 /* The channel that such a record is about; e-mail if it names none (or one that is not known). */
 enum channel consent_channel(const struct record *r);
 
@@ -34,6 +38,7 @@ enum consent_answer {
     CONSENT_GIVEN,
     CONSENT_REFUSED,
     CONSENT_SUPPRESSED, /* the address is known to be bad */
+    CONSENT_STOPPED,    /* STOP was said, or they blocked us, and did not agree again since */
 };
 
 /* What holds for the current address on the channel. */

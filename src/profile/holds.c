@@ -112,11 +112,13 @@ static bool is_in_force(const struct hold *h, int64_t at_ms)
 
 void holds_complaint(struct person *who, int64_t at_ms)
 {
-    struct hold *fresh = at_ms + COMPLAINT_RESTS_MS > who->at_ms ? add_hold(who) : NULL;
+    int64_t rests_ms =
+        who->plan != NULL && who->plan->complaint_ms ? who->plan->complaint_ms : COMPLAINT_RESTS_MS;
+    struct hold *fresh = at_ms + rests_ms > who->at_ms ? add_hold(who) : NULL;
     if (fresh == NULL)
         return;
     *fresh = (struct hold){
-        .name = NAME_MESSAGE_COMPLAINED, .from_ms = at_ms, .until_ms = at_ms + COMPLAINT_RESTS_MS};
+        .name = NAME_MESSAGE_COMPLAINED, .from_ms = at_ms, .until_ms = at_ms + rests_ms};
     note_change(who, NAME_MESSAGE_COMPLAINED, true);
 }
 
@@ -131,7 +133,10 @@ uint16_t holds_next(const struct person *who, uint16_t category, enum lane lane,
         if (index == PLAN_NO_INDEX || !is_in_force(h, at_ms))
             continue;
         const struct plan_hold *means = is_complaint ? NULL : &who->plan->holds[index];
-        if (means && means->categories ? means->categories >> category & 1 : obeys)
+        bool is_meant = is_complaint ? obeys || who->plan->complaint_categories >> category & 1
+                        : means->categories ? means->categories >> category & 1
+                                            : obeys;
+        if (is_meant)
             return index;
     }
     return PLAN_NO_INDEX;

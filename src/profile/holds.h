@@ -12,12 +12,13 @@
 #include "profile/person.h"
 
 #define HOLD_COMPLAINT     (PLAN_NO_INDEX - 1) /* holds_ask: no hold of the programme, but this */
-#define COMPLAINT_RESTS_MS (30 * DAY_MS)
+#define COMPLAINT_RESTS_MS (30 * DAY_MS) /* unless the programme says longer */ /* at least; the programme may say longer */
 
 /* Opens and closes what the event at hand opens and closes. */
 void holds_event(struct person *who, const struct plan_event *means);
 
-/* The person complained about a message at at_ms: what obeys holds rests for COMPLAINT_RESTS_MS. */
+/* The person complained about a message at at_ms: what obeys holds rests for COMPLAINT_RESTS_MS,
+ * or as long as the programme says. */
 void holds_complaint(struct person *who, int64_t at_ms);
 
 /* Is an intent of the category held at at_ms? Then the hold's index in the plan, else PLAN_NO_INDEX.

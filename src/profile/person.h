@@ -244,6 +244,7 @@ const struct zone *person_zone(struct person *who);
     }
 
 PERSON_LIST(consent, consents)
+PERSON_LIST(choice, choices)
 PERSON_LIST(history, histories)
 PERSON_LIST(instance, instances)
 PERSON_LIST(past, pasts)

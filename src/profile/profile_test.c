@@ -1,6 +1,7 @@
 /* What is known of a person: traits, consent, histories and holds, against plain models. */
 #include "base/mem.h"
 #include "model/identifier.h"
+#include "profile/choices.h"
 #include "profile/consent.h"
 #include "profile/holds.h"
 #include "profile/traits.h"
@@ -278,6 +279,133 @@ static void consent_is_about_an_address(void **state)
     fixture_free(f);
 }
 
+/* `Preferences Changed` at at_ms with one property or two. */
+static void prefer(struct fixture *f, bool is_server, int64_t at_ms, uint32_t name, struct value x,
+                   uint32_t name_2, struct value x_2)
+{
+    struct buf b;
+    struct record r = {.type = RECORD_EVENT,
+                       .kind = EVENT_TRACK,
+                       .flags = is_server ? RECORD_IS_SERVER : 0,
+                       .name = NAME_PREFERENCES_CHANGED,
+                       .at_ms = at_ms,
+                       .event_ms = at_ms};
+    buf_init(&b);
+    body_put(&b, name, &x);
+    if (name_2 != NAME_NONE)
+        body_put(&b, name_2, &x_2);
+    r.clear = body_of(&b);
+    f->who.event = &r;
+    f->who.at_ms = at_ms;
+    choices_event(&f->who);
+    f->who.event = NULL;
+    buf_fini(&b);
+}
+
+static void anybody_may_ask_for_less(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct plan_cap caps[4];
+    struct value none = value_none();
+    prefer(f, false, 10, NAME_DO_NOT_CONTACT, value_bool(true), NAME_NONE, none);
+    assert_true(choices_no_contact(&f->who));
+    prefer(f, false, 20, NAME_DO_NOT_CONTACT, value_bool(false), NAME_NONE, none);
+    assert_true(choices_no_contact(&f->who)); /* a stranger's key may not lift it */
+    assert_int_equal(f->results.rows[f->results.count - 1].kind, RESULT_ERROR);
+    prefer(f, true, 5, NAME_DO_NOT_CONTACT, value_bool(false), NAME_NONE, none);
+    assert_true(choices_no_contact(&f->who)); /* older news */
+    prefer(f, true, 10, NAME_DO_NOT_CONTACT, value_bool(false), NAME_NONE, none);
+    assert_true(choices_no_contact(&f->who)); /* of the same moment: the stricter */
+    prefer(f, true, 20, NAME_DO_NOT_CONTACT, value_bool(false), NAME_NONE, none);
+    assert_false(choices_no_contact(&f->who));
+
+    prefer(f, false, 30, NAME_SNOOZE_UNTIL, value_time(1000), NAME_NONE, none);
+    assert_int_equal(choices_snoozed_until(&f->who, CHANNEL_SMS, 0, 999), 1000);
+    assert_int_equal(choices_snoozed_until(&f->who, CHANNEL_SMS, 0, 1000), INT64_MIN);
+    prefer(f, false, 40, NAME_SNOOZE_UNTIL, value_time(900), NAME_NONE, none);
+    assert_int_equal(choices_snoozed_until(&f->who, CHANNEL_SMS, 0, 50), 1000);
+    prefer(f, false, 40, NAME_SNOOZE_UNTIL, value_time(1100), NAME_NONE, none);
+    assert_int_equal(choices_snoozed_until(&f->who, CHANNEL_SMS, 0, 50), 1100);
+    prefer(f, true, 41, NAME_SNOOZE_UNTIL, value_time(0), NAME_NONE, none);
+    assert_int_equal(choices_snoozed_until(&f->who, CHANNEL_SMS, 0, 50), INT64_MIN);
+
+    prefer(f, false, 50, NAME_AT_MOST, value_int(2), NAME_PER, value_text(STR("week")));
+    prefer(f, false, 51, NAME_AT_MOST, value_int(2), NAME_PER, value_text(STR("day")));
+    assert_int_equal(choices_caps(&f->who, CHANNEL_EMAIL, caps, 4), 1);
+    assert_int_equal(caps[0].kind, CAP_WEEK); /* two a day are more than two a week */
+    prefer(f, false, 52, NAME_AT_MOST, value_int(2), NAME_PER, value_text(STR("30d")));
+    assert_int_equal(choices_caps(&f->who, CHANNEL_EMAIL, caps, 4), 1);
+    assert_int_equal(caps[0].window_ms, 30 * DAY_MS);
+    assert_int_equal(choices_ledger_ms(&f->who), 30 * DAY_MS);
+    prefer(f, true, 53, NAME_AT_MOST, value_int(2), NAME_PER, value_text(STR("1 month")));
+    prefer(f, true, 53, NAME_AT_MOST, value_int(-1), NAME_PER, value_text(STR("day")));
+    prefer(f, true, 53, NAME_AT_MOST, value_int(1), NAME_PER, value_text(STR("32d")));
+    assert_int_equal(choices_ledger_ms(&f->who), 30 * DAY_MS); /* none of these can be */
+    prefer(f, true, 54, NAME_AT_MOST, value_text(STR("any")), NAME_NONE, none);
+    assert_int_equal(choices_caps(&f->who, CHANNEL_EMAIL, caps, 4), 0);
+    fixture_free(f);
+}
+
+static void a_merge_keeps_the_latest_choice(void **state)
+{
+    (void)state;
+    struct fixture *a = fixture_new(), *b = fixture_new();
+    struct value none = value_none();
+    prefer(a, true, 10, NAME_SNOOZE_UNTIL, value_time(1000), NAME_NONE, none);
+    prefer(b, true, 20, NAME_SNOOZE_UNTIL, value_time(500), NAME_NONE, none);
+    prefer(a, true, 10, NAME_DO_NOT_CONTACT, value_bool(true), NAME_NONE, none);
+    prefer(a, true, 15, NAME_DO_NOT_CONTACT, value_bool(false), NAME_NONE, none);
+    prefer(b, true, 15, NAME_DO_NOT_CONTACT, value_bool(true), NAME_NONE, none);
+    prefer(b, true, 30, NAME_AT_MOST, value_int(1), NAME_PER, value_text(STR("day")));
+    choices_unite(&a->who, &b->who);
+    assert_int_equal(choices_snoozed_until(&a->who, CHANNEL_EMAIL, 0, 100), 500);
+    assert_true(choices_no_contact(&a->who)); /* of one moment: the stricter */
+    assert_int_equal(choices_ledger_ms(&a->who), DAY_MS);
+    fixture_free(a);
+    fixture_free(b);
+}
+
+static void choices_are_bounded(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    prefer(f, true, 1, NAME_DO_NOT_CONTACT, value_bool(true), NAME_NONE, value_none());
+    for (uint32_t i = 0; i < 3 * PROFILE_CHOICES_MAX; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "topic-%u", i);
+        uint32_t topic = names_add(f->names, str_of(name));
+        prefer(f, true, 2 + i, NAME_TOPIC, value_text(str_of(name)), NAME_STATUS,
+               value_text(STR("off")));
+        assert_int_equal(choices_topic_is_off(&f->who, topic), i + 1 < PROFILE_CHOICES_MAX);
+    }
+    assert_int_equal(f->profile.choices.count, PROFILE_CHOICES_MAX);
+    assert_true(choices_no_contact(&f->who));
+    fixture_free(f);
+}
+
+static void a_stop_lasts_until_they_agree_again(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    struct consent stop = {.channel = CHANNEL_SMS, .bar = BAR_STOPPED, .at_ms = 10};
+    struct consent yes = {
+        .channel = CHANNEL_SMS, .purpose = NAME_MARKETING, .is_given = true, .at_ms = 10};
+    assert_true(consent_note(&f->who, stop));
+    assert_int_equal(consent_ask(&f->who, CHANNEL_SMS, 99, 0), CONSENT_STOPPED);
+    assert_int_equal(consent_ask(&f->who, CHANNEL_EMAIL, 99, 0), CONSENT_NONE);
+    assert_true(consent_note(&f->who, yes)); /* of one moment: the stricter */
+    assert_int_equal(consent_ask(&f->who, CHANNEL_SMS, NAME_MARKETING, 0), CONSENT_STOPPED);
+    yes.at_ms = 11;
+    assert_true(consent_note(&f->who, yes));
+    assert_int_equal(consent_ask(&f->who, CHANNEL_SMS, NAME_MARKETING, 0), CONSENT_GIVEN);
+    assert_int_equal(consent_ask(&f->who, CHANNEL_SMS, 99, 0), CONSENT_NONE);
+    stop.at_ms = 12;
+    assert_true(consent_note(&f->who, stop));
+    assert_int_equal(consent_ask(&f->who, CHANNEL_SMS, NAME_MARKETING, 0), CONSENT_STOPPED);
+    fixture_free(f);
+}
+
 static void frozen_time_is_the_union(void **state)
 {
     (void)state;
@@ -429,6 +557,11 @@ int main(void)
         TEST("all traits of a person together are bounded", traits_are_bounded),
         TEST("consent is as last stated, topic by topic", consent_is_as_last_stated),
         TEST("consent is about an address", consent_is_about_an_address),
+        TEST("a stop lasts until they agree again", a_stop_lasts_until_they_agree_again),
+        TEST("anybody may ask for less, only a server for more", anybody_may_ask_for_less),
+        TEST("a merge keeps the latest choice, of one moment the stricter",
+             a_merge_keeps_the_latest_choice),
+        TEST("choices are bounded, and the strictest stay", choices_are_bounded),
         TEST("what holds freeze is the union of their intervals", frozen_time_is_the_union),
         TEST("holds without a key count their pairs", pairs_without_a_key_are_counted),
         TEST("holds with a key are one pair for each key", a_key_makes_one_pair),

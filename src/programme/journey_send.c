@@ -165,6 +165,23 @@ static void follow_up_compile(struct builder *b, const struct yaml_node *node,
     first->follow_up = follow;
 }
 
+/* Some lanes may not end in silence. */
+static void look_for_way_out(struct builder *b, const struct yaml_node *node,
+                             const struct plan_message *message, bool has_one)
+{
+    struct compile *c = b->c;
+    if (has_one || message->category >= c->plan->category_count)
+        return;
+    const struct lane_term *lane =
+        lane_term((enum lane)c->plan->categories[message->category].lane);
+    if (!(lane->flags & LANE_NEEDS_WAY_OUT))
+        return;
+    findings_add(c->findings, FINDING_MISSING_KEY, yaml_place(b->yaml, node),
+                 "\"%.*s\" is of the lane %.*s: say what happens if it is not sent",
+                 STR_ARG(names_text(c->names, message->name)), STR_ARG(lane->name));
+    finding_advise(c->findings, "if_not_sent: [{send: letter}]");
+}
+
 void send_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,
                   struct open_ends *ends, uint16_t *last_message)
 {
@@ -192,6 +209,7 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
         follow_up_compile(b, follow_up, send);
     uint16_t before = *last_message;
     *last_message = message;
+    look_for_way_out(b, node, &c->messages[message], not_sent != NULL);
     if (!not_sent)
         return;
     if (send->goes_on) {

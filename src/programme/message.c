@@ -447,7 +447,7 @@ static void message_deadline(struct compile *c, struct compile_file *file,
                              const struct plan_category *category)
 {
     const struct yaml_file *yaml = &file->yaml;
-    bool is_required = category->lane == LANE_ALERT || category->lane == LANE_LEGAL;
+    bool is_required = (lane_term((enum lane)category->lane)->flags & LANE_NEEDS_DEADLINE) != 0;
     if (!is_required || shape_value(yaml->root, "", "valid_for"))
         return;
     /* The category's deadline counts only where it was written; a lane's own is not enough here. */

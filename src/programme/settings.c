@@ -5,6 +5,7 @@
 #include "programme/compile.h"
 
 #include "base/hash.h"
+#include "profile/holds.h"
 #include "when/span.h"
 #include "when/zone.h"
 
@@ -776,6 +777,21 @@ static void holds_compile(struct compile *c)
     c->plan->hold_count = count;
 }
 
+static void complaint_compile(struct compile *c)
+{
+    const struct yaml_node *node = root_value(c, "complaint");
+    const struct yaml_node *rests = shape_value(node, "rests", "rests");
+    c->plan->complaint_ms = shape_span_ms(rests, COMPLAINT_RESTS_MS);
+    uint32_t lanes = lanes_with(LANE_HOLDS) | 1u << LANE_SERVICE;
+    c->plan->complaint_categories =
+        categories_of(c, shape_value(node, "rests", "categories"), lanes, "complaints");
+    if (c->plan->complaint_ms >= COMPLAINT_RESTS_MS)
+        return;
+    findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(&c->settings->yaml, rests),
+                 "marketing rests for 30 days at least after a complaint");
+    finding_advise(c->findings, "a longer time may stand here: 90d");
+}
+
 uint32_t build_holdout(struct compile *c, const struct yaml_node *node, const char *kind,
                        struct str salt, uint64_t *out_salt, struct str *out_text)
 {
@@ -797,6 +813,7 @@ void settings_compile_rules(struct compile *c)
     caps_compile(c);
     quiet_hours_compile(c);
     holds_compile(c);
+    complaint_compile(c);
     c->plan->holdout_text = STR("");
     c->plan->holdout = build_holdout(c, root_value(c, "holdout"), "holdout", c->plan->name,
                                      &c->plan->holdout_salt, &c->plan->holdout_text);
