@@ -36,9 +36,10 @@
 #include "base/str.h"
 #include "base/value.h"
 
-#define JSON_DEPTH     32  /* containers within containers, unless a caller says otherwise */
-#define JSON_DEPTH_MAX 128 /* more than this cannot be asked for */
-#define JSON_BYTES_MAX ((size_t)1 << 30)
+#define JSON_DEPTH        32  /* containers within containers, unless a caller says otherwise */
+#define JSON_DEPTH_MAX    128 /* more than this cannot be asked for */
+#define JSON_TEXT_PADDING 16  /* bytes behind a text or key that may be read, whatever they are */
+#define JSON_BYTES_MAX    ((size_t)1 << 30)
 
 enum json_type {
     JSON_NONE = 0, /* absent: what json_find answers where there is no such key */

@@ -21,6 +21,8 @@
 
 #include "base/mem.h"
 
+_Static_assert(JSON_TEXT_PADDING <= JSON_SHIM_TEXT_PADDING, "more is promised than there is");
+
 struct json_parser {
     struct json_doc doc;
     struct json_shim *shim;

@@ -13,6 +13,9 @@
 static_assert(simdjson::SIMDJSON_VERSION_MAJOR <= 3, "read doc/tape.md again");
 static_assert(simdjson::SIMDJSON_PADDING <= JSON_SHIM_PADDING,
               "simdjson reads further than we pad");
+/* A document's buffer for texts has as many bytes behind all that it can hold. */
+static_assert(simdjson::SIMDJSON_PADDING >= JSON_SHIM_TEXT_PADDING,
+              "texts are read further than there is room");
 
 struct json_shim {
     simdjson::dom::parser parser;

@@ -12,6 +12,7 @@ extern "C" {
 #endif
 
 #define JSON_SHIM_PADDING      64 /* readable bytes that must follow a text to parse */
+#define JSON_SHIM_TEXT_PADDING 16 /* readable bytes behind a parsed text */
 #define JSON_SHIM_DOUBLE_BYTES 32
 
 struct json_shim;

@@ -312,6 +312,41 @@ static void prints_back(void **state)
     }
 }
 
+/* The form that nearly all clients write has a way of its own; "+00:00" for its "Z" goes the long way. */
+static void the_usual_form_is_read_as_any_other(void **state)
+{
+    (void)state;
+    uint64_t range = (uint64_t)(TIMESTAMP_MAX_MS - TIMESTAMP_MIN_MS);
+    uint32_t good = 0;
+
+    for (uint64_t i = 0; i < 400000; i++) {
+        char text[TIMESTAMP_BYTES], same[TIMESTAMP_BYTES + 8];
+        struct timestamp quick, slow;
+        struct fault f = {0};
+        timestamp_print(TIMESTAMP_MIN_MS + (int64_t)(hash_pair(i, 1) % (range + 1)), text);
+        if (i % 8 != 0) { /* another digit, another sign or any byte, mostly at one place */
+            uint64_t chance = hash_pair(i, 2);
+            char any[] = {(char)('0' + (chance >> 8) % 10), ":-. TZtz/;@09"[(chance >> 8) % 13],
+                          (char)(chance >> 8)};
+            text[chance % 23] = any[(chance >> 20) % 3];
+            text[(chance >> 30) % 23] = (char)('0' + (chance >> 40) % 10);
+        }
+        snprintf(same, sizeof(same), "%.23s+00:00", text);
+        enum timestamp_form form = i & 1 ? TIMESTAMP_RFC3339 : TIMESTAMP_LOOSE;
+        enum status status = timestamp_parse((struct str){text, 24}, form, &quick, &f);
+        assert_int_equal(status, timestamp_parse((struct str){same, 29}, form, &slow, &f));
+        if (status != OK)
+            continue;
+        good++;
+        assert_true(quick.at_ms == slow.at_ms);
+        assert_int_equal(quick.sub_ns, slow.sub_ns);
+        assert_int_equal(quick.offset_ms, slow.offset_ms);
+        assert_int_equal(quick.has_time, slow.has_time);
+        assert_int_equal(quick.has_offset, slow.has_offset);
+    }
+    assert_true(good > 50000);
+}
+
 static void prints_as_expected(void **state)
 {
     (void)state;
@@ -396,6 +431,8 @@ int main(void)
         TEST("what is no timestamp is refused, and nothing is written", refuses),
         TEST("a refused timestamp says what is wrong with it", names_the_mistake),
         TEST("a printed timestamp reads back as the same instant", prints_back),
+        TEST("the usual form of a timestamp is read as any other",
+             the_usual_form_is_read_as_any_other),
         TEST("timestamps are printed as the interfaces show them", prints_as_expected),
         TEST("a bare number is seconds, milliseconds, microseconds or nanoseconds by its size",
              guesses_numbers),

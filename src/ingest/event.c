@@ -310,6 +310,82 @@ static inline enum ingest_error put_leaf(struct event_draft *d, uint32_t place, 
     return INGEST_FINE;
 }
 
+#define QUICK_TEXT_MAX 127                   /* bytes: its length is one byte */
+#define QUICK_ROOM     (QUICK_TEXT_MAX + 32) /* of a field: head, length, and what is copied too much */
+#define QUICK_COPY     JSON_TEXT_PADDING     /* bytes copied at once */
+
+/* Members of an event look as those of the event before did. As long as each is where it was then, has
+ * its name and is neither list, map nor long text, nothing is to be decided: it is written out of what is
+ * known of its place. Stops at the first one for which this does not hold, and leaves it to
+ * event_put_members(). */
+static void put_run(struct event_draft *d, uint32_t parent, struct json_each *each)
+{
+    struct ingest_worker *w = d->w;
+    const uint64_t *tape = each->node.doc->tape;
+    const uint8_t *texts = each->node.doc->texts;
+    struct place *places = w->places;
+    uint32_t *stamps = w->stamps, serial = w->serial, last = w->last_place;
+    uint32_t at = each->next, end = each->end, count = d->field_count;
+    struct buf *personal = &d->batch->bytes;
+    struct buf *clear = d->part == PART_PROPERTIES ? &w->clear : personal;
+    for (; at < end && count < INGEST_FIELDS_MAX; count++) {
+        uint32_t index = places[last].guess;
+        const struct place *p = &places[index];
+        const uint8_t *key = texts + (tape[at] & JSON_TAPE_PAYLOAD);
+        uint32_t key_bytes;
+        memcpy(&key_bytes, key, sizeof(key_bytes));
+        if (p->parent != parent || p->head_bytes == 0 || stamps[p->name] == serial ||
+            !key_equal((struct str){(const char *)key + sizeof(key_bytes), key_bytes}, p->key))
+            break;
+        uint64_t word = tape[at + 1];
+        bool is_text = word >> 56 == '"';
+        struct buf *to = is_text && !p->is_public ? personal : clear;
+        uint8_t *out = buf_room(to, QUICK_ROOM);
+        memcpy(out, &p->head, sizeof(p->head));
+        out += p->head_bytes;
+        uint32_t words = 2;
+        if (is_text) {
+            const uint8_t *text = texts + (word & JSON_TAPE_PAYLOAD);
+            uint32_t bytes;
+            memcpy(&bytes, text, sizeof(bytes));
+            text += sizeof(bytes);
+            if (bytes > QUICK_TEXT_MAX)
+                break;
+            out[0] = BODY_TEXT;
+            out[1] = (uint8_t)bytes;
+            out += 2;
+            memcpy(out, text, QUICK_COPY);
+            for (uint32_t i = QUICK_COPY; i < bytes; i += QUICK_COPY)
+                memcpy(out + i, text + i, QUICK_COPY);
+            out += bytes;
+        } else if (word >> 56 == 'l') {
+            *out++ = BODY_INT;
+            out = put_varint(out, zigzag((int64_t)tape[at + 2]));
+            words = 3;
+        } else if (word >> 56 == 'd') {
+            *out++ = BODY_DOUBLE;
+            memcpy(out, &tape[at + 2], sizeof(double));
+            out += sizeof(double);
+            words = 3;
+        } else if (word >> 56 == 't') {
+            *out++ = BODY_TRUE;
+        } else if (word >> 56 == 'f') {
+            *out++ = BODY_FALSE;
+        } else if (word >> 56 == 'n') {
+            *out++ = BODY_NULL;
+        } else {
+            break;
+        }
+        to->len = (size_t)(out - to->at);
+        stamps[p->name] = serial;
+        last = index;
+        at += words;
+    }
+    w->last_place = last;
+    d->field_count = count;
+    each->next = at;
+}
+
 enum ingest_error event_put_members(struct event_draft *d, uint32_t parent, struct json_node node,
                                     struct str without)
 {
@@ -320,6 +396,8 @@ enum ingest_error event_put_members(struct event_draft *d, uint32_t parent, stru
     uint32_t open = 0;
     struct json_each each = json_each(node);
     for (;;) {
+        if (each.is_map && without.len == 0)
+            put_run(d, parent, &each);
         if (!json_next(&each)) {
             if (open == 0)
                 return INGEST_FINE;
@@ -395,15 +473,22 @@ bool is_junk_id(struct str id)
 #include "ingest/junk_ids.def"
 #undef JUNK
     };
-    /* Which lengths and first letters occur together; the sum of both has few bits enough to tell. */
+    /* Which lengths and first letters occur together, and which lengths and last ones; the sum of both has
+     * few bits enough to tell. */
 #define BIT(bytes, letter) (UINT64_C(1) << (((bytes)*5 + ((letter)&31)) & 63))
     const uint64_t starts = 0
 #define JUNK(text) | BIT(sizeof(text) - 1, (text)[0])
 #include "ingest/junk_ids.def"
 #undef JUNK
         ;
+    const uint64_t ends = 0
+#define JUNK(text) | BIT(sizeof(text) - 1, sizeof(text) > 1 ? (text)[sizeof(text) - 2] : 0)
+#include "ingest/junk_ids.def"
+#undef JUNK
+        ;
     struct str trimmed = str_trim(id);
-    if (trimmed.len != 0 && (starts & BIT(trimmed.len, (uint8_t)trimmed.at[0])) == 0)
+    if (trimmed.len != 0 && ((starts & BIT(trimmed.len, (uint8_t)trimmed.at[0])) == 0 ||
+                             (ends & BIT(trimmed.len, (uint8_t)trimmed.at[trimmed.len - 1])) == 0))
         return false;
 #undef BIT
     for (size_t i = 0; i < array_count(junk); i++)

@@ -30,12 +30,14 @@ struct ingest {
  * source look alike: the guess is right nearly always and saves hashing the key. */
 struct place {
     uint32_t parent;
-    uint32_t name;   /* NAME_NONE: not looked up yet, or not to be had */
-    uint32_t guess;  /* the place that followed */
-    bool is_public;  /* its texts are clear */
-    bool is_closed;  /* never gets a name: reserved or too long */
-    struct str key;  /* own part of the path */
-    struct str text; /* whole path */
+    uint32_t name;      /* NAME_NONE: not looked up yet, or not to be had */
+    uint32_t guess;     /* the place that followed */
+    bool is_public;     /* its texts are clear */
+    bool is_closed;     /* never gets a name: reserved or too long */
+    uint8_t head_bytes; /* of the name as a body has it; 0 = none yet, or a long one */
+    uint32_t head;      /* those bytes, the first one lowest */
+    struct str key;     /* own part of the path */
+    struct str text;    /* whole path */
 };
 
 /* The roots of the tree. */

@@ -101,6 +101,23 @@ uint32_t place_search(struct ingest_worker *w, uint32_t parent, struct str key)
     return found;
 }
 
+/* The name as a varint, side by side in a word. */
+static void place_set_head(struct place *place)
+{
+    uint32_t left = place->name;
+    place->head = 0;
+    place->head_bytes = 0;
+    for (uint32_t i = 0; i < sizeof(place->head); i++) {
+        bool is_last = left < 0x80;
+        place->head |= ((left & 0x7f) | (is_last ? 0 : 0x80)) << (8 * i);
+        left >>= 7;
+        if (is_last) {
+            place->head_bytes = (uint8_t)(i + 1);
+            return;
+        }
+    }
+}
+
 uint32_t place_ask_name(struct ingest_worker *w, uint32_t index, uint32_t source)
 {
     struct place *place = &w->places[index];
@@ -109,6 +126,8 @@ uint32_t place_ask_name(struct ingest_worker *w, uint32_t index, uint32_t source
     /* not kept if it fails: another source may still have room, or the bound be raised */
     uint32_t name = vocabulary_add(w->in->vocabulary, place->text, source);
     place->name = name;
+    if (name != NAME_NONE)
+        place_set_head(place);
     if (name >= w->stamp_count) {
         uint32_t count = max_of(w->stamp_count * 2, (name | 1023) + 1);
         w->stamps = mem_resize(w->stamps, count * sizeof(w->stamps[0]));
