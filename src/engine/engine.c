@@ -811,6 +811,8 @@ static void go_on(struct engine *e, struct person *who)
             journey_settled(who, s.instance, s.decision, s.step, (enum outcome)s.outcome);
         }
         e->settled_count = e->settled_merged;
+        if (unlikely(who->has_ready))
+            journey_ready(who);
         audience_changed(who);
         keep_appointments(e, who);
         if (who->stirred && who->profile->instances.count)
@@ -818,7 +820,7 @@ static void go_on(struct engine *e, struct person *who)
         who->stirred = 0;
         tell(e, who, &heard);
     } while (e->settled_count > e->settled_merged || audience_is_woken(who) || who->stirred ||
-             heard < e->told_count);
+             who->has_ready || heard < e->told_count);
     e->told_count = 0;
     e->told_flags = 0;
 }

@@ -134,6 +134,7 @@ static void code_instance(struct codec *c, struct instance *x)
     code_time(c, &x->ask_ms);
     code_word(c, &x->decision);
     code_u32(c, &x->last_message);
+    code_word(c, &x->caller);
     code_blob(c, &x->entry);
 }
 

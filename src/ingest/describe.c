@@ -32,6 +32,8 @@ static const char *kind_name(enum event_kind kind)
     case EVENT_ENTER: return "enter";
     case EVENT_SCHEDULE: return "schedule";
     case EVENT_DATE: return "date";
+    case EVENT_HANDOFF: return "handoff";
+    case EVENT_RUN: return "run";
     }
     return "?";
 }

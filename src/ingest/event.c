@@ -589,6 +589,8 @@ static enum ingest_error name_settle(struct ingest_worker *w, const struct raw_e
     case EVENT_GROUP:
     case EVENT_ALIAS:
     case EVENT_SCHEDULE:
+    case EVENT_HANDOFF:
+    case EVENT_RUN:
     case EVENT_DATE: *name = NAME_NONE; return INGEST_FINE;
     }
     bool is_call = raw->kind == EVENT_ENTER;

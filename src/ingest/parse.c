@@ -356,6 +356,8 @@ static enum ingest_error put_parts(struct event_draft *d, enum event_kind kind,
     case EVENT_ENTER: error = put_part(d, PART_PROPERTIES, member(m, m->payload), STR("")); break;
     case EVENT_ALIAS:
     case EVENT_SCHEDULE:
+    case EVENT_HANDOFF:
+    case EVENT_RUN:
     case EVENT_DATE: break;
     }
     /* what the batch says about all its events goes first: the event's own word is the last */

@@ -22,19 +22,32 @@ void entry_keep(struct person *who, const struct plan_journey *j, struct blob *e
     blob_set(who->space, entry, b->at, (uint32_t)b->len);
 }
 
-void entry_refuse(struct person *who, const struct plan_journey *j, enum refusal why,
-                  int64_t number)
+static void refuse_named(struct person *who, uint32_t journey, enum refusal why, int64_t number)
 {
     person_result(who, (struct result){.kind = RESULT_REFUSED,
                                        .how = (uint8_t)why,
-                                       .journey = j->name,
+                                       .journey = journey,
                                        .number = number});
-    person_note_about(who, j->name, NAME_NONE, "entry into %.*s refused: %s",
-                      STR_ARG(names_text(who->names, j->name)), refusal_name(why));
+    person_note_about(who, journey, NAME_NONE, "entry into %.*s refused: %s",
+                      STR_ARG(names_text(who->names, journey)), refusal_name(why));
+}
+
+void entry_refuse(struct person *who, const struct plan_journey *j, enum refusal why,
+                  int64_t number)
+{
+    refuse_named(who, j->name, why, number);
+}
+
+/* Does the instance count where entries are counted? Not if it has not begun, belongs to another's run
+ * step, or is the one that leaves for this entry. */
+static bool counts(const struct instance *in, uint64_t leaver)
+{
+    return in->state != INSTANCE_QUEUED && in->caller == 0 && in->id != leaver;
 }
 
 /* The moment from which the journey may be entered again; INT64_MIN = at once, FOREVER_MS = never. */
-static int64_t again_at(const struct person *who, const struct plan_journey *j, uint64_t key)
+static int64_t again_at(const struct person *who, const struct plan_journey *j, uint64_t key,
+                        uint64_t leaver)
 {
     int64_t at_ms = INT64_MIN;
     if (j->again == AGAIN_ALWAYS)
@@ -49,7 +62,7 @@ static int64_t again_at(const struct person *who, const struct plan_journey *j, 
     }
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
         const struct instance *in = person_instance(who, i);
-        if (in->journey != j->name || (j->again_per_key && in->key != key))
+        if (in->journey != j->name || (j->again_per_key && in->key != key) || !counts(in, leaver))
             continue;
         if (j->again == AGAIN_NEVER)
             return FOREVER_MS;
@@ -60,30 +73,31 @@ static int64_t again_at(const struct person *who, const struct plan_journey *j, 
 }
 
 static uint32_t count_live(const struct person *who, const struct plan_journey *j, uint64_t key,
-                           uint32_t *oldest)
+                           uint64_t leaver, uint64_t *oldest)
 {
     uint32_t live = 0;
-    *oldest = UINT32_MAX;
+    *oldest = 0;
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
         const struct instance *in = person_instance(who, i);
-        if (in->journey != j->name || (j->at_once_per_key && in->key != key))
+        if (in->journey != j->name || (j->at_once_per_key && in->key != key) || !counts(in, leaver))
             continue;
         if (live++ == 0)
-            *oldest = i;
+            *oldest = in->id;
     }
     return live;
 }
 
 /* Live instances of the group, as a ghost sees them or as others do: ghosts stand in nobody's way but
  * each other's. */
-static uint32_t count_group(const struct person *who, uint16_t group, bool is_ghost)
+static uint32_t count_group(const struct person *who, uint16_t group, bool is_ghost,
+                            uint64_t leaver)
 {
     uint32_t live = 0;
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
         const struct instance *in = person_instance(who, i);
         uint16_t other = plan_journey_find(who->plan, in->journey);
-        bool counts = is_ghost || !(in->flags & INSTANCE_IS_GHOST);
-        if (counts && other != PLAN_NO_INDEX && who->plan->journeys[other].group == group)
+        bool is_seen = counts(in, leaver) && (is_ghost || !(in->flags & INSTANCE_IS_GHOST));
+        if (is_seen && other != PLAN_NO_INDEX && who->plan->journeys[other].group == group)
             live++;
     }
     return live;
@@ -101,40 +115,82 @@ bool entry_is_held_out(const struct person *who, const struct plan_journey *j)
     return j->holdout != 0 && hash_chance(j->salt, who->id) < j->holdout;
 }
 
-static void enter(struct person *who, uint16_t journey_index, uint64_t key)
+/* Begins to be of use: what a journey is entered with. */
+struct entrant {
+    uint16_t journey_index; /* in the plan with the number: */
+    uint32_t plan;
+    uint64_t key;
+    uint64_t leaver; /* the instance that hands over, which ends before; 0 = none */
+    uint64_t caller; /* the instance whose run step it is; 0 = none */
+    bool is_ghost;   /* whatever its own control group says */
+};
+
+static const struct plan_journey *journey_of(const struct person *who, const struct entrant *e)
 {
-    const struct plan_journey *j = &who->plan->journeys[journey_index];
+    return &person_plan(who, e->plan)->journeys[e->journey_index];
+}
+
+static struct instance *push(struct person *who, const struct entrant *e)
+{
+    const struct plan_journey *j = journey_of(who, e);
     struct instance *in = person_push_instance(who);
     must(in != NULL);
     who->profile->instance_count++;
     *in = (struct instance){
         .id = hash_pair(hash_pair(who->id, j->name), who->profile->instance_count) | 1,
         .journey = j->name,
-        .plan = who->plans->newest,
-        .journey_index = journey_index,
+        .plan = e->plan,
+        .journey_index = e->journey_index,
         .state = INSTANCE_READY,
-        .flags = entry_is_held_out(who, j) ? INSTANCE_IS_GHOST : 0,
-        .key = key,
+        .flags = e->is_ghost || entry_is_held_out(who, j) ? INSTANCE_IS_GHOST : 0,
+        .key = e->key,
         .entered_ms = who->at_ms,
         .step_ms = who->at_ms,
         .due_ms = FOREVER_MS,
         .ask_ms = FOREVER_MS,
+        .caller = e->caller,
     };
     uint32_t place = who->profile->instances.count - 1u;
     struct blob entry = {0};
     entry_keep(who, j, &entry);
-    person_touch_instance(who, place)->entry = entry;
+    in = person_touch_instance(who, place);
+    in->entry = entry;
+    return in;
+}
+
+/* The instance at `place` begins. */
+static void begin(struct person *who, uint32_t place)
+{
+    const struct instance *in = person_instance(who, place);
     person_result(who, (struct result){.kind = RESULT_ENTERED,
-                                       .journey = j->name,
+                                       .journey = in->journey,
                                        .id = in->id,
                                        .number = (in->flags & INSTANCE_IS_GHOST) != 0});
-    person_note_about(who, j->name, NAME_NONE, "enters %.*s%s",
-                      STR_ARG(names_text(who->names, j->name)),
+    person_note_about(who, in->journey, NAME_NONE, "enters %.*s%s",
+                      STR_ARG(names_text(who->names, in->journey)),
                       in->flags & INSTANCE_IS_GHOST ? " (control group)" : "");
     /* Group precedence and in_journey() may have changed for everything pending. */
-    person_changed_name(who, j->name);
+    person_changed_name(who, in->journey);
     who->is_desk_due |= who->profile->intents.count != 0;
     instance_run(who, place);
+}
+
+static void enter(struct person *who, const struct entrant *e)
+{
+    (void)push(who, e);
+    begin(who, who->profile->instances.count - 1u);
+}
+
+/* The entry waits behind those that are live. */
+static void queue(struct person *who, const struct entrant *e)
+{
+    struct instance *in = push(who, e);
+    in->state = INSTANCE_QUEUED;
+    person_result(who,
+                  (struct result){.kind = RESULT_WAITS_TURN, .journey = in->journey, .id = in->id});
+    person_note_about(who, in->journey, NAME_NONE, "entry into %.*s waits for its turn",
+                      STR_ARG(names_text(who->names, in->journey)));
+    who->is_touched = true;
 }
 
 /* Is the event at hand one that the entry is about? One that came by a way is for that way alone. */
@@ -146,23 +202,107 @@ static bool is_about(const struct person *who, const struct plan_listen *entry)
            (entry->way == NULL || entry->way->kind == WAY_EVENT);
 }
 
+/* The entry of the journey that is about the event at hand and whose condition is true, or NULL. */
+static const struct plan_listen *entry_find(struct person *who, const struct plan *plan,
+                                            const struct plan_journey *j, bool *is_error)
+{
+    *is_error = false;
+    for (uint32_t i = 0; i < j->entry_count; i++) {
+        if (!is_about(who, &j->entries[i]))
+            continue;
+        struct asked asked = ask(who, plan, &j->entries[i].when, (struct blob){0});
+        *is_error |= asked.is_error;
+        if (asked.is_true)
+            return &j->entries[i];
+    }
+    return NULL;
+}
+
+/* What becomes of an entry. */
+struct admission {
+    enum { REFUSED, QUEUES, ENTERS } answer;
+    enum refusal why; /* REFUSED */
+    int64_t number;
+    uint64_t replaces; /* ENTERS: this instance ends for it; 0 = none */
+};
+
+static struct admission no(enum refusal why, int64_t number)
+{
+    return (struct admission){.answer = REFUSED, .why = why, .number = number};
+}
+
+static bool is_group_full(const struct person *who, const struct plan_journey *j, bool is_ghost,
+                          uint64_t leaver)
+{
+    if (j->group == PLAN_NO_INDEX)
+        return false;
+    uint32_t at_most = who->plan->groups[j->group].at_most;
+    return at_most && count_group(who, j->group, is_ghost, leaver) >= at_most;
+}
+
+/* What re-entry, the group and `require` say of it, with the event at hand. */
+static struct admission admission_of(struct person *who, const struct entrant *e)
+{
+    const struct plan_journey *j = journey_of(who, e);
+    struct admission a = {.answer = ENTERS};
+    uint64_t oldest;
+    uint32_t live = count_live(who, j, e->key, e->leaver, &oldest);
+    int64_t again_ms = again_at(who, j, e->key, e->leaver);
+    bool is_full = live >= j->at_once_max;
+    if (is_full && j->at_once_then == AT_ONCE_IGNORE)
+        return no(REFUSAL_AT_ONCE, live);
+    bool waits = is_full && j->at_once_then == AT_ONCE_QUEUE;
+    if (is_full && j->at_once_then == AT_ONCE_RESTART)
+        a.replaces = oldest;
+    if (waits ? again_ms == FOREVER_MS : again_ms > who->at_ms)
+        return no(REFUSAL_AGAIN, again_ms);
+    uint32_t count = who->profile->instances.count - (e->leaver != 0);
+    if (count >= PROFILE_INSTANCES_MAX && a.replaces == 0)
+        return no(REFUSAL_LIMIT, PROFILE_INSTANCES_MAX);
+    if (waits)
+        return (struct admission){.answer = QUEUES};
+    if (a.replaces == 0 &&
+        is_group_full(who, j, e->is_ghost || entry_is_held_out(who, j), e->leaver))
+        return no(REFUSAL_GROUP, who->plan->groups[j->group].at_most);
+    if (j->require.code != NULL) {
+        struct blob entry = {0};
+        entry_keep(who, j, &entry);
+        struct asked required = ask(who, who->plan, &j->require, entry);
+        blob_set(who->space, &entry, NULL, 0);
+        if (!required.is_true)
+            return no(REFUSAL_REQUIRE, 0);
+    }
+    return a;
+}
+
+static void let_in(struct person *who, const struct entrant *e, const struct admission *a)
+{
+    switch (a->answer) {
+    case REFUSED: entry_refuse(who, journey_of(who, e), a->why, a->number); return;
+    case QUEUES: queue(who, e); return;
+    case ENTERS: break;
+    }
+    uint32_t place = a->replaces != 0 ? instance_find(who, a->replaces) : UINT32_MAX;
+    if (place != UINT32_MAX)
+        instance_end(who, place, JOURNEY_REPLACED);
+    enter(who, e);
+}
+
+void entry_admit(struct person *who, uint16_t journey_index, uint64_t key)
+{
+    if (!entry_is_open(who, &who->plan->journeys[journey_index], key))
+        return;
+    struct entrant e = {.journey_index = journey_index, .plan = who->plans->newest, .key = key};
+    struct admission a = admission_of(who, &e);
+    let_in(who, &e, &a);
+}
+
 void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
 {
     const struct plan_journey *j = &who->plan->journeys[journey_index];
     const struct record *event = who->event;
-    const struct plan_listen *listens = NULL;
-    struct asked asked = {.until_ms = FOREVER_MS};
-    bool is_error = false;
-    for (uint32_t i = 0; i < j->entry_count; i++) {
-        if (!is_about(who, &j->entries[i]))
-            continue;
-        asked = ask(who, who->plan, &j->entries[i].when, (struct blob){0});
-        is_error |= asked.is_error;
-        if (asked.is_true) {
-            listens = &j->entries[i];
-            break;
-        }
-    }
+    bool is_error;
+    const struct plan_listen *listens = entry_find(who, who->plan, j, &is_error);
     if (listens == NULL) {
         if (is_error)
             entry_refuse(who, j, REFUSAL_ERROR, 0);
@@ -196,48 +336,159 @@ void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
         entry_admit(who, journey_index, key);
 }
 
-void entry_admit(struct person *who, uint16_t journey_index, uint64_t key)
+void entry_turn(struct person *who, uint32_t place)
+{
+    struct instance *in = person_touch_instance(who, place);
+    uint16_t index = plan_journey_find(who->plan, in->journey);
+    uint64_t oldest;
+    who->is_touched = true;
+    in->due_ms = FOREVER_MS;
+    if (index == PLAN_NO_INDEX) {
+        instance_end(who, place, JOURNEY_WITHDRAWN);
+        return;
+    }
+    const struct plan_journey *j = &who->plan->journeys[index];
+    enum refusal barred = entry_bar(who, j->name);
+    if (barred == REFUSAL_PAUSED) {
+        in->due_ms = who->at_ms; /* asked again when the journey goes on */
+        return;
+    }
+    if (barred != 0) {
+        entry_drop(who, place, barred);
+        return;
+    }
+    if (count_live(who, j, in->key, 0, &oldest) >= j->at_once_max)
+        return;
+    int64_t again_ms = again_at(who, j, in->key, 0);
+    if (again_ms > who->at_ms) {
+        in->due_ms = again_ms;
+        if (again_ms == FOREVER_MS)
+            entry_drop(who, place, REFUSAL_AGAIN);
+        return;
+    }
+    if (is_group_full(who, j, in->flags & INSTANCE_IS_GHOST, 0))
+        return;
+    if (j->require.code != NULL && !ask(who, who->plan, &j->require, in->entry).is_true) {
+        entry_drop(who, place, REFUSAL_REQUIRE);
+        return;
+    }
+    in = person_touch_instance(who, place);
+    in->plan = who->plans->newest;
+    in->journey_index = index;
+    in->state = INSTANCE_READY;
+    in->entered_ms = in->step_ms = who->at_ms;
+    begin(who, place);
+}
+
+void entry_drop(struct person *who, uint32_t place, enum refusal why)
+{
+    struct instance in = *person_instance(who, place);
+    must(in.state == INSTANCE_QUEUED);
+    blob_set(who->space, &in.entry, NULL, 0);
+    person_drop_instance(who, place);
+    refuse_named(who, in.journey, why, who->at_ms - in.entered_ms);
+    who->is_touched = true;
+}
+
+/* The way of that kind into the journey, or NULL. */
+static const struct plan_way *way_of(const struct plan_journey *j, enum way_kind kind)
+{
+    for (uint32_t i = 0; i < j->way_count; i++)
+        if (j->ways[i].kind == kind)
+            return &j->ways[i];
+    return NULL;
+}
+
+/* What the entry of the way says: false where it was refused. */
+static bool is_let_in(struct person *who, const struct plan *plan, const struct plan_journey *j)
+{
+    bool is_error;
+    if (entry_find(who, plan, j, &is_error) != NULL)
+        return true;
+    entry_refuse(who, j, is_error ? REFUSAL_ERROR : REFUSAL_WHEN, 0);
+    return false;
+}
+
+static bool hand_over(struct person *who, uint32_t place, uint16_t journey_index)
 {
     const struct plan_journey *j = &who->plan->journeys[journey_index];
-    if (!entry_is_open(who, j, key))
-        return;
-    uint32_t oldest;
-    uint32_t live = count_live(who, j, key, &oldest);
-    int64_t again_ms = again_at(who, j, key);
-    bool restarts = live >= j->at_once_max && j->at_once_then == AT_ONCE_RESTART;
-    if (live >= j->at_once_max && !restarts) {
-        entry_refuse(who, j, REFUSAL_AT_ONCE, live);
-        return;
+    const struct instance *in = person_instance(who, place);
+    struct entrant e = {.journey_index = journey_index,
+                        .plan = who->plans->newest,
+                        .key = record_key(who->event, j->key),
+                        .leaver = in->id,
+                        .is_ghost = in->flags & INSTANCE_IS_GHOST};
+    if (j->key != NAME_NONE && e.key == 0) {
+        entry_refuse(who, j, REFUSAL_ERROR, 0);
+        return false;
     }
-    if (again_ms > who->at_ms) {
-        entry_refuse(who, j, REFUSAL_AGAIN, again_ms);
-        return;
+    enum refusal barred = entry_bar(who, j->name);
+    if (barred != 0) {
+        entry_refuse(who, j, barred, 0);
+        return false;
     }
-    if (who->profile->instances.count >= PROFILE_INSTANCES_MAX && !restarts) {
+    if (!is_let_in(who, who->plan, j))
+        return false;
+    struct admission a = admission_of(who, &e);
+    if (a.answer == REFUSED) {
+        entry_refuse(who, j, a.why, a.number);
+        return false;
+    }
+    instance_end(who, instance_find(who, e.leaver), JOURNEY_HANDED_OFF);
+    let_in(who, &e, &a);
+    return true;
+}
+
+bool entry_hand_over(struct person *who, uint32_t place, uint32_t journey,
+                     const struct record *event)
+{
+    uint16_t index = plan_journey_find(who->plan, journey);
+    const struct plan_way *way =
+        index == PLAN_NO_INDEX ? NULL : way_of(&who->plan->journeys[index], WAY_HANDOFF);
+    if (way == NULL || who->handed++ >= HANDED_MAX) {
+        refuse_named(who, journey, way == NULL ? REFUSAL_NO_WAY : REFUSAL_LOOP, 0);
+        return false;
+    }
+    const struct record *event_before = who->event;
+    const struct plan_way *way_before = who->way;
+    who->event = event;
+    who->way = way;
+    bool is_done = hand_over(who, place, index);
+    who->event = event_before;
+    who->way = way_before;
+    return is_done;
+}
+
+bool entry_run(struct person *who, uint32_t place, uint16_t journey_index,
+               const struct record *event)
+{
+    const struct instance *in = person_instance(who, place);
+    struct entrant e = {.journey_index = journey_index,
+                        .plan = in->plan,
+                        .caller = in->id,
+                        .is_ghost = in->flags & INSTANCE_IS_GHOST};
+    const struct plan_journey *j = journey_of(who, &e);
+    if (who->profile->instances.count >= PROFILE_INSTANCES_MAX) {
         entry_refuse(who, j, REFUSAL_LIMIT, PROFILE_INSTANCES_MAX);
-        return;
+        return false;
     }
-    if (j->group != PLAN_NO_INDEX) {
-        uint32_t at_most = who->plan->groups[j->group].at_most;
-        bool is_ghost = entry_is_held_out(who, j);
-        if (at_most && count_group(who, j->group, is_ghost) >= at_most && !restarts) {
-            entry_refuse(who, j, REFUSAL_GROUP, at_most);
-            return;
-        }
+    enum refusal barred = entry_bar(who, j->name);
+    if (barred != 0 && barred != REFUSAL_PAUSED) { /* paused: it stands at its first step */
+        entry_refuse(who, j, barred, 0);
+        return false;
     }
-    if (j->require.code != NULL) {
-        struct blob entry = {0};
-        entry_keep(who, j, &entry);
-        struct asked required = ask(who, who->plan, &j->require, entry);
-        blob_set(who->space, &entry, NULL, 0);
-        if (!required.is_true) {
-            entry_refuse(who, j, REFUSAL_REQUIRE, 0);
-            return;
-        }
-    }
-    if (restarts)
-        instance_end(who, oldest, JOURNEY_REPLACED);
-    enter(who, journey_index, key);
+    const struct record *event_before = who->event;
+    const struct plan_way *way_before = who->way;
+    who->event = event;
+    who->way = way_of(j, WAY_RUN);
+    must(who->way != NULL);
+    e.key = record_key(event, j->key);
+    bool is_fine = is_let_in(who, person_plan(who, e.plan), j);
+    if (is_fine)
+        enter(who, &e);
+    who->event = event_before;
+    who->way = way_before;
+    return is_fine;
 }
 
 void journey_enter(struct person *who, uint16_t journey_index, const struct plan_way *way,

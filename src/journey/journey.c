@@ -86,6 +86,7 @@ static void forget_past(struct person *who)
     person_drop_past(who, place);
 }
 
+/* Keeps what re-entry and late goals need; of one that another ran only the latter. */
 static void remember(struct person *who, const struct instance *in, enum journey_end end)
 {
     const struct plan_journey *j = journey_of(who, in);
@@ -94,6 +95,11 @@ static void remember(struct person *who, const struct instance *in, enum journey
         goal_until_ms = in->entered_ms + j->goal.within_ms;
     if (goal_until_ms <= who->at_ms)
         goal_until_ms = 0;
+    if (in->caller != 0 && goal_until_ms == 0) {
+        struct blob entry = in->entry;
+        blob_set(who->space, &entry, NULL, 0);
+        return;
+    }
     if (who->profile->pasts.count >= PROFILE_PASTS_MAX)
         forget_past(who);
     struct past *past = person_push_past(who);
@@ -138,9 +144,71 @@ static enum outcome outcome_of(enum journey_end end)
     return OUTCOME_NONE;
 }
 
+uint32_t instance_find(const struct person *who, uint64_t id)
+{
+    for (uint32_t i = 0; i < who->profile->instances.count; i++)
+        if (person_instance(who, i)->id == id)
+            return i;
+    return UINT32_MAX;
+}
+
+struct roll roll_of(const struct person *who)
+{
+    struct roll roll;
+    roll.count = who->profile->instances.count;
+    roll.next = 0;
+    must(roll.count <= PROFILE_INSTANCES_MAX);
+    for (uint32_t i = 0; i < roll.count; i++)
+        roll.ids[i] = person_instance(who, i)->id;
+    return roll;
+}
+
+uint32_t roll_next(const struct person *who, struct roll *roll)
+{
+    while (roll->next < roll->count) {
+        uint32_t place = roll->next;
+        uint64_t id = roll->ids[roll->next++];
+        bool is_there =
+            place < who->profile->instances.count && person_instance(who, place)->id == id;
+        if (!is_there)
+            place = instance_find(who, id);
+        if (place != UINT32_MAX)
+            return place;
+    }
+    return UINT32_MAX;
+}
+
+/* Who ran the instance that has ended goes on. */
+static void give_back(struct person *who, uint64_t caller)
+{
+    uint32_t place = instance_find(who, caller);
+    if (place == UINT32_MAX)
+        return; /* it has ended, and this one with it */
+    struct step s;
+    step_at(who, place, &s);
+    if (s.at->state != INSTANCE_AWAY)
+        return; /* it has gone elsewhere meanwhile */
+    s.at->state = INSTANCE_READY;
+    s.at->step = s.means->next;
+    s.at->due_ms = who->at_ms;
+    who->has_ready = true;
+}
+
+static void end_called(struct person *who, uint64_t caller, enum journey_end end)
+{
+    struct roll roll = roll_of(who);
+    for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;)
+        if (person_instance(who, i)->caller == caller)
+            instance_end(who, i, end);
+}
+
 void instance_end(struct person *who, uint32_t place, enum journey_end end)
 {
     struct instance in = *person_instance(who, place);
+    if (in.state == INSTANCE_QUEUED) {
+        entry_drop(who, place, REFUSAL_QUEUED);
+        return;
+    }
     person_result(who, (struct result){.kind = RESULT_ENDED,
                                        .how = (uint8_t)end,
                                        .step = in.step,
@@ -151,6 +219,11 @@ void instance_end(struct person *who, uint32_t place, enum journey_end end)
                       STR_ARG(names_text(who->names, in.journey)), STR_ARG(end_term(end)->name));
     person_drop_instance(who, place);
     remember(who, &in, end);
+    if (in.state == INSTANCE_AWAY)
+        end_called(who, in.id, end);
+    if (in.caller != 0)
+        give_back(who, in.caller);
+    who->has_ready = true; /* somebody may wait for the place */
     enum outcome outcome = outcome_of(end);
     if (outcome != OUTCOME_NONE)
         who->cancel(who, in.id, outcome);
@@ -199,6 +272,7 @@ static uint32_t message_of(const struct step *s)
 
 void instance_run(struct person *who, uint32_t place)
 {
+    uint64_t id = person_instance(who, place)->id;
     who->is_touched = true;
     if (instance_is_parked(who, place))
         return;
@@ -220,12 +294,19 @@ void instance_run(struct person *who, uint32_t place)
                               STR_ARG(names_text(who->names, s.means->id)),
                               STR_ARG(step_kind_name((enum step_kind)s.means->kind)));
         s.at->step_ms = who->at_ms;
+        s.at->due_ms = FOREVER_MS;
         s.at->ask_ms = FOREVER_MS;
         must(s.means->kind >= STEP_SEND);
         must(s.means->kind < array_count(runs));
         enum step_answer answer = runs[s.means->kind](&s);
+        if (answer == STEP_GONE)
+            return;
+        if (place >= who->profile->instances.count || person_instance(who, place)->id != id)
+            place = instance_find(who, id); /* others have ended by what the step did */
+        if (place == UINT32_MAX)
+            return;
         if (answer == STEP_STAYS) {
-            s.at = person_touch_instance(who, place);
+            step_at(who, place, &s);
             no_longer_eligible(&s);
             return;
         }
@@ -303,6 +384,10 @@ static enum met meet(struct person *who, uint32_t place)
         return MET_NOTHING; /* it happened long before the instance began */
     if (goal_sees(j, s.at->key, event) && !(s.at->flags & INSTANCE_CONVERTED) &&
         is_true(who, s.at, s.plan, &j->goal.when)) {
+        if (s.at->state == INSTANCE_QUEUED) {
+            entry_drop(who, place, REFUSAL_QUEUED);
+            return MET_ENDED;
+        }
         /* Later than `within` it still ends the instance, but is not its doing. */
         bool is_within =
             j->goal.within_ms == 0 || event->event_ms < s.at->entered_ms + j->goal.within_ms;
@@ -393,9 +478,9 @@ void journey_event(struct person *who)
     uint32_t consumed_count = 0;
     if (who->profile->pasts.count)
         convert_late(who);
-    for (uint32_t i = 0; i < who->profile->instances.count;) {
+    struct roll roll = roll_of(who);
+    for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;) {
         const struct instance *in = person_instance(who, i);
-        uint64_t id = in->id;
         uint32_t journey = in->journey;
         uint64_t key = in->key;
         enum met met = meet(who, i);
@@ -403,8 +488,6 @@ void journey_event(struct person *who)
             consumed[consumed_count] = journey;
             consumed_key[consumed_count++] = key;
         }
-        if (i < who->profile->instances.count && person_instance(who, i)->id == id)
-            i++;
     }
     if (means == NULL)
         return;
@@ -432,6 +515,8 @@ static void ask_again(struct person *who, uint32_t place, enum cause cause)
     struct step s;
     step_at(who, place, &s);
     enum step_answer answer = STEP_STAYS;
+    if (s.at->state == INSTANCE_QUEUED)
+        return;
     s.at->ask_ms = FOREVER_MS;
     if (s.at->state == INSTANCE_WAITING && s.means != NULL) {
         answer = wait_ask(&s);
@@ -478,15 +563,13 @@ void journey_changed(struct person *who)
     while (who->stirred != 0) {
         uint64_t stirred = who->stirred;
         who->stirred = 0;
-        for (uint32_t i = 0; i < who->profile->instances.count;) {
+        struct roll roll = roll_of(who);
+        for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;) {
             const struct instance *in = person_instance(who, i);
-            uint64_t id = in->id;
-            if (wake_of(journey_of(who, in), in) & stirred) {
-                who->is_touched = true;
-                ask_again(who, i, BY_CHANGE);
-            }
-            if (i < who->profile->instances.count && person_instance(who, i)->id == id)
-                i++;
+            if (!(wake_of(journey_of(who, in), in) & stirred))
+                continue;
+            who->is_touched = true;
+            ask_again(who, i, BY_CHANGE);
         }
     }
 }
@@ -506,6 +589,10 @@ int64_t journey_deadline(const struct person *who)
 static void fire(struct person *who, uint32_t place)
 {
     struct step s;
+    if (person_instance(who, place)->state == INSTANCE_QUEUED) {
+        entry_turn(who, place);
+        return;
+    }
     step_at(who, place, &s);
     s.at->due_ms = FOREVER_MS;
     if (s.at->state == INSTANCE_READY) {
@@ -518,9 +605,9 @@ static void fire(struct person *who, uint32_t place)
 
 void journey_timer(struct person *who)
 {
-    for (uint32_t i = 0; i < who->profile->instances.count;) {
+    struct roll roll = roll_of(who);
+    for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;) {
         const struct instance *in = person_instance(who, i);
-        uint64_t id = in->id;
         if (in->due_ms <= who->at_ms && !controls_is_still(who->controls, in->journey)) {
             who->is_touched = true;
             fire(who, i);
@@ -528,23 +615,31 @@ void journey_timer(struct person *who)
             who->is_touched = true;
             ask_again(who, i, BY_CHANGE);
         }
-        if (i < who->profile->instances.count && person_instance(who, i)->id == id)
-            i++;
     }
 }
 
-static uint32_t find_instance(const struct person *who, uint64_t instance)
+void journey_ready(struct person *who)
 {
-    for (uint32_t i = 0; i < who->profile->instances.count; i++)
-        if (person_instance(who, i)->id == instance)
-            return i;
-    return UINT32_MAX;
+    /* Each has moved forward, begun or ended before it is ready again. */
+    while (who->has_ready) {
+        who->has_ready = false;
+        struct roll roll = roll_of(who);
+        for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;) {
+            const struct instance *in = person_instance(who, i);
+            if (controls_is_still(who->controls, in->journey))
+                continue;
+            if (in->state == INSTANCE_QUEUED)
+                entry_turn(who, i);
+            else if (in->state == INSTANCE_READY && in->due_ms <= who->at_ms)
+                instance_run(who, i);
+        }
+    }
 }
 
 void journey_settled(struct person *who, uint64_t instance, uint64_t decision, uint16_t step,
                      enum outcome outcome)
 {
-    uint32_t place = find_instance(who, instance);
+    uint32_t place = instance_find(who, instance);
     if (place == UINT32_MAX)
         return;
     struct step s;
@@ -565,7 +660,7 @@ void journey_settled(struct person *who, uint64_t instance, uint64_t decision, u
 
 void journey_engaged(struct person *who, uint64_t instance, uint32_t message)
 {
-    uint32_t place = find_instance(who, instance);
+    uint32_t place = instance_find(who, instance);
     if (place == UINT32_MAX)
         return;
     struct step s;
@@ -581,7 +676,9 @@ void journey_engaged(struct person *who, uint64_t instance, uint32_t message)
 
 void journey_opted_out(struct person *who, uint64_t instance)
 {
-    uint32_t place = find_instance(who, instance);
+    uint32_t place = instance_find(who, instance);
+    while (place != UINT32_MAX && person_instance(who, place)->caller != 0)
+        place = instance_find(who, person_instance(who, place)->caller);
     if (place != UINT32_MAX)
         instance_end(who, place, JOURNEY_OPTED_OUT);
 }
@@ -603,11 +700,60 @@ void journey_thaw(struct person *who)
 
 void journey_activated(struct person *who)
 {
-    for (uint32_t i = 0; i < who->profile->instances.count;) {
+    struct roll roll = roll_of(who);
+    for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;)
         if (plan_journey_find(who->plan, person_instance(who, i)->journey) == PLAN_NO_INDEX)
             instance_end(who, i, JOURNEY_WITHDRAWN);
-        else
-            i++;
+}
+
+/* The one that is there already of the same journey and key, or UINT32_MAX. */
+static uint32_t twin_of(const struct person *who, const struct instance *theirs)
+{
+    uint32_t twin = UINT32_MAX;
+    for (uint32_t i = 0; i < who->profile->instances.count && theirs->caller == 0; i++) {
+        const struct instance *mine = person_instance(who, i);
+        if (mine->journey == theirs->journey && mine->key == theirs->key && mine->caller == 0 &&
+            (mine->state == INSTANCE_QUEUED) == (theirs->state == INSTANCE_QUEUED))
+            twin = i;
+    }
+    return twin;
+}
+
+/* Instances that others' run steps began come behind those: who ends takes its own along. */
+static void take_over(struct person *who, struct person *from, bool is_called)
+{
+    struct roll roll = roll_of(from);
+    for (uint32_t place; (place = roll_next(from, &roll)) != UINT32_MAX;) {
+        struct instance theirs = *person_instance(from, place);
+        if ((theirs.caller != 0) != is_called)
+            continue;
+        uint32_t twin = twin_of(who, &theirs);
+        bool is_mine_further = false;
+        if (twin != UINT32_MAX) {
+            const struct instance *mine = person_instance(who, twin);
+            is_mine_further = mine->step > theirs.step ||
+                              (mine->step == theirs.step && mine->entered_ms <= theirs.entered_ms);
+        }
+        if (!is_mine_further && twin != UINT32_MAX) {
+            instance_end(who, twin, JOURNEY_MERGED);
+        } else if (is_mine_further || who->profile->instances.count == PROFILE_INSTANCES_MAX) {
+            instance_end(from, place, JOURNEY_MERGED);
+            if (theirs.caller != 0)
+                give_back(who, theirs.caller);
+            continue;
+        }
+        struct blob entry = {0};
+        blob_set(who->space, &entry, blob_at(from->space, theirs.entry), theirs.entry.bytes);
+        struct instance *in = person_push_instance(who);
+        must(in != NULL);
+        *in = theirs;
+        in->entry = entry;
+        /* Of two assignments the winner's holds from here on. */
+        bool is_ghost = entry_is_held_out(who, journey_of(who, in));
+        in->flags =
+            (uint8_t)((in->flags & ~INSTANCE_IS_GHOST) | (is_ghost ? INSTANCE_IS_GHOST : 0));
+        blob_set(from->space, &theirs.entry, NULL, 0);
+        person_drop_instance(from, place);
     }
 }
 
@@ -624,38 +770,9 @@ void journey_unite(struct person *who, struct person *from)
         *past = theirs;
         past->entry = entry;
     }
-    while (from->profile->instances.count > 0) {
-        struct instance theirs = *person_instance(from, 0);
-        uint32_t twin = UINT32_MAX;
-        for (uint32_t k = 0; k < who->profile->instances.count; k++) {
-            const struct instance *mine = person_instance(who, k);
-            if (mine->journey == theirs.journey && mine->key == theirs.key)
-                twin = k;
-        }
-        bool is_mine_further = false;
-        if (twin != UINT32_MAX) {
-            const struct instance *mine = person_instance(who, twin);
-            is_mine_further = mine->step > theirs.step ||
-                              (mine->step == theirs.step && mine->entered_ms <= theirs.entered_ms);
-        }
-        if (is_mine_further || who->profile->instances.count == PROFILE_INSTANCES_MAX) {
-            instance_end(from, 0, JOURNEY_MERGED);
-            continue;
-        }
-        if (twin != UINT32_MAX)
-            instance_end(who, twin, JOURNEY_MERGED);
-        struct blob entry = {0};
-        blob_set(who->space, &entry, blob_at(from->space, theirs.entry), theirs.entry.bytes);
-        struct instance *in = person_push_instance(who);
-        must(in != NULL);
-        *in = theirs;
-        in->entry = entry;
-        /* Of two assignments the winner's holds from here on. */
-        bool is_ghost = entry_is_held_out(who, journey_of(who, in));
-        in->flags =
-            (uint8_t)((in->flags & ~INSTANCE_IS_GHOST) | (is_ghost ? INSTANCE_IS_GHOST : 0));
-        blob_set(from->space, &theirs.entry, NULL, 0);
-        person_drop_instance(from, 0);
-    }
+    take_over(who, from, false);
+    take_over(who, from, true);
+    must(from->profile->instances.count == 0);
+    who->has_ready = true;
     who->is_touched = true;
 }

@@ -41,6 +41,10 @@ void journey_changed(struct person *who);
 /* Runs what is due at who->at_ms, in order of (instance, kind). */
 void journey_timer(struct person *who);
 
+/* Runs what has come to be ready at who->at_ms (who->has_ready): the run step is over, or an entry has
+ * waited for its turn. */
+void journey_ready(struct person *who);
+
 /* The earliest moment at which journey_timer() has something to do; FOREVER_MS if none. */
 int64_t journey_deadline(const struct person *who);
 

@@ -6,10 +6,13 @@
 
 #include "journey/journey.h"
 
+#define HANDED_MAX 16 /* handoffs of one person in a batch: a circle of journeys ends there */
+
 enum step_answer {
     STEP_GO,    /* goes on at `next` at once */
     STEP_STAYS, /* waits: due_ms, ask_ms or decision are set */
     STEP_ENDS,  /* the instance is over: `end` says how */
+    STEP_GONE,  /* the instance has ended already */
 };
 
 /* A step about to run. */
@@ -46,6 +49,21 @@ int64_t wait_due(struct step *s);
 /* The wait is over by `what`: notes its label and sets `next`. (step_wait.c) */
 void wait_take(struct step *s, const struct plan_ending *what);
 
+/* The place of the instance with that id, or UINT32_MAX. */
+uint32_t instance_find(const struct person *who, uint64_t id);
+
+/* The instances of the moment, by id: who comes later is not among them, and who ends meanwhile is
+ * passed over. */
+struct roll {
+    uint64_t ids[PROFILE_INSTANCES_MAX];
+    uint32_t count;
+    uint32_t next;
+};
+
+struct roll roll_of(const struct person *who);
+/* The place of the next one that still lives; UINT32_MAX: that was all. */
+uint32_t roll_next(const struct person *who, struct roll *roll);
+
 /* Sets up `s` for the instance at `place`. */
 void step_at(struct person *who, uint32_t place, struct step *s);
 
@@ -73,6 +91,9 @@ void entry_admit(struct person *who, uint16_t journey_index, uint64_t key);
  * (lifecycle.c) */
 bool entry_is_open(struct person *who, const struct plan_journey *j, uint64_t key);
 
+/* Why the journey of that name lets nobody in at the moment; 0: it does. (lifecycle.c) */
+enum refusal entry_bar(const struct person *who, uint32_t journey);
+
 /* The entry that is held at `place` of the appointments enters now. (lifecycle.c) */
 void entry_release(struct person *who, uint32_t place);
 
@@ -83,6 +104,21 @@ bool instance_is_parked(struct person *who, uint32_t place);
 /* What was collected enters the journey as one event: asked for all but its condition and lateness,
  * which each item has passed. (entry.c) */
 void entry_collected(struct person *who, uint16_t journey_index, const struct record *event);
+
+/* The instance at `place` wants to go on in the journey with that name, which begins with `event`: true
+ * if it has ended for it, false (and counted) if the journey refuses. (entry.c) */
+bool entry_hand_over(struct person *who, uint32_t place, uint32_t journey,
+                     const struct record *event);
+
+/* One of the journey (of the same plan) begins for the run step at which the instance at `place` stands.
+ * False: refused, counted. (entry.c) */
+bool entry_run(struct person *who, uint32_t place, uint16_t journey_index,
+               const struct record *event);
+
+/* Has the turn of the queued entry at `place` come? Begins it, drops it, or leaves it there. (entry.c) */
+void entry_turn(struct person *who, uint32_t place);
+/* The queued entry at `place` is not to begin any more. (entry.c) */
+void entry_drop(struct person *who, uint32_t place, enum refusal why);
 
 /* Is the person in the journey's own control group? (entry.c) */
 bool entry_is_held_out(const struct person *who, const struct plan_journey *j);

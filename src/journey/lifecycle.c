@@ -75,6 +75,12 @@ static void hold_entry(struct person *who, const struct plan_journey *j, uint64_
                       STR_ARG(names_text(who->names, j->name)));
 }
 
+enum refusal entry_bar(const struct person *who, uint32_t journey)
+{
+    enum journey_phase phase = controls_phase(who->controls, journey);
+    return phase == PHASE_ACTIVE ? (enum refusal)0 : refusal_of(phase);
+}
+
 bool entry_is_open(struct person *who, const struct plan_journey *j, uint64_t key)
 {
     const struct journey_control *control = controls_find(who->controls, j->name);
@@ -106,7 +112,7 @@ static int64_t due_of(struct person *who, uint32_t place)
 {
     struct step s;
     step_at(who, place, &s);
-    if (s.at->state == INSTANCE_READY)
+    if (s.at->state == INSTANCE_READY || s.at->state == INSTANCE_QUEUED)
         return s.at->due_ms;
     return s.at->state == INSTANCE_WAITING && s.means != NULL ? wait_due(&s) : FOREVER_MS;
 }
@@ -193,15 +199,14 @@ void journey_controlled(struct person *who, uint32_t journey, int64_t release_ms
         go_on(who, journey, release_ms);
         let_in(who, journey, release_ms); /* entry_admit() refuses them if it is not active */
         return;
-    case PHASE_STOPPED:
-        for (uint32_t i = 0; i < who->profile->instances.count;) {
+    case PHASE_STOPPED: {
+        struct roll roll = roll_of(who);
+        for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;)
             if (person_instance(who, i)->journey == journey)
                 instance_end(who, i, JOURNEY_WITHDRAWN);
-            else
-                i++;
-        }
         let_in(who, journey, who->at_ms);
         return;
+    }
     case PHASE_PAUSED: journey_thaw(who); return;
     case PHASE_END: break;
     }

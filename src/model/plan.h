@@ -237,6 +237,10 @@ enum step_kind {
     STEP_SET,
     STEP_EXIT,
     STEP_GOAL,
+    STEP_CHOOSE,
+    STEP_HANDOFF,
+    STEP_RUN,
+    STEP_MILESTONE, /* no step of a file: where a person stands until the milestone is reached */
 };
 
 struct plan_way;
@@ -257,6 +261,8 @@ struct plan_arm {
 /* In a send's channels: the one that the person prefers, if the message has content for it. */
 #define PLAN_CHANNEL_PREFERRED UINT8_MAX
 
+struct plan_instead;
+
 struct plan_send {
     uint16_t message; /* index */
     uint8_t channel_count;
@@ -270,6 +276,8 @@ struct plan_send {
     uint32_t engaged_count;
     const uint32_t *engaged; /* names of messages: engagement with one of them cancels it */
     const struct plan_follow_up *follow_up; /* NULL = none */
+    uint32_t instead_count;
+    const struct plan_instead *insteads; /* the first whose condition is true takes its place */
 };
 
 /* What is sent for lack of engagement: an intent of its own, pending since the first went out. */
@@ -277,6 +285,12 @@ struct plan_follow_up {
     struct plan_send send;
     int64_t after_ms;
     bool is_sooner; /* sooner_if: ignored */
+};
+
+/* Another message in the place of a send's own. */
+struct plan_instead {
+    struct plan_expr when;
+    struct plan_send send; /* what is sent instead; its channels, and how long it is valid */
 };
 
 /* What a moment is reckoned from. */
@@ -357,6 +371,41 @@ struct plan_set {
     struct plan_expr to;
 };
 
+/* One of several that compete: the one with the highest score whose condition is true; of equals the
+ * first. */
+struct plan_candidate {
+    uint32_t name;
+    struct plan_expr when;  /* code NULL = always */
+    struct plan_expr score; /* code NULL: `priority` */
+    int32_t priority;
+    uint16_t target;
+};
+
+struct plan_choose {
+    uint32_t count;
+    const struct plan_candidate *candidates; /* none of them fits: `next` */
+};
+
+/* A property of what another journey begins with. */
+struct plan_given {
+    uint32_t name;
+    struct plan_expr value;
+};
+
+/* HANDOFF: this instance ends and one of another journey begins; refused: `next`. RUN: one of another
+ * journey begins, and this one goes on behind it. */
+struct plan_other {
+    uint32_t journey; /* name */
+    uint16_t index;   /* in this plan */
+    uint32_t given_count;
+    const struct plan_given *given;
+};
+
+/* The standing place of a milestone: everybody behind its steps waits here until it is reached. */
+struct plan_stand {
+    uint16_t milestone; /* its number; PLAN_NO_INDEX: before all of them, where nobody stays */
+};
+
 struct plan_step {
     uint8_t kind;  /* enum step_kind */
     uint16_t next; /* step number or PLAN_END */
@@ -368,7 +417,33 @@ struct plan_step {
         struct plan_branch branch;
         struct plan_split split;
         struct plan_set set;
+        struct plan_choose choose;
+        struct plan_other other;
+        struct plan_stand stand;
     };
+};
+
+/* What a person is led to, one after the other: as soon as its condition is true it is behind them. */
+struct plan_milestone {
+    uint32_t name;
+    struct plan_expr done;
+    uint16_t first; /* its steps: from here ... */
+    uint16_t stand; /* ... to its standing place */
+};
+
+enum reaction_then {
+    REACTION_STAYS, /* its steps are done on the side, in no time */
+    REACTION_MOVES, /* the instance goes to `first` */
+};
+
+/* An event that acts at its time, whatever step the instance stands at. */
+struct plan_reaction {
+    uint32_t listen_count;
+    const struct plan_listen *listens; /* any of these events */
+    bool cancels;                      /* what the instance has pending is not sent */
+    uint8_t then;                      /* enum reaction_then */
+    uint16_t first;                    /* its steps; PLAN_END = none */
+    uint16_t behind; /* MOVES: number behind its last step: inside, it does not act again */
 };
 
 /* A way into a journey that is more than an event of the person's own. It comes as a record that the
@@ -376,7 +451,8 @@ struct plan_step {
  *
  *     on somebody's own clock    an appointment in the profile (state.h)      SCHEDULE, DATE
  *     for everybody at once      a sweep over profiles (engine)               SCHEDULE, BUSINESS
- *     for one person             a record                                     API, EVENT */
+ *     for one person             a record                                     API, EVENT
+ *     from another journey       a record of what it is given                 HANDOFF, RUN */
 enum way_kind {
     WAY_EVENT = 1, /* an own event that is collected */
     WAY_SCHEDULE,
@@ -384,6 +460,8 @@ enum way_kind {
     WAY_BUSINESS,
     WAY_API,
     WAY_EXISTING, /* who is in a segment already, at a pace */
+    WAY_HANDOFF,  /* from another journey, which ends */
+    WAY_RUN,      /* from another journey, which waits for it */
 };
 
 enum way_day_29 { /* of a yearly 29 February where the year has none */
@@ -433,6 +511,7 @@ enum again_kind {
 enum at_once_then {
     AT_ONCE_IGNORE,  /* the new entry is refused, counted */
     AT_ONCE_RESTART, /* the live instance ends `replaced` and a new one begins */
+    AT_ONCE_QUEUE,   /* the new entry waits for its turn */
 };
 
 struct plan_goal {
@@ -482,6 +561,13 @@ struct plan_journey {
     uint32_t exit_count;
     const struct plan_listen *exits; /* event (NAME_NONE = a bare condition) and `when` */
     struct plan_expr require;
+
+    uint32_t reaction_count;
+    const struct plan_reaction *reactions;
+    uint32_t milestone_count;
+    const struct plan_milestone *milestones;
+    bool
+        advances_furthest; /* of milestones the furthest that is reached counts; else the first unmet */
 
     uint32_t step_count;
     const struct plan_step *steps;

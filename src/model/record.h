@@ -36,6 +36,8 @@ enum event_kind {
     /* Never in a log: what the engine makes itself when a moment has come. */
     EVENT_SCHEDULE,
     EVENT_DATE,
+    EVENT_HANDOFF,
+    EVENT_RUN,
 };
 
 enum programme_kind {

@@ -115,6 +115,9 @@ const char *refusal_name(enum refusal refusal)
     case REFUSAL_PAUSED: return "paused";
     case REFUSAL_DRAINING: return "draining";
     case REFUSAL_STOPPED: return "stopped";
+    case REFUSAL_LOOP: return "loop";
+    case REFUSAL_WHEN: return "when";
+    case REFUSAL_QUEUED: return "queued";
     case REFUSAL_END: break;
     }
     return "?";

@@ -33,6 +33,9 @@ enum refusal {
     REFUSAL_PAUSED,    /* it is paused, and refuses who would enter meanwhile */
     REFUSAL_DRAINING,  /* it takes nobody in any more */
     REFUSAL_STOPPED,
+    REFUSAL_LOOP,   /* handed from journey to journey too often at one moment */
+    REFUSAL_WHEN,   /* by another journey: the entry's condition is false */
+    REFUSAL_QUEUED, /* waited for its turn, and what it was about is over */
     REFUSAL_END,
 };
 

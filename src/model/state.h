@@ -214,6 +214,9 @@ enum instance_state {
     INSTANCE_WAITING = 1, /* at a wait step */
     INSTANCE_SENDING,     /* at a send step, until the intent settles for good */
     INSTANCE_READY,       /* at the start of `step`: to be run at due_ms */
+    INSTANCE_AWAY,        /* at a run step, until the instance that it called is over */
+    INSTANCE_STANDING,    /* behind a milestone's steps, until it is reached */
+    INSTANCE_QUEUED, /* not begun: waits for its turn (at_once: queue); asked again at due_ms */
 };
 
 enum instance_flag {
@@ -240,6 +243,7 @@ struct instance {
     int64_t ask_ms;        /* when a condition it waits for, or `require`, must be asked again */
     uint64_t decision;     /* of the send that it waits for; 0 = none */
     uint32_t last_message; /* name of the last message that it sent; for `unless: engaged` */
+    uint64_t caller;       /* the instance whose run step began it; 0 = none */
     struct blob entry;     /* fields of the entering event: entry.* */
 };
 

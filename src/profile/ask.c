@@ -122,7 +122,8 @@ static void call(void *self, uint32_t binding, const struct value *arguments, ui
     case BINDING_IN_JOURNEY:
         *out = value_bool(false);
         for (uint32_t i = 0; i < a->who->profile->instances.count; i++)
-            if (person_instance(a->who, i)->journey == b->name)
+            if (person_instance(a->who, i)->journey == b->name &&
+                person_instance(a->who, i)->state != INSTANCE_QUEUED)
                 *out = value_bool(true);
         return;
     case BINDING_CONSENT:

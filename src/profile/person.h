@@ -145,6 +145,8 @@ struct person {
     bool is_asking_segments; /* they are being asked at this moment */
     bool is_desk_due;        /* the desk must be asked at the end of the batch */
     bool is_touched;         /* deadlines may have changed */
+    bool has_ready;          /* instances have come to be READY, or to have their turn */
+    uint32_t handed;         /* handoffs in this batch so far */
 
     struct results *results;
     struct messages *messages;

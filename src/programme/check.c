@@ -172,6 +172,13 @@ static void walk_from(struct walk *w, uint16_t at, int64_t now_ms, uint32_t dept
             walk_arms(w, step->split.arms, step->split.arm_count, now_ms, depth);
             next = PLAN_END;
             break;
+        case STEP_CHOOSE:
+            for (uint32_t i = 0; i < step->choose.count && w->ways < WAYS_MAX; i++)
+                walk_from(w, step->choose.candidates[i].target, now_ms, depth + 1);
+            break;
+        case STEP_HANDOFF:
+        case STEP_RUN:
+        case STEP_MILESTONE:
         case STEP_SET: break;
         case STEP_EXIT: next = PLAN_END; break;
         case STEP_GOAL: break;
@@ -224,7 +231,15 @@ static void reach_step(struct reach *r, const struct plan_step *step)
             if (step->split.arms[i].weight)
                 reach_add(r, step->split.arms[i].target);
         return;
+    case STEP_CHOOSE:
+        for (uint32_t i = 0; i < step->choose.count; i++)
+            reach_add(r, step->choose.candidates[i].target);
+        reach_add(r, step->next);
+        return;
     case STEP_EXIT: return;
+    case STEP_HANDOFF: /* where it is refused */
+    case STEP_RUN:
+    case STEP_MILESTONE:
     case STEP_SET:
     case STEP_GOAL: reach_add(r, step->next); return;
     }

@@ -541,6 +541,10 @@ const struct plan_way *ways_compile(struct compile *c, const struct yaml_file *y
         business_read(&w, business, collect);
     if (shape_bool(shape_value(node, "event", "api"), false))
         way_add(&w, WAY_API, NAME_API);
+    if (shape_bool(shape_value(node, "event", "handoff"), false))
+        way_add(&w, WAY_HANDOFF, NAME_HANDOFF);
+    if (shape_bool(shape_value(node, "event", "run"), false))
+        way_add(&w, WAY_RUN, NAME_RUN);
     for (size_t i = 0; i < array_count(of_business) && !business; i++) {
         const struct yaml_node *key = yaml_find_key(node, of_business[i]);
         if (key)

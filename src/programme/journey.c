@@ -67,6 +67,10 @@ static const char *step_kind_name(enum step_kind kind)
     case STEP_SET: return "set";
     case STEP_EXIT: return "exit";
     case STEP_GOAL: return "goal";
+    case STEP_CHOOSE: return "choose";
+    case STEP_HANDOFF: return "handoff";
+    case STEP_RUN: return "run";
+    case STEP_MILESTONE: return "milestone";
     }
     must(!"a kind of step");
     return "";
@@ -117,7 +121,8 @@ static void id_given(struct builder *b, const struct yaml_node *node, uint32_t n
  * bounded by YAML_DEPTH_MAX. */
 static void ids_collect(struct builder *b, const struct yaml_node *list)
 {
-    static const char *const lists[] = {"if_not_sent", "do", "on_timeout", "branch", "arms"};
+    static const char *const lists[] = {"if_not_sent", "if_refused", "do",  "on_timeout",
+                                        "branch",      "choose",     "arms"};
     for (uint32_t i = 0; list && list->type == YAML_LIST && i < list->count; i++) {
         const struct yaml_node *item = list->items[i];
         const struct yaml_node *id = shape_value(item, "", "id");
@@ -187,8 +192,10 @@ static void step_compile(struct builder *b, const struct yaml_node *node, const 
         const char *key;
         enum step_kind kind;
     } kinds[] = {
-        {"send", STEP_SEND}, {"wait", STEP_WAIT}, {"branch", STEP_BRANCH}, {"split", STEP_SPLIT},
-        {"set", STEP_SET},   {"exit", STEP_EXIT}, {"goal", STEP_GOAL},
+        {"send", STEP_SEND},   {"wait", STEP_WAIT},     {"branch", STEP_BRANCH},
+        {"split", STEP_SPLIT}, {"choose", STEP_CHOOSE}, {"handoff", STEP_HANDOFF},
+        {"run", STEP_RUN},     {"set", STEP_SET},       {"exit", STEP_EXIT},
+        {"goal", STEP_GOAL},
     };
     enum step_kind kind = STEP_EXIT;
     for (size_t i = 0; i < array_count(kinds); i++)
@@ -224,6 +231,14 @@ static void step_compile(struct builder *b, const struct yaml_node *node, const 
         return;
     case STEP_BRANCH: branch_compile(b, node, step, ends, last_message); return;
     case STEP_SPLIT: split_compile(b, node, step, ends, last_message); return;
+    case STEP_CHOOSE: choose_compile(b, node, step, ends, last_message); return;
+    case STEP_HANDOFF: handoff_compile(b, node, step, ends, last_message); return;
+    case STEP_RUN:
+        run_compile(b, node, step);
+        *last_message = LAST_MANY; /* the other one may have sent something */
+        ends_open(b, ends, &step->next);
+        return;
+    case STEP_MILESTONE: return; /* no step of a file */
     case STEP_EXIT: return;
     case STEP_GOAL:
         if (goal_stays(b))
@@ -396,4 +411,5 @@ void journeys_compile(struct compile *c)
             file->yaml.root->type == YAML_MAP)
             journey_compile(c, file);
     }
+    links_check(c);
 }

@@ -231,8 +231,9 @@ void enter_compile(struct builder *b, const struct yaml_node *enter)
     if (says_no_way(enter)) {
         findings_add(c->findings, FINDING_MISSING_KEY, yaml_place(b->yaml, enter),
                      "nothing enters the journey");
-        finding_advise(c->findings,
-                       "say what does: event, segment, if, schedule, date, business_event, api");
+        finding_advise(
+            c->findings,
+            "say what does: event, segment, if, schedule, date, business_event, api, handoff, run");
     }
     const struct yaml_node *key = shape_value(enter, "event", "key");
     if (key) {
@@ -268,8 +269,7 @@ void enter_compile(struct builder *b, const struct yaml_node *enter)
     if (str_is(shape_text(then, STR("ignore")), "restart"))
         journey->at_once_then = AT_ONCE_RESTART;
     if (then && str_is(then->text, "queue"))
-        findings_add(c->findings, FINDING_NOT_YET, yaml_place(b->yaml, then),
-                     "\"then: queue\" is not supported yet by this release");
+        journey->at_once_then = AT_ONCE_QUEUE;
     const struct yaml_node *needs_key[] = {journey->again_per_key ? per : NULL,
                                            journey->at_once_per_key ? once_per : NULL};
     for (size_t i = 0; i < array_count(needs_key); i++)

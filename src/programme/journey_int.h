@@ -85,7 +85,15 @@ void branch_compile(struct builder *b, const struct yaml_node *node, struct plan
                     struct open_ends *ends, uint16_t *last_message);
 void split_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,
                    struct open_ends *ends, uint16_t *last_message);
+void choose_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,
+                    struct open_ends *ends, uint16_t *last_message);
+void handoff_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,
+                     struct open_ends *ends, uint16_t *last_message);
+void run_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step);
 void set_compile(struct builder *b, const struct yaml_pair *pair, struct plan_step *step);
 
 /* Who enters, and when again. (journey_enter.c) */
 void enter_compile(struct builder *b, const struct yaml_node *enter);
+
+/* Do handoffs and runs lead to journeys that take them, and in no circle? (journey_other.c) */
+void links_check(struct compile *c);

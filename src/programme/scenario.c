@@ -731,6 +731,20 @@ static void facts_read(struct reader *r, const struct yaml_node *list, struct sc
 
 /* ---- expectations ---------------------------------------------------------------------------- */
 
+/* The name of the step's way number k, which people may be expected to take; false: it has no more. */
+static bool way_of_step(const struct plan_step *step, uint32_t k, uint32_t *name)
+{
+    bool is_there = false;
+    *name = NAME_NONE;
+    if (step->kind == STEP_SPLIT && (is_there = k < step->split.arm_count))
+        *name = step->split.arms[k].name;
+    else if (step->kind == STEP_WAIT && (is_there = k < step->wait.ending_count))
+        *name = step->wait.endings[k].label;
+    else if (step->kind == STEP_CHOOSE && (is_there = k < step->choose.count))
+        *name = step->choose.candidates[k].name;
+    return is_there;
+}
+
 /* An arm or label of the journey. */
 static uint32_t took_of(struct reader *r, uint16_t journey, const struct yaml_node *node)
 {
@@ -742,12 +756,8 @@ static uint32_t took_of(struct reader *r, uint16_t journey, const struct yaml_no
     size_t count = 0;
     for (uint32_t i = 0; i < j->step_count; i++) {
         const struct plan_step *step = &j->steps[i];
-        uint32_t ways = step->kind == STEP_SPLIT  ? step->split.arm_count
-                        : step->kind == STEP_WAIT ? step->wait.ending_count
-                                                  : 0;
-        for (uint32_t k = 0; k < ways; k++) {
-            uint32_t own =
-                step->kind == STEP_SPLIT ? step->split.arms[k].name : step->wait.endings[k].label;
+        uint32_t own;
+        for (uint32_t k = 0; way_of_step(step, k, &own); k++) {
             if (own == name && name != NAME_NONE)
                 return name;
             if (own != NAME_NONE && count < array_count(known))

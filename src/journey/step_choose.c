@@ -1,0 +1,105 @@
+/* step_choose.c - takes the best of several candidates: of those whose condition is true the one with the
+ * highest score, of equals the first. Scores are whole millionths, so that no order of adding and no
+ * compiler makes a difference. A score that fails, or is no number, is none: the candidate stands back, and
+ * that is counted.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "journey/journey_int.h"
+#include "profile/ask.h"
+
+#include <math.h>
+
+#define SCORE_ONE 1000000
+#define SCORE_MAX (INT64_C(1) << 62) /* millionths; what is beyond counts as much */
+
+static int64_t millionths(double x)
+{
+    double scaled = x * SCORE_ONE;
+    if (scaled >= (double)SCORE_MAX)
+        return SCORE_MAX;
+    if (scaled <= -(double)SCORE_MAX)
+        return -SCORE_MAX;
+    return llround(scaled);
+}
+
+static int64_t millionths_of_int(int64_t x)
+{
+    if (x >= SCORE_MAX / SCORE_ONE)
+        return SCORE_MAX;
+    if (x <= -SCORE_MAX / SCORE_ONE)
+        return -SCORE_MAX;
+    return x * SCORE_ONE;
+}
+
+static bool score_of(struct step *s, const struct plan_candidate *c, int64_t *score)
+{
+    if (c->score.code == NULL) {
+        *score = millionths_of_int(c->priority);
+        return true;
+    }
+    struct value value = ask_value(s->who, s->plan, &c->score, s->at->entry);
+    switch (value.type) {
+    case VALUE_INT: *score = millionths_of_int(value.integer); return true;
+    case VALUE_UINT:
+        *score = millionths_of_int((int64_t)min_of(value.uinteger, (uint64_t)INT64_MAX));
+        return true;
+    case VALUE_DOUBLE:
+        if (isnan(value.number))
+            return false;
+        *score = millionths(value.number);
+        return true;
+    default: return false;
+    }
+}
+
+static void count_error(const struct step *s, uint32_t candidate)
+{
+    person_result(s->who, (struct result){.kind = RESULT_ERROR,
+                                          .how = (uint8_t)min_of(candidate, 255u),
+                                          .step = s->at->step,
+                                          .journey = s->at->journey,
+                                          .id = s->at->id});
+}
+
+enum step_answer step_choose_run(struct step *s)
+{
+    const struct plan_choose *choose = &s->means->choose;
+    const struct plan_candidate *best = NULL;
+    int64_t best_score = 0;
+    for (uint32_t i = 0; i < choose->count; i++) {
+        const struct plan_candidate *c = &choose->candidates[i];
+        int64_t score = 0;
+        struct asked asked = ask(s->who, s->plan, &c->when, s->at->entry);
+        bool is_scored = asked.is_true && score_of(s, c, &score);
+        if (asked.is_error || (asked.is_true && !is_scored))
+            count_error(s, i);
+        if (s->who->witness != NULL && is_scored)
+            person_note_about(s->who, s->at->journey, NAME_NONE, "%.*s: candidate %.*s scores %.6g",
+                              STR_ARG(names_text(s->who->names, s->at->journey)),
+                              STR_ARG(names_text(s->who->names, c->name)),
+                              (double)score / SCORE_ONE);
+        else if (s->who->witness != NULL)
+            person_note_about(s->who, s->at->journey, NAME_NONE,
+                              "%.*s: candidate %.*s stands back: %.*s",
+                              STR_ARG(names_text(s->who->names, s->at->journey)),
+                              STR_ARG(names_text(s->who->names, c->name)),
+                              STR_ARG(asked.is_true ? STR("it has no score") : c->when.text));
+        if (!is_scored || (best != NULL && score <= best_score))
+            continue;
+        best = c;
+        best_score = score;
+    }
+    if (best == NULL)
+        return STEP_GO;
+    person_result(s->who, (struct result){.kind = RESULT_ARM,
+                                          .step = s->at->step,
+                                          .journey = s->at->journey,
+                                          .id = s->at->id,
+                                          .number = best->name});
+    person_note_about(s->who, s->at->journey, NAME_NONE, "%.*s: takes %.*s",
+                      STR_ARG(names_text(s->who->names, s->at->journey)),
+                      STR_ARG(names_text(s->who->names, best->name)));
+    s->next = best->target;
+    return STEP_GO;
+}
