@@ -17,6 +17,9 @@ enum cause {
 struct wanted {
     uint64_t bits[PLAN_SEGMENTS_MAX / 64];
     uint64_t words; /* a bit for each of them that is not 0 */
+    /* Of somebody who has just appeared all segments are asked, most of which read what nobody has said
+     * yet: only the failures of those that something woke are worth noting. NULL: of all. */
+    const struct wanted *woken;
 };
 _Static_assert(PLAN_SEGMENTS_MAX / 64 <= 64, "a word knows all of them");
 
@@ -115,6 +118,22 @@ static void settle(struct person *who, const struct plan_segment *s, uint32_t pl
         transit(who, s, is_in, cause, was_in ? who->at_ms - was.since_ms : 0, w);
 }
 
+/* The condition failed and counts as false: a row says where. */
+static void note_failure(struct person *who, const struct plan_segment *s)
+{
+    person_result(who,
+                  (struct result){.kind = RESULT_ERROR, .how = ERROR_SEGMENT, .number = s->name});
+    if (who->witness != NULL)
+        person_note(who, "the condition of segment %.*s fails, and counts as false: %.*s",
+                    STR_ARG(names_text(who->names, s->name)),
+                    STR_ARG(ask_explain(who, who->plan, &s->when, (struct blob){0})));
+}
+
+static bool is_wanted(const struct wanted *w, uint32_t index)
+{
+    return w->bits[index / 64] >> (index % 64) & 1;
+}
+
 static void ask_one(struct person *who, uint32_t index, enum cause cause, struct wanted *w)
 {
     const struct plan_segment *s = &who->plan->segments[index];
@@ -126,6 +145,9 @@ static void ask_one(struct person *who, uint32_t index, enum cause cause, struct
     if (manual == 0 && s->when.code != NULL) {
         who->asked++;
         asked = ask(who, who->plan, &s->when, (struct blob){0});
+        if (unlikely(asked.is_error) && cause == CAUSE_NOTHING &&
+            (w->woken == NULL || is_wanted(w->woken, index)))
+            note_failure(who, s);
     }
     bool is_in = manual ? (manual & MEMBERSHIP_WAS_ADDED) != 0 : asked.is_true;
     settle(who, s, place, is_in, asked.until_ms, cause, w);
@@ -162,12 +184,14 @@ void audience_changed(struct person *who)
     who->profile->known &= (uint8_t)~PROFILE_IS_FRESH;
     if (plan->segment_count == 0)
         return;
-    struct wanted w = {0};
+    struct wanted w = {0}, woken;
+    for (uint32_t i = 0; i < count; i++)
+        want_readers(&w, plan_readers_find(plan, who->woken[i]));
     if (is_fresh || bits == UINT64_MAX) {
+        woken = w;
+        w.woken = &woken;
         want_all(&w, plan);
     } else {
-        for (uint32_t i = 0; i < count; i++)
-            want_readers(&w, plan_readers_find(plan, who->woken[i]));
         for (uint32_t i = 0; bits != 0 && i < plan->reader_count; i++)
             if (bits & plan_wake_bit(plan->readers[i].name))
                 want_readers(&w, &plan->readers[i]);

@@ -240,7 +240,11 @@ static bool errors_table(struct cli *c, const struct tally *t, const struct name
         bool is_entry = row->kind == RESULT_REFUSED;
         bool is_step = !is_entry && row->journey && (place == ERROR_STEP || place == ERROR_LISTEN);
         is_any = true;
-        table_text(table, row->journey ? names_text(names, row->journey) : STR("-"));
+        bool is_segment = !is_entry && place == ERROR_SEGMENT;
+        bool is_message = !is_entry && place == ERROR_ONLY_IF;
+        table_text(table, is_segment || is_message ? names_text(names, row->message)
+                          : row->journey           ? names_text(names, row->journey)
+                                                   : STR("-"));
         table_text(table, is_step ? arena_printf(&c->arena, "%s, step %u", error_place_name(place),
                                                  row->rule + 1u)
                                   : str_of(is_entry ? "enter" : error_place_name(place)));

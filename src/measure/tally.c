@@ -17,11 +17,18 @@ void tally_fini(struct tally *t)
     *t = (struct tally){0};
 }
 
+/* What the row is about beside its journey: a message, or the segment whose condition failed. */
+static uint32_t subject_of(const struct result *r)
+{
+    bool is_of_segment = r->kind == RESULT_ERROR && r->how == ERROR_SEGMENT;
+    return is_of_segment ? (uint32_t)r->number : r->message;
+}
+
 static uint64_t key_of(const struct result *r, uint16_t rule)
 {
     return hash_pair((uint64_t)r->kind << 56 | (uint64_t)r->how << 48 | (uint64_t)rule << 32 |
                          r->journey,
-                     r->message);
+                     subject_of(r));
 }
 
 void tally_add(struct tally *t, const struct result *rows, uint32_t count)
@@ -43,7 +50,7 @@ void tally_add(struct tally *t, const struct result *rows, uint32_t count)
                                                 .how = r->how,
                                                 .rule = rule,
                                                 .journey = r->journey,
-                                                .message = r->message};
+                                                .message = subject_of(r)};
             map_u64_set(&t->places, key, place);
         }
         t->rows[place].count++;

@@ -16,7 +16,7 @@ struct tally_row {
     uint8_t how;
     uint16_t rule;    /* DECIDED: the rule that spoke; ERROR: the step */
     uint32_t journey; /* names; 0 = none */
-    uint32_t message;
+    uint32_t message; /* ERROR of a segment's condition: the segment */
     uint64_t count;
 };
 

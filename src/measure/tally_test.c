@@ -55,6 +55,9 @@ static void errors_by_place(void **state)
         {.kind = RESULT_ERROR, .how = ERROR_STEP, .step = 2, .journey = 7},
         {.kind = RESULT_REFUSED, .how = REFUSAL_ERROR, .journey = 7},
         {.kind = RESULT_STEP, .step = 3, .journey = 7},
+        {.kind = RESULT_ERROR, .how = ERROR_SEGMENT, .number = 9},
+        {.kind = RESULT_ERROR, .how = ERROR_SEGMENT, .number = 8},
+        {.kind = RESULT_ERROR, .how = ERROR_SEGMENT, .number = 9},
     };
     struct tally t;
     uint32_t errors = 0;
@@ -65,7 +68,9 @@ static void errors_by_place(void **state)
     assert_int_equal(count_of(&t, RESULT_ERROR, ERROR_REQUIRE, 2), 1);
     for (size_t i = 0; i < array_count(rows); i++)
         errors += result_is_error(&rows[i]);
-    assert_int_equal(errors, 5);
+    assert_int_equal(errors, 8);
+    assert_int_equal(tally_sum(&t, RESULT_ERROR, ERROR_SEGMENT, 0, 9), 2); /* by segment */
+    assert_int_equal(tally_sum(&t, RESULT_ERROR, ERROR_SEGMENT, 0, 8), 1);
     tally_fini(&t);
 }
 
