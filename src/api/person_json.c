@@ -109,6 +109,10 @@ static void write_state(struct person *who, struct json_writer *w)
         json_write_end(w);
     }
     json_write_end(w);
+    if (p->stage != NAME_NONE) {
+        json_write_key_text(w, "stage", names_text(who->names, p->stage));
+        write_moment(w, "stage_since", p->stage_ms);
+    }
     json_write_key(w, STR("segments"));
     json_write_list(w);
     for (uint32_t i = 0; i < p->memberships.count; i++) {

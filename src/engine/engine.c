@@ -7,6 +7,7 @@
 #include "profile/consent.h"
 #include "profile/feature.h"
 #include "profile/holds.h"
+#include "profile/stage.h"
 #include "profile/traits.h"
 
 #define SETTLE_ROUNDS_MAX 32   /* journeys that go on at once propose again; bounded */
@@ -184,6 +185,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     features_unite(&who, &from);
     holds_unite(&who, &from);
     audience_unite(&who, &from);
+    stage_unite(&who, &from);
     appointments_unite(&who, &from);
     appointments_forget(&from);
     if (who.plan != NULL) {
@@ -709,11 +711,12 @@ static void keep_appointments(struct engine *e, struct person *who)
         appointments_renew(who, UINT64_MAX, from_ms);
 }
 
-/* That the person has entered or left the segment, as an event; `clear` takes its property. */
+/* That the person has entered or left the segment or stage, as an event; `clear` takes its property. */
 static struct record record_of(const struct engine *e, const struct person *who, struct told told,
                                struct buf *clear)
 {
-    body_put_text(clear, NAME_SEGMENT, names_text(e->names, told.segment));
+    bool is_stage = told.event == NAME_STAGE_ENTERED || told.event == NAME_STAGE_LEFT;
+    body_put_text(clear, is_stage ? NAME_STAGE : NAME_SEGMENT, names_text(e->names, told.segment));
     return (struct record){
         .type = RECORD_EVENT,
         .kind = EVENT_TRACK,
@@ -748,6 +751,7 @@ static void bring_up_to_date(struct engine *e, struct person *who)
     uint32_t before = who->profile->audience_plan;
     const struct plan *old = before != 0 ? e->plans.at[before] : NULL;
     audience_activated(who);
+    stages_keep(who, before != 0);
     for (uint32_t i = 0; who->plan->has_existing && i < who->plan->journey_count; i++) {
         const struct plan_journey *j = &who->plan->journeys[i];
         if (j->existing_count && controls_phase(&e->controls, j->name) == PHASE_DRAFT)
@@ -814,13 +818,14 @@ static void go_on(struct engine *e, struct person *who)
         if (unlikely(who->has_ready))
             journey_ready(who);
         audience_changed(who);
+        stages_keep(who, false);
         keep_appointments(e, who);
         if (who->stirred && who->profile->instances.count)
             journey_changed(who);
         who->stirred = 0;
         tell(e, who, &heard);
     } while (e->settled_count > e->settled_merged || audience_is_woken(who) || who->stirred ||
-             who->has_ready || heard < e->told_count);
+             who->has_ready || stages_are_due(who) || heard < e->told_count);
     e->told_count = 0;
     e->told_flags = 0;
 }

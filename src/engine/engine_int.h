@@ -37,8 +37,8 @@ struct settled {
 /* The person at hand has entered or left a segment that journeys listen to: they hear of it when what
  * caused it has been told to all. */
 struct told {
-    uint32_t event; /* name */
-    uint32_t segment;
+    uint32_t event;   /* name */
+    uint32_t segment; /* or stage */
 };
 
 #define TOLD_MAX 64 /* of one moment of one person: a circle of journeys and segments ends there */

@@ -375,6 +375,9 @@ static void code_profile(struct codec *c, struct profile *x)
     code_time(c, &x->audience_ms);
     code_u32(c, &x->audience_plan);
     code_appointments(c, &x->appointments);
+    code_u32(c, &x->stage);
+    code_u32(c, &x->stage_set);
+    code_time(c, &x->stage_ms);
     code_u32(c, &x->appointed_plan);
     code_choices(c, &x->choices);
 }

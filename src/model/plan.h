@@ -56,8 +56,9 @@ struct channel_template; /* channel/channel.h: how a message is rendered; opaque
 #define PLAN_FEATURES_MAX      4096
 #define PLAN_ITEMS_MAX         4096 /* that one feature may keep of one person */
 #define PLAN_ITEMS_DEFAULT     256
-#define PLAN_KEPT_MAX          16   /* properties that one feature keeps of an item */
-#define PLAN_SEQUENCE_MAX      8    /* steps of a sequence, and as many events that break it */
+#define PLAN_KEPT_MAX          16 /* properties that one feature keeps of an item */
+#define PLAN_SEQUENCE_MAX      8  /* steps of a sequence, and as many events that break it */
+#define PLAN_STAGES_MAX        32
 #define PLAN_SEGMENTS_MAX      1024 /* those without a name of their own included */
 
 /* ---- what expressions and templates may read --------------------------------------------------- */
@@ -109,6 +110,7 @@ enum binding_kind {
     BINDING_LAST,        /* last("E").total */
     BINDING_IN_CALENDAR, /* in_calendar("holidays"): bool */
     BINDING_IN_HOURS,    /* in_hours("09:00", "18:00", "mon-fri"): bool */
+    BINDING_IN_STAGE,    /* in_stage("trial"): bool */
     BINDING_SEQUENCE,    /* sequence(["A", "B"], "2h", ["C"], "7d"): bool */
     BINDING_STEP,        /* step("A", e, e.total > 5): in such a list; never asked by itself */
 };
@@ -207,6 +209,7 @@ enum segment_kind {
     SEGMENT_NAMED = 1, /* segments/NAME.yaml */
     SEGMENT_HAS_BEEN,
     SEGMENT_ENTRY,
+    SEGMENT_STAGE,
 };
 
 struct plan_segment {
@@ -218,6 +221,13 @@ struct plan_segment {
     uint64_t hash;          /* of what it means, nested segments included: equal = the same */
     uint64_t wakes;         /* plan_wake_bit of all that it reads, nested segments' included */
     uint32_t entered, left; /* names of the events that journeys hear; NAME_NONE = none listens */
+};
+
+/* A stage of the customer's life. People are in the furthest whose condition holds or that a step set. */
+struct plan_stage {
+    uint32_t name;
+    uint32_t segment;    /* name of the segment that its condition is; NAME_NONE: steps set it */
+    uint32_t suppressed; /* bit per channel that is not used for marketing meanwhile */
 };
 
 /* Segments that read a name. */
@@ -241,6 +251,7 @@ enum step_kind {
     STEP_HANDOFF,
     STEP_RUN,
     STEP_MILESTONE, /* no step of a file: where a person stands until the milestone is reached */
+    STEP_STAGE,
 };
 
 struct plan_way;
@@ -420,6 +431,7 @@ struct plan_step {
         struct plan_choose choose;
         struct plan_other other;
         struct plan_stand stand;
+        uint32_t stage; /* name */
     };
 };
 
@@ -746,6 +758,8 @@ struct plan {
     const uint16_t *prefixes; /* features of name prefixes */
     uint64_t prefix_bytes[4]; /* bit per byte with which one of them begins */
 
+    uint32_t stage_count;
+    const struct plan_stage *stages; /* in their order */
     uint32_t segment_count;
     const struct plan_segment *segments; /* who reads another stands behind it */
     const uint16_t *segments_by_name;    /* indices by ascending name */

@@ -16,6 +16,7 @@ struct str result_how(const struct result *row)
     case RESULT_RECEIPT: return str_of(receipt_name(how));
     case RESULT_ENGAGED: return how < array_count(engaged) ? str_of(engaged[how]) : STR("");
     case RESULT_SWEEP: return how < array_count(sweep) ? str_of(sweep[how]) : STR("");
+    case RESULT_STAGE:
     case RESULT_MEMBERSHIP: return how & 1 ? STR("entered") : STR("left");
     case RESULT_HOLD: return how ? STR("started") : STR("lifted");
     case RESULT_CONSENT: return how ? STR("agreed") : STR("refused");
@@ -32,6 +33,7 @@ bool result_has_name(const struct result *row)
     case RESULT_CONSENT:
     case RESULT_ERROR:
     case RESULT_MEMBERSHIP:
+    case RESULT_STAGE:
     case RESULT_UNFOUND:
     case RESULT_WAITED: return row->number != 0;
     default: return false;

@@ -87,6 +87,9 @@ struct profile {
     uint32_t audience_plan;  /* number of the plan that memberships are of; 0 = none yet */
     struct vec appointments; /* struct appointment */
     struct vec choices;      /* struct choice */
+    uint32_t stage;          /* name of the stage that they are in; NAME_NONE = in none */
+    uint32_t stage_set;      /* the one that a step set last */
+    int64_t stage_ms;        /* in it since then */
     uint32_t appointed_plan; /* the plan whose dates and schedules `appointments` has */
 };
 

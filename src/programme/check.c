@@ -179,6 +179,7 @@ static void walk_from(struct walk *w, uint16_t at, int64_t now_ms, uint32_t dept
         case STEP_HANDOFF:
         case STEP_RUN:
         case STEP_MILESTONE:
+        case STEP_STAGE:
         case STEP_SET: break;
         case STEP_EXIT: next = PLAN_END; break;
         case STEP_GOAL: break;
@@ -240,6 +241,7 @@ static void reach_step(struct reach *r, const struct plan_step *step)
     case STEP_HANDOFF: /* where it is refused */
     case STEP_RUN:
     case STEP_MILESTONE:
+    case STEP_STAGE:
     case STEP_SET:
     case STEP_GOAL: reach_add(r, step->next); return;
     }
@@ -485,6 +487,7 @@ void build_check(struct compile *c)
     ties_look(c);
     slips_look(c);
     quiet_look(c);
+    stages_check(c);
 }
 
 /* ---- with data ------------------------------------------------------------------------------- */

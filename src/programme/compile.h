@@ -131,6 +131,8 @@ struct compile {
     struct compile_message *message_infos;
     struct compile_group *groups;
 
+    struct plan_stage *stages;
+    bool *stage_is_covered; /* a journey speaks to people in it */
     struct compile_segment *segments;
     uint32_t segment_count;
     uint32_t segment_walk;
@@ -222,6 +224,18 @@ void ways_store(struct compile *c); /* what the plan as a whole knows of them */
 /* percent and salt of a `holdout`; `kind` and `salt` make its own chance. Returns of 10,000. */
 uint32_t build_holdout(struct compile *c, const struct yaml_node *node, const char *kind,
                        struct str salt, uint64_t *out_salt, struct str *out_text);
+
+/* ---- stages (stage.c) ---------------------------------------------------------------------------- */
+
+void stages_declare(struct compile *c); /* their names: conditions may ask for them */
+void stages_compile(struct compile *c); /* behind segments_compile() */
+void stages_check(struct compile *c);
+
+/* The name of the stage; NAME_NONE and a finding if there is none. NULL gives NAME_NONE without. */
+uint32_t build_stage(struct compile *c, const struct yaml_file *file, const struct yaml_node *node);
+
+/* A journey speaks to people in the stage. */
+void stage_cover(struct compile *c, uint32_t name);
 
 /* ---- segments (segment.c) -------------------------------------------------------------------- */
 

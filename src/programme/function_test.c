@@ -41,7 +41,7 @@ static void examples(void **state)
         trial_drop(&t, STR("journeys/j.yaml"));
         trial_drop(&t, STR("messages/m/message.yaml"));
         trial_drop(&t, STR("messages/m/email.txt.liquid"));
-        trial_put(&t, STR("programme.yaml"), STR("name: Trial\ncalendars: {calendar: 12-25}\n"));
+        trial_put(&t, STR("programme.yaml"), STR("name: Trial\nstages: [stage]\ncalendars: {calendar: 12-25}\n"));
         trial_put(&t, STR("journeys/journey.yaml"), buf_str(&text));
         trial_put(&t, STR("messages/message/message.yaml"),
                   STR("category: lifecycle\nemail: {subject: Hello}\n"));

@@ -65,6 +65,7 @@ static const char *step_kind_name(enum step_kind kind)
     case STEP_BRANCH: return "branch";
     case STEP_SPLIT: return "split";
     case STEP_SET: return "set";
+    case STEP_STAGE: return "stage";
     case STEP_EXIT: return "exit";
     case STEP_GOAL: return "goal";
     case STEP_CHOOSE: return "choose";
@@ -180,6 +181,18 @@ static void step_name(struct builder *b, const struct yaml_node *node, struct pl
     step->id = id ? build_name(b->c, id->text) : id_make(b, step, own);
 }
 
+static void stage_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step)
+{
+    const struct yaml_node *value = shape_value(node, "", "stage");
+    step->stage = build_stage(b->c, b->yaml, value);
+    const struct plan_stage *stages = b->c->plan->stages;
+    for (uint32_t i = 0; i < b->c->plan->stage_count && step->stage != NAME_NONE; i++)
+        if (stages[i].name == step->stage && stages[i].segment != NAME_NONE)
+            findings_add(b->c->findings, FINDING_CONFLICT, yaml_place(b->yaml, value),
+                         "the stage \"%.*s\" has a condition of its own, which says who is in it",
+                         STR_ARG(value->text));
+}
+
 static bool goal_stays(const struct builder *b)
 {
     return b->journey->goal.stays;
@@ -195,7 +208,7 @@ static void step_compile(struct builder *b, const struct yaml_node *node, const 
         {"send", STEP_SEND},   {"wait", STEP_WAIT},     {"branch", STEP_BRANCH},
         {"split", STEP_SPLIT}, {"choose", STEP_CHOOSE}, {"handoff", STEP_HANDOFF},
         {"run", STEP_RUN},     {"set", STEP_SET},       {"exit", STEP_EXIT},
-        {"goal", STEP_GOAL},
+        {"goal", STEP_GOAL},   {"stage", STEP_STAGE},
     };
     enum step_kind kind = STEP_EXIT;
     for (size_t i = 0; i < array_count(kinds); i++)
@@ -240,6 +253,10 @@ static void step_compile(struct builder *b, const struct yaml_node *node, const 
         return;
     case STEP_MILESTONE: return; /* no step of a file */
     case STEP_EXIT: return;
+    case STEP_STAGE:
+        stage_compile(b, node, step);
+        ends_open(b, ends, &step->next);
+        return;
     case STEP_GOAL:
         if (goal_stays(b))
             ends_open(b, ends, &step->next);
@@ -389,6 +406,9 @@ static void journey_compile(struct compile *c, struct compile_file *file)
     scope_compile(c, b.yaml, shape_value(root, "", "require"),
                   builder_target(&b, SCOPE_ENTRY, EXPR_WANT_BOOL), &journey->require);
 
+    const struct yaml_node *stage = shape_value(root, "", "stage");
+    for (uint32_t i = 0; i < shape_count(stage); i++)
+        stage_cover(c, build_stage(c, b.yaml, shape_item(stage, i)));
     const struct yaml_node *steps = shape_value(root, "", "steps");
     struct open_ends ends = {0};
     uint16_t last_message = LAST_NONE;

@@ -573,9 +573,11 @@ static void compile_parts(struct compile *c)
         return;
     declare(c);
     settings_compile(c);
+    stages_declare(c);
     groups_look(c);
     settings_compile_rules(c);
     segments_compile(c);
+    stages_compile(c);
     providers_compile(c);
     messages_compile(c);
     journeys_compile(c);

@@ -279,6 +279,20 @@ static uint32_t segment_of(struct reader *r, const struct yaml_node *node)
     return NAME_NONE;
 }
 
+static uint32_t stage_of(struct reader *r, const struct yaml_node *node)
+{
+    struct str known[PLAN_STAGES_MAX];
+    uint32_t name = node ? names_find(r->names, node->text) : NAME_NONE;
+    for (uint32_t i = 0; i < r->plan->stage_count; i++) {
+        known[i] = names_text(r->names, r->plan->stages[i].name);
+        if (node && r->plan->stages[i].name == name)
+            return name;
+    }
+    if (node)
+        unknown_say(r, node, "stage", known, r->plan->stage_count);
+    return NAME_NONE;
+}
+
 static uint16_t message_of(struct reader *r, const struct yaml_node *node)
 {
     if (!node)
@@ -790,6 +804,7 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
         {"in_segment", EXPECT_IN_SEGMENT},
         {"not_in_segment", EXPECT_NOT_IN_SEGMENT},
         {"refused", EXPECT_REFUSED},
+        {"stage", EXPECT_STAGE},
     };
     const struct yaml_node *value = shape_value(node, "", member);
     const struct yaml_node *reason = shape_value(node, "", "reason");
@@ -831,6 +846,10 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
     case EXPECT_IN_SEGMENT:
     case EXPECT_NOT_IN_SEGMENT:
         out->segment = segment_of(r, value);
+        out->at_ms = moment_of(r, shape_value(node, "", "at"));
+        return;
+    case EXPECT_STAGE:
+        out->segment = stage_of(r, value);
         out->at_ms = moment_of(r, shape_value(node, "", "at"));
         return;
     case EXPECT_SENT:

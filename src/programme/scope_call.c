@@ -154,6 +154,23 @@ static bool segment_named(struct scope *s, struct str text, struct plan_binding 
     return true;
 }
 
+static bool stage_read(struct scope *s, struct str text, struct plan_binding *out, struct fault *f)
+{
+    const struct plan *plan = s->c->plan;
+    struct str known[PLAN_STAGES_MAX];
+    for (uint32_t i = 0; i < plan->stage_count; i++) {
+        known[i] = names_text(s->c->names, plan->stages[i].name);
+        if (!str_equal(known[i], text))
+            continue;
+        out->name = plan->stages[i].name;
+        if (str_starts(s->file->path, STR("journeys/")))
+            stage_cover(s->c, out->name);
+        return true;
+    }
+    name_unknown("stage", text, known, plan->stage_count, f);
+    return false;
+}
+
 static bool calendar_read(struct scope *s, struct str text, struct plan_binding *out,
                           struct fault *f)
 {
@@ -223,6 +240,7 @@ static bool subject_read(struct scope *s, const struct scope_function *function,
         out->salt = hash_str(arena_printf(&c->scratch, "bucket:%.*s", STR_ARG(text)), 0);
         return true;
     case FORM_SEGMENT: return segment_named(s, text, out, f);
+    case FORM_STAGE: return stage_read(s, text, out, f);
     case FORM_CALENDAR: return calendar_read(s, text, out, f);
     case FORM_HOURS: return hours_read(function, call, out, f);
     case FORM_EVENT:

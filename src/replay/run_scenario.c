@@ -550,6 +550,29 @@ static bool meets_segment(struct stage *s, const struct scenario_expect *x,
     return false;
 }
 
+static bool meets_stage(struct stage *s, const struct scenario_expect *x,
+                        struct scenario_failure *failure)
+{
+    const struct fate *fate = &s->fates[x->person];
+    const struct result *last = NULL;
+    for (uint32_t i = 0; i < fate->count; i++)
+        if (fate->rows[i].kind == RESULT_STAGE &&
+            (x->at_ms == SCENARIO_NO_TIME || fate->rows[i].at_ms <= x->at_ms))
+            last = &fate->rows[i];
+    if (last != NULL && last->how == 1 && last->number == x->segment)
+        return true;
+    failure->expect = x;
+    failure->expected =
+        arena_printf(s->arena, "%.*s: is in stage %.*s", STR_ARG(s->scenario->people[x->person].id),
+                     STR_ARG(names_text(s->shelf->names, x->segment)));
+    failure->got = STR("was never in any");
+    if (last != NULL)
+        failure->got = arena_printf(s->arena, "%s %.*s at %.*s", last->how ? "entered" : "left",
+                                    STR_ARG(names_text(s->shelf->names, (uint32_t)last->number)),
+                                    STR_ARG(moment_text(s, last->at_ms)));
+    return false;
+}
+
 static bool is_then(const struct scenario_expect *x, int64_t at_ms)
 {
     return (x->at_ms == SCENARIO_NO_TIME || x->at_ms / 1000 == at_ms / 1000) &&
@@ -575,6 +598,8 @@ static bool meets(struct stage *s, const struct scenario_expect *x,
 {
     if (x->kind == EXPECT_IN_SEGMENT || x->kind == EXPECT_NOT_IN_SEGMENT)
         return meets_segment(s, x, failure);
+    if (x->kind == EXPECT_STAGE)
+        return meets_stage(s, x, failure);
     const struct fate *fate = &s->fates[x->person];
     struct str person = s->scenario->people[x->person].id;
     bool is_about_message = x->kind >= EXPECT_SENT;
@@ -634,6 +659,7 @@ static bool meets(struct stage *s, const struct scenario_expect *x,
         words = arena_printf(s->arena, "takes %.*s", STR_ARG(names_text(s->shelf->names, x->arm)));
         break;
     case EXPECT_IN_SEGMENT:
+    case EXPECT_STAGE:
     case EXPECT_NOT_IN_SEGMENT: break;
     case EXPECT_SENT:
         holds = has_times(x->times, count_sent(fate, x, message));
