@@ -10,6 +10,7 @@
 #           debug    not optimised, with must_slow()
 #           asan     AddressSanitizer and UndefinedBehaviorSanitizer, with must_slow()
 #           tsan     ThreadSanitizer
+#           canary   with planted bugs that WEND_CANARY switches on (base/canary.h)
 #           fuzz     clang, instrumented for libFuzzer, with ASan and UBSan
 SHELL   := /bin/bash
 comma   := ,
@@ -39,10 +40,11 @@ FLAGS_release := $(FLAGS_plain) -flto=auto -fno-fat-lto-objects
 FLAGS_debug   := -O0 -g3 $(SLOW)
 FLAGS_asan    := -O1 -g $(SLOW) -fsanitize=address,undefined $(SANE)
 FLAGS_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+FLAGS_canary  := -O1 -g -DWEND_CANARIES
 FLAGS_fuzz    := -O1 -g $(SLOW) -fsanitize=fuzzer-no-link,address,undefined $(SANE)
 FLAGS := $(FLAGS_$(VARIANT))
 ifeq ($(FLAGS),)
-$(error unknown VARIANT "$(VARIANT)": one of plain, release, debug, asan, tsan, fuzz)
+$(error unknown VARIANT "$(VARIANT)": one of plain, release, debug, asan, tsan, canary, fuzz)
 endif
 
 CPPFLAGS := -D_GNU_SOURCE -Ilib -Isrc -Itests -I$(B)/gen
@@ -156,4 +158,4 @@ clean:                                   ## removes build/ and ./wend
 	rm -rf $(BUILD) wend
 help:                                    ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile tests/rules.mk | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
-	@echo '  VARIANT=plain|release|debug|asan|tsan|fuzz chooses the build (see the top of the Makefile)'
+	@echo '  VARIANT=plain|release|debug|asan|tsan|canary|fuzz chooses the build (see the top of the Makefile)'

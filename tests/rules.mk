@@ -31,6 +31,9 @@ sdk-servers: $(SDK_SERVERS)
 tests: $(UNIT_TESTS) $(WHOLE_TESTS)
 unit-programs: $(UNIT_TESTS)
 fuzz-programs: $(FUZZERS)
+# What hunts planted bugs: the program, and the unit tests of the rooms that decide.
+.PHONY: canary-programs
+canary-programs: $(B)/wend $(foreach r,src/profile src/audience src/journey src/decide src/engine,$(call tests_of,$r))
 fuzz:                                    ## every fuzz target for 10 s (SECONDS_EACH=)
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-programs
 	@tools/fuzz_smoke $(or $(SECONDS_EACH),10)

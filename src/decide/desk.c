@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/desk_int.h"
 
 #define RIVALS_TOLD_MAX 6
@@ -16,7 +17,7 @@ int intent_order(const struct person *who, const struct intent *a, const struct 
         return group_a < group_b ? -1 : 1; /* PLAN_NO_INDEX is the greatest */
     if (a->journey_priority != b->journey_priority)
         return a->journey_priority > b->journey_priority ? -1 : 1;
-    if (a->priority != b->priority)
+    if (a->priority != b->priority && !planted("rank-without-priority"))
         return a->priority > b->priority ? -1 : 1;
     if (a->deadline_ms != b->deadline_ms)
         return a->deadline_ms < b->deadline_ms ? -1 : 1;
@@ -260,7 +261,8 @@ void desk_settle(struct person *who)
         struct verdict v = verdict_of_intent(who, person_intent(who, place));
         /* Before a lower intent goes, higher ones that still wait for rivals are asked: they are
          * rivals of this moment too. */
-        if (v.kind == VERDICT_GO && person_intent(who, place)->state != INTENT_QUEUED) {
+        if (v.kind == VERDICT_GO && person_intent(who, place)->state != INTENT_QUEUED &&
+            !planted("rivals-not-asked")) {
             bool has_granted = false;
             for (uint32_t above = 0; above < rank; above++) {
                 uint32_t other = intent_find(who, up.decisions[above]);

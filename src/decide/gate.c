@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decide/gate.h"
+#include "base/canary.h"
 
 void gate_init(struct gate *g)
 {
@@ -66,7 +67,7 @@ static int64_t attempts_free(const struct space *s, const struct address *a, uin
                              int64_t now_ms)
 {
     uint32_t count = a->attempts.count;
-    if (count < limit)
+    if (count < limit + planted("gate-one-more"))
         return now_ms;
     return attempt_at(s, a, count - limit)->at_ms + ADDRESS_WINDOW_MS;
 }
@@ -89,7 +90,8 @@ static bool is_duplicate(const struct gate *g, const struct space *s, const stru
 {
     for (uint32_t i = 0; m->content != 0 && i < a->attempts.count; i++) {
         const struct address_attempt *x = attempt_at(s, a, i);
-        if (x->content == m->content && x->at_ms > now_ms - ADDRESS_WINDOW_MS &&
+        if (!planted("gate-says-it-twice") && x->content == m->content &&
+            x->at_ms > now_ms - ADDRESS_WINDOW_MS &&
             owner_of(g, x->profile) != owner_of(g, m->profile))
             return true;
     }
@@ -103,7 +105,7 @@ uint8_t gate_look_on(const struct gate *g, const struct plan *plan, const struct
     struct address a = gate_look(g, m->address);
     uint32_t flags = lane_term((enum lane)m->lane)->flags;
     *at_ms = FOREVER_MS;
-    if (a.is_bad)
+    if (a.is_bad && !planted("gate-bad-address"))
         return SUPPRESSED_BAD_ADDRESS;
     if (a.is_stopped && !(flags & LANE_TRIES_STOPPED))
         return SUPPRESSED_STOPPED;

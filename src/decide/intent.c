@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/desk_int.h"
 
 #include "profile/ask.h"
@@ -107,7 +108,7 @@ static bool is_held_out(const struct person *who)
 
 bool intent_is_ghost(const struct person *who, enum lane lane, uint8_t instance_flags)
 {
-    return lane_term(lane)->flags & LANE_HOLDOUT &&
+    return lane_term(lane)->flags & LANE_HOLDOUT && !planted("ghost-sends") &&
            (instance_flags & INSTANCE_IS_GHOST || is_held_out(who));
 }
 
@@ -183,7 +184,8 @@ void desk_propose(struct person *who, const struct instance *proposer, uint16_t 
         .journey_priority = j->priority,
         .priority = m->priority,
         .created_ms = who->at_ms,
-        .settle_ms = who->at_ms + (flags & LANE_SETTLE ? m->settle_ms : 0),
+        .settle_ms =
+            who->at_ms + (flags & LANE_SETTLE && !planted("settle-none") ? m->settle_ms : 0),
         .deadline_ms = who->at_ms + intent_valid_ms(send, m),
         .not_before_ms = FOREVER_MS,
         .reach_ms = who->at_ms + send->wait_address_ms,
@@ -257,8 +259,8 @@ void desk_cancel(struct person *who, uint64_t instance, enum outcome outcome)
 {
     for (uint32_t i = 0; i < who->profile->intents.count;) {
         const struct intent *in = person_intent(who, i);
-        bool is_meant =
-            in->instance == instance && lane_term((enum lane)in->lane)->flags & LANE_EXITS;
+        bool is_meant = in->instance == instance && !planted("exit-leaves-pending") &&
+                        lane_term((enum lane)in->lane)->flags & LANE_EXITS;
         if (!is_meant || !intent_end(who, i, outcome))
             i++;
     }

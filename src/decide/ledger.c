@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/desk_int.h"
 
 #include "profile/choices.h"
@@ -81,6 +82,8 @@ void ledger_return(struct person *who, struct intent *in)
         return;
     uint32_t place = ledger_find(who, in->decision);
     must(place != UINT32_MAX);
+    if (planted("slot-kept"))
+        return;
     person_drop_sent(who, place);
     in->has_slot = false;
     ledger_note(who, RESULT_RETURNED, in);

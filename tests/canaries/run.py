@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Are the tests any good? Every planted bug (lib/base/canary.h) must make some test fail.
+
+    tests/canaries/run.py [NAME...]        (needs `make VARIANT=canary canary-programs`)
+
+The bugs are found in the sources themselves: planted("NAME"), and one for each rule of the desk, which is then never
+asked. Against each go the scenarios of examples/ and tests/flow/, the unit tests of the rooms that are pure, and the
+reference desk; the first that fails ends it. Ends with `N passed, N failed, N skipped`; a bug that nothing notices is a failure.
+"""
+import glob
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
+WEND = os.path.join('build', 'canary', 'wend')
+UNITS = sorted(glob.glob('build/canary/src/*/*_test', root_dir=ROOT))
+HUNTERS = [
+    ('scenarios', [WEND, 'test', *sorted(glob.glob('examples/*', root_dir=ROOT)),
+                   *sorted(glob.glob('tests/flow/*/', root_dir=ROOT))]),
+    *(('unit test ' + path.split('/', 3)[3], [path]) for path in UNITS),
+    ('reference', ['/usr/bin/python3', 'tests/reference/run.py', '--wend', WEND, '--decisions', '6000',
+                   '--failures', '1']),
+]
+
+
+def planted():
+    names = set()
+    for path in glob.glob('src/**/*.c', root_dir=ROOT, recursive=True) + glob.glob('lib/**/*.c', root_dir=ROOT,
+                                                                                  recursive=True):
+        with open(os.path.join(ROOT, path), encoding='utf-8') as f:
+            text = f.read()
+        for name in re.findall(r'\bplanted\("([^"]+)"\)', text):
+            if name in names:
+                sys.exit(f'{path}: the planted bug "{name}" has the name of another')
+            names.add(name)
+    with open(os.path.join(ROOT, 'src/decide/rules.def'), encoding='utf-8') as f:
+        names |= {'off-' + name for name in re.findall(r'^RULE\(\s*\d+,\s*\w+,\s*(\w+)', f.read(), re.M)}
+    return sorted(names)
+
+
+def hunt(name):
+    """Who noticed it, or None."""
+    for hunter, command in HUNTERS:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False,
+                              env={**os.environ, 'WEND_CANARY': name})
+        if done.returncode != 0:
+            return hunter
+    return None
+
+
+def main():
+    names = planted()
+    unknown = [name for name in sys.argv[1:] if name not in names]
+    if unknown:
+        sys.exit(f'no such planted bug: {", ".join(unknown)}; there are: {", ".join(names)}')
+    hunted = sys.argv[1:] or names
+    if hunt('none') is not None:
+        print('the tests fail without any bug')
+        print('0 passed, 1 failed, 0 skipped')
+        sys.exit(1)
+    missed = 0
+    with ThreadPoolExecutor(2) as pool:
+        for name, hunter in zip(hunted, pool.map(hunt, hunted)):
+            print(f'{"ok     " if hunter else "MISSED "} {name}{f" (by the {hunter})" if hunter else ""}')
+            missed += hunter is None
+    print(f'{len(hunted) - missed} passed, {missed} failed, 0 skipped')
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == '__main__':
+    main()
