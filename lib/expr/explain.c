@@ -11,6 +11,7 @@
 #define BINDS_MAX        16  /* names around a clause; one further in is not looked into */
 #define ITEMS_MAX        256 /* items of a list that are looked at one by one */
 #define CLAUSE_BYTES_MAX 300 /* of a clause in a sentence */
+#define CHAIN_MAX        64  /* parts of a chain of "&&" that wait to be looked at */
 #define RUNS_MAX         8 /* times the cost of running the whole expression; then the search ends */
 
 struct explainer {
@@ -238,6 +239,28 @@ static const struct node *decisive(struct explainer *x, const struct node *node,
     return NULL;
 }
 
+/* Which parts of the chain of "&&" are not true, each asked by itself. */
+static void find_failing(struct explainer *x, const struct node *root)
+{
+    const struct node *stack[CHAIN_MAX];
+    uint32_t depth = 0;
+    stack[depth++] = root;
+    while (depth > 0) {
+        const struct node *node = stack[--depth];
+        if (node->kind == NODE_AND && depth + node->count <= CHAIN_MAX) {
+            for (uint32_t i = node->count; i > 0; i--)
+                stack[depth++] = node->arguments[i - 1];
+            continue;
+        }
+        struct value value = value_of(x, node);
+        if (x->is_over || (value.type == VALUE_BOOL && value.boolean))
+            continue;
+        if (x->out->failing_count < EXPR_SEEN_MAX)
+            x->out->failing[x->out->failing_count] = (struct expr_failing){node->from, node->to};
+        x->out->failing_count++;
+    }
+}
+
 void expr_explain(const struct expr *expr, const struct expr_host *host, struct arena *scratch,
                   struct expr_explanation *out)
 {
@@ -265,6 +288,8 @@ void expr_explain(const struct expr *expr, const struct expr_host *host, struct 
     out->to = node->to;
     out->clause = value;
     see_operands(&x, node);
+    if (out->value.type != VALUE_BOOL || !out->value.boolean)
+        find_failing(&x, expr->root);
 }
 
 /* A part of the text as a sentence shows it: not more than CLAUSE_BYTES_MAX of it. */
@@ -284,14 +309,38 @@ struct str expr_explanation_print(const struct expr *expr, const struct expr_exp
 {
     struct str clause = shown(scratch, expr->text, e->from, e->to);
     struct str said = expr_value_print(scratch, &e->clause, 120);
-    struct str all = arena_printf(scratch, "%.*s is %.*s", STR_ARG(clause), STR_ARG(said));
+    const struct str gone = STR("no such attribute: ");
+    struct str missing = e->clause.type == VALUE_ERROR && str_starts(e->clause.text, gone)
+                             ? str_part(e->clause.text, gone.len, SIZE_MAX)
+                             : STR("");
+    struct str all =
+        missing.len > 0 ? arena_printf(scratch, "%.*s fails: there is no %.*s", STR_ARG(clause),
+                                       STR_ARG(missing))
+        : e->clause.type == VALUE_ERROR
+            ? arena_printf(scratch, "%.*s fails: %.*s", STR_ARG(clause), STR_ARG(e->clause.text))
+            : arena_printf(scratch, "%.*s is %.*s", STR_ARG(clause), STR_ARG(said));
     for (uint32_t i = 0; i < e->seen_count; i++) {
         struct str operand = shown(scratch, expr->text, e->seen[i].from, e->seen[i].to);
-        if (str_equal(operand, clause))
+        if (str_equal(operand, clause) || str_equal(operand, missing))
             continue;
         struct str value = expr_value_print(scratch, &e->seen[i].value, 80);
         all = arena_printf(scratch, "%.*s; %.*s was %.*s", STR_ARG(all), STR_ARG(operand),
                            STR_ARG(value));
     }
+    return all;
+}
+
+struct str expr_failing_print(const struct expr *expr, const struct expr_explanation *e,
+                              uint32_t first, struct arena *scratch)
+{
+    struct str all = STR("");
+    uint32_t named = min_of(e->failing_count, (uint32_t)EXPR_SEEN_MAX);
+    for (uint32_t i = first; i < named; i++) {
+        struct str part = shown(scratch, expr->text, e->failing[i].from, e->failing[i].to);
+        all =
+            arena_printf(scratch, "%.*s%s%.*s", STR_ARG(all), i > first ? ", " : "", STR_ARG(part));
+    }
+    if (e->failing_count > named)
+        all = arena_printf(scratch, "%.*s and %u more", STR_ARG(all), e->failing_count - named);
     return all;
 }

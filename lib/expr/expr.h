@@ -320,7 +320,13 @@ struct expr_seen {
 
 /* The innermost clause that made a boolean expression come out as it did. */
 struct expr_explanation {
-    struct value value;  /* the whole expression's */
+    struct value value; /* the whole expression's */
+    /* The parts of a chain of "&&" that are not true, each by itself; none where all is true. What is no
+     * such chain is one part. */
+    uint32_t failing_count; /* of which the first EXPR_SEEN_MAX are named */
+    struct expr_failing {
+        uint32_t from, to;
+    } failing[EXPR_SEEN_MAX];
     uint32_t from, to;   /* the clause's place in the text, in bytes */
     struct value clause; /* what it came out as: false, true or an error */
     uint32_t seen_count; /* its operands, as far as they are not constants */
@@ -334,6 +340,11 @@ void expr_explain(const struct expr *expr, const struct expr_host *host, struct 
 /* `event.value >= 30.0: event.value was 12.5`, in scratch. */
 struct str expr_explanation_print(const struct expr *expr, const struct expr_explanation *e,
                                   struct arena *scratch) mustuse;
+
+/* The failing parts from number `first` (0, 1, ...) on: `event.value >= 30.0, traits.beta`, in scratch;
+ * empty if there are none. */
+struct str expr_failing_print(const struct expr *expr, const struct expr_explanation *e,
+                              uint32_t first, struct arena *scratch) mustuse;
 
 /* Looking at it -------------------------------------------------------------------------------- */
 

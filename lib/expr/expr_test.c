@@ -812,6 +812,17 @@ static const char *explained(struct bench *b, const char *text)
     return expr_explanation_print(expr, &e, &b->scratch).at;
 }
 
+static const char *failing(struct bench *b, const char *text)
+{
+    const struct expr *expr = compile(b, text, EXPR_WANT_BOOL);
+    struct expr_host host = world_host(&b->world);
+    struct expr_explanation e;
+    expr_explain(expr, &host, &b->scratch, &e);
+    return arena_printf(&b->scratch, "%u: %.*s", e.failing_count,
+                        STR_ARG(expr_failing_print(expr, &e, 0, &b->scratch)))
+        .at;
+}
+
 static void explains(void **state)
 {
     (void)state;
@@ -831,8 +842,16 @@ static void explains(void **state)
     assert_string_equal(explained(&b, "traits.beta && (event.count + 1) > (9 - 1)"),
                         "(event.count + 1) > (9 - 1) is false; event.count + 1 was 8");
     assert_string_equal(explained(&b, "event.count == 7 && event.coupon == \"X\""),
-                        "event.coupon == \"X\" is error: no such attribute: event.coupon; "
-                        "event.coupon was nothing");
+                        "event.coupon == \"X\" fails: there is no event.coupon");
+    assert_string_equal(failing(&b, "event.count == 7 && event.coupon == \"X\""),
+                        "1: event.coupon == \"X\"");
+    assert_string_equal(failing(&b, "event.count == 8 && traits.beta && event.value > 99.0"),
+                        "2: event.count == 8, event.value > 99.0");
+    assert_string_equal(failing(&b, "traits.beta && (event.count > 9 && !traits.beta)"),
+                        "2: event.count > 9, !traits.beta");
+    assert_string_equal(failing(&b, "event.count > 9 || event.value > 99.0"),
+                        "1: event.count > 9 || event.value > 99.0");
+    assert_string_equal(failing(&b, "traits.beta && event.count == 7"), "0: ");
     assert_string_equal(explained(&b, "\"vap\" in traits.tags"),
                         "\"vap\" in traits.tags is false; traits.tags was [\"new\", \"vip\"]");
     assert_string_equal(explained(&b, "traits.beta && !did(\"Login\", \"3d\")"),

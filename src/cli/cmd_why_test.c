@@ -331,6 +331,53 @@ static void rivals(void **state)
     says(s, "but for the cap \"1 per 7d\", or for thanks (journey z), which took its last slot");
 }
 
+/* ---- who did not enter --------------------------------------------------------------------------- */
+
+static void not_entered(void **state)
+{
+    struct shop *s = *state;
+    put(s, "p/journeys/order.yaml",
+        "journey: order\nenter: {event: Ordered, when: \"event.total >= 30.0 && event.country == 'NO'\"}\n"
+        "steps: [{send: thanks}]\n");
+    put(s, "p/journeys/order-paid.yaml",
+        "journey: order-paid\nenter: {event: Paid, key: event.invoice, again: never}\n"
+        "steps: [{send: thanks-paid}]\n");
+    put(s, "n.ndjson",
+        "{\"type\":\"identify\",\"userId\":\"ann\",\"timestamp\":\"2026-01-05T10:00:00Z\","
+        "\"traits\":{\"email\":\"ann@example.org\"}}\n"
+        "{\"type\":\"track\",\"event\":\"Ordered\",\"userId\":\"ann\","
+        "\"timestamp\":\"2026-01-05T11:00:00Z\",\"properties\":{\"total\":20.5,\"country\":\"NO\"}}\n"
+        "{\"type\":\"track\",\"event\":\"Ordered\",\"userId\":\"ann\","
+        "\"timestamp\":\"2026-01-05T11:01:00Z\",\"properties\":{\"total\":20.5,\"country\":\"SE\"}}\n"
+        "{\"type\":\"track\",\"event\":\"Ordered\",\"userId\":\"ann\","
+        "\"timestamp\":\"2026-01-05T11:02:00Z\",\"properties\":{\"country\":\"NO\"}}\n"
+        "{\"type\":\"track\",\"event\":\"Paid\",\"userId\":\"ann\","
+        "\"timestamp\":\"2026-01-05T12:00:00Z\"}\n"
+        "{\"type\":\"track\",\"event\":\"Paid\",\"userId\":\"ann\","
+        "\"timestamp\":\"2026-01-05T12:01:00Z\",\"properties\":{\"invoice\":7}}\n"
+        "{\"type\":\"track\",\"event\":\"Paid\",\"userId\":\"ann\","
+        "\"timestamp\":\"2026-01-05T12:02:00Z\",\"properties\":{\"invoice\":7}}\n");
+    wend(s, "run", "./p", "--events", "./n.ndjson", "--data", "./n", "--after", "1h", "--quiet");
+    wend(s, "why", "./n", "ann");
+    says(s, "11:00:00  does not enter order: event.total >= 30.0 is false; event.total was 20.5\n");
+    says(s, "11:00:00  order: would have been entered but for event.total >= 30.0\n");
+    says(s,
+         "11:01:00  does not enter order: event.total >= 30.0 is false; event.total was 20.5; not "
+         "true either: event.country == 'NO'\n");
+    says(s, "11:01:00  order: no single change would have let them in; in the way: "
+            "event.total >= 30.0, event.country == 'NO'\n");
+    says(s, "11:02:00  entry into order refused: error: event.total >= 30.0 fails: there is no "
+            "event.total\n");
+    says(s,
+         "12:00:00  entry into order-paid refused: error: the event has no \"invoice\" that could "
+         "be the key of the journey\n");
+    says(s, "12:01:00  enters order-paid\n");
+    says(s, "12:02:00  entry into order-paid refused: again: they have been in it, and it may be "
+            "entered once\n");
+    says(s,
+         "12:02:00  order-paid: would have been entered but for their having been in it before\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +389,8 @@ int main(void)
         IN_SHOP(
             "the one change that would have let a message go is named, and none where it takes two",
             one_change),
+        IN_SHOP("whoever did not enter is told which parts were false, and the one change",
+                not_entered),
         IN_SHOP("each rule that refuses tells its facts", facts),
         IN_SHOP("who competed, in which order and why, and who took the last slot", rivals),
         IN_SHOP("lines name their journey and message for machines", for_machines),

@@ -2,8 +2,6 @@
 #include "base/canary.h"
 #include "decide/rule.h"
 
-#include <stdio.h>
-
 static const struct {
     uint8_t number;
     const char *name;
@@ -30,12 +28,7 @@ const char *rule_name(uint32_t number)
 
 const char *moment(const struct question *q, int64_t at_ms)
 {
-    const size_t bytes = 64;
-    char *text = arena_alloc(q->who->scratch, bytes);
-    struct local l = zone_local(person_zone(q->who), at_ms);
-    snprintf(text, bytes, "%04d-%02d-%02d %02d:%02d:%02d", (int)l.year, l.month, l.day, l.hour,
-             l.minute, l.second);
-    return text;
+    return person_moment(q->who, at_ms);
 }
 
 bool rule_ask(uint32_t place, const struct question *q, uint8_t *number, struct answer *out)

@@ -29,8 +29,7 @@ static void refuse_named(struct person *who, uint32_t journey, enum refusal why,
                                        .how = (uint8_t)why,
                                        .journey = journey,
                                        .number = number});
-    person_note_about(who, journey, NAME_NONE, "entry into %.*s refused: %s",
-                      STR_ARG(names_text(who->names, journey)), refusal_name(why));
+    explain_refusal(who, journey, why, number);
 }
 
 void entry_refuse(struct person *who, const struct plan_journey *j, enum refusal why,
@@ -116,7 +115,7 @@ bool entry_is_held_out(const struct person *who, const struct plan_journey *j)
     return j->holdout != 0 && hash_chance(j->salt, who->id) < j->holdout;
 }
 
-/* Begins to be of use: what a journey is entered with. */
+/* What a journey is entered with. */
 struct entrant {
     uint16_t journey_index; /* in the plan with the number: */
     uint32_t plan;
@@ -124,6 +123,8 @@ struct entrant {
     uint64_t leaver; /* the instance that hands over, which ends before; 0 = none */
     uint64_t caller; /* the instance whose run step it is; 0 = none */
     bool is_ghost;   /* whatever its own control group says */
+    uint32_t
+        waived; /* refusals (bit per number) that are passed over, to see what else would refuse */
 };
 
 static const struct plan_journey *journey_of(const struct person *who, const struct entrant *e)
@@ -167,9 +168,9 @@ static void begin(struct person *who, uint32_t place)
                                        .journey = in->journey,
                                        .id = in->id,
                                        .number = (in->flags & INSTANCE_IS_GHOST) != 0});
-    person_note_about(who, in->journey, NAME_NONE, "enters %.*s%s",
-                      STR_ARG(names_text(who->names, in->journey)),
-                      in->flags & INSTANCE_IS_GHOST ? " (control group)" : "");
+    person_tell(who, &(struct note){.kind = NOTE_ENTRY, .journey = in->journey}, "enters %.*s%s",
+                STR_ARG(names_text(who->names, in->journey)),
+                in->flags & INSTANCE_IS_GHOST ? " (control group)" : "");
     /* Group precedence and in_journey() may have changed for everything pending. */
     person_changed_name(who, in->journey);
     who->is_desk_due |= who->profile->intents.count != 0;
@@ -189,13 +190,12 @@ static void queue(struct person *who, const struct entrant *e)
     in->state = INSTANCE_QUEUED;
     person_result(who,
                   (struct result){.kind = RESULT_WAITS_TURN, .journey = in->journey, .id = in->id});
-    person_note_about(who, in->journey, NAME_NONE, "entry into %.*s waits for its turn",
-                      STR_ARG(names_text(who->names, in->journey)));
+    person_tell(who, &(struct note){.kind = NOTE_ENTRY, .journey = in->journey},
+                "entry into %.*s waits for its turn", STR_ARG(names_text(who->names, in->journey)));
     who->is_touched = true;
 }
 
-/* Is the event at hand one that the entry is about? One that came by a way is for that way alone. */
-static bool is_about(const struct person *who, const struct plan_listen *entry)
+bool entry_is_about(const struct person *who, const struct plan_listen *entry)
 {
     if (who->way != NULL)
         return entry->way == who->way;
@@ -209,7 +209,7 @@ static const struct plan_listen *entry_find(struct person *who, const struct pla
 {
     *is_error = false;
     for (uint32_t i = 0; i < j->entry_count; i++) {
-        if (!is_about(who, &j->entries[i]))
+        if (!entry_is_about(who, &j->entries[i]))
             continue;
         struct asked asked = ask(who, plan, &j->entries[i].when, (struct blob){0});
         *is_error |= asked.is_error;
@@ -232,6 +232,11 @@ static struct admission no(enum refusal why, int64_t number)
     return (struct admission){.answer = REFUSED, .why = why, .number = number};
 }
 
+static bool is_waived(const struct entrant *e, enum refusal why)
+{
+    return e->waived >> why & 1;
+}
+
 static bool is_group_full(const struct person *who, const struct plan_journey *j, bool is_ghost,
                           uint64_t leaver)
 {
@@ -250,22 +255,22 @@ static struct admission admission_of(struct person *who, const struct entrant *e
     uint32_t live = count_live(who, j, e->key, e->leaver, &oldest);
     int64_t again_ms = again_at(who, j, e->key, e->leaver);
     bool is_full = live >= j->at_once_max;
-    if (is_full && j->at_once_then == AT_ONCE_IGNORE)
+    if (is_full && j->at_once_then == AT_ONCE_IGNORE && !is_waived(e, REFUSAL_AT_ONCE))
         return no(REFUSAL_AT_ONCE, live);
     bool waits = is_full && j->at_once_then == AT_ONCE_QUEUE;
     if (is_full && j->at_once_then == AT_ONCE_RESTART)
         a.replaces = oldest;
-    if (waits ? again_ms == FOREVER_MS : again_ms > who->at_ms)
+    if ((waits ? again_ms == FOREVER_MS : again_ms > who->at_ms) && !is_waived(e, REFUSAL_AGAIN))
         return no(REFUSAL_AGAIN, again_ms);
     uint32_t count = who->profile->instances.count - (e->leaver != 0);
-    if (count >= PROFILE_INSTANCES_MAX && a.replaces == 0)
+    if (count >= PROFILE_INSTANCES_MAX && a.replaces == 0 && !is_waived(e, REFUSAL_LIMIT))
         return no(REFUSAL_LIMIT, PROFILE_INSTANCES_MAX);
     if (waits)
         return (struct admission){.answer = QUEUES};
-    if (a.replaces == 0 &&
+    if (a.replaces == 0 && !is_waived(e, REFUSAL_GROUP) &&
         is_group_full(who, j, e->is_ghost || entry_is_held_out(who, j), e->leaver))
         return no(REFUSAL_GROUP, who->plan->groups[j->group].at_most);
-    if (j->require.code != NULL) {
+    if (j->require.code != NULL && !is_waived(e, REFUSAL_REQUIRE)) {
         struct blob entry = {0};
         entry_keep(who, j, &entry);
         struct asked required = ask(who, who->plan, &j->require, entry);
@@ -276,10 +281,74 @@ static struct admission admission_of(struct person *who, const struct entrant *e
     return a;
 }
 
+/* For a witness: all that refuses the entry behind what refused it already. */
+static void find_objections(struct person *who, const struct entrant *entrant,
+                            struct objections *all)
+{
+    struct entrant e = *entrant;
+    for (;;) {
+        struct admission a = admission_of(who, &e);
+        if (a.answer != REFUSED || all->count == OBJECTIONS_MAX || is_waived(&e, a.why))
+            return;
+        e.waived |= 1u << a.why;
+        all->at[all->count].why = a.why;
+        all->at[all->count++].number = a.number;
+    }
+}
+
+/* The entry is refused, by admission_of(). */
+static void refuse_entrant(struct person *who, const struct entrant *e, const struct admission *a)
+{
+    const struct plan_journey *j = journey_of(who, e);
+    struct objections all = {.count = 0};
+    entry_refuse(who, j, a->why, a->number);
+    if (who->witness == NULL)
+        return;
+    find_objections(who, e, &all);
+    for (uint32_t i = 1; i < all.count; i++)
+        explain_refusal(who, j->name, all.at[i].why, all.at[i].number);
+    explain_entry(who, j, NULL, &all);
+}
+
+/* The event itself refuses it, whatever re-entry says. */
+static void refuse_event(struct person *who, uint16_t journey_index, enum refusal why,
+                         int64_t number)
+{
+    const struct plan_journey *j = &who->plan->journeys[journey_index];
+    struct objections all = {.count = 1};
+    entry_refuse(who, j, why, number);
+    if (who->witness == NULL)
+        return;
+    struct entrant e = {.journey_index = journey_index,
+                        .plan = who->plans->newest,
+                        .key = record_key(who->event, j->key)};
+    all.at[0].why = why;
+    all.at[0].number = number;
+    if (why != REFUSAL_HISTORY)
+        find_objections(who, &e, &all);
+    for (uint32_t i = 1; i < all.count; i++)
+        explain_refusal(who, j->name, all.at[i].why, all.at[i].number);
+    explain_entry(who, j, NULL, &all);
+}
+
+/* For a witness: no condition of the entry is true. */
+static void tell_untrue(struct person *who, uint16_t journey_index)
+{
+    const struct plan_journey *j = &who->plan->journeys[journey_index];
+    struct objections all = {.count = 0};
+    struct entrant e = {.journey_index = journey_index,
+                        .plan = who->plans->newest,
+                        .key = record_key(who->event, j->key)};
+    find_objections(who, &e, &all);
+    for (uint32_t i = 0; i < j->entry_count; i++)
+        if (entry_is_about(who, &j->entries[i]))
+            explain_entry(who, j, &j->entries[i].when, &all);
+}
+
 static void let_in(struct person *who, const struct entrant *e, const struct admission *a)
 {
     switch (a->answer) {
-    case REFUSED: entry_refuse(who, journey_of(who, e), a->why, a->number); return;
+    case REFUSED: refuse_entrant(who, e, a); return;
     case QUEUES: queue(who, e); return;
     case ENTERS: break;
     }
@@ -306,29 +375,28 @@ void entry_try(struct person *who, uint16_t journey_index, bool is_consumed)
     const struct plan_listen *listens = entry_find(who, who->plan, j, &is_error);
     if (listens == NULL) {
         if (is_error)
-            entry_refuse(who, j, REFUSAL_ERROR, 0);
-        if (who->witness != NULL)
-            person_note_about(who, j->name, NAME_NONE, "does not enter %.*s: %.*s",
-                              STR_ARG(names_text(who->names, j->name)),
-                              STR_ARG(journey_explain_entry(who, journey_index)));
+            refuse_event(who, journey_index, REFUSAL_ERROR, 0);
+        else if (who->witness != NULL)
+            tell_untrue(who, journey_index);
         return;
     }
     if (event->flags & RECORD_IS_HISTORY) {
-        entry_refuse(who, j, REFUSAL_HISTORY, 0);
+        refuse_event(who, journey_index, REFUSAL_HISTORY, 0);
         return;
     }
     int64_t late_ms = event->arrival_ms - event->event_ms;
     if (late_ms > entry_lateness(j, event)) {
-        entry_refuse(who, j, REFUSAL_LATE, late_ms);
+        refuse_event(who, journey_index, REFUSAL_LATE, late_ms);
         return;
     }
     if (is_consumed) {
-        entry_refuse(who, j, REFUSAL_CONSUMED, 0);
+        refuse_event(who, journey_index, REFUSAL_CONSUMED, 0);
         return;
     }
     uint64_t key = record_key(event, j->key);
     if (j->key != NAME_NONE && key == 0) {
-        entry_refuse(who, j, REFUSAL_ERROR, 0); /* what would name the instance is missing */
+        refuse_event(who, journey_index, REFUSAL_ERROR,
+                     0); /* what would name the instance is missing */
         return;
     }
     if (listens->way != NULL && listens->way->collect_ms > 0)
@@ -432,7 +500,7 @@ static bool hand_over(struct person *who, uint32_t place, uint16_t journey_index
         return false;
     struct admission a = admission_of(who, &e);
     if (a.answer == REFUSED) {
-        entry_refuse(who, j, a.why, a.number);
+        refuse_entrant(who, &e, &a);
         return false;
     }
     instance_end(who, instance_find(who, e.leaver), JOURNEY_HANDED_OFF);
@@ -522,13 +590,4 @@ void journey_called(struct person *who, const struct record *event)
     }
     struct plan_journey nobody = {.name = event->name};
     entry_refuse(who, j != NULL ? j : &nobody, REFUSAL_NO_WAY, 0);
-}
-
-struct str journey_explain_entry(struct person *who, uint16_t journey_index)
-{
-    const struct plan_journey *j = &who->plan->journeys[journey_index];
-    for (uint32_t i = 0; i < j->entry_count; i++)
-        if (who->event && is_about(who, &j->entries[i]))
-            return ask_explain(who, who->plan, &j->entries[i].when, (struct blob){0});
-    return STR("the event is not one that enters it");
 }

@@ -78,7 +78,3 @@ bool journey_is_overdue(struct person *who, uint32_t journey);
 /* The journey has come into its phase: what the person has of it goes on (what is overdue at
  * release_ms), ends or stands still. */
 void journey_controlled(struct person *who, uint32_t journey, int64_t release_ms);
-
-/* Why the journey would not be entered by the event at hand, or whether it would: a sentence in
- * scratch. For `why`. */
-struct str journey_explain_entry(struct person *who, uint16_t journey_index);

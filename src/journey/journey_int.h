@@ -83,6 +83,29 @@ void entry_try(struct person *who, uint16_t journey_index, bool is_consumed);
 void entry_refuse(struct person *who, const struct plan_journey *j, enum refusal why,
                   int64_t number);
 
+/* Is the event at hand one that the entry is about? One that came by a way is for that way alone.
+ * (entry.c) */
+bool entry_is_about(const struct person *who, const struct plan_listen *entry);
+
+#define OBJECTIONS_MAX 16
+
+/* What keeps somebody out of a journey, in order: the first gives the reason. */
+struct objections {
+    uint32_t count;
+    struct {
+        enum refusal why;
+        int64_t number; /* as in the result's row */
+    } at[OBJECTIONS_MAX];
+};
+
+/* Tells a witness that the entry was refused, with the facts. (explain_entry.c) */
+void explain_refusal(struct person *who, uint32_t journey, enum refusal why, int64_t number);
+
+/* Tells a witness why nobody enters by the condition (NULL: it is not the condition), and the one change that
+ * would have let them in, if there is one. (explain_entry.c) */
+void explain_entry(struct person *who, const struct plan_journey *j, const struct plan_expr *when,
+                   const struct objections *all);
+
 /* Enters the journey with the event at hand, unless its phase, what re-entry says or `require` are
  * against it; its condition and lateness have been asked. (entry.c) */
 void entry_admit(struct person *who, uint16_t journey_index, uint64_t key);

@@ -246,12 +246,12 @@ enum step_answer step_wait_run(struct step *s)
     enum step_answer answer = wait_ask(s);
     if (answer == STEP_STAYS && s->at->due_ms <= s->who->at_ms)
         answer = wait_time(s);
-    if (answer == STEP_STAYS && s->who->witness != NULL && s->at->due_ms != FOREVER_MS) {
-        struct local l = zone_local(person_zone(s->who), s->at->due_ms);
-        person_note_about(s->who, s->at->journey, NAME_NONE,
-                          "%.*s: waits until %04d-%02d-%02d %02d:%02d on the person's clock",
-                          STR_ARG(names_text(s->who->names, s->at->journey)), (int)l.year, l.month,
-                          l.day, l.hour, l.minute);
-    }
+    if (answer == STEP_STAYS && s->who->witness != NULL && s->at->due_ms != FOREVER_MS)
+        person_tell(s->who,
+                    &(struct note){.kind = NOTE_SCHEDULE,
+                                   .journey = s->at->journey,
+                                   .until_ms = s->at->due_ms},
+                    "%.*s: waits until %s", STR_ARG(names_text(s->who->names, s->at->journey)),
+                    person_moment(s->who, s->at->due_ms));
     return answer;
 }

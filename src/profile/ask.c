@@ -276,6 +276,7 @@ static struct str as_written(const struct person *who, const struct plan *plan, 
     return text;
 }
 
+/* The sentence about a condition, and if it has several false parts, the others behind it. */
 struct str ask_explain(struct person *who, const struct plan *plan, const struct plan_expr *expr,
                        struct blob entry)
 {
@@ -285,5 +286,23 @@ struct str ask_explain(struct person *who, const struct plan *plan, const struct
     if (expr->code == NULL)
         return STR("always");
     expr_explain(expr->code, &host, who->scratch, &e);
-    return as_written(who, plan, expr_explanation_print(expr->code, &e, who->scratch));
+    struct str text = expr_explanation_print(expr->code, &e, who->scratch);
+    if (e.failing_count > 1)
+        text = arena_printf(who->scratch, "%.*s; not true either: %.*s", STR_ARG(text),
+                            STR_ARG(expr_failing_print(expr->code, &e, 1, who->scratch)));
+    return as_written(who, plan, text);
+}
+
+struct failing ask_failing(struct person *who, const struct plan *plan,
+                           const struct plan_expr *expr, struct blob entry)
+{
+    struct asker a = {.who = who, .plan = plan, .entry = entry, .at_ms = who->at_ms};
+    struct expr_host host = ask_host(&a);
+    struct expr_explanation e;
+    if (expr->code == NULL)
+        return (struct failing){0, STR("")};
+    expr_explain(expr->code, &host, who->scratch, &e);
+    return (struct failing){
+        e.failing_count,
+        as_written(who, plan, expr_failing_print(expr->code, &e, 0, who->scratch))};
 }

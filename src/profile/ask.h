@@ -47,3 +47,11 @@ struct value ask_slot(struct person *who, uint32_t slot, struct blob entry, uint
 /* Why the condition came out as it did, as a sentence in scratch. */
 struct str ask_explain(struct person *who, const struct plan *plan, const struct plan_expr *expr,
                        struct blob entry);
+
+/* How many parts of it (of a chain of "&&") are not true, and which, as a list in scratch. */
+struct failing {
+    uint32_t count;
+    struct str parts;
+};
+struct failing ask_failing(struct person *who, const struct plan *plan,
+                           const struct plan_expr *expr, struct blob entry);

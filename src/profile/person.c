@@ -100,6 +100,14 @@ const struct zone *person_zone(struct person *who)
     return zoneset_zone(who->plan->zones, p->zone);
 }
 
+const char *person_moment(struct person *who, int64_t at_ms)
+{
+    struct local l = zone_local(person_zone(who), at_ms);
+    return arena_printf(who->scratch, "%04d-%02d-%02d %02d:%02d:%02d", (int)l.year, l.month, l.day,
+                        l.hour, l.minute, l.second)
+        .at;
+}
+
 _Static_assert(offsetof(struct membership, segment) == 0, "vec_place() looks there");
 
 uint32_t person_membership_place(const struct person *who, uint32_t segment)
