@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "profile/choices.h"
+#include "api/why_json.h"
 #include "profile/choices.h"
 #include "profile/traits.h"
 #include "when/civil.h"
@@ -205,5 +205,9 @@ void person_json(struct engine *e, uint64_t profile, struct buf *out)
     write_moment(&w, "as_of", engine_now(e));
     write_traits(&who, &w);
     write_state(&who, &w);
+    json_write_key(&w, STR("scheduled"));
+    why_json_pending(&w, e, profile, NULL);
+    json_write_key(&w, STR("next"));
+    why_json_next(&w, e, profile);
     json_write_end(&w);
 }

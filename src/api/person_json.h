@@ -3,9 +3,11 @@
  *
  *     {"profile": "1f", "first_seen": ..., "last_seen": ..., "as_of": ...,
  *      "traits": {...}, "consents": [...], "journeys": [...], "past_journeys": [...],
- *      "pending": [...], "messages": [...], "holds": [...]}
+ *      "pending": [...], "messages": [...], "holds": [...], "appointments": [...],
+ *      "scheduled": [...], "next": {...}}
  *
- * Of a journey's "next" and a pending message's "not_before" null means that no time is known: something has to
+ * "scheduled" are the lines of why_json.h about what is pending: what holds it back, and when it goes on; "next"
+ * is the earliest of them, null if nothing comes by time alone. Of a journey's "next" and a pending message's "not_before" null means that no time is known: something has to
  * happen first.
  *
  * SPDX-License-Identifier: Apache-2.0

@@ -2,121 +2,169 @@
 #include "api/why_json.h"
 #include "cli/common.h"
 #include "model/identifier.h"
+#include "replay/forecast.h"
 #include "when/zone.h"
 #include "json/json_write.h"
 
-/* The story of one person: every line that was noted while their records were applied again. */
+/* The parts of the answer: what was noted while their records were applied again, how things stand, and what
+ * comes if nothing happens. */
+enum part { PAST, PENDING, AHEAD };
+
 struct story {
     struct cli *cli;
+    struct why_question question;
     const uint8_t *secret;
-    const char *id;
-    uint64_t profile;
     struct witness witness;
-    const struct zone *zone;
-    bool has_zone; /* it is the person's */
-    const char *journey;
-    const char *message;
-    int64_t from_ms;
-    uint32_t lines;
+    bool has_begun;
+    enum part part;
+    uint32_t lines;            /* of this part */
+    const struct zone *zone;   /* of the line before */
+    const struct plan *plan;   /* likewise */
     const struct names *names; /* the engine's */
     struct buf json;
     struct json_writer writer;
 };
 
-static bool is_name(const struct story *s, uint32_t name, const char *wanted)
+static enum term_style style_of(const struct note *note)
 {
-    return wanted == NULL || (name != NAME_NONE && str_is(names_text(s->names, name), wanted));
+    switch ((enum note_kind)note->kind) {
+    case NOTE_RULE: return TERM_YELLOW;
+    case NOTE_CHANGE: return TERM_BOLD;
+    case NOTE_OUTCOME:
+        return str_find(note->text, STR(": sent"), 0) != SIZE_MAX ? TERM_GREEN : TERM_PLAIN;
+    case NOTE_EVENT:
+    case NOTE_ENTRY:
+    case NOTE_RIVALS:
+    case NOTE_TRY:
+    case NOTE_SCHEDULE: break;
+    }
+    return TERM_PLAIN;
+}
+
+static void print_line(struct story *s, const struct note *note)
+{
+    static const char *const titles[] = {NULL, "how things stand", "what comes if nothing happens"};
+    struct term *out = &s->cli->out;
+    const struct zone *zone = note->zone != NULL ? note->zone : zone_of_utc();
+    if (s->lines == 0 && titles[s->part] != NULL)
+        term_print(out, TERM_BOLD, "  %s\n", titles[s->part]);
+    if (zone != s->zone)
+        term_print(out, TERM_DIM, "  times are those of %.*s\n", STR_ARG(why_zone_name(note)));
+    if (note->plan != s->plan && note->plan != NULL)
+        term_print(out, TERM_DIM, "  under programme %.12s\n", note->plan->hash);
+    s->zone = zone;
+    s->plan = note->plan;
+    term_print(out, TERM_DIM, "  %.*s  ", STR_ARG(print_moment(&s->cli->arena, zone, note->at_ms)));
+    term_print(out, style_of(note), "%.*s\n", STR_ARG(note->text));
 }
 
 static void note(void *self, const struct note *note)
 {
     struct story *s = self;
-    struct str line = note->text;
-    if (!is_name(s, note->journey, s->journey) || !is_name(s, note->message, s->message) ||
-        note->at_ms < s->from_ms)
+    if (!why_wants(&s->question, s->names, note))
         return;
-    s->lines++;
-    if (s->cli->is_json) {
+    if (s->cli->is_json)
         why_json(&s->writer, s->names, note);
+    else
+        print_line(s, note);
+    s->lines++;
+}
+
+static void begin(struct story *s, struct engine *e)
+{
+    struct str id = s->question.id;
+    s->names = engine_names(e);
+    if (s->has_begun)
         return;
-    }
-    struct str when =
-        print_moment(&s->cli->arena, s->zone != NULL ? s->zone : zone_of_utc(), note->at_ms);
-    enum term_style style = str_find(line, STR(": rule "), 0) != SIZE_MAX  ? TERM_YELLOW
-                            : str_find(line, STR(": sent"), 0) != SIZE_MAX ? TERM_GREEN
-                                                                           : TERM_PLAIN;
-    term_print(&s->cli->out, TERM_DIM, "  %.*s  ", STR_ARG(when));
-    term_print(&s->cli->out, style, "%.*s\n", STR_ARG(line));
+    s->has_begun = true;
+    if (id.len > 0)
+        engine_watch_for(e, identifier_hash(IDENTIFIER_USER, id, s->secret),
+                         identifier_hash(IDENTIFIER_ANONYMOUS, id, s->secret), &s->witness);
+    else /* known by an address alone: as the profile that they are in the end */
+        engine_watch(e, s->question.profile, &s->witness);
 }
 
 static void before(void *self, struct engine *e, const struct batch *b)
 {
-    struct story *s = self;
-    const struct plans *plans = engine_plans(e);
-    s->names = engine_names(e);
-    if (b->number == 1) {
-        struct str id = str_of(s->id);
-        engine_watch_for(e, identifier_hash(IDENTIFIER_USER, id, s->secret),
-                         identifier_hash(IDENTIFIER_ANONYMOUS, id, s->secret), &s->witness);
-    }
-    /* Times are those of the person's zone; of the programme's, until they are known. */
-    uint64_t profile = s->has_zone ? 0 : engine_find_person(e, str_of(s->id));
-    if (profile != 0 && plans->newest) {
-        struct person who;
-        engine_look(e, profile, &who);
-        s->zone = person_zone(&who);
-        s->has_zone = true;
-    } else if (!s->has_zone && plans->newest) {
-        s->zone = zoneset_zone(plans->at[plans->newest]->zones, plans->at[plans->newest]->zone);
-    }
+    (void)b;
+    begin(self, e);
 }
 
-/* Who is asked for by an address: it is known only now, at the end, whom it finds. The story is that
- * person's from the beginning, so it is told again, by their id. */
-static bool is_known_by_address(struct story *s, struct engine *e)
+static void begin_part(struct story *s, enum part part)
 {
-    struct str id = str_of(s->id);
-    if (engine_find(e, identifier_hash(IDENTIFIER_USER, id, s->secret)) != 0 ||
-        engine_find(e, identifier_hash(IDENTIFIER_ANONYMOUS, id, s->secret)) != 0)
-        return false;
-    uint64_t profile = engine_find_person(e, id);
-    struct str known = profile ? engine_person_id(e, profile) : STR("");
-    if (known.len == 0)
-        return false;
-    engine_watch(e, 0, NULL);
-    s->id = arena_copy(&s->cli->arena, known).at;
-    s->has_zone = false;
-    return true;
+    static const char *const keys[] = {"past", "pending", "ahead"};
+    s->part = part;
+    s->lines = 0;
+    if (!s->cli->is_json)
+        return;
+    json_write_key(&s->writer, str_of(keys[part]));
+    json_write_list(&s->writer);
 }
 
-/* Refuses a journey or message that no programme of the directory ever had; else OK. `is_message`: which
- * of the two. */
-static int check_name(struct story *s, struct engine *e, const char *name, bool is_message)
+static void end_part(struct story *s)
 {
-    const struct plans *plans = engine_plans(e);
-    const struct plan *newest = plans->newest ? plans->at[plans->newest] : NULL;
-    uint32_t number = name != NULL ? names_find(s->names, str_of(name)) : NAME_NONE;
-    const char *kind = is_message ? "message" : "journey";
+    if (s->cli->is_json)
+        json_write_end(&s->writer);
+}
+
+/* Tells the past, from the newest snapshot that does not come too late for it. */
+static enum status tell_past(struct story *s, const struct directory *d, struct recovered *r,
+                             struct fault *f)
+{
+    const struct why_question *q = &s->question;
+    struct recover_options options = {
+        .snapshot_ms_max = max_of(max_of(q->since_ms, q->first_ms) - 1, (int64_t)1),
+        .until_ms = q->at_ms == FOREVER_MS ? 0 : q->at_ms,
+        .self = s,
+        .before = before,
+    };
+    enum status status = recover(d, &options, r, f);
+    if (status == OK)
+        begin(s, r->engine);
+    if (status == OK)
+        engine_watch(r->engine, 0, NULL);
+    return status;
+}
+
+/* How things stand and what is to come; without the bounds of the story. */
+static void tell_rest(struct story *s, struct engine *e)
+{
+    struct why_question *q = &s->question;
+    q->since_ms = INT64_MIN;
+    q->until_ms = FOREVER_MS;
+    uint64_t profile = engine_find_person(e, q->id.len ? q->id : q->person);
+    begin_part(s, PENDING);
+    if (profile != 0)
+        engine_explain(e, profile, &s->witness);
+    end_part(s);
+    begin_part(s, AHEAD);
+    if (profile != 0 && cli_span_ms(s->cli, "ahead") > 0)
+        (void)forecast(e, profile, cli_span_ms(s->cli, "ahead"), FORECAST_LINES_MAX, &s->witness);
+    end_part(s);
+}
+
+/* Whom and what is meant, in the state at the log's end. */
+static int resolve(struct story *s, const struct directory *d)
+{
+    struct recovered r;
     struct fault f = {0};
-    bool is_known = name == NULL;
-    for (uint32_t i = 1; i < plans->count && number != NAME_NONE && !is_known; i++)
-        is_known = (is_message ? plan_message_find(plans->at[i], number)
-                               : plan_journey_find(plans->at[i], number)) != PLAN_NO_INDEX;
-    if (is_known)
-        return CLI_OK;
-    uint32_t count = newest == NULL ? 0
-                     : is_message   ? newest->message_count
-                                    : newest->journey_count;
-    struct str *known = arena_array(&s->cli->arena, struct str, count + 1);
-    for (uint32_t i = 0; i < count; i++)
-        known[i] =
-            names_text(s->names, is_message ? newest->messages[i].name : newest->journeys[i].name);
-    struct str near = str_nearest(str_of(name), known, count);
-    if (near.len)
-        fault_set(&f, "there is no %s \"%s\"; did you mean \"%.*s\"?", kind, name, STR_ARG(near));
-    else
-        fault_set(&f, "there is no %s \"%s\"", kind, name);
-    return cli_fail(s->cli, FIX_INPUT, &f);
+    struct why_refusal refusal;
+    struct recover_options options = {0};
+    enum status status = recover(d, &options, &r, &f);
+    int code = CLI_OK;
+    if (status == OK && !why_resolve(r.engine, &s->question, &s->cli->arena, &refusal)) {
+        fault_set(&f, "%.*s", STR_ARG(refusal.text));
+        code = refusal.status == 400 ? cli_usage(s->cli, "--%s", f.text)
+                                     : cli_fail(s->cli, FIX_INPUT, &f);
+    }
+    recovered_fini(&r);
+    return status == OK ? code : cli_fail(s->cli, status, &f);
+}
+
+static struct str text_of(const struct cli *c, const char *option)
+{
+    const char *text = cli_text(c, option);
+    return text != NULL ? str_of(text) : STR("");
 }
 
 int cmd_why(struct cli *c)
@@ -125,62 +173,37 @@ int cmd_why(struct cli *c)
     struct recovered r;
     struct fault f = {0};
     struct story s = {.cli = c,
-                      .id = c->arguments[1],
-                      .journey = cli_text(c, "journey"),
-                      .message = cli_text(c, "message"),
-                      .from_ms = INT64_MIN};
-    int64_t until_ms = 0;
-    if (cli_text(c, "at") != NULL && !read_moment(c, cli_text(c, "at"), &until_ms))
-        return cli_usage(c, "--at wants a moment such as 2026-03-02T12:00, not \"%s\"",
-                         cli_text(c, "at"));
-    if (cli_text(c, "since") != NULL && !read_moment(c, cli_text(c, "since"), &s.from_ms))
-        return cli_usage(c, "--since wants a moment such as 2026-03-02T12:00, not \"%s\"",
-                         cli_text(c, "since"));
+                      .question = {.person = str_of(c->arguments[1]),
+                                   .journey = text_of(c, "journey"),
+                                   .message = text_of(c, "message"),
+                                   .since = text_of(c, "since"),
+                                   .until = text_of(c, "until"),
+                                   .at = text_of(c, "at")}};
     enum status status = directory_open(os_disk_real(), c->arguments[0], &d, &f);
     if (status != OK)
         return cli_fail(c, status, &f);
+    int code = resolve(&s, &d);
+    if (code != CLI_OK)
+        return code;
     s.secret = d.secret;
     s.witness = (struct witness){&s, note};
     buf_init(&s.json);
     json_write_init(&s.writer, &s.json, JSON_PRETTY);
-    json_write_list(&s.writer);
-    struct recover_options options = {
-        .from_beginning = true, .until_ms = until_ms, .self = &s, .before = before};
-    status = recover(&d, &options, &r, &f);
-    if (status == OK && is_known_by_address(&s, r.engine)) {
-        recovered_fini(&r);
-        status = recover(&d, &options, &r, &f);
-    }
-    int code = CLI_OK;
+    if (c->is_json)
+        json_write_map(&s.writer);
+    begin_part(&s, PAST);
+    status = tell_past(&s, &d, &r, &f);
     if (status == OK) {
-        engine_watch(r.engine, 0, NULL);
-        s.profile = engine_find_person(r.engine, str_of(s.id));
-        if (s.profile == 0) {
-            fault_set(&f, "nobody is known as \"%s\" (no user id, no anonymous id, no address)",
-                      s.id);
-            code = cli_fail(c, FIX_INPUT, &f);
-        } else if (s.lines == 0) {
-            code = check_name(&s, r.engine, s.journey, false);
-            if (code == CLI_OK)
-                code = check_name(&s, r.engine, s.message, true);
-        }
-        if (code == CLI_OK) {
-            struct person who;
-            engine_look(r.engine, s.profile, &who);
-            if (!c->is_json && who.profile->intents.count)
-                term_print(&c->out, TERM_BOLD, "  pending as of %.*s\n",
-                           STR_ARG(print_moment(&c->arena, s.zone ? s.zone : zone_of_utc(),
-                                                engine_now(r.engine))));
-            s.from_ms = INT64_MIN;
-            engine_explain(r.engine, s.profile, &s.witness);
-            if (!c->is_json && s.lines == 0)
-                term_text(&c->out, "  nothing happened to %s that matches\n", s.id);
-        }
-        json_write_end(&s.writer);
-        if (c->is_json && code == CLI_OK)
+        if (!c->is_json && s.lines == 0)
+            term_text(&c->out, "  nothing happened to %s that matches\n", c->arguments[1]);
+        end_part(&s);
+        tell_rest(&s, r.engine);
+        if (c->is_json) {
+            json_write_end(&s.writer);
             term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&s.json)));
+        }
     }
     buf_fini(&s.json);
     recovered_fini(&r);
-    return status == OK ? code : cli_fail(c, status, &f);
+    return status == OK ? CLI_OK : cli_fail(c, status, &f);
 }

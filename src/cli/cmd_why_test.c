@@ -270,7 +270,7 @@ static void one_change(void **state)
     struct shop *s = *state;
     for (unsigned set = 0; set < 1u << OBSTACLES; set++) {
         run_with(s, set);
-        wend(s, "why", "./o", "ann", "--message", "offer");
+        wend(s, "why", "./o", "ann", "--message", "offer", "--ahead", "0s");
         int count = __builtin_popcount(set);
         if (count == 0)
             says(s, "message offer: sent");
@@ -378,6 +378,120 @@ static void not_entered(void **state)
          "12:02:00  order-paid: would have been entered but for their having been in it before\n");
 }
 
+/* ---- from a snapshot, and between moments -------------------------------------------------------- */
+
+static void from_a_snapshot(void **state)
+{
+    struct shop *s = *state;
+    struct fault f = {0};
+    char folder[OS_PATH_BYTES];
+    put(s, "later.ndjson",
+        "{\"type\":\"track\",\"event\":\"Ordered\",\"userId\":\"ann\","
+        "\"timestamp\":\"2026-01-05T14:00:00Z\"}\n"
+        "{\"type\":\"identify\",\"userId\":\"bob\",\"timestamp\":\"2026-01-05T14:01:00Z\","
+        "\"traits\":{\"email\":\"bob@example.org\",\"timezone\":\"Asia/Tokyo\"}}\n"
+        "{\"type\":\"track\",\"event\":\"Paid\",\"userId\":\"bob\","
+        "\"timestamp\":\"2026-01-05T14:02:00Z\"}\n");
+    wend(s, "import", "./d", "./later.ndjson", "--live", "--quiet");
+    assert_int_equal(s->code, CLI_OK);
+    static const char *const questions[][4] = {
+        {"ann", "--since", "2026-01-05T13:59:00Z", "--json"},
+        {"ann", "--since", "2026-01-05T09:00:00Z", "--json"},
+        {"ann@example.org", "--since", "2026-01-05T12:00", "--json"},
+        {"bob", "--journey", "order-paid", "--json"},
+        {"bob", "--at", "2026-01-05T23:01:30", "--json"},
+    };
+    char *quick[array_count(questions)];
+    for (size_t i = 0; i < array_count(questions); i++) {
+        wend(s, "why", "./d", questions[i][0], questions[i][1], questions[i][2], questions[i][3]);
+        assert_int_equal(s->code, CLI_OK);
+        quick[i] = strdup(s->out);
+    }
+    at(s, "d/snapshots", folder);
+    assert_int_equal(os_remove_tree(os_disk_real(), folder, &f), OK);
+    for (size_t i = 0; i < array_count(questions); i++) {
+        wend(s, "why", "./d", questions[i][0], questions[i][1], questions[i][2], questions[i][3]);
+        assert_string_equal(s->out, quick[i]);
+        free(quick[i]);
+    }
+}
+
+static void between_moments(void **state)
+{
+    struct shop *s = *state;
+    wend(s, "why", "./d", "ann", "--since", "2026-01-05T11:30", "--until", "2026-01-05T12:00:30");
+    says(s, "enters order-paid\n");
+    says_nothing_of(s, "enters order\n");
+    wend(s, "why", "./d", "ann", "--until", "2026-01-05T11:30");
+    says(s, "enters order\n");
+    says_nothing_of(s, "enters order-paid\n");
+    wend(s, "why", "./d", "ann", "--until", "soon");
+    assert_int_equal(s->code, CLI_USAGE);
+    says(s, "--until is a moment such as 2026-03-02T12:00, not \"soon\"");
+    wend(s, "why", "./d", "nan");
+    assert_int_equal(s->code, CLI_INPUT);
+    says(s, "nobody is known as \"nan\"");
+}
+
+/* One clock, which the answer names: that of the person, from when it is known. */
+static void one_clock(void **state)
+{
+    struct shop *s = *state;
+    put(s, "t.ndjson",
+        "{\"type\":\"track\",\"event\":\"Ordered\",\"userId\":\"ann\","
+        "\"timestamp\":\"2026-01-05T11:00:00Z\"}\n"
+        "{\"type\":\"identify\",\"userId\":\"ann\",\"timestamp\":\"2026-01-05T11:30:00Z\","
+        "\"traits\":{\"email\":\"ann@example.org\",\"timezone\":\"Asia/Tokyo\"}}\n"
+        "{\"type\":\"track\",\"event\":\"Paid\",\"userId\":\"ann\","
+        "\"timestamp\":\"2026-01-05T12:00:00Z\"}\n");
+    wend(s, "run", "./p", "--events", "./t.ndjson", "--data", "./t", "--after", "1h", "--quiet");
+    wend(s, "why", "./t", "ann");
+    says(s, "  times are those of UTC\n");
+    says(s, "  2026-01-05 11:00:00  enters order\n");
+    says(s, "  times are those of Asia/Tokyo\n");
+    says(s, "  2026-01-05 21:00:00  enters order-paid\n");
+    wend(s, "why", "./t", "ann", "--since", "2026-01-05T20:59");
+    says(s, "  2026-01-05 21:00:00  enters order-paid\n");
+    says_nothing_of(s, "enters order\n");
+}
+
+/* ---- what is to come ----------------------------------------------------------------------------- */
+
+static void ahead(void **state)
+{
+    struct shop *s = *state;
+    put(s, "p/journeys/order.yaml",
+        "journey: order\nenter: {event: Ordered}\n"
+        "steps: [{wait: {for: 2d, until: Paid}}, {send: thanks}]\n");
+    put(s, "p/journeys/year.yaml",
+        "journey: year\nenter: {schedule: 'every day at 09:00'}\nsteps: [{exit: true}]\n");
+    put(s, "a.ndjson",
+        "{\"type\":\"identify\",\"userId\":\"ann\",\"timestamp\":\"2026-01-05T10:00:00Z\","
+        "\"traits\":{\"email\":\"ann@example.org\"}}\n"
+        "{\"type\":\"track\",\"event\":\"Ordered\",\"userId\":\"ann\","
+        "\"timestamp\":\"2026-01-05T11:00:00Z\"}\n");
+    wend(s, "run", "./p", "--events", "./a.ndjson", "--data", "./a", "--after", "1h", "--quiet");
+    if (s->code != CLI_OK)
+        fail_msg("%s%s", s->out, s->err);
+    wend(s, "why", "./a", "ann");
+    says(s, "  how things stand\n");
+    says(s, "order: at step wait-1 since 2026-01-05 11:00:00, goes on at 2026-01-07 11:00:00, or "
+            "before on: Paid\n");
+    says(s, "  what comes if nothing happens\n");
+    says(s, "  2026-01-07 11:00:00  order: step thanks (send)\n");
+    says(s, "  2026-01-07 11:00:00  message thanks: sent");
+    wend(s, "why", "./a", "ann", "--ahead", "1d");
+    says_nothing_of(s, "  2026-01-07 11:00:00  order");
+    wend(s, "why", "./a", "ann", "--ahead", "0s");
+    says_nothing_of(s, "what comes if nothing happens");
+    wend(s, "person", "./a", "ann");
+    says(s, "\"scheduled\": [");
+    says(s, "\"next\": {");
+    wend(s, "why", "./a", "ann", "--json");
+    says(s, "\"until\": \"2026-01-07T11:00:00.000Z\"");
+    says(s, "\"ahead\": [");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +505,10 @@ int main(void)
             one_change),
         IN_SHOP("whoever did not enter is told which parts were false, and the one change",
                 not_entered),
+        IN_SHOP("a story from a snapshot is the story from the beginning", from_a_snapshot),
+        IN_SHOP("a story is narrowed to what happened between two moments", between_moments),
+        IN_SHOP("times are those of one clock, which is named", one_clock),
+        IN_SHOP("what is scheduled is told, and what comes if nothing happens", ahead),
         IN_SHOP("each rule that refuses tells its facts", facts),
         IN_SHOP("who competed, in which order and why, and who took the last slot", rivals),
         IN_SHOP("lines name their journey and message for machines", for_machines),

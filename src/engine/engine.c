@@ -1355,8 +1355,19 @@ void engine_explain(struct engine *e, uint64_t profile, const struct witness *wi
     struct person who;
     engine_look(e, profile, &who);
     who.witness = witness;
-    for (uint32_t i = 0; who.plan != NULL && i < who.profile->intents.count; i++)
+    if (who.plan == NULL || witness == NULL)
+        return;
+    for (uint32_t i = 0; i < who.profile->intents.count; i++)
         desk_explain(&who, i);
+    journey_explain(&who);
+    appointments_explain(&who);
+}
+
+int64_t engine_due(struct engine *e, uint64_t profile)
+{
+    struct person who;
+    engine_look(e, profile, &who);
+    return min_of(engine_deadline(&who), sweeps_next(e));
 }
 
 void engine_pending(struct engine *e, void *self, void (*note)(void *self, struct pending p))

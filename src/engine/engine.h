@@ -168,7 +168,11 @@ void engine_watch(struct engine *e, uint64_t profile, const struct witness *witn
 void engine_watch_for(struct engine *e, struct id128 user, struct id128 anonymous,
                       const struct witness *witness);
 
-/* How every pending intent of the person stands at the desk now: lines to the witness. */
+/* When something is next to happen by time alone that may concern the person; FOREVER_MS = never. */
+int64_t engine_due(struct engine *e, uint64_t profile);
+
+/* How every pending intent of the person stands at the desk now, where they are in each journey and
+ * until when, and which journeys begin for them: lines to the witness. */
 void engine_explain(struct engine *e, uint64_t profile, const struct witness *witness);
 
 /* Calls `note` for each live instance of the partition (0 to 255): its plan's number, and its journey's

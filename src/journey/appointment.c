@@ -190,7 +190,6 @@ static void drop(struct person *who, uint32_t place)
 
 static void note_change(struct person *who, uint32_t journey, int64_t old_ms, int64_t new_ms)
 {
-    char text[TIMESTAMP_BYTES];
     if (who->witness == NULL || old_ms == new_ms)
         return;
     struct str name = names_text(who->names, journey);
@@ -198,8 +197,8 @@ static void note_change(struct person *who, uint32_t journey, int64_t old_ms, in
         person_note_about(who, journey, NAME_NONE, "appointment for %.*s: none any more",
                           STR_ARG(name));
     else
-        person_note_about(who, journey, NAME_NONE, "appointment for %.*s: %.*s%s", STR_ARG(name),
-                          STR_ARG(timestamp_print(new_ms, text)),
+        person_note_about(who, journey, NAME_NONE, "appointment for %.*s: %s%s", STR_ARG(name),
+                          person_moment(who, new_ms),
                           old_ms == FOREVER_MS ? "" : ", which is another time than before");
 }
 

@@ -28,6 +28,9 @@ int64_t appointments_deadline(const struct person *who);
 /* What is due at who->at_ms enters its journey, or is refused there; the next occurrence is reckoned. */
 void appointments_timer(struct person *who);
 
+/* Which journeys begin for the person, and when: lines to the witness. (explain.c) */
+void appointments_explain(struct person *who);
+
 /* Unites with the appointments of `from`, as of a merge; dates are to be renewed afterwards. */
 void appointments_unite(struct person *who, const struct person *from);
 

@@ -66,6 +66,9 @@ void journey_unite(struct person *who, struct person *from);
 /* Holds or the person's clock have changed: the ends of waits are reckoned anew. */
 void journey_thaw(struct person *who);
 
+/* Where the person is in each journey, and until when: lines to the witness. */
+void journey_explain(struct person *who);
+
 /* Another programme is live: instances of journeys that it does not have end `withdrawn`. */
 void journey_activated(struct person *who);
 

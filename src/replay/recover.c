@@ -103,8 +103,15 @@ static enum status start(const struct directory *d, const struct recover_options
     if (options->from_beginning || !os_exists(d->disk, d->snapshots))
         return OK;
     uint64_t batch_max = options->batch_last ? options->batch_last : UINT64_MAX;
-    enum status status =
-        snapshot_latest(d->disk, d->snapshots, batch_max, count_refused, r, &reader, f);
+    enum status status;
+    for (;;) {
+        status = snapshot_latest(d->disk, d->snapshots, batch_max, count_refused, r, &reader, f);
+        if (status != OK || reader == NULL || options->snapshot_ms_max == 0 ||
+            snapshot_get_about(reader)->now_ms <= options->snapshot_ms_max)
+            break;
+        batch_max = snapshot_get_about(reader)->batch - 1;
+        snapshot_close(reader);
+    }
     if (status == GIVE_UP) { /* only damaged ones: the log has everything */
         *f = (struct fault){0};
         return OK;

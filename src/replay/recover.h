@@ -18,6 +18,7 @@ struct recovered;
 
 struct recover_options {
     bool from_beginning;      /* no snapshot to start from */
+    int64_t snapshot_ms_max;  /* a snapshot to start from is not of a later moment; 0 = no bound */
     bool checks_hashes;       /* compare the state hash at every snapshot on the way */
     uint64_t batch_last;      /* stop after this batch; 0 = at the log's end */
     int64_t until_ms;         /* stop before a batch later than this; 0 = no such bound */

@@ -11,6 +11,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "server/server_int.h"
+#include "server/story.h"
 
 #include "api/member_list.h"
 #include "api/person_json.h"
@@ -57,6 +58,8 @@ struct work {
     struct str person; /* the request's memory */
     struct call *call;
     const struct segment_question *segment; /* likewise; NULL: it is not about one */
+    struct why_question *why;               /* likewise */
+    bool wants_past;
 };
 
 struct core {
@@ -211,34 +214,21 @@ static int64_t ask_for_time(struct core *c)
 
 /* ---- questions ----------------------------------------------------------------------------------- */
 
-struct telling {
+static void write_why(struct core *c, const struct why_question *q, struct buf *out)
+{
     struct json_writer w;
-    const struct names *names;
-};
-
-static void note_line(void *self, const struct note *note)
-{
-    struct telling *t = self;
-    why_json(&t->w, t->names, note);
-}
-
-static void write_why(struct core *c, uint64_t profile, struct buf *out)
-{
-    struct telling telling = {.names = engine_names(c->engine)};
-    struct json_writer *w = &telling.w;
-    struct witness witness = {&telling, note_line};
     char text[TIMESTAMP_BYTES];
-    json_write_init(w, out, JSON_PRETTY);
-    json_write_map(w);
-    snprintf(text, sizeof(text), "%lx", profile);
-    json_write_key_text(w, "profile", str_of(text));
-    json_write_key_text(w, "as_of", timestamp_print(engine_now(c->engine), text));
-    json_write_key_null(w, "past");
-    json_write_key(w, STR("pending"));
-    json_write_list(w);
-    engine_explain(c->engine, profile, &witness);
-    json_write_end(w);
-    json_write_end(w);
+    json_write_init(&w, out, JSON_PRETTY);
+    json_write_map(&w);
+    snprintf(text, sizeof(text), "%lx", q->profile);
+    json_write_key_text(&w, "profile", str_of(text));
+    json_write_key_text(&w, "as_of", timestamp_print(engine_now(c->engine), text));
+    json_write_key_null(&w, "past");
+    json_write_key(&w, STR("pending"));
+    why_json_pending(&w, c->engine, q->profile, q);
+    json_write_key(&w, STR("next"));
+    why_json_next(&w, c->engine, q->profile);
+    json_write_end(&w);
 }
 
 static void answer_with(const struct work *work, struct buf *out)
@@ -256,10 +246,30 @@ static void answer_person(struct core *c, const struct work *work, uint64_t prof
 {
     struct buf out;
     buf_init(&out);
-    if (work->question == QUESTION_PERSON)
-        person_json(c->engine, profile, &out);
-    else
-        write_why(c, profile, &out);
+    person_json(c->engine, profile, &out);
+    answer_with(work, &out);
+    buf_fini(&out);
+}
+
+/* Whom and what is meant is known here; the story is told elsewhere. */
+static void answer_why(struct core *c, const struct work *work)
+{
+    struct why_refusal refusal;
+    struct why_question *q = work->why;
+    uint64_t batch = engine_batch(c->engine);
+    if (!why_resolve(c->engine, q, http_request_arena(work->request), &refusal)) {
+        http_answer_error(work->request, refusal.status, refusal.code, refusal.text);
+        return;
+    }
+    if (work->wants_past && batch <= STORY_BATCHES_MAX) {
+        if (!stories_ask(c->server->stories, q, batch, work->request))
+            http_answer_error(work->request, 429, "too_busy",
+                              STR("too many questions wait; ask again later"));
+        return;
+    }
+    struct buf out;
+    buf_init(&out);
+    write_why(c, q, &out);
     answer_with(work, &out);
     buf_fini(&out);
 }
@@ -382,6 +392,10 @@ static void answer(struct core *c, const struct work *work)
         answer_segment(c, work);
         return;
     }
+    if (work->why != NULL) {
+        answer_why(c, work);
+        return;
+    }
     uint64_t profile = engine_find_person(c->engine, work->person);
     if (profile == 0)
         http_answer_error(work->request, 404, "unknown_person",
@@ -404,6 +418,16 @@ bool core_ask_segment(struct core *c, enum question_kind kind,
     return ask(
         c, &(struct work){
                .kind = WORK_QUESTION, .question = kind, .segment = question, .request = request});
+}
+
+bool core_ask_why(struct core *c, struct why_question *question, bool wants_past,
+                  struct http_request *request)
+{
+    return ask(c, &(struct work){.kind = WORK_QUESTION,
+                                 .question = QUESTION_WHY,
+                                 .why = question,
+                                 .wants_past = wants_past,
+                                 .request = request});
 }
 
 bool core_ask(struct core *c, enum question_kind kind, struct str person,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "api/why_json.h"
 #include "server/server_int.h"
 
 #include "api/member_list.h"
 #include "api/segment_json.h"
 #include "os/process.h"
 #include "server/change.h"
-#include "server/story.h"
 #include "json/json.h"
 #include "json/json_write.h"
 #include <string.h>
@@ -126,15 +126,21 @@ static void answer_person(struct server *s, struct http_request *request)
 
 static void answer_why(struct server *s, struct http_request *request)
 {
-    struct str person, past;
-    if (!read_person(request, &person))
+    struct why_question *q = arena_new(http_request_arena(request), struct why_question);
+    struct str past;
+    *q = (struct why_question){.journey = STR("")};
+    if (!read_person(request, &q->person))
         return;
+    (void)http_request_parameter(request, STR("journey"), &q->journey);
+    (void)http_request_parameter(request, STR("message"), &q->message);
+    (void)http_request_parameter(request, STR("since"), &q->since);
+    (void)http_request_parameter(request, STR("until"), &q->until);
+    (void)http_request_parameter(request, STR("at"), &q->at);
     bool wants_past = !http_request_parameter(request, STR("past"), &past) || !str_is(past, "no");
-    uint64_t batch = atomic_load(&s->newest_batch);
-    bool is_short = batch <= STORY_BATCHES_MAX;
-    bool is_asked = wants_past && is_short ? stories_ask(s->stories, person, batch, request)
-                                           : core_ask(s->core, QUESTION_WHY, person, request);
-    if (!is_asked)
+    if (!wants_past && q->at.len > 0)
+        http_answer_error(request, 400, "only_now",
+                          STR("past=no tells how things stand now: leave out at, or past"));
+    else if (!core_ask_why(s->core, q, wants_past, request))
         answer_busy(request);
 }
 

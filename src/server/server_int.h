@@ -149,6 +149,12 @@ struct segment_question {
 bool core_ask_segment(struct core *c, enum question_kind kind,
                       const struct segment_question *question, struct http_request *request);
 
+/* What is asked of "why?"; lives in the request's arena. The story is told by another thread, if it is
+ * wanted and the log is not too long. */
+struct why_question;
+bool core_ask_why(struct core *c, struct why_question *question, bool wants_past,
+                  struct http_request *request) mustuse;
+
 /* Asks about a person between batches; the request is answered from the engine's thread. False: too
  * many questions wait, nothing was done. */
 bool core_ask(struct core *c, enum question_kind kind, struct str person,

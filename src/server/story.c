@@ -9,13 +9,16 @@
 #include "http/server.h"
 #include "model/identifier.h"
 #include "os/thread.h"
+#include "replay/forecast.h"
 #include "replay/recover.h"
 #include "when/civil.h"
 #include "json/json_write.h"
 
+#define STORY_AHEAD_MS (30 * DAY_MS)
+
 struct asked {
     struct http_request *request;
-    struct str person;
+    const struct why_question *question;
     uint64_t batch_last;
 };
 
@@ -34,8 +37,9 @@ struct line {
 
 struct story {
     const struct directory *directory;
-    struct str person;
-    uint64_t profile;
+    const struct why_question *question;
+    const struct names *names; /* the engine's */
+    bool has_begun;
     struct witness witness;
     struct line lines[STORY_LINES_MAX];
     uint64_t count;
@@ -44,6 +48,8 @@ struct story {
 static void keep_line(void *self, const struct note *note)
 {
     struct story *s = self;
+    if (!why_wants(s->question, s->names, note))
+        return;
     struct line *line = &s->lines[s->count++ % STORY_LINES_MAX];
     line->note = *note;
     line->text.len = 0;
@@ -51,39 +57,41 @@ static void keep_line(void *self, const struct note *note)
     line->note.text = buf_str(&line->text);
 }
 
-/* Is the person known by an address only? Then the story is told again, by their id: whom the address
- * finds is known only at the end. */
-static bool is_known_by_address(struct story *s, struct engine *e, struct buf *id)
+static void begin(struct story *s, struct engine *e)
 {
     const uint8_t *secret = s->directory->secret;
-    if (engine_find(e, identifier_hash(IDENTIFIER_USER, s->person, secret)) != 0 ||
-        engine_find(e, identifier_hash(IDENTIFIER_ANONYMOUS, s->person, secret)) != 0)
-        return false;
-    uint64_t profile = engine_find_person(e, s->person);
-    if (profile != 0)
-        buf_add_str(id, engine_person_id(e, profile));
-    s->person = buf_str(id);
-    return id->len > 0;
+    struct str id = s->question->id;
+    s->names = engine_names(e);
+    if (s->has_begun)
+        return;
+    s->has_begun = true;
+    if (id.len > 0)
+        engine_watch_for(e, identifier_hash(IDENTIFIER_USER, id, secret),
+                         identifier_hash(IDENTIFIER_ANONYMOUS, id, secret), &s->witness);
+    else
+        engine_watch(e, s->question->profile, &s->witness);
 }
 
-static void begin(void *self, struct engine *e, const struct batch *batch)
+static void before(void *self, struct engine *e, const struct batch *batch)
 {
-    struct story *s = self;
-    const uint8_t *secret = s->directory->secret;
-    if (batch->number == 1)
-        engine_watch_for(e, identifier_hash(IDENTIFIER_USER, s->person, secret),
-                         identifier_hash(IDENTIFIER_ANONYMOUS, s->person, secret), &s->witness);
+    (void)batch;
+    begin(self, e);
 }
 
 struct telling {
     struct json_writer w;
     const struct names *names;
+    const struct why_question *question;
 };
 
 static void write_line(void *self, const struct note *note)
 {
     struct telling *t = self;
-    why_json(&t->w, t->names, note);
+    struct why_question all_times = *t->question;
+    all_times.since_ms = INT64_MIN;
+    all_times.until_ms = FOREVER_MS;
+    if (why_wants(&all_times, t->names, note))
+        why_json(&t->w, t->names, note);
 }
 
 static void write_past(const struct story *s, struct telling *t)
@@ -95,26 +103,32 @@ static void write_past(const struct story *s, struct telling *t)
     json_write_key(w, STR("past"));
     json_write_list(w);
     for (uint64_t i = first; i < s->count; i++)
-        write_line(t, &s->lines[i % STORY_LINES_MAX].note);
+        why_json(w, t->names, &s->lines[i % STORY_LINES_MAX].note);
     json_write_end(w);
 }
 
 static void write_story(const struct story *s, struct engine *e, struct buf *out)
 {
-    struct telling telling = {.names = engine_names(e)};
+    const struct why_question *q = s->question;
+    struct telling telling = {.names = engine_names(e), .question = q};
     struct json_writer *w = &telling.w;
     struct witness witness = {&telling, write_line};
     char text[TIMESTAMP_BYTES];
+    uint64_t profile = engine_find_person(e, q->id.len ? q->id : q->person);
     json_write_init(w, out, JSON_PRETTY);
     json_write_map(w);
-    snprintf(text, sizeof(text), "%lx", s->profile);
+    snprintf(text, sizeof(text), "%lx", q->profile);
     json_write_key_text(w, "profile", str_of(text));
     json_write_key_text(w, "as_of", timestamp_print(engine_now(e), text));
     write_past(s, &telling);
-    json_write_key(w, STR("pending"));
-    json_write_list(w);
-    engine_explain(e, s->profile, &witness);
-    json_write_end(w);
+    if (profile != 0) { /* 0: they came later than the moment that is asked about */
+        json_write_key(w, STR("pending"));
+        why_json_pending(w, e, profile, q);
+        json_write_key(w, STR("ahead"));
+        json_write_list(w);
+        (void)forecast(e, profile, STORY_AHEAD_MS, FORECAST_LINES_MAX, &witness);
+        json_write_end(w);
+    }
     json_write_end(w);
     buf_add_byte(out, '\n');
 }
@@ -138,31 +152,25 @@ static void tell(const struct directory *d, const struct asked *asked)
     struct story *s = mem_new(sizeof(*s));
     struct recovered r;
     struct fault f = {0};
+    const struct why_question *q = asked->question;
     s->directory = d;
-    s->person = asked->person;
+    s->question = q;
     s->witness = (struct witness){s, keep_line};
-    struct recover_options options = {
-        .from_beginning = true, .batch_last = asked->batch_last, .self = s, .before = begin};
-    struct buf id;
-    buf_init(&id);
+    struct recover_options options = {.snapshot_ms_max =
+                                          max_of(max_of(q->since_ms, q->first_ms) - 1, (int64_t)1),
+                                      .until_ms = q->at_ms == FOREVER_MS ? 0 : q->at_ms,
+                                      .batch_last = asked->batch_last,
+                                      .self = s,
+                                      .before = before};
     enum status status = recover(d, &options, &r, &f);
-    if (status == OK && is_known_by_address(s, r.engine, &id)) {
-        recovered_fini(&r);
-        status = recover(d, &options, &r, &f);
-    }
     if (status == OK) {
+        begin(s, r.engine);
         engine_watch(r.engine, 0, NULL);
-        s->profile = engine_find_person(r.engine, s->person);
-    }
-    if (status != OK)
-        http_answer_error(asked->request, 500, "no_story", STR("the log could not be read again"));
-    else if (s->profile == 0)
-        http_answer_error(asked->request, 404, "unknown_person",
-                          STR("nobody is known by this user id, anonymous id or address"));
-    else
         answer(s, r.engine, asked->request);
+    } else {
+        http_answer_error(asked->request, 500, "no_story", STR("the log could not be read again"));
+    }
     recovered_fini(&r);
-    buf_fini(&id);
     for (uint32_t i = 0; i < STORY_LINES_MAX; i++)
         buf_fini(&s->lines[i].text);
     mem_free(s);
@@ -195,10 +203,10 @@ enum status stories_start(const struct directory *d, struct stories **out, struc
     return OK;
 }
 
-bool stories_ask(struct stories *s, struct str person, uint64_t batch_last,
+bool stories_ask(struct stories *s, const struct why_question *question, uint64_t batch_last,
                  struct http_request *request)
 {
-    struct asked asked = {request, person, batch_last};
+    struct asked asked = {request, question, batch_last};
     return os_queue_push(s->queue, &asked) == OK;
 }
 

@@ -1,7 +1,8 @@
 /* story.h - why a person got a message or did not: their story, from the log.
  *
- * A story is told by applying the log again, from the beginning, with a witness, in a thread and an
- * engine of its own; the server goes on beside it. That takes a second for some 60,000 batches and the
+ * A story is told by applying the log again, from the newest snapshot that is not too late for it or from
+ * the beginning, with a witness, in a thread and an engine of its own; the server goes on beside it. At its
+ * end that engine goes on by itself, to tell what comes if nothing happens (replay/forecast.h). That takes a second for some 60,000 batches and the
  * memory of a second engine, so there is one at a time, and none where the log is long: then only what
  * is pending is told (by the core), and `wend why DIR` tells the rest where it disturbs nobody.
  *
@@ -19,14 +20,15 @@
 struct directory;
 struct http_request;
 struct stories;
+struct why_question;
 
 /* Starts the thread. `d` is borrowed until the end. */
 enum status stories_start(const struct directory *d, struct stories **out, struct fault *f) mustuse;
 
 /* Answers the request with the person's story up to that batch, later: the log grows meanwhile, and
- * whoever runs after its end may never get there. False: too many wait, nothing was done. `person` is
- * the request's memory. */
-bool stories_ask(struct stories *s, struct str person, uint64_t batch_last,
+ * whoever runs after its end may never get there. False: too many wait, nothing was done. `question` is
+ * resolved, and the request's memory. */
+bool stories_ask(struct stories *s, const struct why_question *question, uint64_t batch_last,
                  struct http_request *request) mustuse;
 
 /* Waits for the story that is being told; those that wait are answered 503. NULL is fine. */

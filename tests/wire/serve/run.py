@@ -447,11 +447,34 @@ def why_says_which_rule_holds_a_message_back_and_until_when():
         assert any('welcome ends' in line for line in past), past
         told = subprocess.run([WEND, 'why', w.data, 'u1', '--json'], capture_output=True, text=True,
                               check=True).stdout
-        assert [line['text'] for line in json.loads(told)] == past + lines, (told, past, lines)
+        told = json.loads(told)
+        assert [line['text'] for line in told['past']] == past, (told, past)
+        assert [line['text'] for line in told['pending']] == lines, (told, lines)
+        change = next(line for line in told['past'] if line['kind'] == 'change' and 'promotion' in line['text'])
+        assert 'but for the cap' in change['text'] and change['zone'] and change['programme'], change
+        ahead = w.server.why('u1')['ahead']
+        assert any('promotion' in line['text'] and line['kind'] == 'outcome' for line in ahead), ahead
         status, answer, _ = w.server.request('/v1/why?person=u1&past=no', key=SERVER_KEY)
         answer = json.loads(answer)
         assert answer['past'] is None and [line['text'] for line in answer['pending']] == lines, answer
         assert w.server.request('/v1/why?person=nobody', key=SERVER_KEY)[0] == 404
+        only = w.server.why('u1&message=promotion')
+        assert only['past'] and only['pending'], only
+        assert {line.get('message') for part in ('past', 'pending', 'ahead') for line in only[part]} == \
+            {'promotion'}, only
+        last = told['past'][-1]['at']
+        late = w.server.why(f'u1&since={last}')['past']
+        assert late and all(line['at'] >= last for line in late) and len(late) < len(past), late
+        early = w.server.why(f'u1&journey=welcome&until={told["past"][0]["at"]}')['past']
+        assert 0 < len(early) < len(past), early
+        assert w.server.why('u1&at=2001-01-01T00:00Z')['past'] == []
+        for query, want, words in (('journey=welcom', 404, 'did you mean \\"welcome\\"'),
+                                   ('message=promotions', 404, 'did you mean \\"promotion\\"'),
+                                   ('since=yesterday', 400, 'yesterday'),
+                                   ('past=no&at=2026-01-01', 400, 'past=no')):
+            status, answer, _ = w.server.request(f'/v1/why?person=u1&{query}', key=SERVER_KEY)
+            assert status == want and words in answer.decode(), (query, status, answer)
+        assert 'promotion' in w.server.person('u1')['next']['text']
         pending = w.server.person('u1')['pending']
         assert [p['message'] for p in pending] == ['promotion'], pending
         assert w.server.stop() == 0
