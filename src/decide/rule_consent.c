@@ -13,7 +13,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/canary.h"
-#include "decide/rule.h"
+#include "decide/regulation.h"
 #include "profile/choices.h"
 #include "profile/consent.h"
 
@@ -39,12 +39,20 @@ static struct answer ask_address(const struct question *q, uint32_t purpose, uin
         blame(q, "their STOP");
         return suppressed;
     case CONSENT_GIVEN: return ANSWER_ALLOW;
-    case CONSENT_NONE:
-        if (!obeys)
+    case CONSENT_NONE: {
+        const struct plan_regulation *law = NULL;
+        bool is_opt_out =
+            q->category != PLAN_NO_INDEX && q->plan->categories[q->category].is_opt_out;
+        if (is_opt_out)
+            law = regulation_demands_consent(q);
+        if (!obeys || (is_opt_out && law == NULL))
             return ANSWER_ALLOW;
-        say(q, "they never agreed to %.*s messages on this channel", STR_ARG(about));
+        say(q, "they never agreed to %.*s messages on this channel%s%.*s", STR_ARG(about),
+            law ? ", which the law of their place asks for: " : "",
+            STR_ARG(law ? law->text : STR("")));
         blame(q, "the missing agreement to %.*s messages", STR_ARG(about));
         return no_consent;
+    }
     case CONSENT_REFUSED:
         if (!obeys || (planted("consent-stale-at-release") && q->intent->state == INTENT_DEFERRED))
             return ANSWER_ALLOW;

@@ -32,18 +32,19 @@ struct expr;             /* expr/expr.h */
 struct zoneset;          /* when/zone.h */
 struct channel_template; /* channel/channel.h: how a message is rendered; opaque to the engine */
 
-#define PLAN_END            UINT16_MAX /* step number: the journey is over */
-#define PLAN_NO_INDEX       UINT16_MAX /* no group, no category, ... */
-#define PLAN_JOURNEYS_MAX   4096
-#define PLAN_STEPS_MAX      1024 /* in one journey */
-#define PLAN_MESSAGES_MAX   8192
-#define PLAN_CATEGORIES_MAX 64
-#define PLAN_GROUPS_MAX     64
-#define PLAN_CAPS_MAX       64
-#define PLAN_HOLDS_MAX      32
-#define PLAN_WINDOWS_MAX    32
-#define PLAN_CALENDARS_MAX  64
-#define PLAN_DAYS_MAX       4096 /* of one part of a calendar */
+#define PLAN_END             UINT16_MAX /* step number: the journey is over */
+#define PLAN_NO_INDEX        UINT16_MAX /* no group, no category, ... */
+#define PLAN_JOURNEYS_MAX    4096
+#define PLAN_STEPS_MAX       1024 /* in one journey */
+#define PLAN_MESSAGES_MAX    8192
+#define PLAN_CATEGORIES_MAX  64
+#define PLAN_GROUPS_MAX      64
+#define PLAN_CAPS_MAX        64
+#define PLAN_HOLDS_MAX       32
+#define PLAN_REGULATIONS_MAX 64
+#define PLAN_WINDOWS_MAX     32
+#define PLAN_CALENDARS_MAX   64
+#define PLAN_DAYS_MAX        4096 /* of one part of a calendar */
 
 #define PLAN_ADDRESS_LIMIT     4 /* marketing attempts to one address in 24 h, unless said otherwise */
 #define PLAN_ADDRESS_LIMIT_MAX 16
@@ -613,6 +614,7 @@ struct plan_category {
     int32_t priority;
     int64_t valid_for_ms;
     int64_t settle_ms;
+    bool is_opt_out;  /* who said nothing agrees, where the law does not ask for more */
     uint32_t purpose; /* name; NAME_MARKETING for marketing unless given */
     uint32_t topic;   /* name; NAME_NONE = all */
 };
@@ -664,6 +666,30 @@ struct plan_window {
     uint64_t categories;   /* 0 = every one whose lane obeys windows */
     uint16_t calendar;     /* only on its days: index in calendars plus one; 0 = on every day */
     struct str text;
+};
+
+enum regulation_kind {
+    REGULATION_HOURS,    /* quiet from one time of day to another */
+    REGULATION_BLACKOUT, /* days of a calendar, or while a condition holds */
+    REGULATION_CONSENT,  /* an agreement must have been stated */
+};
+
+/* A row of the law, or of the house's own rules: decide/regulation.h. */
+struct plan_regulation {
+    struct str name; /* the pack's, or as written */
+    uint8_t kind;    /* enum regulation_kind */
+    uint32_t place_count;
+    const struct str *places;   /* "US", "US-FL", "EU", "*" = everywhere */
+    uint32_t channels;          /* bit per channel; 0 = all */
+    uint32_t lanes;             /* bit per lane */
+    uint64_t categories;        /* bit per category, instead of lanes; 0 = by lanes */
+    struct window quiet;        /* HOURS */
+    uint16_t zone;              /* HOURS: whose clock; PLAN_NO_INDEX = the person's */
+    uint16_t calendar;          /* BLACKOUT: index in calendars plus one; 0 = none */
+    struct plan_expr condition; /* BLACKOUT: while it is true; code NULL = none */
+    int64_t from_day,
+        until_day;   /* on the person's wall: the first and the last on which it holds */
+    struct str text; /* for `why`: what it says, and where it stands */
 };
 
 struct plan_hold {
@@ -736,6 +762,11 @@ struct plan {
     const struct plan_window *windows; /* quiet hours */
     uint32_t calendar_count;
     const struct plan_calendar *calendars;
+    uint32_t regulation_count;
+    const struct plan_regulation *regulations;
+    uint32_t country, region;     /* traits that say where a person is; NAME_NONE = none does */
+    uint32_t unknown_place_count; /* where people may be of whom that is not known; 0 = anywhere */
+    const struct str *unknown_places;
     uint32_t hold_count;
     const struct plan_hold *holds;
     int64_t complaint_ms;          /* so long messages rest after a complaint; 0 = 30 days */

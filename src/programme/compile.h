@@ -175,6 +175,10 @@ void build_unknown(struct compile *c, const struct yaml_file *file, const struct
 
 /* Index of the category, group, journey, message with that name; PLAN_NO_INDEX and a finding if there
  * is none. The node is checked; NULL gives PLAN_NO_INDEX without a finding. */
+uint16_t build_calendar(struct compile *c, const struct yaml_node *node); /* plus one; 0 = none */
+uint32_t build_channels(const struct yaml_node *node);                    /* bits */
+uint64_t build_categories(struct compile *c, const struct yaml_node *node, uint32_t lanes,
+                          const char *rule); /* bits; each in one of `lanes` (bits) */
 uint16_t build_category(struct compile *c, const struct yaml_file *file,
                         const struct yaml_node *node);
 uint16_t build_group_index(struct compile *c, const struct yaml_file *file,
@@ -191,6 +195,7 @@ uint16_t build_find(const struct compile *c, enum file_kind kind, uint32_t name)
 
 void settings_compile(struct compile *c);       /* traits, categories, groups: others name them */
 void settings_compile_rules(struct compile *c); /* caps, quiet hours, holds, holdout */
+void regulations_compile(struct compile *c);    /* behind calendars, categories and traits */
 void segments_compile(struct compile *c);
 void providers_compile(struct compile *c);
 void messages_compile(struct compile *c);

@@ -578,6 +578,7 @@ static void compile_parts(struct compile *c)
     settings_compile_rules(c);
     segments_compile(c);
     stages_compile(c);
+    regulations_compile(c);
     providers_compile(c);
     messages_compile(c);
     journeys_compile(c);

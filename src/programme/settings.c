@@ -227,6 +227,8 @@ static struct plan_category category_of(struct compile *c, struct str name,
         .priority = (int32_t)shape_int(shape_value(node, "", "priority"), 0),
         .valid_for_ms = shape_span_ms(shape_value(node, "", "valid_for"), valid_ms),
         .settle_ms = shape_span_ms(shape_value(node, "", "settle"), settle_ms),
+        .is_opt_out =
+            str_is(shape_text(shape_value(node, "", "consent"), STR("opt_in")), "opt_out"),
         .purpose = purpose                  ? build_name(c, purpose->text)
                    : lane == LANE_MARKETING ? NAME_MARKETING
                                             : NAME_NONE,
@@ -346,7 +348,7 @@ static void calendars_compile(struct compile *c)
 }
 
 /* Index plus one of the calendar that the node names; 0 after saying that there is none. */
-static uint16_t calendar_named(struct compile *c, const struct yaml_node *node)
+uint16_t build_calendar(struct compile *c, const struct yaml_node *node)
 {
     struct str known[PLAN_CALENDARS_MAX];
     for (uint32_t i = 0; i < c->plan->calendar_count; i++) {
@@ -434,7 +436,7 @@ void settings_compile(struct compile *c)
 
 /* ---- rules: who and what they are about ------------------------------------------------------- */
 
-static uint32_t channels_of(const struct yaml_node *node)
+uint32_t build_channels(const struct yaml_node *node)
 {
     uint32_t channels = 0;
     for (uint32_t i = 0; i < shape_count(node); i++) {
@@ -447,8 +449,8 @@ static uint32_t channels_of(const struct yaml_node *node)
 }
 
 /* The categories, each of which must be in a lane that `lanes` (bit per lane) has. */
-static uint64_t categories_of(struct compile *c, const struct yaml_node *node, uint32_t lanes,
-                              const char *rule)
+uint64_t build_categories(struct compile *c, const struct yaml_node *node, uint32_t lanes,
+                          const char *rule)
 {
     uint64_t categories = 0;
     for (uint32_t i = 0; i < shape_count(node); i++) {
@@ -511,8 +513,8 @@ static void cap_scope(struct compile *c, const struct yaml_node *node, struct pl
     const struct yaml_node *category = shape_value(node, "", "category");
     const struct yaml_node *group = shape_value(node, "", "group");
     const struct yaml_node *journey = shape_value(node, "", "journey");
-    cap->channels = channels_of(channel);
-    cap->categories = categories_of(c, category, lanes_with(LANE_CAPS), "caps");
+    cap->channels = build_channels(channel);
+    cap->categories = build_categories(c, category, lanes_with(LANE_CAPS), "caps");
     cap->groups = groups_of(c, group);
     cap->journey = build_journey_index(c, &c->settings->yaml, journey);
     words_add(text, channel, " on ");
@@ -655,11 +657,11 @@ static struct plan_window window_of(struct compile *c, const struct yaml_node *n
     struct plan_window window = {
         .from_minute = minute_of(from),
         .until_minute = minute_of(to),
-        .channels = channels_of(channels),
-        .categories = categories_of(c, categories, lanes, "quiet hours"),
+        .channels = build_channels(channels),
+        .categories = build_categories(c, categories, lanes, "quiet hours"),
     };
     if (calendar && !calendar->is_bad)
-        window.calendar = calendar_named(c, calendar);
+        window.calendar = build_calendar(c, calendar);
     /* What is there but wrong is said already. */
     bool is_map = node->type == YAML_MAP;
     bool has_from = is_map && yaml_find(node, "from"), has_to = is_map && yaml_find(node, "to");
@@ -743,7 +745,7 @@ static struct plan_hold hold_of(struct compile *c, const struct yaml_node *node,
         .from = from ? build_name(c, from->text) : NAME_NONE,
         .until = until ? build_name(c, until->text) : NAME_NONE,
         .key = key ? build_name(c, property_of(key->text)) : NAME_NONE,
-        .categories = categories_of(c, categories, lanes, "holds"),
+        .categories = build_categories(c, categories, lanes, "holds"),
         .linger_ms = shape_span_ms(shape_value(node, "", "linger"), DAY_MS),
         .at_most_ms = shape_span_ms(shape_value(node, "", "at_most"), 30 * DAY_MS),
         .freezes = str_is(shape_text(shape_value(node, "", "waits"), STR("run")), "freeze"),
@@ -784,7 +786,7 @@ static void complaint_compile(struct compile *c)
     c->plan->complaint_ms = shape_span_ms(rests, COMPLAINT_RESTS_MS);
     uint32_t lanes = lanes_with(LANE_HOLDS) | 1u << LANE_SERVICE;
     c->plan->complaint_categories =
-        categories_of(c, shape_value(node, "rests", "categories"), lanes, "complaints");
+        build_categories(c, shape_value(node, "rests", "categories"), lanes, "complaints");
     if (c->plan->complaint_ms >= COMPLAINT_RESTS_MS)
         return;
     findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(&c->settings->yaml, rests),
