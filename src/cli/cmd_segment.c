@@ -8,6 +8,7 @@
 #include "profile/traits.h"
 #include "replay/segment.h"
 #include "when/civil.h"
+#include "when/span.h"
 #include "when/zone.h"
 #include "json/json_write.h"
 
@@ -297,6 +298,19 @@ static void ask_all(struct segment_command *s, struct segment_view *view, uint16
     }
 }
 
+/* What an answer by applying the log again is worth. */
+static const char *again_words(struct cli *c, const struct segment_view *view)
+{
+    char step[SPAN_BYTES];
+    if (view->step_ms == 0)
+        return "as if it had always been there: the whole log was applied again";
+    return arena_printf(&c->arena,
+                        "as if it had always been there: the whole log was applied again, and for "
+                        "how long something has been so was looked at every %s",
+                        span_print(span_of_ms(view->step_ms), step).at)
+        .at;
+}
+
 static int size_candidate(struct segment_command *s, const char *name, const char *when,
                           struct sample *sample)
 {
@@ -314,18 +328,12 @@ static int size_candidate(struct segment_command *s, const char *name, const cha
         programme_plan_free(plan);
         return code;
     }
-    if (segment_asks_duration(plan, index)) {
-        fault_set(&f,
-                  "the segment asks for how long something has been so, which is known only once "
-                  "it has been saved: leave has_been() and times of in_segment() out");
-        programme_plan_free(plan);
-        return cli_fail(c, FIX_INPUT, &f);
-    }
-    enum status status = segment_view(&s->directory, plan, 0, &view, &f);
+    enum status status =
+        segment_view(&s->directory, plan, index, engine_now(s->recovered.engine), 0, &view, &f);
     if (status == OK) {
         ask_all(s, &view, index, sample, &count, &errors);
         print_size(s, count, engine_profile_count(view.recovered.engine), errors, sample,
-                   "as if it had always been there: the whole log was applied again");
+                   again_words(c, &view));
     }
     segment_view_fini(&view);
     programme_plan_free(plan);
@@ -408,14 +416,7 @@ static int who_again(struct segment_command *s, struct printer *p, int64_t at_ms
     struct cli *c = s->cli;
     struct segment_view view;
     struct fault f = {0};
-    if (segment_asks_duration(s->plan, s->index)) {
-        fault_set(&f,
-                  "%s did not exist then, and asks for how long something has been so: that cannot "
-                  "be worked out for a time before it was saved",
-                  c->arguments[2]);
-        return cli_fail(c, FIX_INPUT, &f);
-    }
-    enum status status = segment_view(&s->directory, s->plan, at_ms, &view, &f);
+    enum status status = segment_view(&s->directory, s->plan, s->index, at_ms, at_ms, &view, &f);
     if (status == OK) {
         p->engine = view.recovered.engine;
         for (uint64_t n = engine_each(p->engine, 0); n != 0; n = engine_each(p->engine, n)) {

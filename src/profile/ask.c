@@ -85,6 +85,10 @@ static bool is_in_segment(struct asker *a, const struct plan_binding *b, int64_t
             asked = ask_at(who, a->plan, &s->when, (struct blob){0}, a->at_ms);
         is_in = asked.is_true;
         *until_ms = asked.until_ms;
+        int64_t known_ms;
+        if (who->membership_since != NULL && b->window_ms != 0 &&
+            who->membership_since(who->membership_self, who, b->name, &known_ms))
+            since_ms = min_of(known_ms, a->at_ms);
     }
     if (!is_in || b->window_ms == 0)
         return is_in;

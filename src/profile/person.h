@@ -168,6 +168,11 @@ struct person {
     uint64_t asked;          /* times that a segment's condition was asked */
     uint64_t saturated;      /* items that had to make room while a question could reach them */
     uint64_t errors;         /* expressions that failed */
+    /* Since when the person has been in a segment that nothing keeps memberships of, FOREVER_MS: is out;
+     * false: it is not known here. NULL: of none. Asked with `membership_self`. */
+    bool (*membership_since)(void *membership_self, const struct person *who, uint32_t segment,
+                             int64_t *since_ms);
+    void *membership_self;
     /* The definition of a feature that is kept; NULL: it is looked for in `plans`. */
     const struct plan_feature *(*feature_of)(const struct person *who, uint32_t name);
 };

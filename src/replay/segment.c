@@ -36,11 +36,104 @@ enum status segment_folder(const struct directory *d, const struct engine *engin
 
 /* ---- as if it had always been there -------------------------------------------------------------- */
 
-enum status segment_view(const struct directory *d, const struct plan *plan, int64_t until_ms,
-                         struct segment_view *out, struct fault *f)
+/* Notes which segments this one asks for how long, those that it reads included, and the shortest of the
+ * times. Returns how far back it looks: in each other, the times add up. Whom it reads stands before it,
+ * so this ends. */
+static int64_t lasting_find(struct segment_view *v, uint16_t segment, int64_t *least_ms)
+{
+    const struct plan *plan = &v->plan;
+    int64_t most_ms = 0;
+    if (plan->segments[segment].when.code == NULL)
+        return 0;
+    struct expr_reads reads = expr_reads(plan->segments[segment].when.code);
+    for (uint32_t i = 0; i < reads.binding_count; i++) {
+        const struct plan_binding *b = &plan->bindings[reads.bindings[i]];
+        if (b->kind != BINDING_IN_SEGMENT)
+            continue;
+        uint16_t read = plan_segment_find(plan, b->name);
+        must(read != PLAN_NO_INDEX && read < segment);
+        most_ms = max_of(most_ms, b->window_ms + lasting_find(v, read, least_ms));
+        bool is_known = b->window_ms == 0;
+        for (uint32_t k = 0; k < v->lasting_count; k++)
+            is_known |= v->lasting[k] == read;
+        if (b->window_ms != 0)
+            *least_ms = min_of(*least_ms, b->window_ms);
+        if (is_known)
+            continue;
+        v->lasting = mem_resize(v->lasting, (v->lasting_count + 1) * sizeof(*v->lasting));
+        uint32_t place = v->lasting_count++;
+        for (; place > 0 && v->lasting[place - 1] > read; place--)
+            v->lasting[place] = v->lasting[place - 1];
+        v->lasting[place] = read;
+    }
+    return most_ms;
+}
+
+static bool known_since(void *self, const struct person *who, uint32_t segment, int64_t *since_ms)
+{
+    const struct segment_view *v = self;
+    for (uint32_t i = 0; i < v->lasting_count; i++) {
+        if (v->plan.segments[v->lasting[i]].name != segment)
+            continue;
+        uint32_t since = map_u64_find(&v->since[i], who->id);
+        *since_ms = since == MAP_NONE ? FOREVER_MS : v->first_ms + (int64_t)since * v->step_ms;
+        return true;
+    }
+    return false;
+}
+
+static bool ask_segment(struct segment_view *v, struct engine *e, uint64_t profile,
+                        uint16_t segment, int64_t at_ms, bool *is_error)
+{
+    struct person who;
+    const struct plan_segment *s = &v->plan.segments[segment];
+    engine_look(e, profile, &who);
+    who.membership_since = v->lasting_count ? known_since : NULL;
+    who.membership_self = v;
+    const struct membership *m = person_membership_find(&who, s->name);
+    *is_error = false;
+    if (s->is_list && m != NULL && m->flags & (MEMBERSHIP_WAS_ADDED | MEMBERSHIP_WAS_REMOVED))
+        return m->flags & MEMBERSHIP_WAS_ADDED;
+    if (s->when.code == NULL || who.plan == NULL)
+        return false;
+    struct asked asked = ask_at(&who, &v->plan, &s->when, (struct blob){0}, at_ms);
+    *is_error = asked.is_error;
+    return asked.is_true;
+}
+
+/* Everybody is asked for what lasts, in the order in which segments read each other. */
+static void look(struct segment_view *v, struct engine *e, int64_t at_ms)
+{
+    uint32_t number = (uint32_t)((at_ms - v->first_ms) / v->step_ms);
+    for (uint32_t i = 0; i < v->lasting_count; i++) {
+        for (uint64_t n = engine_each(e, 0); n != 0; n = engine_each(e, n)) {
+            bool is_error;
+            if (!ask_segment(v, e, n, v->lasting[i], at_ms, &is_error))
+                (void)map_u64_drop(&v->since[i], n);
+            else if (map_u64_find(&v->since[i], n) == MAP_NONE)
+                map_u64_set(&v->since[i], n, number);
+        }
+    }
+}
+
+/* Before a batch the state is that of all moments up to it. */
+static void look_before(void *self, struct engine *e, const struct batch *batch)
+{
+    struct segment_view *v = self;
+    for (; v->look_ms <= v->last_look_ms && v->look_ms < batch->now_ms; v->look_ms += v->step_ms)
+        look(v, e, v->look_ms);
+}
+
+#define LOOKS_IN_SHORTEST 100
+#define LOOKS_MAX         1000
+
+enum status segment_view(const struct directory *d, const struct plan *plan, uint16_t segment,
+                         int64_t end_ms, int64_t until_ms, struct segment_view *out,
+                         struct fault *f)
 {
     struct recover_options options = {
         .from_beginning = true, .until_ms = until_ms, .keeps = plan, .keeps_from = FEATURES_FROM};
+    int64_t least_ms = INT64_MAX;
     *out = (struct segment_view){.plan = *plan};
     struct plan_feature *features = mem_new((plan->feature_count + 1) * sizeof(*features));
     for (uint32_t i = 0; i < plan->feature_count; i++) {
@@ -48,49 +141,44 @@ enum status segment_view(const struct directory *d, const struct plan *plan, int
         features[i].name += FEATURES_FROM;
     }
     out->plan.features = features;
+    int64_t most_ms = lasting_find(out, segment, &least_ms);
+    if (out->lasting_count) {
+        out->last_look_ms = until_ms ? until_ms : end_ms;
+        out->step_ms =
+            max_of(max_of(least_ms / LOOKS_IN_SHORTEST, most_ms / LOOKS_MAX), INT64_C(1));
+        if (out->step_ms > MINUTE_MS)
+            out->step_ms -= out->step_ms % MINUTE_MS;
+        /* The first look is so long before the end as anything asks, and the last one at the end. */
+        int64_t looks = (most_ms + out->step_ms - 1) / out->step_ms;
+        out->first_ms = out->look_ms = out->last_look_ms - looks * out->step_ms;
+        out->since = mem_new(out->lasting_count * sizeof(*out->since));
+        for (uint32_t i = 0; i < out->lasting_count; i++)
+            map_u64_init(&out->since[i]);
+        options.self = out;
+        options.before = look_before;
+    }
     enum status status = recover(d, &options, &out->recovered, f);
-    if (status == OK)
-        out->at_ms = until_ms ? until_ms : engine_now(out->recovered.engine);
-    return status;
+    if (status != OK)
+        return status;
+    out->at_ms = until_ms ? until_ms : engine_now(out->recovered.engine);
+    for (; out->step_ms && out->look_ms <= out->last_look_ms; out->look_ms += out->step_ms)
+        look(out, out->recovered.engine, out->look_ms);
+    return OK;
 }
 
 void segment_view_fini(struct segment_view *view)
 {
     recovered_fini(&view->recovered);
     mem_free((void *)(uintptr_t)view->plan.features);
+    for (uint32_t i = 0; view->since != NULL && i < view->lasting_count; i++)
+        map_u64_fini(&view->since[i]);
+    mem_free(view->since);
+    mem_free(view->lasting);
 }
 
 bool segment_view_ask(struct segment_view *view, uint64_t profile, uint16_t segment, bool *is_error)
 {
-    struct person who;
-    const struct plan_segment *s = &view->plan.segments[segment];
-    engine_look(view->recovered.engine, profile, &who);
-    const struct membership *m = person_membership_find(&who, s->name);
-    *is_error = false;
-    if (s->is_list && m != NULL && m->flags & (MEMBERSHIP_WAS_ADDED | MEMBERSHIP_WAS_REMOVED))
-        return m->flags & MEMBERSHIP_WAS_ADDED;
-    if (s->when.code == NULL || who.plan == NULL)
-        return false;
-    struct asked asked = ask_at(&who, &view->plan, &s->when, (struct blob){0}, view->at_ms);
-    *is_error = asked.is_error;
-    return asked.is_true;
-}
-
-bool segment_asks_duration(const struct plan *plan, uint16_t segment)
-{
-    struct expr_reads reads;
-    if (plan->segments[segment].when.code == NULL)
-        return false;
-    reads = expr_reads(plan->segments[segment].when.code);
-    for (uint32_t i = 0; i < reads.binding_count; i++) {
-        const struct plan_binding *b = &plan->bindings[reads.bindings[i]];
-        if (b->kind != BINDING_IN_SEGMENT)
-            continue;
-        /* Whom it reads stands before it, so this ends. */
-        if (b->window_ms != 0 || segment_asks_duration(plan, plan_segment_find(plan, b->name)))
-            return true;
-    }
-    return false;
+    return ask_segment(view, view->recovered.engine, profile, segment, view->at_ms, is_error);
 }
 
 /* ---- as it was ----------------------------------------------------------------------------------- */
