@@ -77,7 +77,7 @@ void intent_set_channels(const struct person *who, struct intent *in, const stru
 /* What its programme says of it: the send of its step, or the follow-up's. */
 const struct plan_send *intent_send(const struct person *who, const struct intent *in);
 
-/* Tells the journey that the intent has settled for good, if it waits for it: of a set, when the last
+/* Tells the journey, which may wait for it, that the intent has settled for good: of a set, when the last
  * one has. */
 void intent_tell(struct person *who, const struct intent *in, enum outcome outcome);
 

@@ -49,7 +49,7 @@ static enum outcome outcome_of_set(const struct person *who, uint64_t together, 
 void intent_tell(struct person *who, const struct intent *in, enum outcome outcome)
 {
     uint64_t decision = in->decision;
-    if (in->goes_on)
+    if (in->follows != 0)
         return;
     if (in->together != 0) {
         for (uint32_t i = 0; i < who->profile->intents.count; i++) {

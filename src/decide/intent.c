@@ -87,7 +87,7 @@ void intent_finish(struct person *who, uint32_t place, enum outcome outcome, uin
     person_drop_intent(who, place);
     person_changed_name(who, in.message);
     who->is_touched = true;
-    if (!was_told)
+    if (!was_told || outcome != OUTCOME_UNKNOWN)
         intent_tell(who, &in, outcome);
 }
 

@@ -431,8 +431,10 @@ static enum met meet(struct person *who, uint32_t place)
     }
     if (w->reset_by == event->name && w->reset_by != NAME_NONE) {
         if (w->refreshes_entry) {
-            struct blob entry = s.at->entry;
+            struct blob old = s.at->entry, entry = {0};
             entry_keep(who, j, &entry);
+            outcomes_keep(who, j, old, &entry);
+            blob_set(who->space, &old, NULL, 0);
             s.at = person_touch_instance(who, place);
             s.at->entry = entry;
         }
@@ -548,6 +550,7 @@ static uint64_t wake_of(const struct plan_journey *j, const struct instance *in)
             wake |= j->exits[i].when.wake;
     if (in->state == INSTANCE_WAITING && in->step < j->step_count) {
         const struct plan_wait *w = &j->steps[in->step].wait;
+        wake |= w->after_message != NAME_NONE ? plan_wake_bit(w->after_message) : 0;
         wake |= w->until_if.wake | conditions_wake(w->until, w->until_count);
         for (uint32_t i = 0; i < w->ending_count; i++)
             wake |= w->endings[i].condition.wake | w->endings[i].moment.value.wake |
@@ -642,6 +645,7 @@ void journey_settled(struct person *who, uint64_t instance, uint64_t decision, u
     uint32_t place = instance_find(who, instance);
     if (place == UINT32_MAX)
         return;
+    outcome_store(who, place, step, outcome);
     struct step s;
     step_at(who, place, &s);
     if (s.at->state != INSTANCE_SENDING || s.at->decision != decision || s.at->step != step)

@@ -70,6 +70,13 @@ void step_at(struct person *who, uint32_t place, struct step *s);
 /* Runs steps from the instance's step on until it stands or ends. */
 void instance_run(struct person *who, uint32_t place);
 
+/* Remembers what became of the send, if an expression asks for it. (outcome.c) */
+void outcome_store(struct person *who, uint32_t place, uint16_t step, enum outcome outcome);
+
+/* Another event becomes entry.*: what became of sends so far, which stands in `from`, goes on to hold. */
+void outcomes_keep(struct person *who, const struct plan_journey *j, struct blob from,
+                   struct blob *entry);
+
 /* Ends the instance at `place`; later ones move down. */
 void instance_end(struct person *who, uint32_t place, enum journey_end end);
 

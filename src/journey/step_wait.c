@@ -19,16 +19,43 @@
 #include "profile/ask.h"
 #include "profile/holds.h"
 
+#define RECEIPT_PATIENCE_MS (15 * MINUTE_MS)
+
+/* What the wait's lengths count from: its begin, or when the instance's message was accepted or
+ * delivered. *least_ms: it cannot be over before, because the receipt may still come. */
+static int64_t counts_from(const struct step *s, int64_t *least_ms)
+{
+    const struct plan_wait *w = &s->means->wait;
+    int64_t from_ms = s->at->step_ms;
+    *least_ms = INT64_MIN;
+    if (likely(w->after_message == NAME_NONE))
+        return from_ms;
+    for (uint32_t i = 0; i < s->who->profile->ledger.count; i++) {
+        const struct sent *line = person_sent(s->who, i);
+        if (line->instance != s->at->id || line->message != w->after_message ||
+            line->accepted_ms == 0)
+            continue;
+        from_ms = line->accepted_ms;
+        *least_ms = INT64_MIN;
+        if (w->is_after_delivered && line->delivered_ms != 0)
+            from_ms = line->delivered_ms;
+        else if (w->is_after_delivered)
+            *least_ms = line->accepted_ms + RECEIPT_PATIENCE_MS;
+    }
+    return from_ms;
+}
+
 /* The end of the wait's own time (`for`, `at_most`) with what holds froze of it so far; FOREVER_MS if it
  * has none, or an open hold freezes it. */
 static int64_t patience_ms(const struct step *s)
 {
     const struct plan_wait *w = &s->means->wait;
-    int64_t from_ms = s->at->step_ms, end_ms = FOREVER_MS;
+    int64_t least_ms, from_ms = counts_from(s, &least_ms), end_ms = FOREVER_MS;
     if (w->for_days)
         end_ms = zone_add_days(person_zone(s->who), from_ms, (int32_t)w->for_days);
     else if (w->for_ms >= 0)
         end_ms = from_ms + w->for_ms;
+    end_ms = max_of(end_ms, least_ms);
     if (w->at_most_ms)
         end_ms = max_of(min_of(end_ms, s->at->wait_ms + w->at_most_ms), from_ms);
     if (end_ms == FOREVER_MS)
@@ -71,7 +98,7 @@ static void note_bad(struct reckoning *r, const struct value *value)
 static int64_t after_ms(struct step *s, const struct plan_moment *m, const struct zone *zone,
                         struct reckoning *r)
 {
-    int64_t from_ms = s->at->step_ms;
+    int64_t least_ms, from_ms = counts_from(s, &least_ms);
     struct span span = m->span;
     if (m->value.code != NULL) {
         struct value value = value_of(s, m, r);
@@ -80,7 +107,7 @@ static int64_t after_ms(struct step *s, const struct plan_moment *m, const struc
             return moment_bend(m, zone, otherwise(r, m->missing, from_ms));
         }
     }
-    int64_t end_ms = span_add(span, zone, from_ms);
+    int64_t end_ms = max_of(span_add(span, zone, from_ms), least_ms);
     end_ms = holds_thawed(s->who, s->at->journey, from_ms, end_ms - from_ms);
     end_ms = moment_of_base(m, zone, end_ms, span.kind == SPAN_CALENDAR);
     return moment_bend(m, zone, end_ms);

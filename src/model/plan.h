@@ -111,6 +111,7 @@ enum binding_kind {
     BINDING_LAST,        /* last("E").total */
     BINDING_IN_CALENDAR, /* in_calendar("holidays"): bool */
     BINDING_IN_HOURS,    /* in_hours("09:00", "18:00", "mon-fri"): bool */
+    BINDING_OUTCOME,     /* outcome("step"): what became of a send of the instance; "" = pending */
     BINDING_IN_STAGE,    /* in_stage("trial"): bool */
     BINDING_SEQUENCE,    /* sequence(["A", "B"], "2h", ["C"], "7d"): bool */
     BINDING_STEP,        /* step("A", e, e.total > 5): in such a list; never asked by itself */
@@ -282,7 +283,8 @@ struct plan_send {
     bool goes_on;                        /* go_on: the instance does not wait for it to settle */
     bool is_all;                         /* all_of: on each of the channels */
     uint16_t if_not_sent;                /* step, or PLAN_NO_INDEX = go on as if sent */
-    int64_t valid_for_ms;                /* 0 = the message's */
+    uint32_t told_as; /* name under which the instance keeps its outcome; NAME_NONE: nobody asks */
+    int64_t valid_for_ms;       /* 0 = the message's */
     int64_t fallback_within_ms; /* a bounce so soon after acceptance tries the next channel */
     int64_t wait_address_ms;    /* if_unreachable: how long each channel's address is waited for */
     uint32_t engaged_count;
@@ -357,10 +359,13 @@ struct plan_wait {
     struct plan_expr until_if;       /* or this condition (code NULL = none) */
     uint32_t ending_count;
     const struct plan_ending *endings; /* or one of these */
-    uint16_t on_timeout;  /* step when for_ms or at_most_ms runs out; PLAN_NO_INDEX = next */
-    uint32_t reset_by;    /* event that starts the time again; NAME_NONE = none */
-    bool refreshes_entry; /* the resetting event replaces entry.* */
-    int64_t at_most_ms;   /* the wait is over so long after it began, resets aside; 0 = no bound */
+    uint16_t on_timeout;    /* step when for_ms or at_most_ms runs out; PLAN_NO_INDEX = next */
+    uint32_t reset_by;      /* event that starts the time again; NAME_NONE = none */
+    bool refreshes_entry;   /* the resetting event replaces entry.* */
+    uint32_t after_message; /* `for` counts from when it was ...; NAME_NONE = from the begin */
+    bool
+        is_after_delivered; /* ... delivered (accepted, if nothing came in 15 min); else accepted */
+    int64_t at_most_ms; /* the wait is over so long after it began, resets aside; 0 = no bound */
     uint16_t
         engaged_message; /* `unless: engaged`: ends when the person engages with this message */
 };

@@ -135,6 +135,11 @@ static void call(void *self, uint32_t binding, const struct value *arguments, ui
                                       NAME_NONE) == CONSENT_GIVEN);
         return;
     case BINDING_IN_SEGMENT: *out = value_bool(is_in_segment(a, b, until_ms)); return;
+    case BINDING_OUTCOME: {
+        struct body body = {blob_at(a->who->space, a->entry), a->entry.bytes};
+        *out = value_text(body_get_text(body, b->name));
+        return;
+    }
     case BINDING_IN_STAGE: *out = value_bool(a->who->profile->stage == b->name); return;
     case BINDING_IN_CALENDAR: {
         struct window_answer days =

@@ -519,6 +519,7 @@ static void answer(struct asker *a, const struct plan_binding *b, struct arena *
     case BINDING_BUCKET:
     case BINDING_IN_SEGMENT:
     case BINDING_IN_STAGE:
+    case BINDING_OUTCOME:
     case BINDING_IN_CALENDAR:
     case BINDING_IN_HOURS:
     case BINDING_STEP: break;

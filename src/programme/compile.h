@@ -108,6 +108,15 @@ struct compile_segment {
     uint32_t walk;
 };
 
+/* An outcome("step") of a journey. */
+struct compile_told {
+    struct compile_told *next;
+    const struct yaml_file *file;
+    struct str step;
+    struct place place;
+    uint32_t name; /* under which the instance keeps it */
+};
+
 struct compile {
     const struct programme_folder *folder;
     struct names *names;
@@ -131,6 +140,7 @@ struct compile {
     struct compile_message *message_infos;
     struct compile_group *groups;
 
+    struct compile_told *told; /* sends whose outcome is asked for */
     struct plan_stage *stages;
     bool *stage_is_covered; /* a journey speaks to people in it */
     struct compile_segment *segments;

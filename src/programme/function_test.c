@@ -13,6 +13,7 @@ static const char *ending(struct str result)
         {"bool", ""},
         {"int", " == 1"},
         {"dyn", " == 1"},
+        {"text", " == \"sent\""},
         {"double", " > 1.0"},
         {"duration", " > duration(\"1s\")"},
     };
@@ -36,7 +37,7 @@ static void examples(void **state)
         buf_init(&text);
         buf_printf(&text,
                    "journey: journey\nowner: me\ngoal: Bought\n"
-                   "enter: {event: Seen, when: '%.*s%s'}\nsteps: [{send: message}]\n",
+                   "enter: Seen\nexits: [{if: '%.*s%s'}]\nsteps: [{send: message, id: send}]\n",
                    STR_ARG(row.example), ending(row.result));
         trial_drop(&t, STR("journeys/j.yaml"));
         trial_drop(&t, STR("messages/m/message.yaml"));

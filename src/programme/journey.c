@@ -415,6 +415,7 @@ static void journey_compile(struct compile *c, struct compile_file *file)
     ids_collect(&b, steps);
     steps_compile(&b, steps, &ends, &last_message);
     ends_close(&ends, PLAN_END);
+    outcomes_compile(&b);
     if (steps && !steps->is_bad && steps->type == YAML_LIST && steps->count == 0)
         findings_add(c->findings, FINDING_MISSING_KEY, yaml_place(b.yaml, steps),
                      "the journey has no steps");

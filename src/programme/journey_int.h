@@ -79,6 +79,9 @@ void guards_add_message(struct builder *b, uint32_t message);
 
 void send_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,
                   struct open_ends *ends, uint16_t *last_message);
+/* The steps are there: those whose outcome the journey asks for keep it. */
+void outcomes_compile(struct builder *b);
+
 void wait_compile(struct builder *b, const struct yaml_node *step_node, struct plan_step *step,
                   struct open_ends *ends, uint16_t *last_message);
 void branch_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,

@@ -221,3 +221,35 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
     if (shape_count(not_sent))
         inner_compile(b, not_sent, &send->if_not_sent, ends, &inner_last);
 }
+
+/* ---- outcome() ------------------------------------------------------------------------------------ */
+
+void outcomes_compile(struct builder *b)
+{
+    struct compile *c = b->c;
+    for (const struct compile_told *told = c->told; told != NULL; told = told->next) {
+        struct str *known = arena_array(&c->scratch, struct str, b->count + 1);
+        uint32_t count = 0;
+        bool is_found = false;
+        if (told->file != b->yaml)
+            continue;
+        for (uint32_t i = 0; i < b->count; i++) {
+            struct str id = names_text(c->names, b->steps[i].id);
+            if (b->steps[i].kind != STEP_SEND)
+                continue;
+            known[count++] = id;
+            if (!str_equal(id, told->step))
+                continue;
+            b->steps[i].send.told_as = told->name;
+            is_found = true;
+        }
+        if (is_found)
+            continue;
+        struct str near = str_nearest(told->step, known, count);
+        findings_add(c->findings, FINDING_UNKNOWN_NAME, told->place,
+                     "outcome(): the journey has no send with the id \"%.*s\"",
+                     STR_ARG(told->step));
+        if (near.len)
+            finding_advise(c->findings, "did you mean \"%.*s\"?", STR_ARG(near));
+    }
+}

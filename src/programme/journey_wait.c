@@ -198,6 +198,51 @@ static struct wait_moments moments_compile(struct builder *b, const struct yaml_
     return out;
 }
 
+/* after: delivered(x), sent(x) */
+static void after_compile(struct builder *b, const struct yaml_node *node, struct plan_wait *wait)
+{
+    struct compile *c = b->c;
+    const struct yaml_node *after = shape_value(node, "for", "after");
+    if (!after)
+        return;
+    struct str text = str_trim(after->text);
+    bool is_delivered = str_starts(text, STR("delivered("));
+    size_t from = is_delivered ? 10 : 5;
+    if ((!is_delivered && !str_starts(text, STR("sent("))) || text.len <= from ||
+        text.at[text.len - 1] != ')') {
+        findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(b->yaml, after),
+                     "\"after\" wants delivered(MESSAGE) or sent(MESSAGE), not \"%.*s\"",
+                     STR_ARG(str_part(text, 0, 60)));
+        return;
+    }
+    struct str name = str_trim(str_part(text, from, text.len - from - 1));
+    uint32_t message = NAME_NONE;
+    struct str *known = arena_array(&c->scratch, struct str, b->count + 1);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < b->count; i++) { /* what was sent before the wait */
+        if (b->steps[i].kind != STEP_SEND)
+            continue;
+        uint32_t own = c->messages[b->steps[i].send.message].name;
+        known[count++] = names_text(c->names, own);
+        if (str_equal(known[count - 1], name))
+            message = own;
+    }
+    if (message == NAME_NONE) {
+        findings_add(c->findings, FINDING_UNKNOWN_NAME, yaml_place(b->yaml, after),
+                     "the journey sends no message \"%.*s\" before this wait", STR_ARG(name));
+        struct str near = str_nearest(name, known, count);
+        if (near.len)
+            finding_advise(c->findings, "did you mean \"%.*s\"?", STR_ARG(near));
+        return;
+    }
+    if (!shape_value(node, "for", "for"))
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, after),
+                     "\"after\" says what \"for\" counts from, and there is none");
+    wait->after_message = message;
+    wait->is_after_delivered = is_delivered;
+    c->ledger_ms = max_of(c->ledger_ms, LEDGER_LEAST_MS + max_of(wait->for_ms, INT64_C(0)));
+}
+
 void wait_compile(struct builder *b, const struct yaml_node *step_node, struct plan_step *step,
                   struct open_ends *ends, uint16_t *last_message)
 {
@@ -232,6 +277,7 @@ void wait_compile(struct builder *b, const struct yaml_node *step_node, struct p
         wait->reset_by = build_name(c, reset->text);
         b->journey->event_wake |= build_event_hear(c, wait->reset_by, yaml_place(b->yaml, reset));
     }
+    after_compile(b, node, wait);
     wait->refreshes_entry = shape_bool(shape_value(node, "for", "refresh_entry"), false);
     wait->at_most_ms = shape_span_ms(shape_value(node, "for", "at_most"), 0);
 

@@ -390,6 +390,7 @@ static void binding_names(struct compile *c, const struct plan_binding *binding,
             name_set_add(c, out, binding->name);
         return;
     case BINDING_IN_HOURS: name_set_add(c, out, NAME_TIMEZONE); return;
+    case BINDING_OUTCOME: name_set_add(c, out, binding->name); return;
     case BINDING_IN_STAGE: name_set_add(c, out, NAME_IN_STAGE); return;
     case BINDING_BUCKET: return;
     }

@@ -154,6 +154,26 @@ static bool segment_named(struct scope *s, struct str text, struct plan_binding 
     return true;
 }
 
+/* A send of the journey: whether there is one is known when its steps are (journey_send.c). */
+static bool send_read(struct scope *s, struct str text, struct plan_binding *out, struct fault *f)
+{
+    struct compile *c = s->c;
+    if (s->target.kept == NULL || !str_starts(s->file->path, STR("journeys/"))) {
+        fault_set(f, "outcome() is known inside a journey only, behind its entry");
+        return false;
+    }
+    struct compile_told *told = arena_new(&c->scratch, struct compile_told);
+    *told = (struct compile_told){
+        .next = c->told,
+        .file = s->file,
+        .step = arena_copy(&c->scratch, text),
+        .place = yaml_place(s->file, s->node),
+        .name = build_name(c, arena_printf(&c->scratch, "$outcome:%.*s", STR_ARG(text)))};
+    c->told = told;
+    out->name = told->name;
+    return out->name != NAME_NONE;
+}
+
 static bool stage_read(struct scope *s, struct str text, struct plan_binding *out, struct fault *f)
 {
     const struct plan *plan = s->c->plan;
@@ -240,6 +260,7 @@ static bool subject_read(struct scope *s, const struct scope_function *function,
         out->salt = hash_str(arena_printf(&c->scratch, "bucket:%.*s", STR_ARG(text)), 0);
         return true;
     case FORM_SEGMENT: return segment_named(s, text, out, f);
+    case FORM_SEND: return send_read(s, text, out, f);
     case FORM_STAGE: return stage_read(s, text, out, f);
     case FORM_CALENDAR: return calendar_read(s, text, out, f);
     case FORM_HOURS: return hours_read(function, call, out, f);

@@ -27,6 +27,7 @@ enum scope_form {
     FORM_SALT,
     FORM_SEGMENT, /* a segment, a window */
     FORM_STAGE,
+    FORM_SEND, /* a step of the journey that sends */
     FORM_CALENDAR,
     FORM_HOURS, /* from, to, weekdays */
     FORM_EVENT, /* an event, a window; a past event's name and a condition on it */

@@ -1,0 +1,49 @@
+/* outcome.c - what became of an instance's sends, for outcome("step"): kept beside entry.* where an
+ * expression of the journey asks for it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "journey/journey_int.h"
+
+void outcome_store(struct person *who, uint32_t place, uint16_t step, enum outcome outcome)
+{
+    const struct instance *in = person_instance(who, place);
+    const struct plan_journey *j = &person_plan(who, in->plan)->journeys[in->journey_index];
+    if (step >= j->step_count || j->steps[step].kind != STEP_SEND)
+        return;
+    uint32_t name = j->steps[step].send.told_as;
+    if (name == NAME_NONE)
+        return;
+    struct body rest = {blob_at(who->space, in->entry), in->entry.bytes};
+    struct body_field field;
+    struct buf *b = who->bytes;
+    b->len = 0;
+    while (body_next(&rest, &field))
+        if (field.name != name)
+            buf_add(b, field.value + field.value_bytes - field.whole_bytes, field.whole_bytes);
+    body_put_text(b, name, outcome_term(outcome)->name);
+    if (b->len > SPACE_OBJECT_MAX)
+        return; /* an entry of that size has no room: it stays unknown */
+    struct blob entry = in->entry;
+    blob_set(who->space, &entry, b->at, (uint32_t)b->len);
+    person_touch_instance(who, place)->entry = entry;
+    person_changed_name(who, name);
+    who->is_touched = true;
+}
+
+void outcomes_keep(struct person *who, const struct plan_journey *j, struct blob from,
+                   struct blob *entry)
+{
+    struct body old = {blob_at(who->space, from), from.bytes};
+    struct buf *b = who->bytes;
+    b->len = 0;
+    buf_add(b, blob_at(who->space, *entry), entry->bytes);
+    for (uint32_t i = 0; i < j->step_count; i++) {
+        struct body_field field;
+        uint32_t name = j->steps[i].kind == STEP_SEND ? j->steps[i].send.told_as : NAME_NONE;
+        if (name != NAME_NONE && body_find(old, name, &field))
+            buf_add(b, field.value + field.value_bytes - field.whole_bytes, field.whole_bytes);
+    }
+    if (b->len <= SPACE_OBJECT_MAX)
+        blob_set(who->space, entry, b->at, (uint32_t)b->len);
+}
