@@ -140,8 +140,8 @@ static void write_state(struct person *who, struct json_writer *w)
         json_write_end(w);
     }
     json_write_end(w);
-    static const char *const states[] = {"",         "settling", "deferred", "queued",
-                                         "revoking", "granted",  "in_doubt", "planned", "watched"};
+    static const char *const states[] = {"",        "settling", "deferred", "queued", "revoking",
+                                         "granted", "in_doubt", "planned",  "watched"};
     json_write_key(w, STR("pending"));
     json_write_list(w);
     for (uint32_t i = 0; i < p->intents.count; i++) {
@@ -151,8 +151,18 @@ static void write_state(struct person *who, struct json_writer *w)
         json_write_key_text(w, "journey", names_text(who->names, x->journey));
         json_write_key_text(w, "state", str_of(states[x->state]));
         write_expected(w, "not_before",
-                       x->state == INTENT_SETTLING || x->state == INTENT_PLANNED ? x->settle_ms : x->not_before_ms);
+                       x->state == INTENT_SETTLING || x->state == INTENT_PLANNED
+                           ? x->settle_ms
+                           : x->not_before_ms);
         write_moment(w, "deadline", x->deadline_ms);
+        if (x->attempt > 0)
+            json_write_key_int(w, "attempt", x->attempt);
+        if (x->tries > 0) { /* tries of it that failed for now */
+            json_write_key_int(w, "tries", x->tries);
+            json_write_key_int(w, "last_code", x->code);
+        }
+        if (x->again_ms != 0)
+            write_moment(w, "next_try", x->again_ms);
         json_write_end(w);
     }
     json_write_end(w);

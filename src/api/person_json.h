@@ -6,7 +6,8 @@
  *      "pending": [...], "messages": [...], "holds": [...], "appointments": [...],
  *      "scheduled": [...], "next": {...}}
  *
- * "scheduled" are the lines of why_json.h about what is pending: what holds it back, and when it goes on; "next"
+ * Of a pending message "attempt" is the one under way, "tries", "last_code" and "next_try" are of its
+ * transmissions that failed for now. "scheduled" are the lines of why_json.h about what is pending: what holds it back, and when it goes on; "next"
  * is the earliest of them, null if nothing comes by time alone. Of a journey's "next" and a pending message's "not_before" null means that no time is known: something has to
  * happen first.
  *

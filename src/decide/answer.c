@@ -241,6 +241,7 @@ void desk_receipt(struct person *who, const struct receipt *r)
                                        .id = r->decision,
                                        .number = r->code});
     who->is_touched = true;
+    explain_try(who, known, sent, r);
     if (r->kind == RECEIPT_DELIVERED && sent != NULL) {
         ledger_deliver(who, line);
         person_changed_name(who, sent->message); /* waits may count from it */
@@ -260,9 +261,16 @@ void desk_receipt(struct person *who, const struct receipt *r)
             accept_late(who, place);
         return;
     }
-    if (r->kind == RECEIPT_TEMPORARY)
-        return;
     struct intent *in = person_touch_intent(who, place);
+    if (r->kind == RECEIPT_TEMPORARY) {
+        in->tries = (uint16_t)min_of(r->tries, (uint32_t)UINT16_MAX);
+        in->code = r->code;
+        in->again_ms = r->again_ms;
+        return;
+    }
+    in->tries = 0;
+    in->code = 0;
+    in->again_ms = 0;
     bool was_in_doubt = in->state == INTENT_IN_DOUBT;
     if (in->fallback != 0 && r->kind != RECEIPT_ACCEPTED)
         in->reason = OUTCOME_FAILED; /* the outcome is the last attempt's */

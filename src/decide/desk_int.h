@@ -128,6 +128,11 @@ void explain_refusals(struct person *who, const struct intent *in, enum outcome 
 void explain_gate(struct person *who, const struct intent *in, enum suppression how,
                   int64_t until_ms);
 
+/* What became of a try at a provider, in its words; of `in`, or if that has ended, of its line (either may
+ * be NULL). */
+void explain_try(struct person *who, const struct intent *in, const struct sent *line,
+                 const struct receipt *r);
+
 /* Rule 12: why `a` goes before `b` (`b` after `a`), as words in scratch: "its lane, service before
  * marketing". Requires that it does. */
 const char *explain_order(struct person *who, const struct intent *a, const struct intent *b);

@@ -330,6 +330,47 @@ void explain_gate(struct person *who, const struct intent *in, enum suppression 
                     STR_ARG(channel_name((enum channel)in->channel)));
 }
 
+static const char *try_words(enum receipt_kind kind)
+{
+    switch (kind) {
+    case RECEIPT_ACCEPTED: return "accepted";
+    case RECEIPT_TEMPORARY: return "failed for now";
+    case RECEIPT_REJECTED_ADDRESS: return "refused for its address";
+    case RECEIPT_REJECTED_MESSAGE: return "refused for what it says";
+    case RECEIPT_REJECTED_POLICY: return "refused by policy";
+    case RECEIPT_IN_DOUBT: return "its answer was lost";
+    case RECEIPT_GAVE_UP: return "given up: no time is left to try again";
+    case RECEIPT_ABORTED: return "could not be rendered";
+    case RECEIPT_DELIVERED: return "reported as delivered";
+    case RECEIPT_BOUNCED: return "bounced";
+    case RECEIPT_KIND_END: break;
+    }
+    return "";
+}
+
+void explain_try(struct person *who, const struct intent *in, const struct sent *line,
+                 const struct receipt *r)
+{
+    if (who->witness == NULL || (in == NULL && line == NULL) || r->kind == RECEIPT_KIND_END)
+        return;
+    uint32_t message = in != NULL ? in->message : line->message;
+    struct note about = {.kind = NOTE_TRY,
+                         .journey = in != NULL ? in->journey : line->journey,
+                         .message = message,
+                         .channel = in != NULL ? in->channel : line->channel,
+                         .until_ms = r->again_ms};
+    struct arena *scratch = who->scratch;
+    struct str tries = r->tries > 0 ? arena_printf(scratch, ", try %u", r->tries) : STR("");
+    struct str code = r->code != 0 ? arena_printf(scratch, " (%d)", r->code) : STR("");
+    struct str again = r->again_ms != 0 ? arena_printf(scratch, "; the next try is at %s",
+                                                       person_moment(who, r->again_ms))
+                                        : STR("");
+    person_tell(who, &about, "message %.*s: attempt %u%.*s at provider %.*s: %s%.*s%s%.*s%.*s",
+                STR_ARG(names_text(who->names, message)), r->attempt, STR_ARG(tries),
+                STR_ARG(names_text(who->names, r->provider)), try_words(r->kind), STR_ARG(code),
+                r->detail.len ? ": " : "", STR_ARG(r->detail), STR_ARG(again));
+}
+
 /* ---- what waits ---------------------------------------------------------------------------------- */
 
 void desk_explain(struct person *who, uint32_t place)
@@ -373,9 +414,16 @@ void desk_explain(struct person *who, uint32_t place)
                     STR_ARG(name));
         return;
     case INTENT_GRANTED:
+        about.until_ms = in->again_ms;
         person_tell(who, &about, "message %.*s: attempt %u on %.*s is under way at provider %.*s",
                     STR_ARG(name), in->attempt, STR_ARG(channel_name((enum channel)in->channel)),
                     STR_ARG(names_text(who->names, intent_provider(who, in))));
+        if (in->tries > 0)
+            person_tell(who, &about,
+                        "message %.*s: %u %s failed for now, the last with code %d%s%s",
+                        STR_ARG(name), in->tries, in->tries == 1 ? "try" : "tries", in->code,
+                        in->again_ms ? "; the next is at " : "",
+                        in->again_ms ? moment(&q, in->again_ms) : "");
         return;
     case INTENT_IN_DOUBT:
         person_tell(who, &about,

@@ -192,6 +192,9 @@ static void code_intent(struct codec *c, struct intent *x)
     code_time(c, &x->reach_ms);
     code_time(c, &x->watch_ms);
     code_u8(c, &x->fallback);
+    code_u16(c, &x->tries);
+    code_i32(c, &x->code);
+    code_time(c, &x->again_ms);
 }
 
 static void code_sent(struct codec *c, struct sent *x)

@@ -11,6 +11,10 @@ void receipt_write(const struct receipt *in, int64_t now_ms, struct buf *clear,
     body_put_int(clear, NAME_PROVIDER, in->provider);
     if (in->code != 0)
         body_put_int(clear, NAME_CODE, in->code);
+    if (in->tries != 0)
+        body_put_int(clear, NAME_TRIES, in->tries);
+    if (in->again_ms != 0)
+        body_put_int(clear, NAME_AGAIN, in->again_ms);
     if (in->detail.len != 0)
         body_put_text(personal, NAME_DETAIL, in->detail);
     *out = (struct record){
@@ -43,6 +47,9 @@ bool receipt_read(const struct record *in, struct receipt *out)
         .attempt = (uint32_t)attempt,
         .provider = (uint32_t)provider,
         .code = (int32_t)body_get_int(in->clear, NAME_CODE, 0),
+        .tries = (uint32_t)min_of(max_of(body_get_int(in->clear, NAME_TRIES, 0), (int64_t)0),
+                                  (int64_t)UINT32_MAX),
+        .again_ms = body_get_int(in->clear, NAME_AGAIN, 0),
         .detail = body_get_text(in->personal, NAME_DETAIL),
     };
     return true;

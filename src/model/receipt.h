@@ -31,6 +31,8 @@ struct receipt {
     uint32_t attempt;  /* k: 1, 2, ... */
     uint32_t provider; /* name */
     int32_t code;      /* SMTP or HTTP status; 0 = none */
+    uint32_t tries;    /* transmissions of the attempt so far; 0 = not said */
+    int64_t again_ms;  /* TEMPORARY: when the next one is made; 0 = not said */
     struct str detail; /* the provider's words; personal; may be empty */
 };
 

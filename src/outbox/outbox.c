@@ -797,6 +797,14 @@ uint32_t outbox_held(const struct outbox *o)
     return o->held_count;
 }
 
+uint32_t outbox_retrying(const struct outbox *o)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < o->provider_count; i++)
+        count += o->providers[i].waiting.count + o->providers[i].again.count;
+    return count;
+}
+
 uint32_t outbox_in_flight(const struct outbox *o, uint32_t provider)
 {
     must(provider < o->provider_count);

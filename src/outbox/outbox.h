@@ -156,6 +156,7 @@ int64_t outbox_wake_ms(const struct outbox *o);
 
 /* Attempts held; of them in flight at a provider. */
 uint32_t outbox_held(const struct outbox *o);
+uint32_t outbox_retrying(const struct outbox *o); /* held, and waiting for their next try */
 uint32_t outbox_in_flight(const struct outbox *o, uint32_t provider);
 enum outbox_breaker outbox_breaker_state(const struct outbox *o, uint32_t provider);
 

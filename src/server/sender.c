@@ -183,6 +183,8 @@ static void transmit(struct sender *s, const struct parked *p)
 static void start(struct sender *s, const struct outbox_order *order)
 {
     struct parked p = {order->provider, order->slot, order->ticket, order->attempt.context};
+    if (order->tries > 1)
+        count_add(s->server, COUNTER_RETRIES, 1);
     if (!atomic_load(&s->is_paused)) {
         transmit(s, &p);
         return;
@@ -204,6 +206,8 @@ static void report(struct sender *s, const struct outbox_order *order)
         .attempt = order->attempt.attempt,
         .provider = s->providers[order->provider].name,
         .code = order->code,
+        .tries = order->tries,
+        .again_ms = order->receipt == RECEIPT_TEMPORARY ? order->until_ms : 0,
         .detail = str_of(order->detail),
     };
     write_receipt(s, &receipt);
@@ -486,6 +490,7 @@ static void publish(struct sender *s)
     for (uint32_t i = 0; i < s->provider_count; i++)
         in_flight += outbox_in_flight(s->outbox, i);
     count_set(s->server, COUNTER_HELD, outbox_held(s->outbox));
+    count_set(s->server, COUNTER_RETRYING, outbox_retrying(s->outbox));
     count_set(s->server, COUNTER_IN_FLIGHT, in_flight - s->parked_count);
 }
 

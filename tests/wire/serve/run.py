@@ -555,10 +555,23 @@ def a_mail_that_nobody_took_is_tried_again_until_somebody_does():
         w.sign_up('u1')
         assert wait_for(lambda: w.server.receipts('temporary') >= 1), w.server.lines
         assert w.server.request('/healthz')[0] == 200
+        def tries():
+            return [line for line in w.server.why('u1')['past'] if line['kind'] == 'try']
+
+        assert wait_for(tries), w.server.why('u1')
+        past = tries()
+        assert past and 'attempt 1, try 1 at provider' in past[0]['text'], past
+        assert 'failed for now' in past[0]['text'] and 'the next try is at' in past[0]['text'], past
+        waits = w.server.person('u1')['pending'][0]
+        assert waits['attempt'] == 1 and waits['tries'] >= 1 and 'last_code' in waits, waits
+        assert waits['next_try'] > w.server.person('u1')['first_seen'], waits
+        assert w.server.metrics()['wend_outbox_retrying'] <= 1
         w.post.start()
         assert len(w.post.wait('u1@example.org', seconds=30)) == 1
         wait_for(lambda: w.server.receipts('accepted') == 1)
         assert w.server.metrics()['wend_outbox_held'] == 0
+        assert w.server.metrics()['wend_retries_total'] >= 1
+        assert wait_for(lambda: w.server.metrics()['wend_outbox_retrying'] == 0)
         assert w.server.stop() == 0
         assert replay(w.data)['audit_faults'] == 0
 
