@@ -71,6 +71,16 @@ void engine_count_members(struct engine *e, uint32_t segment, int32_t more)
     map_u64_set(&e->members, segment, (uint32_t)now);
 }
 
+uint32_t engine_count_live(struct engine *e, uint32_t journey, int32_t more)
+{
+    uint32_t count = map_u64_find(&e->live, journey);
+    int64_t now = (int64_t)(count == MAP_NONE ? 0 : count) + more;
+    must(now >= 0);
+    if (more != 0)
+        map_u64_set(&e->live, journey, (uint32_t)now);
+    return (uint32_t)now;
+}
+
 uint64_t engine_members(const struct engine *e, uint32_t segment)
 {
     uint32_t count = map_u64_find(&e->members, segment);
@@ -113,6 +123,11 @@ static void on_entered(struct person *who, uint32_t event, uint32_t segment)
                                                  .number = segment});
 }
 
+static uint32_t count_live(const struct person *who, uint32_t journey, int32_t more)
+{
+    return engine_count_live(who->engine, journey, more);
+}
+
 static uint8_t look_on(const struct person *who, const struct stage_message *attempt)
 {
     const struct engine *e = who->engine;
@@ -147,6 +162,7 @@ struct person engine_person(struct engine *e, uint64_t number)
         .feature_of = change_feature,
         .entered = on_entered,
         .look_on = look_on,
+        .count_live = count_live,
         .refresh = audience_changed,
     };
 }
@@ -272,6 +288,7 @@ struct engine *engine_new(const struct engine_options *options)
     arena_init(&e->scratch, 256 * 1024);
     buf_init(&e->bytes);
     map_u64_init(&e->members);
+    map_u64_init(&e->live);
     e->sweep = PARTITIONS;
     return e;
 }
@@ -310,6 +327,7 @@ void engine_free(struct engine *e)
     mem_free(e->actions);
     buf_fini(&e->bytes);
     map_u64_fini(&e->members);
+    map_u64_fini(&e->live);
     pages_fini(&e->pages);
     mem_free(e);
 }

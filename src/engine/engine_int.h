@@ -206,6 +206,7 @@ struct engine {
     uint32_t item_count, item_room;
     struct settled *settled; /* first those of merges, then those of the person at hand */
     uint32_t settled_count, settled_room, settled_merged;
+    struct map_u64 live;    /* journey name -> live instances of all people; derived */
     struct map_u64 members; /* segment name -> how many are in it; derived */
     struct told told[TOLD_MAX];
     uint32_t told_count;
@@ -234,6 +235,9 @@ static inline struct profile *engine_profile(struct engine *e, uint64_t number)
 
 /* So many more, or fewer, people are in the segment. */
 void engine_count_members(struct engine *e, uint32_t segment, int32_t more);
+
+/* So many more live instances of the journey, or fewer; how many there are then. */
+uint32_t engine_count_live(struct engine *e, uint32_t journey, int32_t more);
 
 /* A person ready to be worked on. */
 struct person engine_person(struct engine *e, uint64_t number);

@@ -1019,6 +1019,9 @@ static enum status load_profiles(struct engine *e, uint32_t partition, struct cu
         who.at_ms = e->now_ms;
         if (who.profile->forward == 0)
             engine_arm(e, who.id, engine_deadline(&who));
+        for (uint32_t i = 0; i < who.profile->instances.count; i++)
+            if (person_instance(&who, i)->state != INSTANCE_QUEUED)
+                (void)engine_count_live(e, person_instance(&who, i)->journey, 1);
         for (uint32_t i = 0; i < who.profile->memberships.count; i++) {
             const struct membership *m = person_membership(&who, i);
             struct str name = names_text(e->names, m->segment);

@@ -87,16 +87,33 @@ static uint32_t count_live(const struct person *who, const struct plan_journey *
     return live;
 }
 
+/* Does entering the journey end the instance? Held-out instances pre-empt nobody. */
+static bool preempts(const struct person *who, const struct plan_journey *j, bool is_ghost,
+                     const struct instance *in)
+{
+    if (is_ghost || in->journey == j->name)
+        return false;
+    for (uint32_t i = 0; i < j->preempt_count; i++)
+        if (j->preempts[i] == in->journey)
+            return true;
+    uint16_t other = plan_journey_find(who->plan, in->journey);
+    uint16_t group = other == PLAN_NO_INDEX ? PLAN_NO_INDEX : who->plan->journeys[other].group;
+    return j->group != PLAN_NO_INDEX && group != PLAN_NO_INDEX &&
+           who->plan->groups[j->group].preempts >> group & 1;
+}
+
 /* Live instances of the group, as a ghost sees them or as others do: ghosts stand in nobody's way but
- * each other's. */
-static uint32_t count_group(const struct person *who, uint16_t group, bool is_ghost,
+ * each other's. Those that entering `j` would end are not counted. */
+static uint32_t count_group(const struct person *who, const struct plan_journey *j, bool is_ghost,
                             uint64_t leaver)
 {
     uint32_t live = 0;
+    const uint16_t group = j->group;
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
         const struct instance *in = person_instance(who, i);
         uint16_t other = plan_journey_find(who->plan, in->journey);
-        bool is_seen = counts(in, leaver) && (is_ghost || !(in->flags & INSTANCE_IS_GHOST));
+        bool is_seen = counts(in, leaver) && (is_ghost || !(in->flags & INSTANCE_IS_GHOST)) &&
+                       !preempts(who, j, is_ghost, in);
         if (is_seen && other != PLAN_NO_INDEX && who->plan->journeys[other].group == group)
             live++;
     }
@@ -160,6 +177,28 @@ static struct instance *push(struct person *who, const struct entrant *e)
     return in;
 }
 
+/* Ends what the instance, which begins, pre-empts: whatever it would still say ends `preempted` too. */
+static void end_preempted(struct person *who, uint64_t id)
+{
+    const struct instance *in = person_instance(who, instance_find(who, id));
+    const struct plan_journey *j = &person_plan(who, in->plan)->journeys[in->journey_index];
+    bool is_ghost = (in->flags & INSTANCE_IS_GHOST) != 0;
+    if (in->plan != who->plans->newest || is_ghost)
+        return;
+    for (uint32_t i = 0; i < who->profile->instances.count;) {
+        const struct instance *other = person_instance(who, i);
+        struct str name = names_text(who->names, other->journey);
+        if (!preempts(who, j, is_ghost, other)) {
+            i++;
+            continue;
+        }
+        person_note_about(who, other->journey, NAME_NONE, "%.*s gives way to %.*s", STR_ARG(name),
+                          STR_ARG(names_text(who->names, j->name)));
+        instance_end(who, i, JOURNEY_PREEMPTED);
+        i = 0; /* what it called may have ended with it */
+    }
+}
+
 /* The instance at `place` begins. */
 static void begin(struct person *who, uint32_t place)
 {
@@ -174,7 +213,13 @@ static void begin(struct person *who, uint32_t place)
     /* Group precedence and in_journey() may have changed for everything pending. */
     person_changed_name(who, in->journey);
     who->is_desk_due |= who->profile->intents.count != 0;
-    instance_run(who, place);
+    if (who->count_live != NULL)
+        (void)who->count_live(who, in->journey, 1);
+    uint64_t id = in->id;
+    end_preempted(who, id);
+    place = instance_find(who, id);
+    if (place != UINT32_MAX)
+        instance_run(who, place);
 }
 
 static void enter(struct person *who, const struct entrant *e)
@@ -242,8 +287,15 @@ static bool is_group_full(const struct person *who, const struct plan_journey *j
 {
     if (j->group == PLAN_NO_INDEX)
         return false;
-    uint32_t at_most = who->plan->groups[j->group].at_most;
-    return at_most && count_group(who, j->group, is_ghost, leaver) >= at_most;
+    const struct plan_group *g = &who->plan->groups[j->group];
+    return g->at_most && !g->waits && count_group(who, j, is_ghost, leaver) >= g->at_most;
+}
+
+/* Are as many people in it as it takes? */
+static bool is_at_capacity(const struct person *who, const struct plan_journey *j)
+{
+    return j->capacity && who->count_live != NULL &&
+           who->count_live(who, j->name, 0) >= j->capacity;
 }
 
 /* What re-entry, the group and `require` say of it, with the event at hand. */
@@ -270,6 +322,9 @@ static struct admission admission_of(struct person *who, const struct entrant *e
     if (a.replaces == 0 && !is_waived(e, REFUSAL_GROUP) &&
         is_group_full(who, j, e->is_ghost || entry_is_held_out(who, j), e->leaver))
         return no(REFUSAL_GROUP, who->plan->groups[j->group].at_most);
+    if (j->capacity && e->leaver == 0 && a.replaces == 0 && !is_waived(e, REFUSAL_FULL) &&
+        is_at_capacity(who, j))
+        return no(REFUSAL_FULL, j->capacity);
     if (j->require.code != NULL && !is_waived(e, REFUSAL_REQUIRE)) {
         struct blob entry = {0};
         entry_keep(who, j, &entry);
@@ -437,6 +492,10 @@ void entry_turn(struct person *who, uint32_t place)
     }
     if (is_group_full(who, j, in->flags & INSTANCE_IS_GHOST, 0))
         return;
+    if (is_at_capacity(who, j)) {
+        entry_drop(who, place, REFUSAL_FULL);
+        return;
+    }
     if (j->require.code != NULL && !ask(who, who->plan, &j->require, in->entry).is_true) {
         entry_drop(who, place, REFUSAL_REQUIRE);
         return;

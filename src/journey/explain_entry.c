@@ -97,6 +97,9 @@ static struct str facts_of(struct person *who, const struct plan_journey *j, enu
     case REFUSAL_PAUSED: return STR("the journey is paused, and refuses who would enter meanwhile");
     case REFUSAL_DRAINING: return STR("the journey takes nobody in any more: it is being drained");
     case REFUSAL_STOPPED: return STR("the journey is stopped");
+    case REFUSAL_FULL:
+        return arena_printf(scratch, "it takes %ld people at once, and so many are in it",
+                            (long)number);
     case REFUSAL_END: break;
     }
     return STR("");
@@ -123,6 +126,7 @@ static const char *cause_of(enum refusal why)
     case REFUSAL_PAUSED: return "its being paused";
     case REFUSAL_DRAINING: return "its being drained";
     case REFUSAL_STOPPED: return "its being stopped";
+    case REFUSAL_FULL: return "the number of people who are in it";
     case REFUSAL_END: break;
     }
     return "";

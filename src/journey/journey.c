@@ -219,6 +219,8 @@ void instance_end(struct person *who, uint32_t place, enum journey_end end)
                       STR_ARG(names_text(who->names, in.journey)), STR_ARG(end_term(end)->name));
     person_drop_instance(who, place);
     remember(who, &in, end);
+    if (who->count_live != NULL)
+        (void)who->count_live(who, in.journey, -1);
     if (in.state == INSTANCE_AWAY)
         end_called(who, in.id, end);
     if (in.caller != 0)

@@ -551,10 +551,13 @@ struct plan_journey {
     struct str owner;
     uint16_t group;   /* index, or PLAN_NO_INDEX: after all groups */
     int32_t priority; /* higher first; default 0 */
-    uint64_t hash;    /* of its definition: equal = the same version */
-    uint8_t phase;    /* enum journey_phase: what its file says of it */
-    uint64_t salt;    /* of its own holdout */
-    uint32_t holdout; /* of 10,000 */
+    uint32_t preempt_count;
+    const uint32_t *preempts; /* names of journeys that end when this one is entered */
+    uint32_t capacity;        /* people who may be in it at once, all together; 0 = any number */
+    uint64_t hash;            /* of its definition: equal = the same version */
+    uint8_t phase;            /* enum journey_phase: what its file says of it */
+    uint64_t salt;            /* of its own holdout */
+    uint32_t holdout;         /* of 10,000 */
 
     uint32_t entry_count;
     const struct plan_listen *entries; /* events that enter */
@@ -625,9 +628,11 @@ struct plan_category {
 };
 
 struct plan_group {
-    uint32_t name;    /* index = precedence inside a lane: lower first */
-    uint64_t pauses;  /* bit per group index */
-    uint32_t at_most; /* live instances of the group per person; 0 = no limit */
+    uint32_t name;     /* index = precedence inside a lane: lower first */
+    uint64_t pauses;   /* bit per group index */
+    uint64_t preempts; /* bit per group index: entering one of ours ends theirs */
+    uint32_t at_most;  /* live instances of the group per person; 0 = no limit */
+    bool waits;        /* one more may enter, but says nothing until there is room */
 };
 
 enum cap_kind {

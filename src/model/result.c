@@ -118,6 +118,7 @@ const char *refusal_name(enum refusal refusal)
     case REFUSAL_LOOP: return "loop";
     case REFUSAL_WHEN: return "when";
     case REFUSAL_QUEUED: return "queued";
+    case REFUSAL_FULL: return "full";
     case REFUSAL_END: break;
     }
     return "?";

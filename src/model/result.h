@@ -36,6 +36,7 @@ enum refusal {
     REFUSAL_LOOP,   /* handed from journey to journey too often at one moment */
     REFUSAL_WHEN,   /* by another journey: the entry's condition is false */
     REFUSAL_QUEUED, /* waited for its turn, and what it was about is over */
+    REFUSAL_FULL,   /* as many people are in it as it takes */
     REFUSAL_END,
 };
 

@@ -160,6 +160,9 @@ struct person {
                     enum outcome outcome);
     void (*engaged)(struct person *who, uint64_t instance, uint32_t message);
     void (*entered)(struct person *who, uint32_t event, uint32_t segment); /* or left */
+    /* So many more (or fewer) live instances of the journey, over all people; how many there are then.
+     * NULL: nobody counts. */
+    uint32_t (*count_live)(const struct person *who, uint32_t journey, int32_t more);
     /* What the address gate would say of a ghost's attempt (enum suppression, 0 = nothing against it);
      * NULL: nothing. It leaves no trace there. */
     uint8_t (*look_on)(const struct person *who, const struct stage_message *attempt);

@@ -371,6 +371,24 @@ static void steps_store(struct builder *b)
         b->info->places[i] = yaml_place(b->yaml, b->nodes[i]);
 }
 
+static void preempts_compile(struct builder *b, const struct yaml_node *list)
+{
+    struct compile *c = b->c;
+    uint32_t *names = arena_array(c->arena, uint32_t, shape_count(list) + 1);
+    for (uint32_t i = 0; i < shape_count(list); i++) {
+        const struct yaml_node *node = shape_item(list, i);
+        uint16_t index = build_journey_index(c, b->yaml, node);
+        if (index == PLAN_NO_INDEX)
+            continue;
+        if (&c->journeys[index] == b->journey)
+            findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, node),
+                         "a journey cannot pre-empt itself; at_once: {then: restart} begins anew");
+        else
+            names[b->journey->preempt_count++] = build_name(c, node->text);
+    }
+    b->journey->preempts = names;
+}
+
 static void journey_compile(struct compile *c, struct compile_file *file)
 {
     const struct yaml_node *root = file->yaml.root;
@@ -390,6 +408,8 @@ static void journey_compile(struct compile *c, struct compile_file *file)
     journey->owner = arena_copy(c->arena, shape_text(shape_value(root, "", "owner"), STR("")));
     journey->group = group_of(&b);
     journey->priority = (int32_t)shape_int(shape_value(root, "", "priority"), 0);
+    preempts_compile(&b, shape_value(root, "", "preempts"));
+    journey->capacity = (uint32_t)shape_int(shape_value(root, "", "capacity"), 0);
     journey->hash = definition_hash(root);
     enum journey_phase phase = PHASE_ACTIVE;
     (void)phase_find(shape_text(shape_value(root, "", "state"), STR("active")), &phase);

@@ -381,6 +381,23 @@ static void group_journeys(struct compile *c, const struct yaml_node *list,
     }
 }
 
+/* Bit per group that the node names; none of them may be the group itself. */
+static uint64_t other_groups(struct compile *c, const struct yaml_node *list, uint32_t own,
+                             const char *does)
+{
+    uint64_t groups = 0;
+    for (uint32_t i = 0; i < shape_count(list); i++) {
+        const struct yaml_node *node = shape_item(list, i);
+        uint16_t other = build_group_index(c, &c->settings->yaml, node);
+        if (other == own)
+            findings_add(c->findings, FINDING_CONFLICT, yaml_place(&c->settings->yaml, node),
+                         "a group cannot %s itself", does);
+        else if (other != PLAN_NO_INDEX)
+            groups |= UINT64_C(1) << other;
+    }
+    return groups;
+}
+
 static void groups_compile(struct compile *c)
 {
     const struct yaml_node *list = root_value(c, "groups");
@@ -393,6 +410,7 @@ static void groups_compile(struct compile *c)
         const struct yaml_node *name = shape_value(node, "", "name");
         groups[i].name = name ? build_name(c, name->text) : NAME_NONE;
         groups[i].at_most = (uint32_t)shape_int(shape_value(node, "", "at_most"), 0);
+        groups[i].waits = str_is(shape_text(shape_value(node, "", "then"), STR("refuse")), "wait");
         group_journeys(c, shape_value(node, "", "journeys"), &c->groups[i]);
         for (uint32_t k = 0; k < i && name; k++)
             if (groups[k].name == groups[i].name)
@@ -402,16 +420,9 @@ static void groups_compile(struct compile *c)
     c->plan->groups = groups;
     c->plan->group_count = count;
     for (uint32_t i = 0; i < count; i++) {
-        const struct yaml_node *pauses = shape_value(list->items[i], "", "pauses");
-        for (uint32_t k = 0; k < shape_count(pauses); k++) {
-            const struct yaml_node *node = shape_item(pauses, k);
-            uint16_t other = build_group_index(c, &c->settings->yaml, node);
-            if (other == i)
-                findings_add(c->findings, FINDING_CONFLICT, yaml_place(&c->settings->yaml, node),
-                             "a group cannot pause itself");
-            else if (other != PLAN_NO_INDEX)
-                groups[i].pauses |= UINT64_C(1) << other;
-        }
+        groups[i].pauses = other_groups(c, shape_value(list->items[i], "", "pauses"), i, "pause");
+        groups[i].preempts =
+            other_groups(c, shape_value(list->items[i], "", "preempts"), i, "pre-empt");
     }
 }
 
