@@ -33,7 +33,8 @@ unit-programs: $(UNIT_TESTS)
 fuzz-programs: $(FUZZERS)
 # What hunts planted bugs: the program, and the unit tests of the rooms that decide.
 .PHONY: canary-programs
-canary-programs: $(B)/wend $(foreach r,src/profile src/audience src/journey src/decide src/engine,$(call tests_of,$r))
+canary-programs: $(B)/wend $(foreach r,src/profile src/audience src/journey src/decide src/engine,$(call tests_of,$r)) \
+    $(filter $(B)/tests/flow/%,$(WHOLE_TESTS))
 fuzz:                                    ## every fuzz target for 10 s (SECONDS_EACH=)
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-programs
 	@tools/fuzz_smoke $(or $(SECONDS_EACH),10)

@@ -164,6 +164,8 @@ static struct reckoning reckon(struct step *s)
         r.what = NULL;
     }
     s->at = person_touch_instance(s->who, s->place); /* expressions may have moved the list */
+    if (planted("timer-early") && r.due_ms != FOREVER_MS)
+        r.due_ms--;
     return r;
 }
 
@@ -171,8 +173,6 @@ int64_t wait_due(struct step *s)
 {
     struct reckoning r = reckon(s);
     s->at->ask_ms = min_of(s->at->ask_ms, r.ask_ms);
-    if (planted("timer-early") && r.due_ms > s->who->at_ms && r.due_ms != FOREVER_MS)
-        r.due_ms--;
     return r.is_exit ? s->who->at_ms : r.due_ms;
 }
 

@@ -5,8 +5,8 @@
     tests/canaries/run.py [NAME...]        (needs `make VARIANT=canary canary-programs`)
 
 The bugs are found in the sources themselves: planted("NAME"), and one for each rule of the desk, which is then never
-asked. Against each go the scenarios of examples/ and tests/flow/, the unit tests of the rooms that are pure, and the
-reference desk; the first that fails ends it. Ends with `N passed, N failed, N skipped`; a bug that nothing notices is a failure.
+asked. Against each go the scenarios of examples/ and tests/flow/, the unit tests of the rooms that decide, the
+programs of tests/flow/ and the reference desk; the first that fails ends it. Ends with `N passed, N failed, N skipped`; a bug that nothing notices is a failure.
 """
 import glob
 import os
@@ -18,10 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
 WEND = os.path.join('build', 'canary', 'wend')
 UNITS = sorted(glob.glob('build/canary/src/*/*_test', root_dir=ROOT))
+FLOWS = [path for path in sorted(glob.glob('build/canary/tests/flow/*', root_dir=ROOT)) if '.' not in path]
 HUNTERS = [
     ('scenarios', [WEND, 'test', *sorted(glob.glob('examples/*', root_dir=ROOT)),
                    *sorted(glob.glob('tests/flow/*/', root_dir=ROOT))]),
-    *(('unit test ' + path.split('/', 3)[3], [path]) for path in UNITS),
+    *((path.split('/', 2)[2], [path]) for path in UNITS + FLOWS),
     ('reference', ['/usr/bin/python3', 'tests/reference/run.py', '--wend', WEND, '--decisions', '6000',
                    '--failures', '1']),
 ]

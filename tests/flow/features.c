@@ -50,7 +50,7 @@ static void answers(struct house *h, const char *name, int64_t at_ms, struct buf
     out->len = 0;
     for (uint32_t i = 0; i < plan->binding_count; i++) {
         int64_t until_ms;
-        struct value v = ask_binding(&who, plan, i, (struct blob){0}, at_ms, &until_ms);
+        struct value v = ask_binding(&who, plan, i, NULL, 0, at_ms, &until_ms);
         struct str said =
             v.type == VALUE_NONE ? STR("nothing") : expr_value_print(who.scratch, &v, 100);
         buf_printf(out, "%u: %.*s until %ld\n", i, STR_ARG(said), until_ms);
