@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "cli/common.h"
+#include "cli/operate.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "http/call.h"
@@ -17,7 +18,6 @@
 #include "programme/diff.h"
 #include "replay/world.h"
 #include "server/held.h"
-#include "server/keys.h"
 #include "json/json.h"
 #include "json/json_write.h"
 
@@ -167,53 +167,6 @@ static struct flight *add_flight(struct activating *a)
 
 /* ---- a server ------------------------------------------------------------------------------------ */
 
-static enum status find_key(struct activating *a, struct str *key, struct fault *f)
-{
-    char path[OS_PATH_BYTES];
-    struct keys keys;
-    const char *given = cli_text(a->cli, "key");
-    enum status status = OK;
-    if (given != NULL) {
-        *key = str_of(given);
-        return OK;
-    }
-    if (!os_path_join(path, sizeof(path), a->directory.path, "keys.json") ||
-        !os_exists(os_disk_real(), path)) {
-        fault_set(f, "the server was given its keys on its command line; give --key a server key");
-        return FIX_INPUT;
-    }
-    keys_init(&keys);
-    *key = (struct str){0};
-    status = keys_load(&keys, os_disk_real(), path, f);
-    for (uint32_t i = 0; status == OK && i < keys.count; i++)
-        if (keys.list[i].flags & INGEST_KEY_SERVER)
-            *key = arena_copy(&a->cli->arena, keys.list[i].key);
-    keys_fini(&keys);
-    if (status == OK && key->len == 0) {
-        fault_set(f, "%s has no server key; give one with --key", path);
-        status = FIX_INPUT;
-    }
-    return status;
-}
-
-/* Asks; what the server refuses with is a fault. */
-static enum status ask(const struct http_call *call, struct json_parser *parser, struct buf *body,
-                       struct json_node *out, struct fault *f)
-{
-    long http_status = 0;
-    struct fault ignored = {0};
-    body->len = 0;
-    enum status status = http_call(call, body, &http_status, f);
-    if (status != OK)
-        return status;
-    bool is_json = json_parse(parser, buf_str(body), 8, out, &ignored) == OK;
-    if (is_json && http_status < 300)
-        return OK;
-    struct str why = is_json ? json_text(json_find(*out, STR("message"))) : STR("no JSON");
-    fault_set(f, "%s answers %ld: %.*s", call->url, http_status, STR_ARG(why));
-    return http_status == 422 ? FIX_INPUT : GIVE_UP;
-}
-
 static void read_rows(struct activating *a, struct json_node answer)
 {
     struct json_node list = json_find(answer, STR("changes"));
@@ -263,7 +216,7 @@ static enum status wait_for_change(struct activating *a, struct http_call *call,
     for (;;) {
         struct json_node answer;
         int64_t batches = 0, of = 0;
-        status = ask(call, parser, body, &answer, f);
+        status = server_ask(call, parser, body, &answer, f);
         if (status != OK)
             break;
         struct json_node change = json_find(answer, STR("change"));
@@ -297,14 +250,14 @@ static enum status ask_server(struct activating *a, struct fault *f)
     struct str key;
     char wish[256];
     buf_init(&body);
-    enum status status = find_key(a, &key, f);
+    enum status status = server_key(a->cli, &a->directory, &key, f);
     if (status == OK)
         status = programme_store(os_disk_real(), a->directory.programmes, &a->folder, f);
     struct http_call call = {.url = cli_text(a->cli, "url")};
     if (status == OK) {
         call.key = key.at;
         call.path = "/v1/programme?people=yes";
-        status = ask(&call, parser, &body, &answer, f);
+        status = server_ask(&call, parser, &body, &answer, f);
     }
     if (status == OK)
         read_flights(a, answer);
@@ -313,7 +266,7 @@ static enum status ask_server(struct activating *a, struct fault *f)
     call.path = "/v1/programme";
     call.body = wish;
     if (status == OK)
-        status = ask(&call, parser, &body, &answer, f);
+        status = server_ask(&call, parser, &body, &answer, f);
     if (status == OK) {
         read_rows(a, answer);
         a->is_active = json_is_true(json_find(answer, STR("is_active")));

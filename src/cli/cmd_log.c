@@ -63,6 +63,10 @@ static void print_row(struct dump *d, uint64_t batch, const struct result *row)
     json_write_key_int(&w, "step", row->step);
     write_name(d, &w, "journey", row->journey);
     write_name(d, &w, "message", row->message);
+    if (row->version)
+        json_write_key_int(&w, "version", row->version);
+    if (row->channel)
+        json_write_key_text(&w, "channel", channel_name((enum channel)row->channel));
     json_write_key_int(&w, "profile", (int64_t)row->profile);
     snprintf(id, sizeof(id), "%016llx", (unsigned long long)row->id);
     json_write_key_text(&w, "id", str_of(id));

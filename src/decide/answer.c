@@ -178,6 +178,12 @@ static void fall_back(struct person *who, uint32_t place)
     for (uint32_t i = 0; i < in->channel_count; i++)
         if (in->channels[i] == in->channel)
             in->refused |= (uint8_t)(1u << i);
+    person_result(who, (struct result){.kind = RESULT_REOPENED,
+                                       .journey = in->journey,
+                                       .message = in->message,
+                                       .version = in->plan,
+                                       .channel = in->channel,
+                                       .id = in->decision});
     in->state = INTENT_DEFERRED;
     in->fallback = FALLBACK_TRIES;
     in->goes_on = true;

@@ -27,6 +27,8 @@ void intent_note(struct person *who, const struct intent *in, enum outcome outco
                                        .step = (uint16_t)rule,
                                        .journey = in->journey,
                                        .message = in->message,
+                                       .version = in->plan,
+                                       .channel = in->channel,
                                        .id = in->decision,
                                        .number = number});
 }
@@ -146,6 +148,14 @@ void intent_set_channels(const struct person *who, struct intent *in, const stru
 
 static void propose(struct person *who, const struct instance *from, const struct intent *made)
 {
+    person_result(who, (struct result){.kind = RESULT_PROPOSED,
+                                       .how = made->lane,
+                                       .step = made->step,
+                                       .journey = made->journey,
+                                       .message = made->message,
+                                       .version = made->plan,
+                                       .id = made->decision,
+                                       .number = made->is_ghost});
     struct intent *in =
         who->profile->intents.count < PROFILE_INTENTS_MAX ? person_push_intent(who) : NULL;
     if (in == NULL) {

@@ -98,6 +98,8 @@ void desk_controlled(struct person *who, const struct kill *what, int64_t releas
                                            .step = RULE_POOL,
                                            .journey = in->journey,
                                            .message = in->message,
+                                           .version = in->plan,
+                                           .channel = in->channel,
                                            .id = in->decision,
                                            .number = release_ms});
     }

@@ -277,6 +277,7 @@ struct engine *engine_new(const struct engine_options *options)
     gate_init(&e->gate);
     e->gate.host = &e->host;
     controls_init(&e->controls);
+    funnel_init(&e->funnel);
     e->names = names_new();
     e->plans.at = mem_new(sizeof(e->plans.at[0]));
     e->plans.count = 1;
@@ -311,6 +312,7 @@ void engine_free(struct engine *e)
     sweeps_fini(e);
     selectors_fini(e);
     lifecycle_fini(e);
+    funnel_fini(&e->funnel);
     gate_fini(&e->gate);
     names_free(e->names);
     mem_free(e->plans.at);
@@ -1099,6 +1101,7 @@ static void act(struct engine *e, const struct stage_message *m)
                                              .step = m->attempt,
                                              .journey = m->journey,
                                              .message = m->message,
+                                             .version = m->plan,
                                              .profile = m->profile,
                                              .id = m->decision,
                                              .at_ms = e->now_ms,
@@ -1241,6 +1244,8 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     sweeps_end(e);
     pool_stage(e);
     count_transitions(e);
+    if (!e->is_shadow)
+        funnel_add(&e->funnel, e->results.rows, e->results.count);
 
     e->counts.batches++;
     e->counts.records += batch->count;
@@ -1288,6 +1293,16 @@ const struct names *engine_names(const struct engine *e)
 const struct plans *engine_plans(const struct engine *e)
 {
     return &e->plans;
+}
+
+const struct plan *engine_plan(const struct engine *e)
+{
+    return e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
+}
+
+const struct funnel *engine_funnel(const struct engine *e)
+{
+    return &e->funnel;
 }
 
 const struct engine_counts *engine_counts(const struct engine *e)

@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include "measure/funnel.h"
 #include "model/action.h"
 #include "model/names.h"
 #include "model/result.h"
@@ -128,7 +129,9 @@ int64_t engine_next(const struct engine *e);
 bool engine_has_inbox(const struct engine *e);
 const struct names *engine_names(const struct engine *e);
 const struct plans *engine_plans(const struct engine *e);
+const struct plan *engine_plan(const struct engine *e);         /* the newest programme, or NULL */
 const struct controls *engine_controls(const struct engine *e); /* what operators have said */
+const struct funnel *engine_funnel(const struct engine *e);     /* what came of it so far */
 const struct engine_counts *engine_counts(const struct engine *e);
 uint64_t engine_profile_count(const struct engine *e);
 uint64_t engine_bytes(const struct engine *e); /* memory of live state */
@@ -196,7 +199,7 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
 
 /* ---- snapshots --------------------------------------------------------------------------------- */
 
-/* Writes the whole state as named sections ("meta", "ids", "profiles", "controls", "pools",
+/* Writes the whole state as named sections ("meta", "ids", "profiles", "controls", "funnel", "pools",
  * "gate", "addresses"), by partition. docs/formats/state.md has the bytes. */
 void engine_save(const struct engine *e, void *self,
                  void (*put)(void *self, struct str section, uint32_t partition, struct str bytes));

@@ -11,6 +11,7 @@
 #include "decide/pool.h"
 #include "engine/engine.h"
 #include "journey/journey.h"
+#include "measure/funnel.h"
 #include "model/identifier.h"
 #include "profile/addresses.h"
 #include "profile/identity.h"
@@ -190,6 +191,7 @@ struct engine {
     struct due_schedule *schedules; /* derived */
     uint32_t schedule_count;
 
+    struct funnel funnel;
     struct controls controls;
     struct control_walk *walks;
     uint32_t walk_count;
@@ -210,10 +212,10 @@ struct engine {
     struct map_u64 members; /* segment name -> how many are in it; derived */
     struct told told[TOLD_MAX];
     uint32_t told_count;
-    uint8_t told_flags; /* of the record that is being applied */
+    uint8_t told_flags;     /* of the record that is being applied */
     uint64_t merges_before; /* counts.merges when it began */
-    uint32_t resolving; /* place of the record whose identity is being found out */
-    struct buf bytes;   /* struct person's */
+    uint32_t resolving;     /* place of the record whose identity is being found out */
+    struct buf bytes;       /* struct person's */
     struct claims claims;
     struct action *actions;
     uint32_t action_count, action_room;

@@ -135,6 +135,7 @@ static void code_instance(struct codec *c, struct instance *x)
     code_word(c, &x->decision);
     code_u32(c, &x->last_message);
     code_word(c, &x->caller);
+    code_u64(c, &x->splits);
     code_blob(c, &x->entry);
 }
 
@@ -150,6 +151,7 @@ static void code_past(struct codec *c, struct past *x)
     code_time(c, &x->entered_ms);
     code_time(c, &x->ended_ms);
     code_time(c, &x->goal_until_ms);
+    code_u64(c, &x->splits);
     code_blob(c, &x->entry);
 }
 
@@ -521,6 +523,70 @@ static enum status load_controls(struct engine *e, struct cursor *in)
     return OK;
 }
 
+/* ---- what came of it ---------------------------------------------------------------------------- */
+
+static void code_funnel_row(struct codec *c, struct funnel_row *x)
+{
+    code_u8(c, &x->what);
+    code_u8(c, &x->how);
+    code_u8(c, &x->channel);
+    code_u16(c, &x->step);
+    code_u32(c, &x->journey);
+    code_u32(c, &x->name);
+    code_u32(c, &x->version);
+    code_u64(c, &x->count);
+    code_time(c, &x->sum);
+}
+
+static void put_funnel(const struct engine *e, struct buf *out)
+{
+    struct codec c = {.out = out};
+    buf_add_varint(out, e->funnel.count);
+    for (uint32_t i = 0; i < e->funnel.count; i++)
+        code_funnel_row(&c, &e->funnel.rows[i]);
+    buf_add_varint(out, e->funnel.times_count);
+    for (uint32_t i = 0; i < e->funnel.times_count; i++) {
+        struct funnel_times *x = &e->funnel.times[i];
+        uint32_t used = 0;
+        for (uint32_t k = 0; k < FUNNEL_CELLS; k++)
+            used += x->cells[k] != 0;
+        buf_add_varint(out, x->row);
+        buf_add_varint(out, used);
+        for (uint32_t k = 0; k < FUNNEL_CELLS; k++) {
+            if (x->cells[k] == 0)
+                continue;
+            buf_add_varint(out, k);
+            buf_add_varint(out, x->cells[k]);
+        }
+    }
+}
+
+static enum status load_funnel(struct engine *e, struct cursor *in)
+{
+    struct codec c = {.in = in};
+    uint64_t count = cursor_varint(in);
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        struct funnel_row x = {0};
+        code_funnel_row(&c, &x);
+        if (!in->is_bad && funnel_restore(&e->funnel, &x) != i)
+            return FIX_INPUT;
+    }
+    count = cursor_varint(in);
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        uint64_t row = cursor_varint(in), used = cursor_varint(in);
+        if (in->is_bad || row >= e->funnel.count)
+            return FIX_INPUT;
+        struct funnel_times *x = funnel_restore_times(&e->funnel, (uint32_t)row);
+        for (uint64_t k = 0; k < used && !in->is_bad; k++) {
+            uint64_t cell = cursor_varint(in), so_many = cursor_varint(in);
+            if (cell >= FUNNEL_CELLS)
+                return FIX_INPUT;
+            x->cells[cell] = so_many;
+        }
+    }
+    return OK;
+}
+
 /* ---- indices of selectors ---------------------------------------------------------------------- */
 
 static void put_selector(const struct selector *s, struct buf *b)
@@ -727,6 +793,9 @@ uint64_t engine_hash(const struct engine *e)
     b.len = 0;
     put_controls(e, &b);
     sum += hash_bytes(b.at, b.len, 11);
+    b.len = 0;
+    put_funnel(e, &b);
+    sum += hash_bytes(b.at, b.len, 12);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &e->partitions[i];
         struct space *space = (struct space *)(uintptr_t)&p->space; /* only read: c.out is set */
@@ -843,6 +912,10 @@ void engine_save(const struct engine *e, void *self,
     b.len = 0;
     put_controls(e, &b);
     put(self, STR("controls"), 0, buf_str(&b));
+
+    b.len = 0;
+    put_funnel(e, &b);
+    put(self, STR("funnel"), 0, buf_str(&b));
 
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &e->partitions[i];
@@ -1147,6 +1220,8 @@ enum status engine_load(struct engine *e, struct str section, uint32_t partition
         status = load_selectors(e, &in);
     else if (str_is(section, "controls"))
         status = load_controls(e, &in);
+    else if (str_is(section, "funnel"))
+        status = load_funnel(e, &in);
     else if (str_is(section, "ids"))
         status = load_ids(e, partition, &in);
     else if (str_is(section, "addresses"))

@@ -137,6 +137,7 @@ static void refuse(struct engine *e, const struct plan_way *way, enum refusal wh
 {
     results_add(&e->results, (struct result){.kind = RESULT_REFUSED,
                                              .how = (uint8_t)why,
+                                             .version = e->plans.newest,
                                              .journey = newest_plan(e)->journeys[way->journey].name,
                                              .at_ms = e->now_ms,
                                              .number = number});

@@ -28,6 +28,7 @@ static void refuse_named(struct person *who, uint32_t journey, enum refusal why,
     person_result(who, (struct result){.kind = RESULT_REFUSED,
                                        .how = (uint8_t)why,
                                        .journey = journey,
+                                       .version = who->plans->newest,
                                        .number = number});
     explain_refusal(who, journey, why, number);
 }
@@ -205,6 +206,7 @@ static void begin(struct person *who, uint32_t place)
     const struct instance *in = person_instance(who, place);
     person_result(who, (struct result){.kind = RESULT_ENTERED,
                                        .journey = in->journey,
+                                       .version = in->plan,
                                        .id = in->id,
                                        .number = (in->flags & INSTANCE_IS_GHOST) != 0});
     person_tell(who, &(struct note){.kind = NOTE_ENTRY, .journey = in->journey}, "enters %.*s%s",

@@ -115,6 +115,7 @@ static void remember(struct person *who, const struct instance *in, enum journey
         .entered_ms = in->entered_ms,
         .ended_ms = who->at_ms,
         .goal_until_ms = goal_until_ms,
+        .splits = in->splits,
         .entry = goal_until_ms ? in->entry : (struct blob){0},
     };
     if (goal_until_ms == 0) {
@@ -188,6 +189,7 @@ static void give_back(struct person *who, uint64_t caller)
     step_at(who, place, &s);
     if (s.at->state != INSTANCE_AWAY)
         return; /* it has gone elsewhere meanwhile */
+    step_left(who, s.at, LEFT_FOR_NEXT);
     s.at->state = INSTANCE_READY;
     s.at->step = s.means->next;
     s.at->due_ms = who->at_ms;
@@ -209,12 +211,15 @@ void instance_end(struct person *who, uint32_t place, enum journey_end end)
         entry_drop(who, place, REFUSAL_QUEUED);
         return;
     }
+    step_left(who, &in, LEFT_FOR_END);
     person_result(who, (struct result){.kind = RESULT_ENDED,
                                        .how = (uint8_t)end,
                                        .step = in.step,
                                        .journey = in.journey,
+                                       .version = in.plan,
                                        .id = in.id,
                                        .number = who->at_ms - in.entered_ms});
+    arms_note(who, &in, end_term(end)->is_by_design ? ARM_ENDED : ARM_ABANDONED);
     person_note_about(who, in.journey, NAME_NONE, "%.*s ends: %.*s",
                       STR_ARG(names_text(who->names, in.journey)), STR_ARG(end_term(end)->name));
     person_drop_instance(who, place);
@@ -286,10 +291,7 @@ void instance_run(struct person *who, uint32_t place)
             instance_end(who, place, JOURNEY_COMPLETED);
             return;
         }
-        person_result(who, (struct result){.kind = RESULT_STEP,
-                                           .step = s.at->step,
-                                           .journey = s.at->journey,
-                                           .id = s.at->id});
+        step_begun(who, s.at);
         if (who->witness != NULL)
             person_note_about(who, s.at->journey, message_of(&s), "%.*s: step %.*s (%.*s)",
                               STR_ARG(names_text(who->names, s.at->journey)),
@@ -317,6 +319,7 @@ void instance_run(struct person *who, uint32_t place)
             return;
         }
         s.at = person_touch_instance(who, place);
+        step_left(who, s.at, LEFT_FOR_NEXT);
         s.at->step = s.next;
         s.at->state = INSTANCE_READY;
     }
@@ -326,6 +329,7 @@ void instance_run(struct person *who, uint32_t place)
 void instance_go(struct person *who, uint32_t place, uint16_t step)
 {
     struct instance *in = person_touch_instance(who, place);
+    step_left(who, in, LEFT_FOR_NEXT);
     in->step = step;
     in->state = INSTANCE_READY;
     instance_run(who, place);
@@ -360,15 +364,16 @@ static bool is_true(struct person *who, const struct instance *in, const struct 
     return asked.is_true;
 }
 
-void journey_convert(struct person *who, uint32_t journey, uint64_t id, int64_t entered_ms,
-                     int64_t at_ms)
+void journey_convert(struct person *who, const struct instance *in, int64_t at_ms)
 {
     person_result(who, (struct result){.kind = RESULT_CONVERTED,
-                                       .journey = journey,
-                                       .id = id,
-                                       .number = at_ms - entered_ms});
-    person_note_about(who, journey, NAME_NONE, "%.*s: goal reached",
-                      STR_ARG(names_text(who->names, journey)));
+                                       .journey = in->journey,
+                                       .version = in->plan,
+                                       .id = in->id,
+                                       .number = at_ms - in->entered_ms});
+    arms_note(who, in, ARM_CONVERTED);
+    person_note_about(who, in->journey, NAME_NONE, "%.*s: goal reached",
+                      STR_ARG(names_text(who->names, in->journey)));
 }
 
 enum met { MET_NOTHING, MET_CONSUMED, MET_ENDED };
@@ -394,7 +399,7 @@ static enum met meet(struct person *who, uint32_t place)
         bool is_within =
             j->goal.within_ms == 0 || event->event_ms < s.at->entered_ms + j->goal.within_ms;
         if (is_within) {
-            journey_convert(who, s.at->journey, s.at->id, s.at->entered_ms, event->event_ms);
+            journey_convert(who, s.at, event->event_ms);
             s.at->flags |= INSTANCE_CONVERTED;
         }
         if (!j->goal.stays) {
@@ -464,7 +469,14 @@ static void convert_late(struct person *who)
                 who->event->event_ms < p->entered_ms - MAX_LATENESS_MS ||
                 !ask(who, plan, &j->goal.when, p->entry).is_true)
                 continue;
-            journey_convert(who, p->journey, p->id, p->entered_ms, who->event->event_ms);
+            journey_convert(who,
+                            &(struct instance){.id = p->id,
+                                               .journey = p->journey,
+                                               .plan = p->plan,
+                                               .journey_index = p->journey_index,
+                                               .splits = p->splits,
+                                               .entered_ms = p->entered_ms},
+                            who->event->event_ms);
         }
         blob_set(who->space, &entry, NULL, 0);
         struct past *past = person_touch_past(who, i);
@@ -658,6 +670,7 @@ void journey_settled(struct person *who, uint64_t instance, uint64_t decision, u
         class == OUTCOME_OUT || outcome == OUTCOME_IN_DOUBT || outcome == OUTCOME_HELD_OUT;
     if (outcome == OUTCOME_FAILED || outcome == OUTCOME_BOUNCED)
         was_sent = false;
+    arms_note(who, s.at, was_sent ? ARM_SENT : ARM_NOT_SENT);
     uint16_t next = s.means->next;
     if (!was_sent && s.means->send.if_not_sent != PLAN_NO_INDEX)
         next = s.means->send.if_not_sent;
@@ -754,6 +767,7 @@ static void take_over(struct person *who, struct person *from, bool is_called)
         must(in != NULL);
         *in = theirs;
         in->entry = entry;
+        arms_crossed(who, from, in);
         /* Of two assignments the winner's holds from here on. */
         bool is_ghost = entry_is_held_out(who, journey_of(who, in));
         in->flags =

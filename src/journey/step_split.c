@@ -13,8 +13,10 @@ enum step_answer step_split_run(struct step *s)
     person_result(s->who, (struct result){.kind = RESULT_ARM,
                                           .step = s->at->step,
                                           .journey = s->at->journey,
+                                          .version = s->at->plan,
                                           .id = s->at->id,
                                           .number = arm->name});
+    s->at->splits |= arms_bit(s->journey, s->at->step);
     s->next = arm->target;
     return STEP_GO;
 }

@@ -214,6 +214,7 @@ void wait_take(struct step *s, const struct plan_ending *what)
     person_result(s->who, (struct result){.kind = RESULT_WAITED,
                                           .step = s->at->step,
                                           .journey = s->at->journey,
+                                          .version = s->at->plan,
                                           .id = s->at->id,
                                           .number = what->label});
     person_note_about(s->who, s->at->journey, NAME_NONE, "%.*s: %.*s ends the wait",

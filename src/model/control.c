@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "model/names.h"
+#include "model/plan.h"
 
 static const struct str phases[PHASE_END] = {
     {"active", 6}, {"draft", 5}, {"paused", 6}, {"draining", 8}, {"stopped", 7},
@@ -79,6 +80,14 @@ const struct journey_control *controls_find(const struct controls *c, uint32_t j
     uint32_t place = c == NULL ? 0 : place_of(c, journey);
     bool is_there = c != NULL && place < c->journey_count && c->journeys[place].journey == journey;
     return is_there ? &c->journeys[place] : NULL;
+}
+
+uint32_t controls_not_active(const struct controls *c)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < c->journey_count; i++)
+        count += c->journeys[i].phase != PHASE_ACTIVE;
+    return count;
 }
 
 static struct journey_control *touch(struct controls *c, uint32_t journey)
@@ -330,4 +339,53 @@ bool command_read(const struct record *in, struct command_word *out)
     case COMMAND_KIND_END: break;
     }
     return false;
+}
+
+/* Names of what there is, for the sentence about what there is not. */
+static enum status unknown(const struct plan *plan, const struct names *names,
+                           const struct command_word *word, bool is_message, struct fault *f)
+{
+    struct str known[256], near;
+    uint32_t count = is_message ? plan->message_count : plan->journey_count;
+    count = min_of(count, (uint32_t)array_count(known));
+    for (uint32_t i = 0; i < count; i++)
+        known[i] = names_text(names, is_message ? plan->messages[i].name : plan->journeys[i].name);
+    near = str_nearest(word->name, known, count);
+    fault_set(f, "there is no %s \"%.*s\"%s%.*s%s", is_message ? "message" : "journey",
+              STR_ARG(str_part(word->name, 0, 100)), near.len ? "; did you mean \"" : "",
+              STR_ARG(near), near.len ? "\"?" : "");
+    return FIX_INPUT;
+}
+
+enum status command_check(const struct controls *c, const struct plan *plan,
+                          const struct names *names, const struct command_word *word,
+                          struct fault *f)
+{
+    uint32_t name = word->name.len ? names_find(names, word->name) : NAME_NONE;
+    bool is_kill = word->kind != COMMAND_PHASE;
+    bool is_message = is_kill && word->scope == KILL_MESSAGE;
+    bool is_journey = !is_kill || word->scope == KILL_JOURNEY;
+    if (plan == NULL) {
+        fault_set(f, "no programme is active");
+        return FIX_INPUT;
+    }
+    uint32_t place =
+        is_kill ? controls_kill_find(c, (enum kill_scope)word->scope,
+                                     is_message || is_journey ? name : NAME_NONE, word->channel)
+                : UINT32_MAX;
+    if (word->kind == COMMAND_UNKILL && place == UINT32_MAX) {
+        fault_set(f, "that is not killed");
+        return FIX_INPUT;
+    }
+    if (word->kind == COMMAND_UNKILL)
+        return OK; /* also of what is not in the programme any more */
+    if (is_journey && (name == NAME_NONE || plan_journey_find(plan, name) == PLAN_NO_INDEX))
+        return unknown(plan, names, word, false, f);
+    if (is_message && (name == NAME_NONE || plan_message_find(plan, name) == PLAN_NO_INDEX))
+        return unknown(plan, names, word, true, f);
+    if (word->kind == COMMAND_KILL && place == UINT32_MAX && c->kill_count == KILLS_MAX) {
+        fault_set(f, "%u kills are in force, which is the most there may be", KILLS_MAX);
+        return FIX_INPUT;
+    }
+    return OK;
 }

@@ -31,6 +31,7 @@
 #include "model/terms.h"
 
 struct names;
+struct plan;
 
 /* Numbers are written to disk: append only. */
 enum command_kind {
@@ -122,6 +123,9 @@ static inline enum journey_phase controls_phase(const struct controls *c, uint32
     return x == NULL ? PHASE_ACTIVE : (enum journey_phase)x->phase;
 }
 
+/* How many journeys are not active. */
+uint32_t controls_not_active(const struct controls *c);
+
 /* Does the journey stand still: paused, or stopped and its people not told yet? */
 static inline bool controls_is_still(const struct controls *c, uint32_t journey)
 {
@@ -189,6 +193,12 @@ struct command_word {
 
 /* Fills `out` (type, kind, clear), whose body is written to the buffer and borrowed from it. */
 void command_write(const struct command_word *in, struct buf *clear, struct record *out);
+
+/* Is there what the command is about in the programme (NULL: none), and would it change anything?
+ * FIX_INPUT, with a sentence, if not. */
+enum status command_check(const struct controls *c, const struct plan *plan,
+                          const struct names *names, const struct command_word *word,
+                          struct fault *f) mustuse;
 
 /* Reads a RECORD_COMMAND; false if it is none that this release knows, or fields are out of range. */
 bool command_read(const struct record *in, struct command_word *out) mustuse;

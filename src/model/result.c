@@ -21,7 +21,8 @@ void results_write(const struct result *rows, uint32_t count, int64_t now_ms, st
         uint8_t has = (uint8_t)((r->how ? HAS_HOW : 0) | (r->step ? HAS_STEP : 0) |
                                 (r->journey ? HAS_JOURNEY : 0) | (r->message ? HAS_MESSAGE : 0) |
                                 (r->id ? HAS_ID : 0) | (r->number ? HAS_NUMBER : 0) |
-                                (r->at_ms != now_ms ? HAS_AT : 0) | (r->version ? HAS_VERSION : 0));
+                                (r->at_ms != now_ms ? HAS_AT : 0) |
+                                (r->version || r->channel ? HAS_VERSION : 0));
         buf_add_byte(out, r->kind);
         buf_add_byte(out, has);
         buf_add_varint(out, r->profile);
@@ -40,8 +41,15 @@ void results_write(const struct result *rows, uint32_t count, int64_t now_ms, st
         if (has & HAS_AT)
             buf_add_zigzag(out, r->at_ms - now_ms);
         if (has & HAS_VERSION)
-            buf_add_varint(out, r->version);
+            buf_add_varint(out, (uint64_t)r->version << 4 | r->channel);
     }
+}
+
+static void results_version(struct cursor *c, struct result *out)
+{
+    uint64_t both = cursor_varint(c);
+    out->version = (uint32_t)(both >> 4);
+    out->channel = both & 15;
 }
 
 bool results_read(struct cursor *c, int64_t now_ms, struct result *out)
@@ -66,7 +74,7 @@ bool results_read(struct cursor *c, int64_t now_ms, struct result *out)
     if (has & HAS_AT)
         out->at_ms = now_ms + cursor_zigzag(c);
     if (has & HAS_VERSION)
-        out->version = (uint32_t)cursor_varint(c);
+        results_version(c, out);
     if (out->kind == RESULT_NONE || out->kind >= RESULT_KIND_END)
         c->is_bad = true;
     return !c->is_bad;

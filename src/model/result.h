@@ -48,6 +48,19 @@ enum error_place {
     ERROR_PLACES,
 };
 
+/* What became of an instance that took an arm of a split. Numbers are written to disk: append only. */
+enum arm_news {
+    ARM_CONVERTED = 1,
+    ARM_ENDED,     /* by design */
+    ARM_ABANDONED, /* it ended otherwise */
+    ARM_SENT,      /* a message that it waited for went out (or would have, in a control group) */
+    ARM_NOT_SENT,
+    ARM_CROSSED, /* it became another person's, who takes another arm: out of the analysis */
+    ARM_NEWS_END,
+};
+
+enum step_left { LEFT_FOR_NEXT, LEFT_FOR_END, LEFT_FOR_VERSION };
+
 struct result {
     uint8_t kind; /* enum result_kind; the others as results.def says */
     uint8_t how;
@@ -55,6 +68,7 @@ struct result {
     uint32_t journey; /* name, or 0 */
     uint32_t message; /* name, or 0 */
     uint32_t version; /* number of the plan that it was under, for what journeys do; or 0 */
+    uint8_t channel;  /* DECIDED, PROPOSED: enum channel, or 0 */
     uint64_t profile;
     uint64_t id;
     int64_t at_ms; /* when it happened: due_ms for timers, else the record's engine time */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/control.h"
 #include "model/receipt.h"
 #include "model/result.h"
 
@@ -6,6 +7,9 @@ struct str result_how(const struct result *row)
 {
     static const char *const sweep[] = {"", "began", "over", "dropped", "refused"};
     static const char *const engaged[] = {"", "opened", "clicked", "complained"};
+    static const char *const left[] = {"next", "end", "version"};
+    static const char *const arm[] = {"",     "converted", "ended",  "abandoned",
+                                      "sent", "not_sent",  "crossed"};
     uint8_t how = row->how;
     switch (row->kind) {
     case RESULT_REFUSED: return how > 0 && how < REFUSAL_END ? str_of(refusal_name(how)) : STR("");
@@ -18,6 +22,14 @@ struct str result_how(const struct result *row)
     case RESULT_SWEEP: return how < array_count(sweep) ? str_of(sweep[how]) : STR("");
     case RESULT_STAGE:
     case RESULT_MEMBERSHIP: return how & 1 ? STR("entered") : STR("left");
+    case RESULT_LEFT: return how < array_count(left) ? str_of(left[how]) : STR("");
+    case RESULT_OF_ARM: return how < array_count(arm) ? str_of(arm[how]) : STR("");
+    case RESULT_PROPOSED: return how < LANE_END ? lane_term(how)->name : STR("");
+    case RESULT_CONTROL:
+        return how == 16                      ? STR("killed")
+               : how == 17                    ? STR("taken_back")
+               : how >= 1 && how <= PHASE_END ? phase_name(how - 1)
+                                              : STR("");
     case RESULT_HOLD: return how ? STR("started") : STR("lifted");
     case RESULT_CONSENT: return how ? STR("agreed") : STR("refused");
     default: return STR("");
@@ -29,6 +41,7 @@ bool result_has_name(const struct result *row)
     switch (row->kind) {
     case RESULT_ARM:
     case RESULT_HOLD:
+    case RESULT_OF_ARM:
     case RESULT_GRANTED:
     case RESULT_CONSENT:
     case RESULT_ERROR:

@@ -227,6 +227,7 @@ enum instance_flag {
     INSTANCE_OPTED_OUT = 1 << 1,  /* marketing of it is over */
     INSTANCE_CONVERTED = 1 << 2,  /* the goal was reached and it stays */
     INSTANCE_IS_ENGAGED = 1 << 3, /* engaged with the message of its last send */
+    INSTANCE_IN_STEP = 1 << 7,    /* the step has begun, and is not over */
 };
 
 struct instance {
@@ -247,6 +248,7 @@ struct instance {
     uint64_t decision;     /* of the send that it waits for; 0 = none */
     uint32_t last_message; /* name of the last message that it sent; for `unless: engaged` */
     uint64_t caller;       /* the instance whose run step began it; 0 = none */
+    uint64_t splits;       /* bit per split of the journey that it took an arm of */
     struct blob entry;     /* fields of the entering event: entry.* */
 };
 
@@ -262,6 +264,7 @@ struct past {
     int64_t entered_ms;
     int64_t ended_ms;
     int64_t goal_until_ms; /* a goal before this moment is still a conversion; 0 = no longer */
+    uint64_t splits;       /* the instance's */
     struct blob entry;     /* kept as long as goal_until_ms, for the goal's condition */
 };
 

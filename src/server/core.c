@@ -13,6 +13,7 @@
 #include "server/server_int.h"
 #include "server/story.h"
 
+#include "api/journey_json.h"
 #include "api/member_list.h"
 #include "api/person_json.h"
 #include "api/segment_json.h"
@@ -22,6 +23,7 @@
 #include "model/identifier.h"
 #include "os/clock.h"
 #include "profile/traits.h"
+#include "server/operate.h"
 #include "when/civil.h"
 #include "json/json_write.h"
 
@@ -60,6 +62,7 @@ struct work {
     const struct segment_question *segment; /* likewise; NULL: it is not about one */
     struct why_question *why;               /* likewise */
     bool wants_past;
+    const struct operator_question *operator;
 };
 
 struct core {
@@ -124,6 +127,8 @@ static void publish(struct core *c, const struct batch_ref *ref)
     count_set(s, COUNTER_SATURATED, counts->saturated);
     count_set(s, COUNTER_ERRORS, counts->errors);
     count_set(s, COUNTER_ACTIONS, counts->actions);
+    count_set(s, COUNTER_KILLS, engine_controls(c->engine)->kill_count);
+    count_set(s, COUNTER_JOURNEYS_NOT_ACTIVE, controls_not_active(engine_controls(c->engine)));
     count_set(s, COUNTER_PROFILES, engine_profile_count(c->engine));
     count_set(s, COUNTER_STATE_BYTES, engine_bytes(c->engine));
     if (ref != NULL)
@@ -169,6 +174,11 @@ static void apply(struct core *c, struct batch_ref *ref)
             atomic_fetch_add(&s->programmes_applied, 1);
     }
     publish(c, ref);
+    for (uint32_t i = 0; i < committed->part_count; i++) {
+        const struct entry *e = committed->parts[i].token;
+        if (e->kind == ENTRY_COMMAND)
+            operator_answer(c->engine, e);
+    }
     release(s, ref);
     if (engine_batch(c->engine) - c->snapshot_batch >= s->options.snapshot_batches)
         save(c);
@@ -385,9 +395,52 @@ static void answer_segment(struct core *c, const struct work *work)
     buf_fini(&out);
 }
 
+static void answer_funnel(struct core *c, const struct work *work)
+{
+    const struct plans *plans = engine_plans(c->engine);
+    struct str text = work->operator->journey;
+    uint32_t journey = text.len ? names_find(engine_names(c->engine), text) : NAME_NONE;
+    struct report report;
+    struct arena arena;
+    struct buf out;
+    arena_init(&arena, 65536);
+    buf_init(&out);
+    report_funnel(engine_funnel(c->engine), plans->at, plans->count, journey, &arena, &report);
+    if (journey == NAME_NONE || report.version_count == 0) {
+        http_answer_error(work->request, 404, "unknown_journey",
+                          STR("no programme has had a journey of this name"));
+    } else {
+        funnel_json(&report, engine_names(c->engine), engine_now(c->engine), INT64_MIN, &out);
+        answer_with(work, &out);
+    }
+    buf_fini(&out);
+    arena_fini(&arena);
+}
+
+static void answer_operator(struct core *c, const struct work *work)
+{
+    struct buf out;
+    if (work->question == QUESTION_COMMAND) {
+        operator_do(c->server, c->engine, work->operator, work->request);
+        return;
+    }
+    if (work->question == QUESTION_FUNNEL) {
+        answer_funnel(c, work);
+        return;
+    }
+    buf_init(&out);
+    journeys_json(c->engine, &out);
+    answer_with(work, &out);
+    buf_fini(&out);
+}
+
 static void answer(struct core *c, const struct work *work)
 {
     atomic_fetch_sub(&c->questions, 1);
+    if (work->operator!= NULL) {
+        answer_operator(c, work);
+        return;
+    }
     if (work->segment != NULL) {
         answer_segment(c, work);
         return;
@@ -428,6 +481,14 @@ bool core_ask_why(struct core *c, struct why_question *question, bool wants_past
                                  .why = question,
                                  .wants_past = wants_past,
                                  .request = request});
+}
+
+bool core_ask_operator(struct core *c, enum question_kind kind,
+                       const struct operator_question *question, struct http_request *request)
+{
+    return ask(
+        c, &(struct work){
+               .kind = WORK_QUESTION, .question = kind, .operator= question, .request = request});
 }
 
 bool core_ask(struct core *c, enum question_kind kind, struct str person,

@@ -6,6 +6,9 @@
 #include "api/segment_json.h"
 #include "os/process.h"
 #include "server/change.h"
+#include "server/operate.h"
+#include "server/story.h"
+#include "when/civil.h"
 #include "json/json.h"
 #include "json/json_write.h"
 #include <string.h>
@@ -329,16 +332,64 @@ static void answer_list(struct server *s, struct http_request *request)
         answer_busy(request);
 }
 
+/* ---- journeys ------------------------------------------------------------------------------------ */
+
+static bool find_source(struct server *s, struct http_request *request,
+                        struct ingest_source *source)
+{
+    struct str user, password;
+    enum http_auth auth = http_request_auth(request, &user, &password);
+    return (auth == HTTP_AUTH_BASIC || auth == HTTP_AUTH_BEARER) &&
+           ingest_find_key(s->ingest, user, source);
+}
+
+static void answer_journeys(struct server *s, struct http_request *request)
+{
+    struct operator_question *q = arena_new(http_request_arena(request), struct operator_question);
+    *q = (struct operator_question){0};
+    if (!core_ask_operator(s->core, QUESTION_JOURNEYS, q, request))
+        answer_busy(request);
+}
+
+static void answer_command(struct server *s, struct http_request *request)
+{
+    struct ingest_source source = {0};
+    (void)find_source(s, request, &source);
+    const struct operator_question *q = operator_read(request, source.name);
+    if (q != NULL && !core_ask_operator(s->core, QUESTION_COMMAND, q, request))
+        answer_busy(request);
+}
+
+static void answer_funnel(struct server *s, struct http_request *request)
+{
+    struct operator_question *q = arena_new(http_request_arena(request), struct operator_question);
+    struct str since;
+    struct timestamp when = {0};
+    *q = (struct operator_question){0};
+    if (!http_request_parameter(request, STR("journey"), &q->journey) || q->journey.len == 0) {
+        http_answer_error(request, 400, "no_journey", STR("say which journey: ?journey=its name"));
+        return;
+    }
+    bool has_since = http_request_parameter(request, STR("since"), &since);
+    if (has_since && timestamp_parse(since, TIMESTAMP_LOOSE, &when, NULL) != OK) {
+        http_answer_error(request, 400, "bad_since",
+                          STR("since is a moment such as 2026-03-02T12:00:00Z"));
+        return;
+    }
+    bool is_asked = has_since ? stories_ask_funnel(s->stories, q->journey, when.at_ms,
+                                                   atomic_load(&s->newest_batch), request)
+                              : core_ask_operator(s->core, QUESTION_FUNNEL, q, request);
+    if (!is_asked)
+        answer_busy(request);
+}
+
 /* ---- who may, and where -------------------------------------------------------------------------- */
 
 /* Does the request carry a server key? Answers it if not. */
 static bool has_server_key(struct server *s, struct http_request *request)
 {
-    struct str user, password;
     struct ingest_source source;
-    enum http_auth auth = http_request_auth(request, &user, &password);
-    bool is_known = (auth == HTTP_AUTH_BASIC || auth == HTTP_AUTH_BEARER) &&
-                    ingest_find_key(s->ingest, user, &source);
+    bool is_known = find_source(s, request, &source);
     if (is_known && (source.flags & RECORD_IS_SERVER))
         return true;
     if (is_known)
@@ -349,6 +400,19 @@ static bool has_server_key(struct server *s, struct http_request *request)
             request, 401, "no_server_key",
             STR("send a server key as the user of Basic authorization, or as Bearer"));
     return false;
+}
+
+/* Is the path the pattern's, in which * is any one part? */
+static bool is_path(struct str pattern, struct str path)
+{
+    size_t star = str_find(pattern, STR("*"), 0);
+    if (star == SIZE_MAX)
+        return str_equal(pattern, path);
+    struct str before = str_part(pattern, 0, star);
+    struct str after = str_part(pattern, star + 1, pattern.len);
+    return path.len > before.len + after.len && str_starts(path, before) && str_ends(path, after) &&
+           str_find(str_part(path, before.len, path.len - before.len - after.len), STR("/"), 0) ==
+               SIZE_MAX;
 }
 
 void routes_handle(void *context, struct http_request *request)
@@ -371,7 +435,7 @@ void routes_handle(void *context, struct http_request *request)
     bool is_read = method == HTTP_GET || method == HTTP_HEAD;
     bool is_known = false;
     for (size_t i = 0; i < array_count(routes); i++) {
-        if (!str_equal(routes[i].path, path))
+        if (!is_path(routes[i].path, path))
             continue;
         is_known = true;
         if (routes[i].method == READ ? !is_read : method != HTTP_POST)

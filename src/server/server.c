@@ -12,6 +12,7 @@
 #include "replay/backfill.h"
 #include "server/change.h"
 #include "server/held.h"
+#include "server/operate.h"
 #include "server/server_int.h"
 #include "server/story.h"
 
@@ -160,6 +161,7 @@ static void host_refused(void *context, void *token, enum status why, const stru
         journal_say(&s->journal, JOURNAL_ERROR, "start", "the log did not take a batch: %s",
                     f->text);
         break;
+    case ENTRY_COMMAND: operator_refused(e); break;
     case ENTRY_PROGRAMME: atomic_fetch_add(&s->programmes_refused, 1); break;
     }
     entry_free(e);
@@ -428,7 +430,7 @@ static enum status start_all(struct server *s, const struct plan *plan,
     if (status == OK)
         status = change(s, active, plan, folder, signals, is_stopped, f);
     if (status == OK && !*is_stopped)
-        status = stories_start(&s->directory, &s->stories, f);
+        status = stories_start(&s->directory, &s->core, &s->stories, f);
     if (status == OK && !*is_stopped)
         status = start_http(s, f);
     held_free_list(unreported.held);

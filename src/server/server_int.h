@@ -32,6 +32,7 @@ enum entry_kind {
     ENTRY_TICK,      /* or an empty batch, for inboxes */
     ENTRY_START,     /* an empty batch, with which the server begins */
     ENTRY_PROGRAMME, /* prepare, activate, abandon */
+    ENTRY_COMMAND,   /* an operator's: `request` is answered when it is applied */
     ENTRY_RECEIPT,   /* from the sender; comes again until the log takes it */
 };
 
@@ -41,6 +42,7 @@ struct entry {
     struct record *records;      /* in the arena, but for events */
     uint32_t count;
     struct arena arena;
+    struct http_request *request; /* ENTRY_COMMAND */
     struct entry *next;
 };
 
@@ -120,6 +122,9 @@ enum question_kind {
     QUESTION_SEGMENTS,
     QUESTION_MEMBERS,
     QUESTION_SEGMENT_WHY,
+    QUESTION_JOURNEYS,
+    QUESTION_FUNNEL,
+    QUESTION_COMMAND,
     QUESTION_LIST, /* puts people on a list, takes them off, or replaces it */
 };
 
@@ -154,6 +159,11 @@ bool core_ask_segment(struct core *c, enum question_kind kind,
 struct why_question;
 bool core_ask_why(struct core *c, struct why_question *question, bool wants_past,
                   struct http_request *request) mustuse;
+/* The same about journeys, or a command. */
+struct operator_question;
+bool core_ask_operator(struct core *c, enum question_kind kind,
+                       const struct operator_question *question,
+                       struct http_request *request) mustuse;
 
 /* Asks about a person between batches; the request is answered from the engine's thread. False: too
  * many questions wait, nothing was done. */

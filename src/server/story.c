@@ -4,13 +4,16 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "api/journey_json.h"
 #include "api/why_json.h"
 #include "base/mem.h"
 #include "http/server.h"
 #include "model/identifier.h"
 #include "os/thread.h"
 #include "replay/forecast.h"
+#include "replay/recount.h"
 #include "replay/recover.h"
+#include "server/server_int.h"
 #include "when/civil.h"
 #include "json/json_write.h"
 
@@ -20,10 +23,14 @@ struct asked {
     struct http_request *request;
     const struct why_question *question;
     uint64_t batch_last;
+    struct str journey; /* of a funnel: since when */
+    int64_t since_ms;
+    bool is_funnel;
 };
 
 struct stories {
     const struct directory *directory;
+    struct core *const *core;
     struct os_queue *queue;
     struct os_thread thread;
     atomic_bool is_over;
@@ -176,6 +183,54 @@ static void tell(const struct directory *d, const struct asked *asked)
     mem_free(s);
 }
 
+/* ---- funnels since a moment ---------------------------------------------------------------------- */
+
+struct counting {
+    const struct asked *asked;
+    struct funnel funnel;
+    struct buf out;
+};
+
+/* On the engine's thread, which has the plans. */
+static void write_funnel(void *context, struct engine *e)
+{
+    struct counting *c = context;
+    const struct plans *plans = engine_plans(e);
+    uint32_t journey = names_find(engine_names(e), c->asked->journey);
+    struct report report;
+    struct arena arena;
+    arena_init(&arena, 65536);
+    report_funnel(&c->funnel, plans->at, plans->count, journey, &arena, &report);
+    if (journey != NAME_NONE && report.version_count > 0) {
+        funnel_json(&report, engine_names(e), engine_now(e), c->asked->since_ms, &c->out);
+        buf_add_byte(&c->out, '\n');
+    }
+    arena_fini(&arena);
+}
+
+static void count(const struct stories *s, const struct asked *asked)
+{
+    struct counting c = {.asked = asked};
+    struct fault f = {0};
+    funnel_init(&c.funnel);
+    buf_init(&c.out);
+    enum status status =
+        funnel_recount(s->directory, asked->since_ms, asked->batch_last, &c.funnel, &f);
+    if (status == OK)
+        core_call(*s->core, write_funnel, &c);
+    if (status != OK)
+        http_answer_error(asked->request, 500, "no_count", STR("the log could not be read again"));
+    else if (c.out.len == 0)
+        http_answer_error(asked->request, 404, "unknown_journey",
+                          STR("no programme has had a journey of this name"));
+    else
+        http_answer(asked->request, &(struct http_reply){.status = 200,
+                                                         .content_type = STR("application/json"),
+                                                         .body = buf_str(&c.out)});
+    buf_fini(&c.out);
+    funnel_fini(&c.funnel);
+}
+
 static void run(void *context)
 {
     struct stories *s = context;
@@ -183,15 +238,19 @@ static void run(void *context)
     while (os_queue_pop(s->queue, &asked, 1, FOREVER_MS) > 0) {
         if (atomic_load(&s->is_over))
             http_answer_error(asked.request, 503, "stopping", STR("the server is stopping"));
+        else if (asked.is_funnel)
+            count(s, &asked);
         else
             tell(s->directory, &asked);
     }
 }
 
-enum status stories_start(const struct directory *d, struct stories **out, struct fault *f)
+enum status stories_start(const struct directory *d, struct core *const *core, struct stories **out,
+                          struct fault *f)
 {
     struct stories *s = mem_new(sizeof(*s));
     s->directory = d;
+    s->core = core;
     s->queue = os_queue_new(sizeof(struct asked), STORY_WAITING_MAX);
     enum status status = os_thread_start(&s->thread, "story", run, s, f);
     if (status != OK) {
@@ -206,7 +265,18 @@ enum status stories_start(const struct directory *d, struct stories **out, struc
 bool stories_ask(struct stories *s, const struct why_question *question, uint64_t batch_last,
                  struct http_request *request)
 {
-    struct asked asked = {request, question, batch_last};
+    struct asked asked = {.request = request, .question = question, .batch_last = batch_last};
+    return os_queue_push(s->queue, &asked) == OK;
+}
+
+bool stories_ask_funnel(struct stories *s, struct str journey, int64_t since_ms,
+                        uint64_t batch_last, struct http_request *request)
+{
+    struct asked asked = {.request = request,
+                          .journey = journey,
+                          .batch_last = batch_last,
+                          .since_ms = since_ms,
+                          .is_funnel = true};
     return os_queue_push(s->queue, &asked) == OK;
 }
 

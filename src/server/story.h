@@ -17,19 +17,27 @@
 #define STORY_LINES_MAX   1000   /* the newest ones */
 #define STORY_WAITING_MAX 8
 
+struct core;
 struct directory;
 struct http_request;
 struct stories;
 struct why_question;
 
-/* Starts the thread. `d` is borrowed until the end. */
-enum status stories_start(const struct directory *d, struct stories **out, struct fault *f) mustuse;
+/* Starts the thread. `d` is borrowed until the end, as is what `*core` points to when funnels are asked
+ * for. */
+enum status stories_start(const struct directory *d, struct core *const *core, struct stories **out,
+                          struct fault *f) mustuse;
 
 /* Answers the request with the person's story up to that batch, later: the log grows meanwhile, and
  * whoever runs after its end may never get there. False: too many wait, nothing was done. `question` is
  * resolved, and the request's memory. */
 bool stories_ask(struct stories *s, const struct why_question *question, uint64_t batch_last,
                  struct http_request *request) mustuse;
+
+/* Answers the request with the journey's funnel of what happened at since_ms or later, by the log's result
+ * blocks up to that batch. */
+bool stories_ask_funnel(struct stories *s, struct str journey, int64_t since_ms,
+                        uint64_t batch_last, struct http_request *request) mustuse;
 
 /* Waits for the story that is being told; those that wait are answered 503. NULL is fine. */
 void stories_free(struct stories *s);

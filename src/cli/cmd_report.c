@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "api/journey_json.h"
+#include "cli/common.h"
+#include "cli/table.h"
+#include "decide/rule.h"
+#include "replay/recount.h"
+#include "when/span.h"
+
+struct reporting {
+    struct cli *cli;
+    struct directory directory;
+    struct recovered recovered;
+    struct funnel recounted;
+    int64_t since_ms;
+    bool is_recount;
+};
+
+typedef int report_print(struct reporting *r);
+
+/* ---- the funnel ---------------------------------------------------------------------------------- */
+
+/* "2d", "3h 20m": the two greatest units. */
+static struct str length(struct cli *c, int64_t ms)
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"d", DAY_MS}, {"h", HOUR_MS}, {"m", MINUTE_MS}, {"s", SECOND_MS}};
+    for (size_t i = 0; i < array_count(units); i++) {
+        if (ms < units[i].ms)
+            continue;
+        int64_t rest = i + 1 < array_count(units) ? ms % units[i].ms / units[i + 1].ms : 0;
+        if (rest == 0)
+            return arena_printf(&c->arena, "%ld%s", ms / units[i].ms, units[i].unit);
+        return arena_printf(&c->arena, "%ld%s %ld%s", ms / units[i].ms, units[i].unit, rest,
+                            units[i + 1].unit);
+    }
+    return arena_printf(&c->arena, "%ldms", ms);
+}
+
+static struct str bounds(struct cli *c, struct report_bounds b)
+{
+    if (b.high_ms <= 4)
+        return STR("");
+    return arena_printf(&c->arena, "%.*s .. %.*s", STR_ARG(length(c, b.low_ms)),
+                        STR_ARG(length(c, b.high_ms)));
+}
+
+static void print_steps(struct reporting *r, const struct report_version *v)
+{
+    struct cli *c = r->cli;
+    const struct names *names = engine_names(r->recovered.engine);
+    struct table table;
+    table_init(&table, &c->arena);
+    table_column(&table, "step", TABLE_LEFT);
+    table_column(&table, "began", TABLE_RIGHT);
+    table_column(&table, "went on", TABLE_RIGHT);
+    table_column(&table, "ended here", TABLE_RIGHT);
+    table_column(&table, "moved", TABLE_RIGHT);
+    table_column(&table, "waiting now", TABLE_RIGHT);
+    table_column(&table, "half took up to", TABLE_LEFT);
+    table_column(&table, "9 of 10 up to", TABLE_LEFT);
+    for (uint32_t i = 0; i < v->step_count; i++) {
+        const struct report_step *s = &v->steps[i];
+        table_text(&table, names_text(names, s->id));
+        table_int(&table, (int64_t)s->began);
+        table_int(&table, (int64_t)s->advanced);
+        table_int(&table, (int64_t)s->ended);
+        table_int(&table, (int64_t)s->moved);
+        if (r->since_ms == INT64_MIN)
+            table_int(&table, (int64_t)s->waiting);
+        else
+            table_text(&table, STR("-"));
+        table_text(&table, bounds(c, s->median));
+        table_text(&table, bounds(c, s->p90));
+    }
+    table_print(&table, &c->out);
+}
+
+static void print_ends(struct reporting *r, const struct report_version *v)
+{
+    struct cli *c = r->cli;
+    if (v->ended == 0)
+        return;
+    term_text(&c->out, "  ended:");
+    for (uint32_t i = 1; i < JOURNEY_END_END; i++)
+        if (v->ended_by[i])
+            term_text(&c->out, " %.*s %lu%s", STR_ARG(end_term((enum journey_end)i)->name),
+                      v->ended_by[i],
+                      end_term((enum journey_end)i)->is_by_design ? "" : " (abandoned)");
+    term_text(&c->out, "\n");
+}
+
+static void print_arms(struct reporting *r, const struct report_version *v)
+{
+    struct cli *c = r->cli;
+    const struct names *names = engine_names(r->recovered.engine);
+    struct table table;
+    if (v->arm_count == 0)
+        return;
+    table_init(&table, &c->arena);
+    table_column(&table, "split", TABLE_LEFT);
+    table_column(&table, "arm", TABLE_LEFT);
+    table_column(&table, "took it", TABLE_RIGHT);
+    table_column(&table, "converted", TABLE_RIGHT);
+    table_column(&table, "sent", TABLE_RIGHT);
+    table_column(&table, "ended", TABLE_RIGHT);
+    table_column(&table, "abandoned", TABLE_RIGHT);
+    table_column(&table, "out of the analysis", TABLE_RIGHT);
+    for (uint32_t i = 0; i < v->arm_count; i++) {
+        const struct report_arm *a = &v->arms[i];
+        table_text(&table, names_text(names, a->split));
+        table_text(&table, names_text(names, a->arm));
+        table_int(&table, (int64_t)a->took);
+        table_int(&table, (int64_t)a->news[ARM_CONVERTED]);
+        table_int(&table, (int64_t)a->news[ARM_SENT]);
+        table_int(&table, (int64_t)a->news[ARM_ENDED]);
+        table_int(&table, (int64_t)a->news[ARM_ABANDONED]);
+        table_int(&table, (int64_t)a->news[ARM_CROSSED]);
+    }
+    table_print(&table, &c->out);
+}
+
+static void print_messages(struct reporting *r, const struct report_version *v)
+{
+    struct cli *c = r->cli;
+    const struct names *names = engine_names(r->recovered.engine);
+    struct table table;
+    if (v->message_count == 0)
+        return;
+    table_init(&table, &c->arena);
+    table_column(&table, "message", TABLE_LEFT);
+    table_column(&table, "category", TABLE_LEFT);
+    table_column(&table, "outcome", TABLE_LEFT);
+    table_column(&table, "channel", TABLE_LEFT);
+    table_column(&table, "rule", TABLE_LEFT);
+    table_column(&table, "messages", TABLE_RIGHT);
+    for (uint32_t i = 0; i < v->message_count; i++) {
+        const struct report_message *m = &v->messages[i];
+        for (uint32_t k = 0; k < m->outcome_count; k++) {
+            const struct report_outcome *o = &m->outcomes[k];
+            table_text(&table, names_text(names, m->name));
+            table_text(&table, names_text(names, m->category));
+            table_text(&table, outcome_term((enum outcome)o->outcome)->name);
+            table_text(&table, o->channel ? channel_name((enum channel)o->channel) : STR(""));
+            table_text(&table, str_of(rule_name(o->rule)));
+            table_int(&table, (int64_t)o->count);
+        }
+        if (m->waiting == 0 || r->since_ms != INT64_MIN)
+            continue;
+        table_text(&table, names_text(names, m->name));
+        table_text(&table, names_text(names, m->category));
+        table_text(&table, STR("waiting now"));
+        table_text(&table, STR(""));
+        table_text(&table, STR(""));
+        table_int(&table, (int64_t)m->waiting);
+    }
+    table_print(&table, &c->out);
+}
+
+static void print_refusals(struct reporting *r, const struct report *report)
+{
+    struct cli *c = r->cli;
+    if (report->refused) {
+        term_text(&c->out, "  refused:");
+        for (uint32_t i = 1; i < REFUSAL_END; i++)
+            if (report->refused_by[i])
+                term_text(&c->out, " %s %lu", refusal_name((enum refusal)i), report->refused_by[i]);
+        term_text(&c->out, "\n");
+    }
+    if (report->held_entries)
+        term_text(&c->out, "  held while it was paused: %lu\n", report->held_entries);
+}
+
+static int unknown_journey(struct reporting *r, const char *text)
+{
+    const struct plan *plan = engine_plan(r->recovered.engine);
+    struct str known[256];
+    uint32_t count = plan ? min_of(plan->journey_count, (uint32_t)array_count(known)) : 0;
+    struct fault f = {0};
+    for (uint32_t i = 0; i < count; i++)
+        known[i] = names_text(engine_names(r->recovered.engine), plan->journeys[i].name);
+    struct str near = str_nearest(str_of(text), known, count);
+    fault_set(&f, "there is no journey \"%s\"%s%.*s%s", text, near.len ? "; did you mean \"" : "",
+              STR_ARG(near), near.len ? "\"?" : "");
+    return cli_fail(r->cli, FIX_INPUT, &f);
+}
+
+static int report_print_funnel(struct reporting *r)
+{
+    struct cli *c = r->cli;
+    const char *text = cli_text(c, "journey");
+    struct engine *e = r->recovered.engine;
+    const struct plans *plans = engine_plans(e);
+    struct report report;
+    if (text == NULL)
+        return cli_usage(c, "say which journey: wend report funnel DIR --journey NAME");
+    uint32_t journey = names_find(engine_names(e), str_of(text));
+    report_funnel(r->is_recount ? &r->recounted : engine_funnel(e), plans->at, plans->count,
+                  journey, &c->arena, &report);
+    if (journey == NAME_NONE || report.version_count == 0)
+        return unknown_journey(r, text);
+    if (c->is_json) {
+        struct buf out;
+        buf_init(&out);
+        funnel_json(&report, engine_names(e), engine_now(e), r->since_ms, &out);
+        term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&out)));
+        buf_fini(&out);
+        return CLI_OK;
+    }
+    for (uint32_t i = 0; i < report.version_count; i++) {
+        const struct report_version *v = &report.versions[i];
+        if (v->entered == 0 && !v->is_newest)
+            continue;
+        term_print(&c->out, TERM_BOLD, "%s, version %u%s\n", text, v->number,
+                   v->is_newest ? "" : " (not the newest)");
+        term_text(&c->out, "  entered %lu, of them held out %lu; converted %lu", v->entered,
+                  v->ghosts, v->converted);
+        if (r->since_ms == INT64_MIN)
+            term_text(&c->out, "; under way %lu", v->in_flight);
+        term_text(&c->out, "\n");
+        print_ends(r, v);
+        print_steps(r, v);
+        print_arms(r, v);
+        print_messages(r, v);
+    }
+    print_refusals(r, &report);
+    return CLI_OK;
+}
+
+/* ---- which --------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    report_print *print;
+    const char *doc;
+} reports[] = {
+#define REPORT(name, doc) {#name, report_print_##name, doc},
+#include "measure/reports.def"
+#undef REPORT
+};
+
+static int open_counts(struct reporting *r)
+{
+    struct cli *c = r->cli;
+    struct recover_options options = {0};
+    struct fault f = {0};
+    r->since_ms = INT64_MIN;
+    if (cli_text(c, "since") != NULL && !read_moment(c, cli_text(c, "since"), &r->since_ms))
+        return cli_usage(c, "--since wants a moment such as 2026-03-02T12:00, not \"%s\"",
+                         cli_text(c, "since"));
+    r->is_recount = cli_flag(c, "recount") || r->since_ms != INT64_MIN;
+    enum status status = directory_open(os_disk_real(), c->arguments[1], &r->directory, &f);
+    if (status == OK)
+        status = recover(&r->directory, &options, &r->recovered, &f);
+    if (status == OK && r->is_recount)
+        status = funnel_recount(&r->directory, r->since_ms, engine_batch(r->recovered.engine),
+                                &r->recounted, &f);
+    return status == OK ? CLI_OK : cli_fail(c, status, &f);
+}
+
+int cmd_report(struct cli *c)
+{
+    struct reporting r = {.cli = c};
+    const char *name = c->arguments[0];
+    size_t place = 0;
+    while (place < array_count(reports) && strcmp(reports[place].name, name) != 0)
+        place++;
+    if (place == array_count(reports))
+        return cli_usage(c, "there is no report \"%s\"; there is: %s (%s)", name, reports[0].name,
+                         reports[0].doc);
+    funnel_init(&r.recounted);
+    int code = open_counts(&r);
+    if (code == CLI_OK)
+        code = reports[place].print(&r);
+    funnel_fini(&r.recounted);
+    recovered_fini(&r.recovered);
+    return code;
+}

@@ -1,0 +1,31 @@
+/* operate.h - commands of operators from the command line: to the server that has the directory, or into
+ * the log of one that nobody serves.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "cli/cli.h"
+#include "model/control.h"
+#include "replay/directory.h"
+#include "json/json.h"
+
+struct http_call;
+
+/* A server key: that of --key, else the first of DIR/keys.json. */
+enum status server_key(struct cli *c, const struct directory *d, struct str *key,
+                       struct fault *f) mustuse;
+
+/* Asks a server; what it refuses with is a fault. *out lives until the parser is used again. */
+enum status server_ask(const struct http_call *call, struct json_parser *parser, struct buf *body,
+                       struct json_node *out, struct fault *f) mustuse;
+
+/* Gives the command to whoever has the directory `path`; `request` is how a server is asked for it
+ * ("/v1/kill?all=yes"). CLI_OK or an exit code. */
+int operate(struct cli *c, const char *path, const struct command_word *word, const char *request);
+
+/* Appends "&name=text" with what a query cannot have escaped. */
+void query_add(struct buf *out, const char *name, struct str text);
+
+/* --pace as a command has it; false: it is none, and that has been said. */
+bool read_pace(struct cli *c, struct command_word *out, int *code);
