@@ -16,11 +16,11 @@
  * was silent, and a client that sends a byte now and then is never silent. Each connection has one
  * deadline; four times a second those that have passed are shut down, which their loop then notices
  * as an end of the connection. A connection leaves the list, under the lock, before its descriptor
- * is closed, so a shutdown never meets a descriptor that belongs to somebody else.
+ * is closed, so a shutdown never meets a descriptor that belongs to somebody else. Setting a deadline
+ * takes no lock: it happens several times in a request, on every thread.
  *
- * Locks: server->lock guards the two lists. Nothing of libmicrohttpd is called while it is held, with
- * one exception: suspending, which takes libmicrohttpd's own lock inside ours; no callback of
- * libmicrohttpd's holds that one.
+ * Locks: server->lock guards the two lists. Nothing of libmicrohttpd is called while it is held but the
+ * resuming of those that are parked when the server stops.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -49,9 +49,9 @@ struct connection {
     struct connection *previous;
     struct connection *next;
     int fd;
-    int64_t deadline_ns;        /* shut down after this; 0 = none; under the lock */
-    uint32_t request_count;     /* on this connection, with the current one */
-    struct http_request *spare; /* of the last request, to be used again */
+    atomic_int_fast64_t deadline_ns; /* shut down after this; 0 = none */
+    uint32_t request_count;          /* on this connection, with the current one */
+    struct http_request *spare;      /* of the last request, to be used again */
 };
 
 struct http_server {
@@ -67,8 +67,8 @@ struct http_server {
     struct connection *connections;
     struct http_request *in_flight;
     uint32_t in_flight_count;
-    bool is_ending; /* the watcher shall end */
-    bool is_forced; /* the grace is over: nothing is parked any more */
+    bool is_ending;        /* the watcher shall end */
+    atomic_bool is_forced; /* the grace is over: nothing is parked any more */
     atomic_bool is_stopping;
     atomic_int answering; /* http_answer() calls that may still touch the daemon */
 
@@ -171,9 +171,7 @@ static void request_release(struct http_request *r, struct connection *keeper)
 
 static void set_deadline(struct connection *c, int64_t deadline_ns)
 {
-    os_mutex_lock(&c->server->lock);
-    c->deadline_ns = deadline_ns;
-    os_mutex_unlock(&c->server->lock);
+    atomic_store_explicit(&c->deadline_ns, deadline_ns, memory_order_relaxed);
 }
 
 /* When a transfer of `bytes` that began at `began_ns` has taken too long. */
@@ -311,20 +309,21 @@ static enum MHD_Result park(struct http_request *r)
     struct http_server *s = r->server;
     if (atomic_load(&r->state) == REQUEST_ANSWERED)
         return queue_response(r, r->response, r->response_status, r->response_bytes);
-    bool is_late = false;
-    os_mutex_lock(&s->lock);
-    if (s->is_forced) {
-        atomic_exchange(&r->state, REQUEST_FORCED);
-        os_mutex_unlock(&s->lock);
+    if (atomic_load(&s->is_forced)) {
+        atomic_store(&r->state, REQUEST_FORCED);
         return refuse(r, HTTP_ERROR_STOPPING);
     }
-    r->connection->deadline_ns = 0; /* we are the slow side now */
+    set_deadline(r->connection, 0); /* we are the slow side now */
     MHD_suspend_connection(r->mhd);
     int expected = REQUEST_HANDLING;
-    is_late = !atomic_compare_exchange_strong(&r->state, &expected, REQUEST_PARKED);
-    os_mutex_unlock(&s->lock);
+    bool is_late = !atomic_compare_exchange_strong(&r->state, &expected, REQUEST_PARKED);
+    /* http_server_stop() says so first and looks for the parked then: one of us sees the other */
+    if (!is_late && atomic_load(&s->is_forced)) {
+        expected = REQUEST_PARKED;
+        is_late = atomic_compare_exchange_strong(&r->state, &expected, REQUEST_FORCED);
+    }
     if (is_late)
-        MHD_resume_connection(r->mhd); /* answered between the two looks */
+        MHD_resume_connection(r->mhd); /* answered, or stopped, between the two looks */
     return MHD_YES;
 }
 
@@ -534,7 +533,7 @@ static void connection_cb(void *context, struct MHD_Connection *mhd, void **sock
             MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
         c->server = s;
         c->fd = info != NULL ? info->connect_fd : -1;
-        c->deadline_ns = os_clock_monotonic_ns() + (int64_t)s->options.limits.header_ms * 1000000;
+        set_deadline(c, os_clock_monotonic_ns() + (int64_t)s->options.limits.header_ms * 1000000);
         os_mutex_lock(&s->lock);
         c->next = s->connections;
         if (s->connections != NULL)
@@ -572,9 +571,10 @@ static void watch(void *context)
         os_cond_wait_for(&s->ending, &s->lock, WATCH_EVERY_MS);
         int64_t now_ns = os_clock_monotonic_ns();
         for (struct connection *c = s->connections; c != NULL; c = c->next) {
-            if (c->deadline_ns == 0 || c->deadline_ns > now_ns || c->fd < 0)
+            int64_t deadline_ns = atomic_load_explicit(&c->deadline_ns, memory_order_relaxed);
+            if (deadline_ns == 0 || deadline_ns > now_ns || c->fd < 0 ||
+                !atomic_compare_exchange_strong(&c->deadline_ns, &deadline_ns, 0))
                 continue;
-            c->deadline_ns = 0;
             shutdown(c->fd, SHUT_RDWR);
             count(&s->timeout_count);
         }
@@ -705,7 +705,7 @@ void http_server_stop(struct http_server *s, uint32_t grace_ms)
 
     os_mutex_lock(&s->lock);
     wait_for_flight(s, grace_ms);
-    s->is_forced = true;
+    atomic_store(&s->is_forced, true);
     for (struct http_request *r = s->in_flight; r != NULL; r = r->next) {
         int expected = REQUEST_PARKED;
         if (atomic_compare_exchange_strong(&r->state, &expected, REQUEST_FORCED))
