@@ -280,5 +280,10 @@ void desk_settle(struct person *who)
             }
         }
         act(who, &up, rank, &v);
+        if (v.kind == VERDICT_END && v.outcome == OUTCOME_REPLACED) {
+            /* What took its place may stand elsewhere; nothing is replaced twice. */
+            line_up(who, &up);
+            rank = UINT32_MAX;
+        }
     }
 }

@@ -40,6 +40,11 @@ void desk_propose(struct person *who, const struct instance *from, uint16_t step
  * is at the pool is taken back first, what is under way stays. */
 void desk_cancel(struct person *who, uint64_t instance, enum outcome outcome);
 
+/* The same for what its steps from `first` to `last` have pending, because what they were for is done: in
+ * every lane that an `only_if` can end, which are all but otp and legal. */
+void desk_call_off(struct person *who, uint64_t instance, uint16_t first, uint16_t last,
+                   enum outcome outcome);
+
 /* Asks the rules for all that waits, if anything that they read has changed or is due. Called once
  * per person and batch, after everything else; again after answers of later stages. */
 void desk_settle(struct person *who);

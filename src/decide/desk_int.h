@@ -6,6 +6,7 @@
  *     ledger.c    its line: the slot that it takes in every cap, and the memory of it
  *     explain.c   the same for people: who refuses and why, and what one change would have let it go
  *     answer.c    what later stages, providers and people answer
+ *     instead.c   another message in the place of one that waits
  *     follow.c    what belongs together: sets of all_of, follow-ups, engagement
  *     unite.c     merges, another programme
  *
@@ -71,6 +72,23 @@ int64_t intent_valid_ms(const struct plan_send *send, const struct plan_message 
 /* Its channels are those of the send for which the message has content, the one that the person prefers
  * where the send says so. */
 void intent_set_channels(const struct person *who, struct intent *in, const struct plan_send *send);
+
+/* The slot of one that ends: given back, unless the message went out or may have. */
+void intent_settle_slot(struct person *who, struct intent *in, enum outcome outcome);
+
+/* Notes that the intent has ended so, for results and witnesses. */
+void intent_say_end(struct person *who, const struct intent *in, enum outcome outcome,
+                    uint32_t rule);
+
+/* ---- another in its place (instead.c) ----------------------------------------------------------- */
+
+/* Which alternative of its send takes the intent's place at that instant, plus one; 0 = none. *until_ms:
+ * until when that holds. */
+uint32_t instead_ask(struct person *who, const struct intent *in, int64_t at_ms, int64_t *until_ms);
+
+/* The intent at `place` ends `replaced`, and another one stands there; or it is wanted again. False: it has
+ * no alternative any more. */
+bool instead_take(struct person *who, uint32_t place, uint32_t rule);
 
 /* ---- what belongs together (follow.c) ----------------------------------------------------------- */
 

@@ -18,6 +18,10 @@ const struct plan_send *intent_send(const struct person *who, const struct inten
 {
     const struct plan *plan = person_plan(who, in->plan);
     const struct plan_send *send = &plan->journeys[in->journey_index].steps[in->step].send;
+    if (in->instead != 0) {
+        must(in->instead <= send->instead_count);
+        return &send->insteads[in->instead - 1].send;
+    }
     if (in->follows == 0)
         return send;
     must(send->follow_up != NULL);

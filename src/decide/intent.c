@@ -61,30 +61,42 @@ static bool was_doubted(const struct person *who, const struct intent *in)
     return line != UINT32_MAX && (person_sent(who, line)->flags & SENT_DOUBTED);
 }
 
+void intent_settle_slot(struct person *who, struct intent *in, enum outcome outcome)
+{
+    bool is_out = outcome == OUTCOME_SENT || outcome == OUTCOME_UNKNOWN || in->fallback != 0;
+    if (!is_out && !was_doubted(who, in))
+        ledger_return(who, in);
+    else if (in->has_slot)
+        ledger_keep(who, in);
+}
+
+void intent_say_end(struct person *who, const struct intent *in, enum outcome outcome,
+                    uint32_t rule)
+{
+    intent_note(who, in, outcome, rule, in->created_ms);
+    person_tell(who,
+                &(struct note){.kind = NOTE_OUTCOME,
+                               .journey = in->journey,
+                               .message = in->message,
+                               .channel = in->channel,
+                               .rule = rule ? rule_name(rule) : NULL},
+                "message %.*s: %.*s%s%s (%.*s)", STR_ARG(names_text(who->names, in->message)),
+                STR_ARG(outcome_term(outcome)->name), rule ? ", by rule " : "",
+                rule ? rule_name(rule) : "", STR_ARG(outcome_term(outcome)->doc));
+}
+
 void intent_finish(struct person *who, uint32_t place, enum outcome outcome, uint32_t rule)
 {
+    if (outcome == OUTCOME_REPLACED && instead_take(who, place, rule))
+        return;
     struct intent in = *person_intent(who, place);
-    bool is_doubted = was_doubted(who, &in);
-    if (is_doubted && outcome == OUTCOME_EXPIRED)
+    if (was_doubted(who, &in) && outcome == OUTCOME_EXPIRED)
         outcome = OUTCOME_UNKNOWN;
     if (in.fallback == FALLBACK_TRIES) /* the outcome is the last attempt's */
         outcome = OUTCOME_BOUNCED;
-    bool is_out = outcome == OUTCOME_SENT || outcome == OUTCOME_UNKNOWN || in.fallback != 0;
-    if (!is_out && !is_doubted)
-        ledger_return(who, &in);
-    else if (in.has_slot)
-        ledger_keep(who, &in);
+    intent_settle_slot(who, &in, outcome);
     bool was_told = in.state == INTENT_IN_DOUBT; /* the journey went on when the doubt began */
-    intent_note(who, &in, outcome, rule, in.created_ms);
-    person_tell(who,
-                &(struct note){.kind = NOTE_OUTCOME,
-                               .journey = in.journey,
-                               .message = in.message,
-                               .channel = in.channel,
-                               .rule = rule ? rule_name(rule) : NULL},
-                "message %.*s: %.*s%s%s (%.*s)", STR_ARG(names_text(who->names, in.message)),
-                STR_ARG(outcome_term(outcome)->name), rule ? ", by rule " : "",
-                rule ? rule_name(rule) : "", STR_ARG(outcome_term(outcome)->doc));
+    intent_say_end(who, &in, outcome, rule);
     blob_set(who->space, &in.entry, NULL, 0);
     person_drop_intent(who, place);
     person_changed_name(who, in.message);
@@ -271,6 +283,18 @@ void desk_cancel(struct person *who, uint64_t instance, enum outcome outcome)
         const struct intent *in = person_intent(who, i);
         bool is_meant = in->instance == instance && !planted("exit-leaves-pending") &&
                         lane_term((enum lane)in->lane)->flags & LANE_EXITS;
+        if (!is_meant || !intent_end(who, i, outcome))
+            i++;
+    }
+}
+
+void desk_call_off(struct person *who, uint64_t instance, uint16_t first, uint16_t last,
+                   enum outcome outcome)
+{
+    for (uint32_t i = 0; i < who->profile->intents.count;) {
+        const struct intent *in = person_intent(who, i);
+        bool is_meant = in->instance == instance && in->step >= first && in->step <= last &&
+                        in->lane != LANE_OTP && in->lane != LANE_LEGAL;
         if (!is_meant || !intent_end(who, i, outcome))
             i++;
     }

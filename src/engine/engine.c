@@ -157,6 +157,8 @@ struct person engine_person(struct engine *e, uint64_t number)
         .engine = e,
         .propose = desk_propose,
         .cancel = desk_cancel,
+        .call_off = desk_call_off,
+        .replaced = journey_replaced,
         .settled = on_settled,
         .engaged = journey_engaged,
         .feature_of = change_feature,

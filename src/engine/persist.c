@@ -197,6 +197,7 @@ static void code_intent(struct codec *c, struct intent *x)
     code_u16(c, &x->tries);
     code_i32(c, &x->code);
     code_time(c, &x->again_ms);
+    code_u8(c, &x->instead);
 }
 
 static void code_sent(struct codec *c, struct sent *x)

@@ -277,6 +277,29 @@ static uint32_t message_of(const struct step *s)
     return s->means->kind == STEP_SEND ? s->plan->messages[s->means->send.message].name : NAME_NONE;
 }
 
+enum step_answer step_do(struct step *s)
+{
+    struct person *who = s->who;
+    step_begun(who, s->at);
+    if (who->witness != NULL)
+        person_note_about(who, s->at->journey, message_of(s), "%.*s: step %.*s (%.*s)",
+                          STR_ARG(names_text(who->names, s->at->journey)),
+                          STR_ARG(names_text(who->names, s->means->id)),
+                          STR_ARG(step_kind_name((enum step_kind)s->means->kind)));
+    s->at->step_ms = who->at_ms;
+    s->at->due_ms = FOREVER_MS;
+    s->at->ask_ms = FOREVER_MS;
+    must(s->means->kind >= STEP_SEND);
+    must(s->means->kind < array_count(runs));
+    return runs[s->means->kind](s);
+}
+
+/* What else than its step may end or move the instance that has just come to stand. */
+static bool is_moved(struct step *s)
+{
+    return no_longer_eligible(s) || (s->journey->milestone_count != 0 && milestones_ask(s));
+}
+
 void instance_run(struct person *who, uint32_t place)
 {
     uint64_t id = person_instance(who, place)->id;
@@ -291,18 +314,7 @@ void instance_run(struct person *who, uint32_t place)
             instance_end(who, place, JOURNEY_COMPLETED);
             return;
         }
-        step_begun(who, s.at);
-        if (who->witness != NULL)
-            person_note_about(who, s.at->journey, message_of(&s), "%.*s: step %.*s (%.*s)",
-                              STR_ARG(names_text(who->names, s.at->journey)),
-                              STR_ARG(names_text(who->names, s.means->id)),
-                              STR_ARG(step_kind_name((enum step_kind)s.means->kind)));
-        s.at->step_ms = who->at_ms;
-        s.at->due_ms = FOREVER_MS;
-        s.at->ask_ms = FOREVER_MS;
-        must(s.means->kind >= STEP_SEND);
-        must(s.means->kind < array_count(runs));
-        enum step_answer answer = runs[s.means->kind](&s);
+        enum step_answer answer = step_do(&s);
         if (answer == STEP_GONE)
             return;
         if (place >= who->profile->instances.count || person_instance(who, place)->id != id)
@@ -311,7 +323,7 @@ void instance_run(struct person *who, uint32_t place)
             return;
         if (answer == STEP_STAYS) {
             step_at(who, place, &s);
-            no_longer_eligible(&s);
+            (void)is_moved(&s);
             return;
         }
         if (answer == STEP_ENDS) {
@@ -329,10 +341,15 @@ void instance_run(struct person *who, uint32_t place)
 void instance_go(struct person *who, uint32_t place, uint16_t step)
 {
     struct instance *in = person_touch_instance(who, place);
+    uint64_t id = in->id;
+    bool was_away = in->state == INSTANCE_AWAY;
     step_left(who, in, LEFT_FOR_NEXT);
     in->step = step;
     in->state = INSTANCE_READY;
-    instance_run(who, place);
+    in->decision = 0;
+    if (was_away)
+        end_called(who, id, JOURNEY_EXITED);
+    instance_run(who, was_away ? instance_find(who, id) : place);
 }
 
 /* Does the event concern an instance of this key? Only events of its key, or without one. */
@@ -364,6 +381,12 @@ static bool is_true(struct person *who, const struct instance *in, const struct 
     return asked.is_true;
 }
 
+bool instance_holds(struct person *who, uint32_t place, const struct plan_expr *when)
+{
+    const struct instance *in = person_instance(who, place);
+    return is_true(who, in, person_plan(who, in->plan), when);
+}
+
 void journey_convert(struct person *who, const struct instance *in, int64_t at_ms)
 {
     person_result(who, (struct result){.kind = RESULT_CONVERTED,
@@ -378,11 +401,57 @@ void journey_convert(struct person *who, const struct instance *in, int64_t at_m
 
 enum met { MET_NOTHING, MET_CONSUMED, MET_ENDED };
 
+/* What the event means to the wait at which the instance stands, if it does. */
+static enum met waits_meet(struct person *who, uint32_t place)
+{
+    struct step s;
+    step_at(who, place, &s);
+    const struct record *event = who->event;
+    if (s.at->state != INSTANCE_WAITING || s.means == NULL)
+        return MET_NOTHING;
+    const struct plan_wait *w = &s.means->wait;
+    for (uint32_t i = 0; i < w->until_count; i++) {
+        if (w->until[i].event != event->name || !is_true(who, s.at, s.plan, &w->until[i].when))
+            continue;
+        instance_go(who, place, s.means->next);
+        return MET_CONSUMED;
+    }
+    for (uint32_t i = 0; i < w->ending_count; i++) {
+        const struct plan_ending *what = &w->endings[i];
+        for (uint32_t k = 0; k < what->listen_count; k++) {
+            const struct plan_listen *listen = &what->listens[k];
+            if (listen->event != event->name || !is_true(who, s.at, s.plan, &listen->when))
+                continue;
+            s.at = person_touch_instance(who, place);
+            wait_take(&s, what);
+            instance_go(who, place, s.next);
+            return MET_CONSUMED;
+        }
+    }
+    if (w->reset_by == event->name && w->reset_by != NAME_NONE) {
+        if (w->refreshes_entry) {
+            struct blob old = s.at->entry, entry = {0};
+            entry_keep(who, s.journey, &entry);
+            outcomes_keep(who, s.journey, old, &entry);
+            blob_set(who->space, &old, NULL, 0);
+            s.at = person_touch_instance(who, place);
+            s.at->entry = entry;
+        }
+        s.at->step_ms = who->at_ms;
+        int64_t due_ms = wait_due(&s);
+        s.at->due_ms = due_ms;
+        who->is_touched = true;
+        return MET_CONSUMED;
+    }
+    return MET_NOTHING;
+}
+
 /* What the event means to the instance at `place`. */
 static enum met meet(struct person *who, uint32_t place)
 {
     struct step s;
     step_at(who, place, &s);
+    uint64_t id = s.at->id;
     const struct record *event = who->event;
     const struct plan_journey *j = s.journey;
     if (!(j->event_wake & plan_wake_bit(event->name)))
@@ -415,43 +484,15 @@ static enum met meet(struct person *who, uint32_t place)
         instance_end(who, place, JOURNEY_EXITED);
         return MET_ENDED;
     }
-    if (s.at->state != INSTANCE_WAITING || s.means == NULL || event->flags & RECORD_IS_HISTORY)
+    if (event->flags & RECORD_IS_HISTORY || s.at->state == INSTANCE_QUEUED)
         return MET_NOTHING; /* imported history may end what is pending, it moves nobody on */
-    const struct plan_wait *w = &s.means->wait;
-    for (uint32_t i = 0; i < w->until_count; i++) {
-        if (w->until[i].event != event->name || !is_true(who, s.at, s.plan, &w->until[i].when))
-            continue;
-        instance_go(who, place, s.means->next);
+    enum reacted reacted = j->reaction_count != 0 ? reactions_meet(who, place) : REACTED_NOT;
+    if (reacted == REACTED_MOVED)
         return MET_CONSUMED;
-    }
-    for (uint32_t i = 0; i < w->ending_count; i++) {
-        const struct plan_ending *what = &w->endings[i];
-        for (uint32_t k = 0; k < what->listen_count; k++) {
-            const struct plan_listen *listen = &what->listens[k];
-            if (listen->event != event->name || !is_true(who, s.at, s.plan, &listen->when))
-                continue;
-            s.at = person_touch_instance(who, place);
-            wait_take(&s, what);
-            instance_go(who, place, s.next);
-            return MET_CONSUMED;
-        }
-    }
-    if (w->reset_by == event->name && w->reset_by != NAME_NONE) {
-        if (w->refreshes_entry) {
-            struct blob old = s.at->entry, entry = {0};
-            entry_keep(who, j, &entry);
-            outcomes_keep(who, j, old, &entry);
-            blob_set(who->space, &old, NULL, 0);
-            s.at = person_touch_instance(who, place);
-            s.at->entry = entry;
-        }
-        s.at->step_ms = who->at_ms;
-        int64_t due_ms = wait_due(&s);
-        s.at->due_ms = due_ms;
-        who->is_touched = true;
-        return MET_CONSUMED;
-    }
-    return MET_NOTHING;
+    if (reacted == REACTED_STAYS)
+        place = instance_find(who, id);
+    enum met met = waits_meet(who, place);
+    return reacted == REACTED_STAYS ? MET_CONSUMED : met;
 }
 
 static void convert_late(struct person *who)
@@ -539,7 +580,7 @@ static void ask_again(struct person *who, uint32_t place, enum cause cause)
         if (answer == STEP_STAYS && cause == BY_TIME)
             answer = wait_time(&s);
     }
-    if (no_longer_eligible(&s))
+    if (is_moved(&s))
         return;
     if (answer == STEP_GO)
         instance_go(who, place, s.next);
@@ -562,6 +603,8 @@ static uint64_t wake_of(const struct plan_journey *j, const struct instance *in)
     for (uint32_t i = 0; i < j->exit_count; i++)
         if (j->exits[i].event == NAME_NONE)
             wake |= j->exits[i].when.wake;
+    if (j->milestone_count != 0)
+        wake |= milestones_wake(j, in);
     if (in->state == INSTANCE_WAITING && in->step < j->step_count) {
         const struct plan_wait *w = &j->steps[in->step].wait;
         wake |= w->after_message != NAME_NONE ? plan_wake_bit(w->after_message) : 0;
@@ -675,6 +718,13 @@ void journey_settled(struct person *who, uint64_t instance, uint64_t decision, u
     if (!was_sent && s.means->send.if_not_sent != PLAN_NO_INDEX)
         next = s.means->send.if_not_sent;
     instance_go(who, place, next);
+}
+
+void journey_replaced(struct person *who, uint64_t instance, uint64_t decision, uint64_t by)
+{
+    uint32_t place = instance_find(who, instance);
+    if (place != UINT32_MAX && person_instance(who, place)->decision == decision)
+        person_touch_instance(who, place)->decision = by;
 }
 
 void journey_engaged(struct person *who, uint64_t instance, uint32_t message)

@@ -53,6 +53,10 @@ int64_t journey_deadline(const struct person *who);
 void journey_settled(struct person *who, uint64_t instance, uint64_t decision, uint16_t step,
                      enum outcome outcome);
 
+/* The message that an instance's send step waits for has given its place to another: that of the decision
+ * `by`. */
+void journey_replaced(struct person *who, uint64_t instance, uint64_t decision, uint64_t by);
+
 /* The person engaged with a message of the instance: waits `unless: engaged` end. */
 void journey_engaged(struct person *who, uint64_t instance, uint32_t message);
 

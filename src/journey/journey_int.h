@@ -83,6 +83,27 @@ void instance_end(struct person *who, uint32_t place, enum journey_end end);
 /* Takes the instance to `step` and runs it from there. */
 void instance_go(struct person *who, uint32_t place, uint16_t step);
 
+/* Notes that the step begins, and does it. */
+enum step_answer step_do(struct step *s);
+
+/* Is the condition of something that the instance at `place` listens to true? Errors are counted. */
+bool instance_holds(struct person *who, uint32_t place, const struct plan_expr *when);
+
+enum reacted {
+    REACTED_NOT,
+    REACTED_STAYS, /* the instance stands where it stood */
+    REACTED_MOVED, /* it is elsewhere, or over */
+};
+
+/* Does what the instance at `place` has for the event at hand. (reaction.c) */
+enum reacted reactions_meet(struct person *who, uint32_t place);
+
+/* Is the milestone at which the instance stands reached? True: it has gone on, or ended. Else lowers ask_ms
+ * to when time may change that. (milestone.c) */
+bool milestones_ask(struct step *s);
+/* plan_wake_bit of what the milestones read that still lie ahead. (milestone.c) */
+uint64_t milestones_wake(const struct plan_journey *j, const struct instance *in);
+
 /* Tries to enter the journey with the event at hand. (entry.c) */
 void entry_try(struct person *who, uint16_t journey_index, bool is_consumed);
 

@@ -13,7 +13,7 @@ enum step_answer step_branch_run(struct step *s)
         struct asked asked = ask(s->who, s->plan, &b->arms[i].when, s->at->entry);
         if (asked.is_error)
             person_result(s->who, (struct result){.kind = RESULT_ERROR,
-                                                  .how = (uint8_t)min_of(i, 255u),
+                                                  .how = ERROR_STEP,
                                                   .step = s->at->step,
                                                   .journey = s->at->journey,
                                                   .id = s->at->id});

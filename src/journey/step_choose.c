@@ -53,10 +53,10 @@ static bool score_of(struct step *s, const struct plan_candidate *c, int64_t *sc
     }
 }
 
-static void count_error(const struct step *s, uint32_t candidate)
+static void count_error(const struct step *s)
 {
     person_result(s->who, (struct result){.kind = RESULT_ERROR,
-                                          .how = (uint8_t)min_of(candidate, 255u),
+                                          .how = ERROR_STEP,
                                           .step = s->at->step,
                                           .journey = s->at->journey,
                                           .id = s->at->id});
@@ -73,7 +73,7 @@ enum step_answer step_choose_run(struct step *s)
         struct asked asked = ask(s->who, s->plan, &c->when, s->at->entry);
         bool is_scored = asked.is_true && score_of(s, c, &score);
         if (asked.is_error || (asked.is_true && !is_scored))
-            count_error(s, i);
+            count_error(s);
         if (s->who->witness != NULL && is_scored)
             person_note_about(s->who, s->at->journey, NAME_NONE, "%.*s: candidate %.*s scores %.6g",
                               STR_ARG(names_text(s->who->names, s->at->journey)),

@@ -27,7 +27,7 @@ static struct record record_of(struct step *s, enum event_kind kind, uint32_t na
         has_from |= given->name == NAME_FROM;
         if (value.type == VALUE_ERROR)
             person_result(who, (struct result){.kind = RESULT_ERROR,
-                                               .how = (uint8_t)min_of(i, 255u),
+                                               .how = ERROR_STEP,
                                                .step = s->at->step,
                                                .journey = s->at->journey,
                                                .id = s->at->id});

@@ -48,6 +48,9 @@ struct channel_template; /* channel/channel.h: how a message is rendered; opaque
 
 #define PLAN_ADDRESS_LIMIT     4 /* marketing attempts to one address in 24 h, unless said otherwise */
 #define PLAN_ADDRESS_LIMIT_MAX 16
+#define PLAN_MILESTONES_MAX    64 /* of one journey */
+#define PLAN_INSTEADS_MAX      16 /* of one send */
+#define PLAN_REACTIONS_MAX     64
 #define PLAN_UNKNOWN_ZONES_MAX 16
 #define PLAN_PROVIDERS_MAX     32
 #define PLAN_CHANNELS_MAX      8   /* channels that one send may try in turn */

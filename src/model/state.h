@@ -327,6 +327,7 @@ struct intent {
     uint16_t tries;       /* transmissions of the attempt that failed for now; 0 = none did */
     int32_t code;         /* what the provider said to the last of them; 0 = nothing */
     int64_t again_ms;     /* when the next one is made; 0 = not known */
+    uint8_t instead; /* which of its send's `instead` it is, plus one; 0 = the send's own message */
 };
 
 enum sent_state {

@@ -156,9 +156,13 @@ struct person {
     void *engine;
     void (*propose)(struct person *who, const struct instance *from, uint16_t step);
     void (*cancel)(struct person *who, uint64_t instance, enum outcome outcome);
+    void (*call_off)(
+        struct person *who, uint64_t instance, uint16_t first, uint16_t last,
+        enum outcome outcome); /* of these steps, whatever ends a send by its own condition */
     void (*settled)(struct person *who, uint64_t instance, uint64_t decision, uint16_t step,
                     enum outcome outcome);
     void (*engaged)(struct person *who, uint64_t instance, uint32_t message);
+    void (*replaced)(struct person *who, uint64_t instance, uint64_t decision, uint64_t by);
     void (*entered)(struct person *who, uint32_t event, uint32_t segment); /* or left */
     /* So many more (or fewer) live instances of the journey, over all people; how many there are then.
      * NULL: nobody counts. */

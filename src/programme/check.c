@@ -257,6 +257,10 @@ static void reach_look(struct compile *c, uint32_t index)
     };
     if (journey->step_count)
         reach_add(&r, 0);
+    for (uint32_t i = 0; i < journey->milestone_count; i++)
+        reach_add(&r, journey->milestones[i].first);
+    for (uint32_t i = 0; i < journey->reaction_count; i++)
+        reach_add(&r, journey->reactions[i].first);
     while (r.todo_count)
         reach_step(&r, &journey->steps[r.todo[--r.todo_count]]);
     bool was_reached = true;
@@ -281,7 +285,7 @@ static void journey_look(struct compile *c, uint32_t index)
 {
     const struct plan_journey *journey = &c->plan->journeys[index];
     struct str name = name_of(c, journey->name);
-    if (journey->goal.event == NAME_NONE) {
+    if (journey->goal.event == NAME_NONE && journey->milestone_count == 0) {
         findings_add(c->findings, FINDING_NO_GOAL, journey_place(c, index),
                      "the journey \"%.*s\" has no goal", STR_ARG(name));
         finding_advise(c->findings, "say which event shows that it worked: goal: {event: ..., "
@@ -300,6 +304,10 @@ static void journey_look(struct compile *c, uint32_t index)
     };
     if (journey->step_count)
         walk_from(&walk, 0, 0, 0);
+    for (uint32_t i = 0; i < journey->milestone_count; i++)
+        walk_from(&walk, journey->milestones[i].first, 0, 0);
+    for (uint32_t i = 0; i < journey->reaction_count; i++)
+        walk_from(&walk, journey->reactions[i].first, 0, 0);
 }
 
 static bool is_same_precedence(const struct plan_journey *a, const struct plan_journey *b)

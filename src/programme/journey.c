@@ -90,7 +90,7 @@ static bool id_is_taken(const struct builder *b, uint32_t name)
 
 /* "cart-reminder" for a send, a split's own name, "wait-2" for the second wait; where that is taken,
  * the next number that is free. */
-static uint32_t id_make(struct builder *b, const struct plan_step *step, struct str own)
+uint32_t id_make(struct builder *b, const struct plan_step *step, struct str own)
 {
     struct compile *c = b->c;
     uint32_t nth = 1;
@@ -152,9 +152,8 @@ uint16_t last_of_two(uint16_t a, uint16_t b)
 {
     return a == b ? a : LAST_MANY;
 }
-/* A new step behind all open ends; NULL (and a finding, once) where the journey has too many. */
-static struct plan_step *step_new(struct builder *b, const struct yaml_node *node,
-                                  enum step_kind kind, struct open_ends *ends)
+struct plan_step *step_new(struct builder *b, const struct yaml_node *node, enum step_kind kind,
+                           struct open_ends *ends)
 {
     if (b->count == PLAN_STEPS_MAX) {
         if (!b->is_full)
@@ -233,6 +232,11 @@ static void step_compile(struct builder *b, const struct yaml_node *node, const 
     if (!step)
         return;
     step_name(b, node, step);
+    if (b->is_aside && (kind == STEP_WAIT || kind == STEP_RUN))
+        findings_add(
+            b->c->findings, FINDING_CONFLICT, yaml_place(b->yaml, node),
+            "a reaction that stays takes no time: \"%s\" needs then: exit, or then: go STEP",
+            member);
     switch (kind) {
     case STEP_SEND:
         send_compile(b, node, step, ends, last_message);
@@ -389,6 +393,24 @@ static void preempts_compile(struct builder *b, const struct yaml_node *list)
     b->journey->preempts = names;
 }
 
+/* Something must happen; nothing is said where a key is written that there is not, which may be meant. */
+static void steps_look(struct builder *b, const struct yaml_node *root)
+{
+    const struct shape *shape = shape_get("JOURNEY");
+    if (yaml_find_key(root, "steps") || yaml_find_key(root, "milestones"))
+        return;
+    for (uint32_t i = 0; i < root->count; i++) {
+        bool is_known = false;
+        for (uint32_t k = 0; k < shape->key_count; k++)
+            is_known |= str_is(root->pairs[i].key->text, shape->keys[k].name);
+        if (!is_known)
+            return;
+    }
+    findings_add(b->c->findings, FINDING_MISSING_KEY, yaml_place(b->yaml, root),
+                 "journeys/NAME.yaml needs the key \"steps\"");
+    finding_advise(b->c->findings, "steps: what happens, in this order; or milestones");
+}
+
 static void journey_compile(struct compile *c, struct compile_file *file)
 {
     const struct yaml_node *root = file->yaml.root;
@@ -433,9 +455,14 @@ static void journey_compile(struct compile *c, struct compile_file *file)
     struct open_ends ends = {0};
     uint16_t last_message = LAST_NONE;
     ids_collect(&b, steps);
+    ids_collect(&b, shape_value(root, "", "milestones"));
+    ids_collect(&b, shape_value(root, "", "on"));
     steps_compile(&b, steps, &ends, &last_message);
+    milestones_compile(&b, &ends);
     ends_close(&ends, PLAN_END);
+    reactions_compile(&b);
     outcomes_compile(&b);
+    steps_look(&b, root);
     if (steps && !steps->is_bad && steps->type == YAML_LIST && steps->count == 0)
         findings_add(c->findings, FINDING_MISSING_KEY, yaml_place(b.yaml, steps),
                      "the journey has no steps");

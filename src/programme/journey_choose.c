@@ -47,6 +47,7 @@ void choose_compile(struct builder *b, const struct yaml_node *node, struct plan
     const struct yaml_node *otherwise = NULL;
     uint16_t before = *last_message;
     bool is_first = true;
+    uint32_t guard_count = b->guard_count;
     step->choose.candidates = candidates;
     for (uint32_t i = 0; i < count; i++) {
         const struct yaml_node *item = shape_item(list, i);
@@ -72,12 +73,14 @@ void choose_compile(struct builder *b, const struct yaml_node *node, struct plan
                                  yaml_place(b->yaml, shape_value(item, "", "arm")),
                                  "the choice has two arms \"%.*s\"",
                                  STR_ARG(names_text(c->names, candidate->name)));
+            guards_add(b, &candidate->when);
             start = &candidate->target;
         }
         inner_compile(b, shape_value(item, "", "do"), start, ends, &last);
         *last_message = is_first ? last : last_of_two(*last_message, last);
         is_first = false;
     }
+    b->guard_count = guard_count;
     if (!otherwise) {
         ends_open(b, ends, &step->next);
         *last_message = is_first ? before : last_of_two(*last_message, before);

@@ -35,6 +35,7 @@ struct builder {
     uint32_t given_count;
     uint32_t guards[GUARDS_MAX]; /* messages whose engaged() the branches around read */
     uint32_t guard_count;
+    bool is_aside; /* steps of a reaction that stays: they take no time */
 };
 
 /* What expressions of the journey may read. */
@@ -50,6 +51,13 @@ void ends_close(struct open_ends *ends, uint16_t target);
  * was sent last on the way here, LAST_NONE or LAST_MANY. */
 void steps_compile(struct builder *b, const struct yaml_node *list, struct open_ends *ends,
                    uint16_t *last_message);
+
+/* A new step behind all open ends; NULL (and a finding, once) where the journey has too many. */
+struct plan_step *step_new(struct builder *b, const struct yaml_node *node, enum step_kind kind,
+                           struct open_ends *ends);
+
+/* The step's name where none is given: `own`, or its kind and number. */
+uint32_t id_make(struct builder *b, const struct plan_step *step, struct str own);
 
 /* A list inside a step: begins at *start, and its open ends join those of the step. */
 void inner_compile(struct builder *b, const struct yaml_node *list, uint16_t *start,
@@ -94,6 +102,10 @@ void handoff_compile(struct builder *b, const struct yaml_node *node, struct pla
                      struct open_ends *ends, uint16_t *last_message);
 void run_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step);
 void set_compile(struct builder *b, const struct yaml_pair *pair, struct plan_step *step);
+
+/* The milestones' steps, behind the open ends; the reactions', behind everything. (journey_reaction.c) */
+void milestones_compile(struct builder *b, struct open_ends *ends);
+void reactions_compile(struct builder *b);
 
 /* Who enters, and when again. (journey_enter.c) */
 void enter_compile(struct builder *b, const struct yaml_node *enter);

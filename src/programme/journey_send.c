@@ -165,6 +165,74 @@ static void follow_up_compile(struct builder *b, const struct yaml_node *node,
     first->follow_up = follow;
 }
 
+/* The one message of an alternative, or PLAN_NO_INDEX. */
+static uint16_t instead_message(struct builder *b, const struct yaml_node *item,
+                                const struct yaml_node **step)
+{
+    struct compile *c = b->c;
+    const struct yaml_node *steps = shape_value(item, "", "do");
+    static const char *const keys[] = {"go_on",          "if_not_sent",     "follow_up", "instead",
+                                       "if_unreachable", "fallback_within", "id"};
+    *step = shape_count(steps) == 1 ? shape_item(steps, 0) : NULL;
+    const char *member = *step ? shape_member(*step, shape_union_get("STEP")) : NULL;
+    if (!member || strcmp(member, "send") != 0) {
+        if (!item->is_bad && !(*step && (*step)->is_bad))
+            findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(b->yaml, item),
+                         "instead of a message another message goes: do: [{send: NAME}]");
+        return PLAN_NO_INDEX;
+    }
+    for (size_t i = 0; i < array_count(keys); i++) {
+        const struct yaml_node *key = yaml_find_key(*step, keys[i]);
+        if (key)
+            findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, key),
+                         "what goes instead takes the place of the first: \"%s\" is said there",
+                         keys[i]);
+    }
+    return build_message_index(c, b->yaml, shape_value(*step, "", "send"));
+}
+
+static void insteads_compile(struct builder *b, const struct yaml_node *list,
+                             struct plan_send *send)
+{
+    struct compile *c = b->c;
+    uint32_t count = min_of(shape_count(list), (uint32_t)PLAN_INSTEADS_MAX);
+    if (count < shape_count(list))
+        findings_add(c->findings, FINDING_TOO_MANY, yaml_place(b->yaml, list),
+                     "a send has at most %d messages that may go instead", PLAN_INSTEADS_MAX);
+    struct plan_instead *insteads = arena_array(c->arena, struct plan_instead, count);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct yaml_node *item = shape_item(list, i);
+        const struct yaml_node *step;
+        const char *member = shape_member(item, shape_union_get("INSTEAD"));
+        if (!member)
+            continue;
+        struct plan_instead *one = &insteads[send->instead_count];
+        uint32_t flags = SCOPE_ENTRY | (strcmp(member, "unless") == 0 ? SCOPE_NOT : 0u);
+        *one = (struct plan_instead){.send = {.if_not_sent = PLAN_NO_INDEX}};
+        scope_compile(c, b->yaml, shape_value(item, "", member),
+                      builder_target(b, flags, EXPR_WANT_BOOL), &one->when);
+        uint16_t message = instead_message(b, item, &step);
+        if (message == PLAN_NO_INDEX)
+            continue;
+        if (message == send->message)
+            findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, item),
+                         "instead of a message another one goes, not itself");
+        one->send.message = message;
+        one->send.goes_on = send->goes_on;
+        one->send.valid_for_ms = shape_span_ms(shape_value(step, "", "valid_for"), 0);
+        one->send.fallback_within_ms = send->fallback_within_ms;
+        one->send.wait_address_ms = send->wait_address_ms;
+        channels_compile(b, step, &one->send);
+        if (send->is_all || one->send.is_all)
+            findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, item),
+                         "\"all_of\" is several messages: none takes the place of another");
+        message_note(b, message);
+        guards_store(b, &one->send);
+        send->instead_count++;
+    }
+    send->insteads = insteads;
+}
+
 /* Some lanes may not end in silence. */
 static void look_for_way_out(struct builder *b, const struct yaml_node *node,
                              const struct plan_message *message, bool has_one)
@@ -196,7 +264,7 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
         return;
     }
     send->message = message;
-    send->goes_on = shape_bool(shape_value(node, "", "go_on"), false);
+    send->goes_on = shape_bool(shape_value(node, "", "go_on"), false) || b->is_aside;
     send->valid_for_ms = shape_span_ms(shape_value(node, "", "valid_for"), 0);
     send->fallback_within_ms =
         shape_span_ms(shape_value(node, "", "fallback_within"), FALLBACK_WITHIN_MS);
@@ -207,6 +275,7 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
     guards_store(b, send);
     if (follow_up)
         follow_up_compile(b, follow_up, send);
+    insteads_compile(b, shape_value(node, "", "instead"), send);
     uint16_t before = *last_message;
     *last_message = message;
     look_for_way_out(b, node, &c->messages[message], not_sent != NULL);
@@ -214,7 +283,9 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
         return;
     if (send->goes_on) {
         findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, not_sent),
-                     "\"go_on\" does not wait for what \"if_not_sent\" asks");
+                     b->is_aside ? "a reaction that stays waits for nothing, not for what "
+                                   "\"if_not_sent\" asks"
+                                 : "\"go_on\" does not wait for what \"if_not_sent\" asks");
         return;
     }
     uint16_t inner_last = before;

@@ -778,6 +778,12 @@ static uint32_t took_of(struct reader *r, uint16_t journey, const struct yaml_no
                 known[count++] = names_text(r->names, own);
         }
     }
+    for (uint32_t i = 0; i < j->milestone_count; i++) {
+        if (j->milestones[i].name == name && name != NAME_NONE)
+            return name;
+        if (count < array_count(known))
+            known[count++] = names_text(r->names, j->milestones[i].name);
+    }
     findings_add(r->findings, FINDING_UNKNOWN_NAME, yaml_place(r->file, node),
                  "the journey has no arm and no label \"%.*s\"", STR_ARG(node->text));
     struct str near = str_nearest(node->text, known, count);

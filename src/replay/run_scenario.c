@@ -653,7 +653,8 @@ static bool meets(struct stage *s, const struct scenario_expect *x,
                 continue;
             if (row->kind == RESULT_ENTERED)
                 holds = false;
-            else if (row->kind == RESULT_ARM || row->kind == RESULT_WAITED)
+            else if (row->kind == RESULT_ARM || row->kind == RESULT_WAITED ||
+                     row->kind == RESULT_REACHED)
                 holds |= row->number == x->arm;
         }
         words = arena_printf(s->arena, "takes %.*s", STR_ARG(names_text(s->shelf->names, x->arm)));
