@@ -404,8 +404,7 @@ static bool settings_key(struct str path, struct str *key)
     return str_find(*key, STR("/"), 0) == SIZE_MAX;
 }
 
-/* The name in /v1/journeys/NAME/enter. */
-static bool journey_name(struct str path, struct str *name)
+bool ingest_journey_name(struct str path, struct str *name)
 {
     struct str before = STR("/v1/journeys/"), after = STR("/enter");
     if (!str_starts(path, before) || !str_ends(path, after) || path.len <= before.len + after.len)
@@ -431,7 +430,7 @@ static bool find_route(struct str path, enum ingest_route *out, struct str *jour
         }
     }
     *out = INGEST_ENTER;
-    return journey_name(path, journey);
+    return ingest_journey_name(path, journey);
 }
 
 bool ingest_routes_handle(struct ingest_routes *r, struct http_request *request)

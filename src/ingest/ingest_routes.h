@@ -42,6 +42,9 @@ void ingest_routes_free(struct ingest_routes *r);
  * done) if it is not. Any thread. */
 bool ingest_routes_handle(struct ingest_routes *r, struct http_request *request) mustuse;
 
+/* The NAME in /v1/journeys/NAME/enter; false if the path is another. */
+bool ingest_journey_name(struct str path, struct str *name);
+
 /* Takes `body`, which the server made of the request, as if it had been posted to the route by the same
  * client with the same key; answers the request. Any thread. */
 void ingest_routes_post(struct ingest_routes *r, struct http_request *request,

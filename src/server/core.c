@@ -10,6 +10,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "server/journeys.h"
 #include "server/server_int.h"
 #include "server/story.h"
 
@@ -116,6 +117,7 @@ static void publish(struct core *c, const struct batch_ref *ref)
 {
     struct server *s = c->server;
     const struct engine_counts *counts = engine_counts(c->engine);
+    journeys_post(s->journeys, c->engine);
     count_set(s, COUNTER_BATCH, engine_batch(c->engine));
     count_set(s, COUNTER_BATCHES, counts->batches);
     count_set(s, COUNTER_RECORDS, counts->records);

@@ -6,6 +6,7 @@
 #include "api/segment_json.h"
 #include "os/process.h"
 #include "server/change.h"
+#include "server/journeys.h"
 #include "server/operate.h"
 #include "server/story.h"
 #include "when/civil.h"
@@ -385,6 +386,25 @@ static void answer_funnel(struct server *s, struct http_request *request)
 
 /* ---- who may, and where -------------------------------------------------------------------------- */
 
+/* A server calls for a journey that the active programme does not have: true, and it is answered. */
+static bool is_unknown_journey(struct server *s, struct http_request *request)
+{
+    struct str name, nearest;
+    struct ingest_source source;
+    if (http_request_method(request) != HTTP_POST ||
+        !ingest_journey_name(http_request_path(request), &name) ||
+        !find_source(s, request, &source) || !(source.flags & RECORD_IS_SERVER) ||
+        journeys_know(s->journeys, name, &nearest))
+        return false;
+    struct arena *arena = http_request_arena(request);
+    http_answer_error(
+        request, 404, "unknown_journey",
+        nearest.len ? arena_printf(arena, "there is no journey \"%.*s\"; did you mean \"%.*s\"?",
+                                   STR_ARG(name), STR_ARG(nearest))
+                    : arena_printf(arena, "there is no journey \"%.*s\"", STR_ARG(name)));
+    return true;
+}
+
 /* Does the request carry a server key? Answers it if not. */
 static bool has_server_key(struct server *s, struct http_request *request)
 {
@@ -428,7 +448,7 @@ void routes_handle(void *context, struct http_request *request)
 #undef ROUTE
     };
     struct server *s = context;
-    if (ingest_routes_handle(s->routes, request))
+    if (is_unknown_journey(s, request) || ingest_routes_handle(s->routes, request))
         return;
     struct str path = http_request_path(request);
     enum http_method method = http_request_method(request);

@@ -13,6 +13,7 @@
 #include "server/change.h"
 #include "server/held.h"
 #include "server/operate.h"
+#include "server/journeys.h"
 #include "server/server_int.h"
 #include "server/story.h"
 
@@ -96,6 +97,7 @@ static enum status recover_state(struct server *s, struct fault *f)
 enum status server_open(const struct server_options *options, struct server **out, struct fault *f)
 {
     struct server *s = mem_new(sizeof(*s));
+    s->journeys = journeys_new();
     s->options = *options;
     journal_init(&s->journal, options->journal, options->is_json, options->is_quiet);
     os_mutex_init(&s->names_lock);
@@ -589,5 +591,6 @@ void server_free(struct server *s)
     os_mutex_fini(&s->names_lock);
     os_mutex_fini(&s->failure_lock);
     journal_fini(&s->journal);
+    journeys_free(s->journeys);
     mem_free(s);
 }

@@ -50,6 +50,7 @@ struct changes;
 struct core;
 struct held;
 struct sender;
+struct journeys;
 struct stories;
 
 struct server {
@@ -69,6 +70,7 @@ struct server {
     struct core *core;
     struct sender *sender;
     struct stories *stories;
+    struct journeys *journeys; /* journeys.h */
     struct changes *changes;
     struct loaded_backfill *backfill; /* the last one: the engine may still borrow it */
     struct ingest *ingest;

@@ -380,6 +380,10 @@ def business_events_and_entries_come_from_servers_only():
             assert w.server.request(path, body, 'wrong')[0] == 401
             assert w.server.request(path, body)[0] == 401
             assert w.server.request(path, key=SERVER_KEY)[0] == 405
+        status, answer, _ = w.server.request('/v1/journeys/clam/enter', claim, SERVER_KEY)
+        assert status == 404 and b'did you mean \\"claim\\"' in answer, (status, answer)
+        assert w.server.request('/v1/journeys/zzz/enter', claim, SERVER_KEY)[0] == 404
+        assert w.server.request('/v1/journeys/clam/enter', claim, 'nobody')[0] == 401
         status, answer, _ = w.server.request('/v1/journeys/claim/enter', b'{"payload": {}}', SERVER_KEY)
         assert (status, json.loads(answer)['code']) == (400, 'no_identity'), answer
         status, answer, _ = w.server.request('/v1/business', b'{"event": "E", "userId": "u1"}', SERVER_KEY)
