@@ -15,13 +15,12 @@
 #include "bench.h"
 
 #include "base/mem.h"
+#include "bench/programme.h"
 #include "model/identifier.h"
 #include "os/clock.h"
-#include "os/file.h"
 #include "profile/ask.h"
 #include "profile/feature.h"
 #include "profile/traits.h"
-#include "programme/programme.h"
 
 #define PEOPLE   2000
 #define ITEMS    64
@@ -62,21 +61,7 @@ static struct plan *compile(struct names *names)
              "3'\nemail: {subject: a}\n")},
         {{"messages/where/email.txt.liquid", 31}, STR("a\n")},
     };
-    struct programme_folder folder;
-    struct findings findings;
-    struct plan *plan = NULL;
-    struct buf zones;
-    struct fault f = {0};
-    struct os_disk *disk = os_disk_real();
-    buf_init(&zones);
-    findings_init(&findings);
-    must(programme_zones(disk, NULL, &zones, &f) == OK);
-    must(programme_folder_of(files, array_count(files), buf_str(&zones), &folder, &f) == OK);
-    must(programme_compile(&folder, names, &plan, &findings) == OK);
-    programme_folder_fini(&folder);
-    findings_fini(&findings);
-    buf_fini(&zones);
-    return plan;
+    return bench_plan(files, array_count(files), names);
 }
 
 static struct person person_of(struct ground *g, uint32_t i, int64_t at_ms)
