@@ -8,6 +8,8 @@
  *
  *     event_to_ack_p50, _p99    until the client has its 200: the log's write and fdatasync are in it
  *     event_to_smtp_p50, _p99   until the mail's final dot has been read
+ *     burst_10k_s               10,000 people enter at once, in posts of 100: from the first byte sent
+ *                               until the last of 10,000 mails has been read
  *
  * The programme has one journey that sends one mail of the service lane at once, to a person who was
  * made known before. Twenty mails before the measured ones open the connection. Between two events the
@@ -24,8 +26,10 @@
 #include "os/file.h"
 #include "sink.h"
 
-#define WARM_UP 20
-#define REST_MS 30
+#define BURST       10000
+#define BURST_BATCH 100
+#define WARM_UP     20
+#define REST_MS     30
 
 struct fixture {
     char wend[OS_PATH_BYTES];
@@ -42,7 +46,7 @@ static const char *const files[][2] = {
                        "traits:\n  first_name: {type: string}\n"
                        "categories:\n  order-update: {lane: service, settle: 0s, "
                        "purpose: contract}\n"},
-    {"providers/mail.yaml", "kind: smtp\nchannel: email\nslots: 8\n"
+    {"providers/mail.yaml", "kind: smtp\nchannel: email\nslots: 32\n"
                             "settings:\n  url: '${ENV:WEND_SMTP_URL}'\n"
                             "  from: 'Bench <bench@example.org>'\n  security: none\n"},
     {"journeys/thanks.yaml", "journey: thanks\nowner: bench\n"
@@ -200,6 +204,52 @@ static void measure(struct fixture *x, uint64_t person, int64_t *to_ack_ns, int6
     os_clock_sleep_ms(REST_MS);
 }
 
+/* ---- many at once ----------------------------------------------------------------------------------- */
+
+/* Posts an order, or what is known, of each of `count` people from `first` on, 100 at a time; returns when the first one left. */
+static int64_t post_all(struct fixture *x, uint64_t first, uint64_t count, bool is_order)
+{
+    int64_t began_ns = 0, start_ns, end_ns;
+    struct buf body;
+    buf_init(&body);
+    for (uint64_t i = 0; i < count;) {
+        body.len = 0;
+        buf_printf(&body, "{\"batch\":[");
+        for (uint32_t k = 0; k < BURST_BATCH && i < count; k++, i++) {
+            unsigned long n = first + i;
+            buf_printf(&body, "%s{\"userId\":\"u%lu\",\"messageId\":\"%s%lu\",", k ? "," : "", n,
+                       is_order ? "e" : "i", n);
+            if (is_order)
+                buf_printf(&body,
+                           "\"type\":\"track\",\"event\":\"Order Completed\",\"properties\":"
+                           "{\"order_id\":\"o-%lu\",\"total\":27.5,\"currency\":\"GBP\"}}",
+                           n);
+            else
+                buf_printf(&body,
+                           "\"type\":\"identify\",\"traits\":{\"first_name\":\"Ann\","
+                           "\"email\":\"u%lu@customers.example\"}}",
+                           n);
+        }
+        buf_printf(&body, "]}");
+        post(x, "/v1/batch", buf_str(&body), &start_ns, &end_ns);
+        if (began_ns == 0)
+            began_ns = start_ns;
+    }
+    buf_fini(&body);
+    return began_ns;
+}
+
+static void burst(struct fixture *x, uint64_t first)
+{
+    int64_t mail_ns = 0;
+    post_all(x, first, BURST, false);
+    int64_t start_ns = post_all(x, first, BURST, true);
+    for (uint64_t i = 0; i < BURST; i++)
+        if (os_queue_pop(x->sink.mails, &mail_ns, 1, 30000) != 1)
+            give_up("not all mails came", NULL);
+    bench_print("burst_10k_s", (double)(mail_ns - start_ns) * 1e-9, "s");
+}
+
 static int ascending(const void *a, const void *b)
 {
     const int64_t *x = a, *y = b;
@@ -230,7 +280,7 @@ int main(int argc, char **argv)
     must(os_path_join(x->folder, sizeof(x->folder), root, "bench-smtp"));
     if (os_remove_tree(os_disk_real(), x->folder, &f) != OK)
         give_up("the folder:", &f);
-    x->sink.mails = os_queue_new(sizeof(int64_t), 64);
+    x->sink.mails = os_queue_new(sizeof(int64_t), BURST);
     sink_start(&x->sink);
     write_programme(x);
     start_server(x);
@@ -245,6 +295,7 @@ int main(int argc, char **argv)
         measure(x, WARM_UP + i, &to_ack_ns[i], &to_smtp_ns[i]);
     print("event_to_ack", to_ack_ns, count);
     print("event_to_smtp", to_smtp_ns, count);
+    burst(x, WARM_UP + count);
 
     stop_server(x);
     sink_stop(&x->sink);
