@@ -4,10 +4,11 @@
 #include "evlog/evlog.h"
 
 enum status funnel_recount(const struct directory *d, int64_t since_ms, uint64_t batch_last,
-                           struct funnel *out, struct fault *f)
+                           struct funnel *out, uint64_t *newest, struct fault *f)
 {
     struct evlog_reader *reader;
     struct evlog_item item;
+    *newest = 0;
     enum status status = evlog_reader_open(d->disk, d->log, 1, &reader, f);
     if (status != OK)
         return status;
@@ -19,6 +20,7 @@ enum status funnel_recount(const struct directory *d, int64_t since_ms, uint64_t
             continue;
         if (batch_last != 0 && item.number > batch_last)
             break;
+        *newest = item.number;
         struct cursor c = cursor_of(item.results.at, item.results.len);
         struct result row;
         while (results_read(&c, item.now_ms, &row))
