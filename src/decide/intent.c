@@ -19,9 +19,25 @@ uint32_t intent_find(const struct person *who, uint64_t decision)
     return UINT32_MAX;
 }
 
+/* A message whose own condition did not come out true ends; where that is because the condition failed,
+ * a row counts it, like failures elsewhere. */
+static void note_failure(struct person *who, const struct intent *in)
+{
+    const struct plan *plan = person_plan(who, in->plan);
+    const struct plan_expr *only_if = &plan->messages[in->message_index].only_if;
+    if (only_if->code != NULL && ask_at(who, plan, only_if, in->entry, who->now_ms).is_error)
+        person_result(who, (struct result){.kind = RESULT_ERROR,
+                                           .how = ERROR_ONLY_IF,
+                                           .journey = in->journey,
+                                           .message = in->message,
+                                           .id = in->decision});
+}
+
 void intent_note(struct person *who, const struct intent *in, enum outcome outcome, uint32_t rule,
                  int64_t number)
 {
+    if (outcome == OUTCOME_NOT_RELEVANT && rule == RULE_WANTED)
+        note_failure(who, in);
     person_result(who, (struct result){.kind = RESULT_DECIDED,
                                        .how = (uint8_t)outcome,
                                        .step = (uint16_t)rule,

@@ -113,9 +113,52 @@ static void merged_is_one(void **state)
     buf_fini(&two);
 }
 
+static uint32_t failures(const struct house *h, uint32_t place)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < h->row_count; i++)
+        count += h->rows[i].result.kind == RESULT_ERROR && h->rows[i].result.how == (uint8_t)place;
+    return count;
+}
+
+/* A message whose condition is false is not counted, one whose condition fails is, once. */
+static void a_failing_only_if_is_counted(void **state)
+{
+    (void)state;
+    struct house *h = house_new();
+    house_activate(h, "=== programme.yaml\nname: T\ntimezone: Europe/London\n"
+                      "categories: {service: {lane: service, settle: 0s}}\nquiet_hours: []\n"
+                      "=== journeys/j.yaml\njourney: j\nenter: Ask\nsteps: [{send: m}]\n"
+                      "=== messages/m/message.yaml\ncategory: service\n"
+                      "only_if: 'last(\"Order\").total > 5'\nemail: {subject: m}\n"
+                      "=== messages/m/email.txt.liquid\nm\n"
+                      "=== providers/mail.yaml\nkind: smtp\n"
+                      "settings: {url: 'smtp://127.0.0.1:2525', from: 'a@example.org', "
+                      "security: none}\n");
+    house_meet(h, "ann", "email");
+    house_meet(h, "bob", "email");
+    house_event(h, "ann", "Ask", ""); /* no order, no total */
+    house_event(h, "bob", "Order", "total=3");
+    house_event(h, "bob", "Ask", "");
+    house_apply(h, at("10:00"));
+    house_run(h, at("11:00"));
+    assert_int_equal(house_sent(h, "ann", "m"), 0);
+    assert_int_equal(house_sent(h, "bob", "m"), 0);
+    assert_int_equal(failures(h, ERROR_ONLY_IF), 1);
+    assert_int_equal(engine_counts(h->engine)->errors, 1);
+    house_event(h, "bob", "Order", "total=9");
+    house_event(h, "bob", "Ask", "");
+    house_apply(h, at("12:00"));
+    house_run(h, at("13:00"));
+    assert_int_equal(house_sent(h, "bob", "m"), 1);
+    assert_int_equal(failures(h, ERROR_ONLY_IF), 1);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST("a failing only_if is counted, once", a_failing_only_if_is_counted),
         TEST("two names with half the past each are one person who did it all", merged_is_one),
     };
     return cmocka_run_group_tests_name("flow/features", tests, NULL, NULL);
