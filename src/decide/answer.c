@@ -7,8 +7,9 @@
 #include "profile/consent.h"
 #include "profile/holds.h"
 
-#define AGAIN_MS        (30 * SECOND_MS) /* before an attempt in doubt is made again */
-#define AGAIN_DOUBLINGS 7u
+#define AGAIN_MS         (30 * SECOND_MS) /* before an attempt in doubt is made again */
+#define VOUCHER_AGAIN_MS (15 * MINUTE_MS) /* an empty pool is asked again */
+#define AGAIN_DOUBLINGS  7u
 
 /* The channel that it waits for is of no use: on to the next, or the end. */
 static void refuse_channel(struct person *who, uint32_t place, enum outcome reason, uint32_t rule)
@@ -105,6 +106,20 @@ void desk_answer(struct person *who, const struct stage_message *answer)
         intent_suppress(who, place, (enum suppression)answer->how);
         return;
     }
+    case BACK_EMPTY:
+        ledger_back(who, in);
+        in->state = INTENT_DEFERRED;
+        in->rule = RULE_POOL;
+        in->not_before_ms = who->now_ms + VOUCHER_AGAIN_MS;
+        if (in->ending != OUTCOME_NONE)
+            intent_finish(who, place, (enum outcome)in->ending, RULE_WANTED);
+        else if (answer->empty == VOUCHER_SKIP)
+            intent_finish(who, place, OUTCOME_NO_VOUCHER, RULE_POOL);
+        else
+            intent_note(who, in, OUTCOME_DEFERRED, RULE_POOL, in->not_before_ms);
+        return;
+    case TO_VOUCHER_RETURN:
+    case TO_VOUCHER_SPEND:
     case TO_POOL_QUEUE:
     case TO_POOL_REVOKE:
     case TO_POOL_DONE:

@@ -77,13 +77,28 @@ static bool was_doubted(const struct person *who, const struct intent *in)
     return line != UINT32_MAX && (person_sent(who, line)->flags & SENT_DOUBTED);
 }
 
+/* An attempt may have taken a code: it is gone with a message that went out, or free again. */
+static void settle_voucher(struct person *who, const struct intent *in, bool is_out)
+{
+    uint16_t pool = intent_send(who, in)->voucher;
+    if (in->attempt == 0 || pool == PLAN_NO_INDEX)
+        return;
+    person_send(who, (struct stage_message){
+                         .kind = is_out ? TO_VOUCHER_SPEND : TO_VOUCHER_RETURN,
+                         .decision = in->decision,
+                         .voucher = person_plan(who, in->plan)->vouchers[pool].name,
+                     });
+}
+
 void intent_settle_slot(struct person *who, struct intent *in, enum outcome outcome)
 {
     bool is_out = outcome == OUTCOME_SENT || outcome == OUTCOME_UNKNOWN || in->fallback != 0;
-    if (!is_out && !was_doubted(who, in))
+    bool is_doubted = was_doubted(who, in);
+    if (!is_out && !is_doubted)
         ledger_return(who, in);
     else if (in->has_slot)
         ledger_keep(who, in);
+    settle_voucher(who, in, is_out || is_doubted);
 }
 
 void intent_say_end(struct person *who, const struct intent *in, enum outcome outcome,
@@ -125,6 +140,7 @@ void intent_forget(struct person *who, uint32_t place)
 {
     struct blob entry = person_intent(who, place)->entry;
     must(person_intent(who, place)->state == INTENT_WATCHED);
+    settle_voucher(who, person_intent(who, place), true);
     blob_set(who->space, &entry, NULL, 0);
     person_drop_intent(who, place);
     who->is_touched = true;
@@ -397,6 +413,9 @@ bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *
     const struct plan *plan = person_plan(who, in->plan);
     const struct plan_message *m = &plan->messages[in->message_index];
     uint16_t provider = m->providers[v->channel];
+    const struct plan_send *send = intent_send(who, in);
+    bool is_own = in->message_index == send->message; /* no other has taken its place */
+    uint16_t voucher = is_own ? send->voucher : PLAN_NO_INDEX;
     must(provider != PLAN_NO_INDEX);
     in->channel = v->channel;
     in->address = address_now(who, (enum channel)v->channel);
@@ -423,28 +442,31 @@ bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *
                       "message %.*s: allowed by every rule, handed to provider %.*s",
                       STR_ARG(names_text(who->names, in->message)),
                       STR_ARG(names_text(who->names, plan->providers[provider].name)));
-    person_send(who, (struct stage_message){
-                         .kind = TO_POOL_QUEUE,
-                         .channel = in->channel,
-                         .lane = in->lane,
-                         .attempt = (uint16_t)(in->attempt + 1),
-                         .group_rank = intent_group(who, in),
-                         .provider = plan->providers[provider].name,
-                         .plan = in->plan,
-                         .message_index = in->message_index,
-                         .provider_index = provider,
-                         .message = in->message,
-                         .journey = in->journey,
-                         .journey_priority = in->journey_priority,
-                         .priority = in->priority,
-                         .decision = in->decision,
-                         .created_ms = in->created_ms,
-                         .deadline_ms = in->deadline_ms,
-                         .until_ms = in->until_ms,
-                         .content = content_of(who, in),
-                         .address = in->address,
-                         .fields = freeze(who, in),
-                     });
+    person_send(who,
+                (struct stage_message){
+                    .kind = TO_POOL_QUEUE,
+                    .channel = in->channel,
+                    .lane = in->lane,
+                    .attempt = (uint16_t)(in->attempt + 1),
+                    .group_rank = intent_group(who, in),
+                    .provider = plan->providers[provider].name,
+                    .plan = in->plan,
+                    .message_index = in->message_index,
+                    .provider_index = provider,
+                    .message = in->message,
+                    .journey = in->journey,
+                    .journey_priority = in->journey_priority,
+                    .priority = in->priority,
+                    .decision = in->decision,
+                    .created_ms = in->created_ms,
+                    .deadline_ms = in->deadline_ms,
+                    .until_ms = in->until_ms,
+                    .content = content_of(who, in),
+                    .address = in->address,
+                    .voucher = voucher == PLAN_NO_INDEX ? NAME_NONE : plan->vouchers[voucher].name,
+                    .empty = intent_send(who, in)->voucher_empty,
+                    .fields = freeze(who, in),
+                });
     return true;
 }
 

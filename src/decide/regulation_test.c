@@ -1,6 +1,6 @@
 /* The table of laws is well formed, and people are where their traits and numbers say. */
-#include "base/mem.h"
 #include "decide/regulation.h"
+#include "base/mem.h"
 #include "model/identifier.h"
 #include "profile/traits.h"
 #include "test.h"

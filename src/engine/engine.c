@@ -276,6 +276,7 @@ struct engine *engine_new(const struct engine_options *options)
     };
     addresses_init(&e->addresses, &e->host);
     pools_init(&e->pools);
+    vouchers_init(&e->vouchers);
     gate_init(&e->gate);
     e->gate.host = &e->host;
     controls_init(&e->controls);
@@ -311,6 +312,7 @@ void engine_free(struct engine *e)
     addresses_fini(&e->addresses);
     claims_fini(&e->claims);
     pools_fini(&e->pools);
+    vouchers_fini(&e->vouchers);
     sweeps_fini(e);
     selectors_fini(e);
     lifecycle_fini(e);
@@ -1058,7 +1060,7 @@ static void answer(struct engine *e, const struct stage_message *m)
     e->inbox_count++;
 }
 
-static void act(struct engine *e, const struct stage_message *m)
+static void act(struct engine *e, const struct stage_message *m, struct str code)
 {
     const struct plan *plan = e->plans.at[m->plan];
     const struct plan_message *message = &plan->messages[m->message_index];
@@ -1073,6 +1075,9 @@ static void act(struct engine *e, const struct stage_message *m)
         must(field.name <= message->field_count);
         fields[field.name - 1] = body_value(&field, &e->scratch);
     }
+    for (uint32_t i = 0; code.len > 0 && i < message->field_count; i++)
+        if (message->fields[i] == SLOT(SLOT_META, META_VOUCHER))
+            fields[i] = value_text(code);
     if (e->action_count == e->action_room) {
         e->action_room = e->action_room ? e->action_room * 2 : 64;
         e->actions = mem_resize(e->actions, e->action_room * sizeof(e->actions[0]));
@@ -1110,6 +1115,14 @@ static void act(struct engine *e, const struct stage_message *m)
                                              .number = m->provider});
 }
 
+static const struct plan_voucher *voucher_of(const struct plan *plan, uint32_t name)
+{
+    for (uint32_t i = 0; name != NAME_NONE && i < plan->voucher_count; i++)
+        if (plan->vouchers[i].name == name)
+            return &plan->vouchers[i];
+    return NULL;
+}
+
 static void pool_stage(struct engine *e)
 {
     for (uint32_t i = 0; i < e->messages.count; i++) {
@@ -1119,7 +1132,9 @@ static void pool_stage(struct engine *e)
     }
     for (uint32_t i = 0; i < e->messages.count; i++) {
         const struct stage_message *m = &e->messages.at[i];
-        if (m->kind == TO_POOL_DONE)
+        if (m->kind == TO_VOUCHER_RETURN || m->kind == TO_VOUCHER_SPEND)
+            voucher_settle(&e->vouchers, m->voucher, m->decision, m->kind == TO_VOUCHER_SPEND);
+        else if (m->kind == TO_POOL_DONE)
             pool_done(pools_get(&e->pools, m->provider));
         else if (m->kind == TO_POOL_QUEUE)
             pool_queue(pools_get(&e->pools, m->provider), m);
@@ -1146,6 +1161,14 @@ static void pool_stage(struct engine *e)
                 answer(e, &m);
                 continue;
             }
+            const struct plan_voucher *codes = voucher_of(plan, m.voucher);
+            struct str code = {0};
+            bool has_code = codes != NULL && voucher_look(&e->vouchers, codes, m.decision, &code);
+            if (m.voucher != NAME_NONE && !has_code && m.empty != VOUCHER_WITHOUT) {
+                m.kind = BACK_EMPTY;
+                answer(e, &m);
+                continue;
+            }
             m.how = gate_ask(&e->gate, plan, &m, e->now_ms, &m.at_ms);
             if (m.how != 0) {
                 m.kind = BACK_REFUSED;
@@ -1155,7 +1178,9 @@ static void pool_stage(struct engine *e)
             pool_granted(pool);
             m.kind = BACK_GRANTED;
             m.at_ms = e->now_ms;
-            act(e, &m);
+            if (has_code)
+                voucher_take(&e->vouchers, codes, m.decision, code);
+            act(e, &m, has_code ? code : STR(""));
             answer(e, &m);
         }
     }

@@ -9,6 +9,7 @@
 #include "decide/desk.h"
 #include "decide/gate.h"
 #include "decide/pool.h"
+#include "decide/voucher.h"
 #include "engine/engine.h"
 #include "journey/journey.h"
 #include "measure/funnel.h"
@@ -153,6 +154,7 @@ struct engine {
     struct identity_host host;
     struct addresses addresses;
     struct pools pools;
+    struct vouchers vouchers;
     struct gate gate;
     struct names *names;
     struct plans plans;

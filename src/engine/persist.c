@@ -708,6 +708,8 @@ static void code_message(struct codec *c, struct stage_message *x)
     code_time(c, &x->at_ms);
     code_word(c, &x->content);
     code_id(c, &x->address);
+    code_u32(c, &x->voucher);
+    code_u8(c, &x->empty);
 }
 
 static void code_address_attempt(struct codec *c, struct address_attempt *x)
@@ -856,6 +858,10 @@ uint64_t engine_hash(const struct engine *e)
             sum += hash_bytes(b.at, b.len, 4);
         }
     }
+    struct id128 code;
+    uint64_t holder;
+    for (uint32_t place = 0; voucher_next(&e->vouchers, &place, &code, &holder);)
+        sum += hash_pair(hash_pair(hash_pair(code.high, code.low), holder), 5);
     buf_fini(&b);
     return sum;
 }
@@ -983,6 +989,14 @@ void engine_save(const struct engine *e, void *self,
             code_message(&c, &pool->heap[k].message);
             code_blob(&c, &pool->heap[k].fields);
         }
+    }
+    buf_add_varint(&b, e->vouchers.codes.count);
+    struct id128 code;
+    uint64_t holder;
+    for (uint32_t place = 0; voucher_next(&e->vouchers, &place, &code, &holder);) {
+        buf_add_varint(&b, code.high);
+        buf_add_u64(&b, code.low);
+        buf_add_u64(&b, holder);
     }
     put(self, STR("pools"), 0, buf_str(&b));
     buf_fini(&b);
@@ -1200,6 +1214,16 @@ static enum status load_pools(struct engine *e, struct cursor *in)
             if (!in->is_bad)
                 pool_queue(pool, &m);
         }
+    }
+    uint64_t codes = cursor_varint(in);
+    for (uint64_t i = 0; i < codes && !in->is_bad; i++) {
+        struct id128 code = {cursor_varint(in), 0};
+        code.low = cursor_u64(in);
+        uint64_t holder = cursor_u64(in);
+        if (!in->is_bad && (code.high == 0 || code.high > UINT32_MAX))
+            return FIX_INPUT;
+        if (!in->is_bad)
+            voucher_restore(&e->vouchers, code, holder);
     }
     return OK;
 }

@@ -82,6 +82,7 @@ enum slot_meta {
     META_MESSAGE,       /* the message's name */
     META_ATTEMPT_ID,    /* the idempotency key of the attempt, as text */
     META_EVENT_NAME,    /* event_name: the event's own name (event.name is its property "name") */
+    META_VOUCHER, /* voucher.code: the code that goes out with the attempt; filled in at the grant */
 };
 
 #define SLOT(space, name) (((uint32_t)(space) << 28) | (name))
@@ -290,11 +291,19 @@ struct plan_send {
     int64_t valid_for_ms;       /* 0 = the message's */
     int64_t fallback_within_ms; /* a bounce so soon after acceptance tries the next channel */
     int64_t wait_address_ms;    /* if_unreachable: how long each channel's address is waited for */
+    uint16_t voucher;           /* index of the pool of codes, or PLAN_NO_INDEX */
+    uint8_t voucher_empty;      /* enum voucher_empty */
     uint32_t engaged_count;
     const uint32_t *engaged; /* names of messages: engagement with one of them cancels it */
     const struct plan_follow_up *follow_up; /* NULL = none */
     uint32_t instead_count;
     const struct plan_instead *insteads; /* the first whose condition is true takes its place */
+};
+
+enum voucher_empty {               /* where the pool has no code left */
+                     VOUCHER_SKIP, /* it ends `no_voucher` */
+                     VOUCHER_WITHOUT,
+                     VOUCHER_WAIT,
 };
 
 /* What is sent for lack of engagement: an intent of its own, pending since the first went out. */
@@ -722,6 +731,13 @@ struct plan_setting {
     struct str value;
 };
 
+/* Codes that are given to one person each, in this order. */
+struct plan_voucher {
+    uint32_t name;
+    uint32_t code_count;
+    const struct str *codes;
+};
+
 struct plan_provider {
     uint32_t name;
     struct str kind; /* "smtp", "webhook": channel/channels.def */
@@ -792,6 +808,8 @@ struct plan {
     const struct plan_journey *journeys;
     uint32_t message_count;
     const struct plan_message *messages;
+    uint32_t voucher_count;
+    const struct plan_voucher *vouchers;
     uint32_t provider_count;
     const struct plan_provider *providers;
     uint32_t binding_count;

@@ -42,6 +42,9 @@ enum stage_message_kind {
     BACK_REVOKED,        /* to the profile: it will not be granted */
     BACK_LAPSED,         /* to the profile: its `until` passed in the queue */
     BACK_REFUSED, /* to the profile: the address gate said no: `how`; at_ms = T or FOREVER_MS */
+    BACK_EMPTY,   /* to the profile: its pool of vouchers has no code left */
+    TO_VOUCHER_RETURN, /* the decision's message will not go out: its code is free again */
+    TO_VOUCHER_SPEND,  /* it went out: its code is gone */
 };
 
 enum suppression {
@@ -68,6 +71,8 @@ struct stage_message {
     uint32_t journey; /* name */
     int32_t journey_priority;
     int32_t priority;
+    uint32_t voucher; /* name of the pool of codes; NAME_NONE = none */
+    uint8_t empty;    /* enum voucher_empty */
     uint64_t profile;
     uint64_t decision;
     int64_t created_ms;

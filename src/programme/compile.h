@@ -252,6 +252,14 @@ uint32_t build_stage(struct compile *c, const struct yaml_file *file, const stru
 /* A journey speaks to people in the stage. */
 void stage_cover(struct compile *c, uint32_t name);
 
+/* ---- vouchers (voucher.c) ------------------------------------------------------------------------ */
+
+void vouchers_compile(struct compile *c);
+
+/* The index of the pool; PLAN_NO_INDEX and a finding if there is none. */
+uint16_t build_voucher(struct compile *c, const struct yaml_file *file,
+                       const struct yaml_node *node);
+
 /* ---- segments (segment.c) -------------------------------------------------------------------- */
 
 /* The segment with that name, or NULL. */

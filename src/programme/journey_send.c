@@ -119,6 +119,33 @@ static void message_note(struct builder *b, uint16_t message)
         name_set_add(c, &b->info->kept, c->message_infos[message].entry_reads.names[i]);
 }
 
+static void voucher_compile(struct builder *b, const struct yaml_node *node, struct plan_send *send)
+{
+    struct compile *c = b->c;
+    const struct yaml_node *voucher = shape_value(node, "", "voucher");
+    const struct yaml_node *pool = shape_value(voucher, "pool", "pool");
+    struct str empty = shape_text(shape_value(voucher, "pool", "if_empty"), STR("skip"));
+    const struct plan_message *message = &c->messages[send->message];
+    bool is_shown = false;
+    if (!voucher)
+        return;
+    send->voucher = build_voucher(c, b->yaml, pool);
+    send->voucher_empty = str_is(empty, "wait")           ? VOUCHER_WAIT
+                          : str_is(empty, "send_without") ? VOUCHER_WITHOUT
+                                                          : VOUCHER_SKIP;
+    for (uint32_t i = 0; i < message->field_count; i++)
+        is_shown |= message->fields[i] == SLOT(SLOT_META, META_VOUCHER);
+    if (!is_shown && !c->message_infos[send->message].has_bad) {
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, voucher),
+                     "the message \"%.*s\" does not show the code",
+                     STR_ARG(names_text(c->names, message->name)));
+        finding_advise(c->findings, "write {{ voucher.code }} where it shall stand");
+    }
+    if (send->is_all)
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, voucher),
+                     "\"all_of\" would give the person a code for each channel");
+}
+
 static void follow_up_compile(struct builder *b, const struct yaml_node *node,
                               struct plan_send *first)
 {
@@ -133,6 +160,7 @@ static void follow_up_compile(struct builder *b, const struct yaml_node *node,
         .send = {.message = message,
                  .goes_on = true,
                  .if_not_sent = PLAN_NO_INDEX,
+                 .voucher = PLAN_NO_INDEX,
                  .valid_for_ms = shape_span_ms(shape_value(node, "", "valid_for"), 0),
                  .fallback_within_ms = FALLBACK_WITHIN_MS},
         .after_ms = shape_span_ms(after, 0),
@@ -257,7 +285,7 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
     struct plan_send *send = &step->send;
     const struct yaml_node *not_sent = shape_value(node, "", "if_not_sent");
     const struct yaml_node *follow_up = shape_value(node, "", "follow_up");
-    send->if_not_sent = PLAN_NO_INDEX;
+    send->if_not_sent = send->voucher = PLAN_NO_INDEX;
     uint16_t message = build_message_index(c, b->yaml, shape_value(node, "", "send"));
     if (message == PLAN_NO_INDEX) {
         *last_message = LAST_MANY; /* said already; no other finding shall follow from it */
@@ -273,6 +301,7 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
     channels_compile(b, node, send);
     message_note(b, message);
     guards_store(b, send);
+    voucher_compile(b, node, send);
     if (follow_up)
         follow_up_compile(b, follow_up, send);
     insteads_compile(b, shape_value(node, "", "instead"), send);

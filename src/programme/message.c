@@ -343,7 +343,7 @@ static bool is_given(struct str path)
 static bool is_later(struct str path)
 {
     return str_starts(path, STR("catalog")) || str_starts(path, STR("offer")) ||
-           str_starts(path, STR("voucher")) || str_starts(path, STR("call."));
+           str_starts(path, STR("call."));
 }
 
 static uint32_t field_slot(struct compile *c, const struct yaml_file *file,

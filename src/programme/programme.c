@@ -188,7 +188,15 @@ static bool is_direct(struct str path, struct str folder)
     return str_starts(path, folder) && str_find(path, STR("/"), folder.len) == SIZE_MAX;
 }
 
-enum path_kind { PATH_OURS, PATH_TEST, PATH_PART, PATH_PARTIAL, PATH_LATER, PATH_STRAY };
+enum path_kind {
+    PATH_OURS,
+    PATH_TEST,
+    PATH_VOUCHER,
+    PATH_PART,
+    PATH_PARTIAL,
+    PATH_LATER,
+    PATH_STRAY
+};
 
 static enum path_kind path_kind(struct str path, enum file_kind *kind, struct str *name)
 {
@@ -216,6 +224,8 @@ static enum path_kind path_kind(struct str path, enum file_kind *kind, struct st
     }
     if (str_starts(path, STR("tests/")) && is_yaml)
         return PATH_TEST;
+    if (is_direct(path, STR("vouchers/")) && str_ends(path, STR(".csv")))
+        return PATH_VOUCHER;
     if (is_direct(path, STR("partials/")) && str_ends(path, STR(".liquid"))) {
         *name = str_part(path, 9, path.len - 9 - 7);
         return PATH_PARTIAL;
@@ -246,6 +256,8 @@ static void stray_say(struct compile *c, struct str path)
         finding_advise(c->findings, "call it %.*s.yaml", (int)path.len - 4, path.at);
     else if (str_starts(path, STR("messages/")))
         finding_advise(c->findings, "a message is a folder: messages/NAME/message.yaml");
+    else if (str_starts(path, STR("vouchers/")))
+        finding_advise(c->findings, "pools of codes are called NAME.csv");
     else if (str_starts(path, STR("partials/")))
         finding_advise(c->findings, "partials are called NAME.liquid");
     else
@@ -285,6 +297,7 @@ static void files_take(struct compile *c)
         struct str name = STR("");
         switch (path_kind(source->path, &kind, &name)) {
         case PATH_OURS: file_take(c, source, kind, name); break;
+        case PATH_VOUCHER:
         case PATH_TEST: break;
         case PATH_PARTIAL:
             c->partials[c->partial_count++] = (struct liquid_source){name, source->text};
@@ -581,6 +594,7 @@ static void compile_parts(struct compile *c)
     regulations_compile(c);
     providers_compile(c);
     messages_compile(c);
+    vouchers_compile(c);
     journeys_compile(c);
     ways_store(c);
     features_store(c);

@@ -545,7 +545,7 @@ uint32_t scope_template_slot(struct compile *c, struct str path, struct fault *f
     }
     static const struct str known[] = {
         {"person", 6},        {"traits", 6},      {"entry", 5},         {"event", 5},
-        {"journey.name", 12}, {"message.id", 10}, {"message.name", 12},
+        {"journey.name", 12}, {"message.id", 10}, {"message.name", 12}, {"voucher.code", 12},
     };
     if (str_is(path, "journey.name"))
         return SLOT(SLOT_META, META_JOURNEY);
@@ -553,14 +553,17 @@ uint32_t scope_template_slot(struct compile *c, struct str path, struct fault *f
         return SLOT(SLOT_META, META_MESSAGE);
     if (str_is(path, "message.id"))
         return SLOT(SLOT_META, META_ATTEMPT_ID);
+    if (str_is(path, "voucher.code") || str_is(path, "code"))
+        return SLOT(SLOT_META, META_VOUCHER);
     struct str near = str_nearest(parts[0], known, array_count(known));
     if (near.len)
         fault_set(f, "a template knows no \"%.*s\"; did you mean \"%.*s\"?", STR_ARG(path),
                   STR_ARG(near));
     else
-        fault_set(f,
-                  "a template knows no \"%.*s\"; it can read person.*, entry.*, message.id, "
-                  "message.name, journey.name and unsubscribe_url",
-                  STR_ARG(path));
+        fault_set(
+            f,
+            "a template knows no \"%.*s\"; it can read person.*, entry.*, voucher.code, message.id, "
+            "message.name, journey.name and unsubscribe_url",
+            STR_ARG(path));
     return 0;
 }

@@ -1,0 +1,46 @@
+/* voucher.h - codes that are given to one person each. Rule 13's side of a send's `voucher`.
+ *
+ * The codes of a pool stand in the programme (vouchers/NAME.csv), in their order. What is kept here is who
+ * has which: a code is free, held by a decision whose message may still not go out, or gone for good. A
+ * code is known by its text, so that another version of the file neither loses nor repeats one.
+ *
+ *     free ──grant──► held ──not sent──► free
+ *                      └──── sent ─────► gone
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "profile/person.h"
+#include "store/index.h"
+
+struct voucher_hint;
+
+struct vouchers {
+    struct index codes;   /* of a pool and a code: the decision that holds it; 0 = it is gone */
+    struct index holders; /* of a pool and a decision: hash of the code that it holds */
+    struct voucher_hint *hints; /* no code before is free; derived */
+    uint32_t hint_count;
+};
+
+void vouchers_init(struct vouchers *v);
+void vouchers_fini(struct vouchers *v);
+
+/* The code that the decision holds, or would get: the first that is free. False: none is. Takes nothing. */
+bool voucher_look(struct vouchers *v, const struct plan_voucher *pool, uint64_t decision,
+                  struct str *code) mustuse;
+
+/* The decision holds the code that voucher_look() gave. */
+void voucher_take(struct vouchers *v, const struct plan_voucher *pool, uint64_t decision,
+                  struct str code);
+
+/* The decision's message went out (true), or will not: its code is gone or free. Nothing if it holds none. */
+void voucher_settle(struct vouchers *v, uint32_t pool, uint64_t decision, bool is_sent);
+
+/* How many of the pool's codes are free. */
+uint32_t voucher_free(const struct vouchers *v, const struct plan_voucher *pool);
+
+/* For snapshots: what is not free, in any order; and to put it back. */
+bool voucher_next(const struct vouchers *v, uint32_t *place, struct id128 *code,
+                  uint64_t *decision) mustuse;
+void voucher_restore(struct vouchers *v, struct id128 code, uint64_t decision);
