@@ -178,6 +178,7 @@ static void write_state(struct person *who, struct json_writer *w)
         json_write_key_text(w, "state",
                             x->state == SENT_RESERVED  ? STR("on its way")
                             : x->state == SENT_GHOST   ? STR("held out")
+                            : x->state == SENT_TOUCH   ? STR("an event that caps count")
                             : x->flags & SENT_ACCEPTED ? STR("sent")
                                                        : STR("attempting"));
         json_write_key_bool(w, "is_opened", x->flags & SENT_OPENED);

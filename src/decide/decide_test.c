@@ -152,6 +152,77 @@ static void caps_equal_a_recount(void **state)
     }
 }
 
+/* Would one more message of a group for which nothing is kept break the cap? */
+static bool fits_beside_kept(const struct fixture *f, const int64_t *times, const bool *is_kept_for,
+                             uint32_t count, int64_t at_ms)
+{
+    uint32_t inside = 0, had = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (times[i] <= at_ms - f->cap.window_ms)
+            continue;
+        inside++;
+        had += is_kept_for[i];
+    }
+    return inside + (f->cap.kept - min_of(had, f->cap.kept)) < f->cap.limit;
+}
+
+static void kept_slots_equal_a_recount(void **state)
+{
+    (void)state;
+    uint64_t seed = 5;
+    const int64_t start_ms = INT64_C(1774500000000);
+    static const struct plan_group group = {.name = 80};
+    uint32_t put_off = 0;
+    for (int round = 0; round < 400; round++) {
+        struct fixture f;
+        int64_t times[12], latest_ms = start_ms;
+        bool is_kept_for[12];
+        uint32_t count = (uint32_t)(next(&seed) % 12);
+        fixture_init(&f);
+        f.plan.groups = &group;
+        f.plan.group_count = 1;
+        f.cap = (struct plan_cap){.kind = CAP_SLIDING,
+                                  .limit = 2 + (uint32_t)(next(&seed) % 4),
+                                  .window_ms = HOUR_MS * (1 + (int64_t)(next(&seed) % 100)),
+                                  .journey = PLAN_NO_INDEX,
+                                  .kept_for = 1,
+                                  .text = STR("the cap")};
+        f.cap.kept = 1 + (uint32_t)(next(&seed) % (f.cap.limit - 1));
+        for (uint32_t i = 0; i < count; i++) {
+            times[i] = start_ms + (int64_t)(next(&seed) % (6 * DAY_MS));
+            is_kept_for[i] = next(&seed) % 2;
+            latest_ms = max_of(latest_ms, times[i]);
+            *person_push_sent(&f.who) = (struct sent){.decision = 100 + i,
+                                                      .at_ms = times[i],
+                                                      .category = 70,
+                                                      .group = is_kept_for[i] ? 80 : 0,
+                                                      .channel = CHANNEL_EMAIL,
+                                                      .lane = LANE_MARKETING,
+                                                      .state = SENT_SPENT};
+        }
+        for (int probe = 0; probe < 40; probe++) {
+            int64_t at_ms = latest_ms + (int64_t)(next(&seed) % (6 * DAY_MS));
+            f.who.now_ms = at_ms;
+            struct answer a = ask(&f, at_ms);
+            assert_int_equal(a.kind == ALLOW,
+                             fits_beside_kept(&f, times, is_kept_for, count, at_ms));
+            if (a.kind == ALLOW) { /* until then it stays so */
+                int64_t until_ms = min_of(a.at_ms, at_ms + 10 * DAY_MS);
+                for (int64_t t = at_ms; t < until_ms; t += HOUR_MS)
+                    assert_true(fits_beside_kept(&f, times, is_kept_for, count, t));
+                continue;
+            }
+            put_off++;
+            assert_int_equal(a.kind, NOT_BEFORE);
+            assert_true(a.at_ms > at_ms && a.at_ms != FOREVER_MS);
+            assert_true(fits_beside_kept(&f, times, is_kept_for, count, a.at_ms));
+            assert_false(fits_beside_kept(&f, times, is_kept_for, count, a.at_ms - 1));
+        }
+        fixture_fini(&f);
+    }
+    assert_true(put_off > 500);
+}
+
 static void reserved_slots_count_as_now(void **state)
 {
     (void)state;
@@ -460,6 +531,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST("caps equal a recount, and free their slots at the right instant",
              caps_equal_a_recount),
+        TEST("kept slots equal a recount", kept_slots_equal_a_recount),
         TEST("reserved slots count as sends of now", reserved_slots_count_as_now),
         TEST("ghosts count only against ghosts", ghosts_count_only_against_ghosts),
         TEST("the pool keeps the order of rule 12", the_pool_keeps_the_order),

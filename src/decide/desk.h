@@ -83,6 +83,9 @@ bool desk_has(const struct person *who, const struct kill *what, bool *waits_for
  * go on at release_ms. */
 void desk_controlled(struct person *who, const struct kill *what, int64_t release_ms);
 
+/* The event at hand is one that a cap counts (plan_event.is_touch). */
+void desk_touch(struct person *who);
+
 /* How many intents are under way: at a pool, granted, or in doubt. */
 uint32_t desk_under_way(const struct person *who);
 

@@ -147,6 +147,27 @@ void ledger_mark(struct person *who, uint64_t decision, enum sent_flag flag)
         person_touch_sent(who, place)->flags |= (uint8_t)flag;
 }
 
+void desk_touch(struct person *who)
+{
+    const struct record *r = who->event;
+    uint64_t id = hash_pair(hash_pair(r->message_hash, (uint64_t)r->event_ms),
+                            hash_pair(r->name, who->profile->ledger.count)) |
+                  1;
+    if (r->event_ms < who->now_ms - who->plan->ledger_ms || ledger_find(who, id) != UINT32_MAX)
+        return;
+    if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
+        ledger_make_room(who);
+    struct sent *line = person_push_sent(who);
+    must(line != NULL);
+    *line = (struct sent){.decision = id,
+                          .at_ms = min_of(r->event_ms, who->now_ms),
+                          .message = r->name,
+                          .lane = LANE_MARKETING,
+                          .state = SENT_TOUCH};
+    who->is_desk_due = true;
+    person_changed_name(who, r->name);
+}
+
 void desk_forget(struct person *who)
 {
     int64_t oldest_ms = who->now_ms - max_of(who->plan->ledger_ms, choices_ledger_ms(who));

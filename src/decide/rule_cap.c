@@ -12,6 +12,12 @@
  *
  * The lines of one `all_of` are one slot in a cap over all channels, at the time of the latest.
  *
+ * Touches are events that a cap counts beside messages (`events`): a call, an ad that was shown. They fill
+ * it, and wait for nothing.
+ *
+ * Slots may be kept for groups (`keep`): of a cap of 3 that keeps 1, messages of other groups find 2, or
+ * 3 as soon as the groups that it is kept for have had theirs.
+ *
  * A cap that is full because of reserved slots answers "not before, unknown": it is woken when they
  * are spent or returned.
  *
@@ -36,6 +42,30 @@ static bool is_of_group(const struct question *q, uint64_t groups, uint32_t name
     return false;
 }
 
+/* Is the message one of the cap's tags? */
+static bool has_tag(const struct plan_cap *c, uint32_t message)
+{
+    uint32_t low = 0, high = c->message_count;
+    if (c->messages == NULL)
+        return true;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (c->messages[middle] < message)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < c->message_count && c->messages[low] == message;
+}
+
+static bool is_touch_of(const struct plan_cap *c, uint32_t event)
+{
+    for (uint32_t i = 0; i < c->touch_count; i++)
+        if (c->touches[i] == event)
+            return true;
+    return false;
+}
+
 /* Does the cap speak about this intent? */
 static bool is_meant(const struct question *q, const struct plan_cap *c)
 {
@@ -47,6 +77,8 @@ static bool is_meant(const struct question *q, const struct plan_cap *c)
         return false;
     if (c->groups && (q->group == PLAN_NO_INDEX || !(c->groups >> q->group & 1)))
         return false;
+    if (!has_tag(c, q->message->name))
+        return false;
     return c->journey == PLAN_NO_INDEX || c->journey == q->journey;
 }
 
@@ -55,6 +87,8 @@ static bool counts(const struct question *q, const struct plan_cap *c, const str
 {
     if (s->decision == q->intent->decision)
         return false;
+    if (s->state == SENT_TOUCH)
+        return is_touch_of(c, s->message);
     if (s->state == SENT_GHOST && !q->intent->is_ghost && !planted("cap-counts-ghosts"))
         return false;
     if (c->after && is_of_category(q, c->after, s->category))
@@ -66,6 +100,8 @@ static bool counts(const struct question *q, const struct plan_cap *c, const str
     if (c->categories && !is_of_category(q, c->categories, s->category))
         return false;
     if (c->groups && !is_of_group(q, c->groups, s->group))
+        return false;
+    if (!has_tag(c, s->message))
         return false;
     return c->journey == PLAN_NO_INDEX || q->plan->journeys[c->journey].name == s->journey;
 }
@@ -133,6 +169,49 @@ static void tally(const struct question *q, const struct plan_cap *c, int64_t fr
     }
 }
 
+/* How many of the cap's slots are kept from this intent, where `from_ms` is the begin of its window: those
+ * for groups that it is not of, as far as they have not had them. A reserved one has not gone yet, but
+ * is had. */
+static uint32_t kept_from(const struct question *q, const struct plan_cap *c, int64_t from_ms)
+{
+    uint32_t had = 0;
+    if (c->kept == 0 || (q->group != PLAN_NO_INDEX && c->kept_for >> q->group & 1))
+        return 0;
+    for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
+        const struct sent *s = person_sent(q->who, i);
+        if (s->state != SENT_TOUCH && counts(q, c, s) && !is_yielded(q, s) &&
+            is_of_group(q, c->kept_for, s->group) &&
+            (s->state == SENT_RESERVED || s->at_ms > from_ms))
+            had++;
+    }
+    return c->kept - min_of(had, c->kept);
+}
+
+/* A sliding cap that keeps slots from the intent: as messages leave the window, the kept ones may come
+ * back, so that each such moment is asked about. */
+static struct answer ask_keeping(const struct question *q, const struct plan_cap *c)
+{
+    struct tally t;
+    int64_t at_ms = q->at_ms;
+    for (uint32_t i = 0; i <= PROFILE_LEDGER_MAX; i++) {
+        tally(q, c, at_ms - c->window_ms, &t);
+        uint32_t room = c->limit - kept_from(q, c, at_ms - c->window_ms);
+        if (t.spent + t.reserved < room) {
+            if (at_ms == q->at_ms)
+                break;
+            return (struct answer){.kind = NOT_BEFORE, .at_ms = at_ms};
+        }
+        if (t.spent == 0) /* only what is on its way: it has to be spent or returned */
+            return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
+        at_ms = t.times[t.spent - 1] + c->window_ms;
+    }
+    /* It may be over before any message comes: when one that had a kept slot leaves the window. */
+    int64_t until_ms = FOREVER_MS;
+    if (t.spent > 0)
+        until_ms = t.times[t.spent - 1] + c->window_ms;
+    return (struct answer){.kind = ALLOW, .at_ms = until_ms};
+}
+
 #define USERS_MAX 5 /* messages that a full cap is said to be used by */
 
 /* Who has the cap's slots, for people: the newest first. */
@@ -159,11 +238,31 @@ static void say_users(const struct question *q, const struct plan_cap *c, int64_
     }
 }
 
+static void say_kept(const struct question *q, uint32_t kept, int64_t free_ms)
+{
+    if (q->words == NULL)
+        return;
+    if (kept > 0)
+        buf_printf(q->words, "; %u kept for others", kept);
+    if (free_ms != FOREVER_MS)
+        buf_printf(q->words, "; free again at %s", moment(q, free_ms));
+}
+
 static struct answer ask_sliding(const struct question *q, const struct plan_cap *c)
 {
     struct tally t;
     uint32_t limit = c->kind == CAP_GAP ? 1 : c->limit;
     tally(q, c, q->at_ms - c->window_ms, &t);
+    if (c->kept && c->kind == CAP_SLIDING &&
+        (q->group == PLAN_NO_INDEX || !(c->kept_for >> q->group & 1))) {
+        struct answer answer = ask_keeping(q, c);
+        if (answer.kind == ALLOW)
+            return answer;
+        say_users(q, c, q->at_ms - c->window_ms, &t);
+        say_kept(q, kept_from(q, c, q->at_ms - c->window_ms), answer.at_ms);
+        blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
+        return answer;
+    }
     if (t.spent + t.reserved < limit + planted("cap-one-more"))
         return ANSWER_ALLOW;
     if (t.spent < limit) {
@@ -189,6 +288,13 @@ static struct answer ask_calendar(const struct question *q, const struct plan_ca
     int64_t end_ms =
         is_day ? zone_next_day_start(zone, q->at_ms) : zone_next_week_start(zone, q->at_ms);
     tally(q, c, start_ms - 1, &t);
+    uint32_t kept = kept_from(q, c, start_ms - 1);
+    if (kept > 0 && t.spent + t.reserved < c->limit && t.spent + t.reserved + kept >= c->limit) {
+        say_users(q, c, start_ms - 1, &t);
+        say_kept(q, kept, end_ms);
+        blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
+        return (struct answer){.kind = NOT_BEFORE, .at_ms = end_ms};
+    }
     if (t.spent + t.reserved < c->limit + planted("cap-one-more-a-day"))
         return (struct answer){.kind = ALLOW, .at_ms = end_ms};
     if (t.spent < c->limit) {

@@ -46,7 +46,10 @@ static bool counts(const struct plan *plan, const struct plan_cap *c, const stru
         is_of_category = plan->categories[i].name == s->category && c->categories >> i & 1;
     for (uint32_t i = 0; i < plan->group_count && !is_of_group; i++)
         is_of_group = plan->groups[i].name == s->group && c->groups >> i & 1;
-    return is_of_category && is_of_group &&
+    bool has_tag = c->messages == NULL;
+    for (uint32_t i = 0; i < c->message_count && !has_tag; i++)
+        has_tag = c->messages[i] == s->message;
+    return is_of_category && is_of_group && has_tag &&
            (c->journey == PLAN_NO_INDEX || plan->journeys[c->journey].name == s->journey);
 }
 

@@ -608,6 +608,8 @@ static void apply_event(struct person *who, const struct record *r)
             holds_event(who, means);
             journey_thaw(who);
         }
+        if (unlikely(means != NULL && means->is_touch))
+            desk_touch(who);
         if (r->name < NAME_FIXED_END)
             apply_own_event(who, r);
         if (p->intents.count && !(r->flags & RECORD_IS_HISTORY) &&

@@ -662,8 +662,14 @@ struct plan_cap {
     uint64_t categories; /* bit per category index; 0 = every one whose lane obeys caps */
     uint64_t groups;     /* bit per group index; 0 = all */
     uint16_t journey;    /* index, or PLAN_NO_INDEX = all */
-    uint64_t after;      /* CAP_GAP: categories that it also counts (min_gap: {after: ...}) */
-    struct str text;     /* as written, for `why` and `check` */
+    uint32_t message_count;
+    const uint32_t *messages; /* of these names, ascending: those with its tags; NULL = all */
+    uint32_t touch_count;
+    const uint32_t *touches; /* events that count in it beside messages: a call, an ad */
+    uint32_t kept;           /* slots that only messages of kept_for may take */
+    uint64_t kept_for;       /* bit per group index */
+    uint64_t after;          /* CAP_GAP: categories that it also counts (min_gap: {after: ...}) */
+    struct str text;         /* as written, for `why` and `check` */
 };
 
 /* Days of a calendar that are of one region, or everybody's. */
@@ -762,6 +768,7 @@ struct plan_event {
     uint32_t name;
     uint32_t entry_count;
     const uint16_t *entries; /* journeys that it may enter, in order of index */
+    bool is_touch;           /* a cap counts it */
     uint64_t holds_from;     /* bit per hold that it opens */
     uint64_t holds_until;    /* bit per hold that it closes */
     uint32_t feature_count;

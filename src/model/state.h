@@ -334,6 +334,7 @@ enum sent_state {
     SENT_RESERVED = 1, /* counts as a send of now */
     SENT_SPENT,        /* granted: counts at at_ms, whatever became of it, unless returned */
     SENT_GHOST,        /* would have gone: counts against ghosts only */
+    SENT_TOUCH,        /* no message: an event that caps count, whose name is `message` */
 };
 
 enum sent_flag {

@@ -73,7 +73,10 @@ static bool cap_matches(const struct plan *plan, const struct plan_cap *cap, uin
         return false;
     if (cap->groups && (of->group == PLAN_NO_INDEX || !(cap->groups >> of->group & 1)))
         return false;
-    return cap->journey == PLAN_NO_INDEX || cap->journey == journey;
+    bool has_tag = cap->messages == NULL;
+    for (uint32_t i = 0; i < cap->message_count && !has_tag; i++)
+        has_tag = cap->messages[i] == message->name;
+    return has_tag && (cap->journey == PLAN_NO_INDEX || cap->journey == journey);
 }
 
 /* Does the newest of the way's sends fit under the cap? */

@@ -52,6 +52,7 @@ struct compile_event {
     bool is_heard; /* a live instance or an expression listens to it */
     bool is_ours;  /* only the engine says it: a segment entered or left */
     uint32_t uses; /* how often it is named */
+    bool is_touch; /* a cap counts it */
     uint64_t holds_from;
     uint64_t holds_until;
     uint32_t entry_count;

@@ -454,6 +454,7 @@ static void events_store(struct compile *c)
             .name = from->name,
             .entry_count = from->entry_count,
             .entries = from->entries,
+            .is_touch = from->is_touch,
             .holds_from = from->holds_from,
             .holds_until = from->holds_until,
             .bit = from->is_heard ? plan_wake_bit(from->name) : 0,

@@ -517,6 +517,73 @@ static struct str rule_text(struct compile *c, struct buf *text)
 
 /* ---- caps ------------------------------------------------------------------------------------ */
 
+/* Names of the messages that have one of the tags, ascending; NULL where the node names none. */
+static const uint32_t *messages_tagged(struct compile *c, const struct yaml_node *tags,
+                                       uint32_t *count)
+{
+    *count = 0;
+    if (!tags)
+        return NULL;
+    uint32_t *names = arena_array(c->arena, uint32_t, c->file_count + 1);
+    for (uint32_t t = 0; t < shape_count(tags); t++) {
+        const struct yaml_node *tag = shape_item(tags, t);
+        bool is_found = tag->is_bad;
+        for (uint32_t i = 0; i < c->file_count; i++) {
+            const struct compile_file *file = &c->files[i];
+            if (tag->is_bad || file->kind != FILE_MESSAGE || !file->yaml.root)
+                continue;
+            const struct yaml_node *own = shape_value(file->yaml.root, "", "tags");
+            for (uint32_t k = 0; k < shape_count(own); k++) {
+                if (shape_item(own, k)->is_bad || !str_equal(shape_item(own, k)->text, tag->text))
+                    continue;
+                is_found = true;
+                uint32_t at = *count;
+                while (at > 0 && names[at - 1] >= file->name_id)
+                    at--;
+                if (at < *count && names[at] == file->name_id)
+                    break;
+                for (uint32_t m = (*count)++; m > at; m--)
+                    names[m] = names[m - 1];
+                names[at] = file->name_id;
+                break;
+            }
+        }
+        if (!is_found)
+            findings_add(c->findings, FINDING_UNKNOWN_NAME, yaml_place(&c->settings->yaml, tag),
+                         "no message has the tag \"%.*s\"", STR_ARG(tag->text));
+    }
+    return names;
+}
+
+static void cap_events(struct compile *c, const struct yaml_node *events, struct plan_cap *cap)
+{
+    uint32_t *names = arena_array(c->arena, uint32_t, shape_count(events) + 1);
+    for (uint32_t i = 0; i < shape_count(events); i++) {
+        const struct yaml_node *node = shape_item(events, i);
+        if (node->is_bad)
+            continue;
+        uint32_t name = build_name(c, node->text);
+        build_event(c, name, yaml_place(&c->settings->yaml, node))->is_touch = true;
+        names[cap->touch_count++] = name;
+    }
+    cap->touches = names;
+}
+
+static void cap_keep(struct compile *c, const struct yaml_node *keep, struct plan_cap *cap)
+{
+    if (!keep)
+        return;
+    const struct yaml_node *slots = shape_value(keep, "", "slots");
+    cap->kept = (uint32_t)shape_int(slots, 1);
+    cap->kept_for = groups_of(c, shape_value(keep, "", "for"));
+    if (cap->kept >= cap->limit)
+        findings_add(c->findings, FINDING_CONFLICT,
+                     yaml_place(&c->settings->yaml, slots ? slots : keep),
+                     "a cap of %u cannot keep %u of its slots: nothing is left for others",
+                     cap->limit, cap->kept);
+    cap->kept = min_of(cap->kept, cap->limit - 1);
+}
+
 static void cap_scope(struct compile *c, const struct yaml_node *node, struct plan_cap *cap,
                       struct buf *text)
 {
@@ -528,6 +595,12 @@ static void cap_scope(struct compile *c, const struct yaml_node *node, struct pl
     cap->categories = build_categories(c, category, lanes_with(LANE_CAPS), "caps");
     cap->groups = groups_of(c, group);
     cap->journey = build_journey_index(c, &c->settings->yaml, journey);
+    const struct yaml_node *tag = shape_value(node, "", "tag");
+    const struct yaml_node *events = shape_value(node, "", "events");
+    cap->messages = messages_tagged(c, tag, &cap->message_count);
+    cap_events(c, events, cap);
+    words_add(text, tag, " tagged ");
+    words_add(text, events, " with ");
     words_add(text, channel, " on ");
     words_add(text, category, " of ");
     words_add(text, group, " in the group ");
@@ -602,6 +675,7 @@ static struct plan_cap cap_of_limit(struct compile *c, const struct yaml_node *n
     buf_init(&text);
     buf_printf(&text, "%u per %.*s", cap.limit, STR_ARG(shape_text(per, STR("day"))));
     cap_scope(c, node, &cap, &text);
+    cap_keep(c, shape_value(node, "", "keep"), &cap);
     cap.text = rule_text(c, &text);
     return cap;
 }
