@@ -45,7 +45,8 @@ struct answer rule_group_ask(const struct question *q)
     struct answer answer = ask_room(q);
     for (uint32_t i = 0; i < q->who->profile->instances.count; i++) {
         const struct instance *in = person_instance(q->who, i);
-        if ((in->flags & INSTANCE_IS_GHOST && !planted("ghost-pauses")) ||
+        if (in->state == INSTANCE_QUEUED ||
+            (in->flags & INSTANCE_IS_GHOST && !planted("ghost-pauses")) ||
             in->journey == q->intent->journey)
             continue;
         uint16_t other = plan_journey_find(q->plan, in->journey);

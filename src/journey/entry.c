@@ -235,8 +235,10 @@ static void queue(struct person *who, const struct entrant *e)
 {
     struct instance *in = push(who, e);
     in->state = INSTANCE_QUEUED;
-    person_result(who,
-                  (struct result){.kind = RESULT_WAITS_TURN, .journey = in->journey, .id = in->id});
+    person_result(who, (struct result){.kind = RESULT_WAITS_TURN,
+                                       .journey = in->journey,
+                                       .version = in->plan,
+                                       .id = in->id});
     person_tell(who, &(struct note){.kind = NOTE_ENTRY, .journey = in->journey},
                 "entry into %.*s waits for its turn", STR_ARG(names_text(who->names, in->journey)));
     who->is_touched = true;

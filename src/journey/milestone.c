@@ -33,6 +33,7 @@ static bool is_done(struct step *s, uint32_t i, int64_t *ask_ms)
                                               .how = ERROR_MILESTONE,
                                               .step = s->at->step,
                                               .journey = s->at->journey,
+                                              .version = s->at->plan,
                                               .id = s->at->id});
     return asked.is_true;
 }
@@ -43,6 +44,7 @@ static void note_reached(struct step *s, uint32_t i)
     person_result(s->who, (struct result){.kind = RESULT_REACHED,
                                           .step = s->at->step,
                                           .journey = s->at->journey,
+                                          .version = s->at->plan,
                                           .id = s->at->id,
                                           .number = m->name});
     person_note_about(s->who, s->at->journey, NAME_NONE, "%.*s: milestone %.*s is reached",

@@ -59,6 +59,7 @@ static void count_error(const struct step *s)
                                           .how = ERROR_STEP,
                                           .step = s->at->step,
                                           .journey = s->at->journey,
+                                          .version = s->at->plan,
                                           .id = s->at->id});
 }
 
@@ -95,6 +96,7 @@ enum step_answer step_choose_run(struct step *s)
     person_result(s->who, (struct result){.kind = RESULT_ARM,
                                           .step = s->at->step,
                                           .journey = s->at->journey,
+                                          .version = s->at->plan,
                                           .id = s->at->id,
                                           .number = best->name});
     person_note_about(s->who, s->at->journey, NAME_NONE, "%.*s: takes %.*s",

@@ -30,6 +30,7 @@ static struct record record_of(struct step *s, enum event_kind kind, uint32_t na
                                                .how = ERROR_STEP,
                                                .step = s->at->step,
                                                .journey = s->at->journey,
+                                               .version = s->at->plan,
                                                .id = s->at->id});
         else if (value.type != VALUE_NONE)
             (void)body_put(&bytes, given->name, &value);
