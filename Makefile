@@ -108,13 +108,15 @@ check-$1: $(call tests_of,$1)
 endef
 $(foreach r,$(ROOMS_HERE),$(eval $(call room_rules,$r)))
 
-# What `wend version` says about itself; rewritten only when it changes.
+# What `wend version` says about itself; rewritten only when it changes. WEND_SOURCES is the hash of all
+# that the program is made of, tests aside: what tells a release from another (src/replay/release.h).
 $(B)/gen/version.h: FORCE
 	@mkdir -p $(@D)
-	@printf '#define WEND_VERSION "%s"\n#define WEND_BUILT_FROM "%s"\n#define WEND_VARIANT "%s"\n' '$(WEND_VERSION)' \
-	    "$$(GIT_OPTIONAL_LOCKS=0 git describe --always --dirty --match 'v*' 2>/dev/null || echo unknown)" '$(VARIANT)' > $@.new
+	@printf '#define WEND_VERSION "%s"\n#define WEND_BUILT_FROM "%s"\n#define WEND_VARIANT "%s"\n#define WEND_SOURCES "%s"\n' '$(WEND_VERSION)' \
+	    "$$(GIT_OPTIONAL_LOCKS=0 git describe --always --dirty --match 'v*' 2>/dev/null || echo unknown)" '$(VARIANT)' \
+	    "$$(find lib src -type f -regex '.*\.\(c\|cc\|h\|def\)' ! -name '*_test.c' | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-64)" > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
-$(B)/src/cli/cmd_version.o: $(B)/gen/version.h
+$(B)/src/replay/release.o: $(B)/gen/version.h
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 -include tests/rules.mk

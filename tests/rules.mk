@@ -25,6 +25,12 @@ $(FUZZERS): $(B)/%: $(B)/%.o $(ALL_ARCHIVES)
 $(SDK_SERVERS): $(B)/%: $(B)/%.o $(call archives,src/ingest) $(call archives,src/evlog)
 	$(link) $(LIBS)
 
+# The program as another release would be: tests/hooks/hook.c.
+$(B)/wend-other: $(B)/tests/hooks/hook.o $(ALL_ARCHIVES)
+	$(link) $(LIBS)
+.PHONY: other-release
+other-release: $(B)/wend-other
+
 .PHONY: sdk-servers
 sdk-servers: $(SDK_SERVERS)
 .PHONY: tests unit-programs fuzz-programs fuzz bench

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "os/disk.h"
 
+#define SNAPSHOT_FORMAT             1           /* docs/formats/snapshot.md */
 #define SNAPSHOT_CHUNK_BYTES        (64 * 1024) /* a section is cut into pieces of this size */
 #define SNAPSHOT_SECTION_NAME_BYTES 32          /* bytes in a section's name, at most */
 #define SNAPSHOT_SECTIONS_MAX       (1u << 20)  /* sections in one file */

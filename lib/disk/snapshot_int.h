@@ -9,7 +9,7 @@
 #define SNAPSHOT_MAGIC       0x504e5357u /* "WSNP", the header's */
 #define SNAPSHOT_CHUNK_MAGIC 0x4b484357u /* "WCHK" */
 #define SNAPSHOT_END_MAGIC   0x444e4557u /* "WEND", the trailer's */
-#define SNAPSHOT_VERSION     1
+#define SNAPSHOT_VERSION     SNAPSHOT_FORMAT
 
 #define SNAPSHOT_HEADER_BYTES       96
 #define SNAPSHOT_CHUNK_HEADER_BYTES 24

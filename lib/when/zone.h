@@ -30,6 +30,7 @@ struct zoneset;
 
 /* --- Sets of zones ---------------------------------------------------------------------------- */
 
+#define ZONESET_FORMAT  1          /* of zoneset_write(): the digit behind "WENDZON" */
 #define ZONE_NONE       UINT16_MAX /* no such zone */
 #define ZONES_MAX       2048       /* names in a set; the IANA database has about 600 */
 #define ZONE_NAME_BYTES 64         /* longest name */

@@ -23,7 +23,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#define MAGIC             STR("WENDZON1")
+#define MAGIC STR("WENDZON1") /* with ZONESET_FORMAT */
+_Static_assert(ZONESET_FORMAT == 1, "the digit in MAGIC");
 #define RELEASE_BYTES_MAX 32
 #define BLOB_BYTES_MAX    (4 * 1024 * 1024)
 #define LINKS_MAX         8 /* from link to link to zone */

@@ -18,6 +18,7 @@
 #include "programme/diff.h"
 #include "replay/world.h"
 #include "server/held.h"
+#include "server/take.h"
 #include "json/json.h"
 #include "json/json_write.h"
 
@@ -397,7 +398,14 @@ static enum status change_here(struct activating *a, struct fault *f)
     struct world_options options = {
         .secret = a->directory.secret, .log = a->log, .host = {.self = a, .act = hold}};
     const struct plan *plan;
-    enum status status = recover_to_write(&a->directory, a->log, &a->recovered, f);
+    enum status status = recover_to_write(&a->directory, a->log, NULL, &a->recovered, f);
+    bool is_changed;
+    if (status == OK && !a->only_looks)
+        status = directory_take(&a->directory,
+                                &(struct taking){.log = a->log,
+                                                 .recovered = &a->recovered,
+                                                 .now_ms = os_clock_utc_ms()},
+                                &is_changed, f);
     if (status == OK)
         status = compile(a, &plan, f);
     if (status != OK)

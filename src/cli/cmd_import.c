@@ -24,6 +24,7 @@
 #include "os/file.h"
 #include "replay/world.h"
 #include "server/held.h"
+#include "server/take.h"
 #include "json/json.h"
 #include "json/json_write.h"
 
@@ -307,6 +308,7 @@ static enum status open_directory(struct importing *im, struct fault *f)
     struct evlog_options log = {.disk = os_disk_real()};
     struct world_options world = {.host = {.self = im, .act = hold}};
     const char *path = im->cli->arguments[0];
+    bool is_changed;
     enum status status = directory_make(os_disk_real(), path, NULL, &im->directory, f);
     if (status != OK)
         return status;
@@ -314,7 +316,13 @@ static enum status open_directory(struct importing *im, struct fault *f)
     if (status == TRY_AGAIN)
         fault_prefix(f, "%s is in use (a server takes the same events at POST /v1/batch): ", path);
     if (status == OK)
-        status = recover_to_write(&im->directory, im->log, &im->recovered, f);
+        status = recover_to_write(&im->directory, im->log, NULL, &im->recovered, f);
+    if (status == OK)
+        status = directory_take(&im->directory,
+                                &(struct taking){.log = im->log,
+                                                 .recovered = &im->recovered,
+                                                 .now_ms = os_clock_utc_ms()},
+                                &is_changed, f);
     if (status != OK)
         return status;
     world.secret = im->directory.secret;

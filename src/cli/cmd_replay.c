@@ -29,12 +29,28 @@ int cmd_replay(struct cli *c)
         return cli_fail(c, status, &f);
     tally_init(&tally);
     struct recover_options options = {.from_beginning = true,
+                                      .is_tolerant = !verifies,
                                       .checks_hashes = verifies,
                                       .batch_last = (uint64_t)cli_int(c, "batch"),
                                       .self = &tally,
                                       .after = count_results};
     int64_t began_ns = os_clock_monotonic_ns();
     status = recover(&d, &options, &r, &f);
+    if (status == GIVE_UP && verifies && r.taken_over_batch > 0) {
+        /* What another release decided is not this one's to prove. */
+        cli_say(
+            c,
+            "up to batch %lu the log is another release's, and batch %lu comes out otherwise here: %s; "
+            "verified from the newest snapshot on",
+            r.taken_over_batch - 1, r.differs_from, r.difference);
+        recovered_fini(&r);
+        f = (struct fault){0};
+        tally_fini(&tally);
+        tally_init(&tally);
+        options.from_beginning = false;
+        options.is_tolerant = false;
+        status = recover(&d, &options, &r, &f);
+    }
     double seconds = (double)(os_clock_monotonic_ns() - began_ns) / 1e9;
     int code = CLI_OK;
     if (status == OK) {
@@ -58,6 +74,8 @@ int cmd_replay(struct cli *c)
             json_write_key_int(&w, "results_compared", (int64_t)r.results_compared);
             json_write_key_int(&w, "results_missing", (int64_t)r.results_missing);
             json_write_key_int(&w, "hashes_compared", (int64_t)r.hashes_compared);
+            json_write_key_int(&w, "results_differ", (int64_t)r.differences);
+            json_write_key_int(&w, "snapshot_batch", (int64_t)r.snapshot_batch);
             json_write_key_int(&w, "audit_faults", (int64_t)faults);
             json_write_key_text(&w, "state_hash", str_of(text));
             json_write_key_double(&w, "seconds", seconds);
@@ -73,6 +91,15 @@ int cmd_replay(struct cli *c)
                       "  %lu result blocks agree, %lu newest batches have none yet; %lu snapshots "
                       "agree\n  state hash %016lx\n",
                       r.results_compared, r.results_missing, r.hashes_compared, hash);
+            if (r.differences > 0 && r.adopted_batch > 0)
+                term_text(
+                    &c->out,
+                    "  %lu result blocks differ, up to batch %lu, where an operator adopted it\n",
+                    r.differences, r.adopted_batch);
+            else if (r.differences > 0)
+                term_text(&c->out,
+                          "  %lu result blocks differ from batch %lu on: a re-evaluation (%s)\n",
+                          r.differences, r.differs_from, r.difference);
             if (verifies)
                 term_print(&c->out, faults ? TERM_RED : TERM_GREEN, "  audit: %lu faults\n",
                            faults);

@@ -113,12 +113,19 @@ static enum status tell_past(struct story *s, const struct directory *d, struct 
 {
     const struct why_question *q = &s->question;
     struct recover_options options = {
+        .is_tolerant = true,
         .snapshot_ms_max = max_of(max_of(q->since_ms, q->first_ms) - 1, (int64_t)1),
         .until_ms = q->at_ms == FOREVER_MS ? 0 : q->at_ms,
         .self = s,
         .before = before,
     };
     enum status status = recover(d, &options, r, f);
+    if (status == OK && r->differences > 0)
+        cli_say(
+            s->cli,
+            "from batch %lu on another release decided otherwise; this is how the present one would "
+            "decide: a re-evaluation",
+            r->differs_from);
     if (status == OK)
         begin(s, r->engine);
     if (status == OK)

@@ -5,10 +5,12 @@
 
 #include "cli/common.h"
 #include "http/call.h"
+#include "os/clock.h"
 #include "os/file.h"
 #include "replay/world.h"
 #include "server/held.h"
 #include "server/keys.h"
+#include "server/take.h"
 
 #define ANSWER_BYTES ((size_t)1 << 20)
 
@@ -167,7 +169,14 @@ static enum status do_here(struct offline *o, const struct command_word *word, s
         fault_set(f, "the path of the data directory is too long");
         return FIX_INPUT;
     }
-    enum status status = recover_to_write(o->directory, o->log, &o->recovered, f);
+    bool is_changed;
+    enum status status = recover_to_write(o->directory, o->log, NULL, &o->recovered, f);
+    if (status == OK)
+        status = directory_take(o->directory,
+                                &(struct taking){.log = o->log,
+                                                 .recovered = &o->recovered,
+                                                 .now_ms = os_clock_utc_ms()},
+                                &is_changed, f);
     if (status != OK)
         return status;
     o->world = world_of(&o->recovered.shelf, o->recovered.engine, &options);

@@ -85,7 +85,10 @@ void desk_answer(struct person *who, const struct stage_message *answer)
         in->state = INTENT_DEFERRED;
         in->not_before_ms = in->until_ms = FOREVER_MS;
         in->rule = RULE_POOL;
-        if (in->ending != OUTCOME_NONE)
+        const struct keep *kept = keep_find(who, in->decision);
+        if (in->ending == OUTCOME_IN_DOUBT && kept != NULL)
+            keep_now(who, place, kept);
+        else if (in->ending != OUTCOME_NONE)
             intent_finish(who, place, (enum outcome)in->ending, RULE_WANTED);
         return;
     }
@@ -244,6 +247,26 @@ static void accept_late(struct person *who, uint32_t place)
     }
 }
 
+void intent_doubt(struct person *who, uint32_t place)
+{
+    struct intent *in = person_touch_intent(who, place);
+    ledger_mark(who, in->decision, SENT_DOUBTED);
+    if (lane_term((enum lane)in->lane)->attempts == AT_LEAST_ONCE) {
+        /* The same slot, the next attempt, after a pause that doubles. */
+        in->state = INTENT_DEFERRED;
+        in->not_before_ms = who->now_ms + (AGAIN_MS << min_of(in->attempt - 1u, AGAIN_DOUBLINGS));
+        in->rule = RULE_POOL;
+        who->is_desk_due = true;
+        return;
+    }
+    in->state = INTENT_IN_DOUBT;
+    ledger_accept(who, in->decision);
+    person_changed_name(who, in->message);
+    intent_note(who, in, OUTCOME_IN_DOUBT, RULE_NONE, in->granted_ms);
+    follow_plan(who, in);
+    intent_tell(who, person_intent(who, place), OUTCOME_IN_DOUBT);
+}
+
 void desk_receipt(struct person *who, const struct receipt *r)
 {
     uint32_t place = intent_find(who, r->decision);
@@ -312,22 +335,7 @@ void desk_receipt(struct person *who, const struct receipt *r)
     case RECEIPT_IN_DOUBT:
         if (was_in_doubt)
             return;
-        ledger_mark(who, r->decision, SENT_DOUBTED);
-        if (lane_term((enum lane)in->lane)->attempts == AT_LEAST_ONCE) {
-            /* The same slot, the next attempt, after a pause that doubles. */
-            in->state = INTENT_DEFERRED;
-            in->not_before_ms =
-                who->now_ms + (AGAIN_MS << min_of(in->attempt - 1u, AGAIN_DOUBLINGS));
-            in->rule = RULE_POOL;
-            who->is_desk_due = true;
-            return;
-        }
-        in->state = INTENT_IN_DOUBT;
-        ledger_accept(who, r->decision);
-        person_changed_name(who, in->message);
-        intent_note(who, in, OUTCOME_IN_DOUBT, RULE_NONE, in->granted_ms);
-        follow_plan(who, in);
-        intent_tell(who, person_intent(who, place), OUTCOME_IN_DOUBT);
+        intent_doubt(who, place);
         return;
     case RECEIPT_REJECTED_ADDRESS:
         suppress_address(who, (enum channel)in->channel, in->address);

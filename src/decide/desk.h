@@ -61,6 +61,10 @@ void desk_answer(struct person *who, const struct stage_message *answer);
 /* What became of an attempt. */
 void desk_receipt(struct person *who, const struct receipt *receipt);
 
+/* Two releases say different things of an attempt: what was granted is in doubt, what was not is asked
+ * again. */
+void desk_keep(struct person *who, const struct keep *k);
+
 /* A person opened (1), clicked (2) or complained (3) about the message of the decision: event at hand.
  * Machine opens and clicks are passed over. */
 enum engagement { ENGAGED_OPENED = 1, ENGAGED_CLICKED, ENGAGED_COMPLAINED };

@@ -9,6 +9,7 @@
  *     instead.c   another message in the place of one that waits
  *     follow.c    what belongs together: sets of all_of, follow-ups, engagement
  *     unite.c     merges, another programme
+ *     keep.c      another release
  *
  * Intents and lines are named by their place in the person's lists: it is good until one ends.
  *
@@ -45,6 +46,18 @@ struct verdict;
 
 /* The address gate refuses its channel for good: on to the next, or the end. */
 void intent_suppress(struct person *who, uint32_t place, enum suppression how);
+
+/* An attempt of it is in doubt: the lane says whether there will be another. */
+void intent_doubt(struct person *who, uint32_t place);
+
+/* The hash of the person's address on the channel as it is now. */
+struct id128 intent_address(const struct person *who, enum channel channel);
+
+/* Another release's attempt of that decision that is to be kept, or NULL. */
+const struct keep *keep_find(const struct person *who, uint64_t decision);
+
+/* The intent, which is not with a pool, stands as granted and in doubt. */
+void keep_now(struct person *who, uint32_t place, const struct keep *k);
 
 /* What is known of the intent's instance, which may have ended: its flags and key. */
 void intent_instance(const struct person *who, uint64_t instance, uint8_t *flags, uint64_t *key);

@@ -5,6 +5,7 @@
 #include "base/canary.h"
 #include "decide/desk_int.h"
 
+#include "base/hook.h"
 #include "profile/ask.h"
 #include "profile/consent.h"
 #include "profile/traits.h"
@@ -211,6 +212,9 @@ static void propose(struct person *who, const struct instance *from, const struc
     struct blob entry = {0};
     blob_set(who->space, &entry, blob_at(who->space, from->entry), from->entry.bytes);
     person_touch_intent(who, who->profile->intents.count - 1u)->entry = entry;
+    const struct keep *kept = keep_find(who, made->decision);
+    if (unlikely(kept != NULL))
+        keep_now(who, who->profile->intents.count - 1u, kept);
 }
 
 void desk_propose(struct person *who, const struct instance *proposer, uint16_t step)
@@ -358,7 +362,7 @@ static struct str freeze(struct person *who, const struct intent *in)
     return arena_copy(who->scratch, buf_str(b));
 }
 
-static struct id128 address_now(const struct person *who, enum channel channel)
+struct id128 intent_address(const struct person *who, enum channel channel)
 {
     return address_hash(who->secret, channel, person_address(who, channel), who->id);
 }
@@ -372,7 +376,7 @@ bool intent_is_stale(const struct person *who, const struct intent *in)
             return true;
     if (who->changed & plan_wake_bit(NAME_TIMEZONE)) /* its times would be another's */
         return true;
-    return !id128_equal(in->address, address_now(who, (enum channel)in->channel));
+    return !id128_equal(in->address, intent_address(who, (enum channel)in->channel));
 }
 
 uint16_t intent_group(const struct person *who, const struct intent *in)
@@ -407,9 +411,21 @@ static enum suppression ghost_suppression(const struct person *who, const struct
     return how == SUPPRESSED_CAP ? 0 : (enum suppression)how;
 }
 
+/* The last attempt, another release's included: its id is never given out again. */
+static uint16_t attempt_before(const struct person *who, const struct intent *in)
+{
+    const struct keep *kept = keep_find(who, in->decision);
+    return kept != NULL ? (uint16_t)max_of(kept->attempt, in->attempt) : in->attempt;
+}
+
 bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *v)
 {
     struct intent *in = person_touch_intent(who, place);
+    uint64_t unwanted = hook(HOOK_DECISION);
+    if (unlikely(unwanted != 0 && in->decision % unwanted == 0)) {
+        intent_finish(who, place, OUTCOME_CANCELLED, RULE_WANTED);
+        return true;
+    }
     const struct plan *plan = person_plan(who, in->plan);
     const struct plan_message *m = &plan->messages[in->message_index];
     uint16_t provider = m->providers[v->channel];
@@ -418,7 +434,7 @@ bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *
     uint16_t voucher = is_own ? send->voucher : PLAN_NO_INDEX;
     must(provider != PLAN_NO_INDEX);
     in->channel = v->channel;
-    in->address = address_now(who, (enum channel)v->channel);
+    in->address = intent_address(who, (enum channel)v->channel);
     in->rule = RULE_NONE;
     in->not_before_ms = FOREVER_MS;
     if (in->is_ghost) {
@@ -447,7 +463,7 @@ bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *
                     .kind = TO_POOL_QUEUE,
                     .channel = in->channel,
                     .lane = in->lane,
-                    .attempt = (uint16_t)(in->attempt + 1),
+                    .attempt = (uint16_t)(attempt_before(who, in) + 1),
                     .group_rank = intent_group(who, in),
                     .provider = plan->providers[provider].name,
                     .plan = in->plan,

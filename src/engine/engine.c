@@ -154,6 +154,8 @@ struct person engine_person(struct engine *e, uint64_t number)
         .results = &e->results,
         .messages = &e->messages,
         .witness = e->watched == number ? e->witness : NULL,
+        .kept = e->kept_grants,
+        .kept_count = e->kept_grant_count,
         .engine = e,
         .propose = desk_propose,
         .cancel = desk_cancel,
@@ -321,6 +323,7 @@ void engine_free(struct engine *e)
     names_free(e->names);
     mem_free(e->plans.at);
     mem_free(e->prepared);
+    mem_free(e->kept_grants);
     change_fini(e);
     arena_fini(&e->scratch);
     mem_free(e->results.rows);
@@ -342,6 +345,12 @@ void engine_prepare(struct engine *e, const struct plan *plan)
 {
     e->prepared = mem_resize(e->prepared, (e->prepared_count + 1) * sizeof(e->prepared[0]));
     e->prepared[e->prepared_count++] = plan;
+}
+
+void engine_learn(struct engine *e, const struct names *names)
+{
+    for (uint32_t i = names_count(e->names); i < names_count(names); i++)
+        must(names_add(e->names, names_text(names, i)) == i);
 }
 
 static const struct plan *prepared_plan(const struct engine *e, struct str hash)
@@ -436,6 +445,27 @@ void engine_add_record(struct engine *e, uint64_t profile, uint32_t place)
     engine_add_item(e, identity_follow(&e->host, profile), ITEM_RECORD, place);
 }
 
+/* The number, if there is such a profile; else 0. */
+static uint64_t if_there(const struct engine *e, uint64_t profile)
+{
+    uint32_t local = profile_local(profile);
+    return local == 0 || local >= e->partitions[profile_partition(profile)].count ? 0 : profile;
+}
+
+void engine_keep_grant(struct engine *e, const struct keep *k)
+{
+    for (uint32_t i = 0; i < e->kept_grant_count; i++) {
+        if (e->kept_grants[i].decision != k->decision)
+            continue;
+        if (e->kept_grants[i].attempt < k->attempt)
+            e->kept_grants[i] = *k;
+        return;
+    }
+    e->kept_grants =
+        mem_resize(e->kept_grants, (e->kept_grant_count + 1) * sizeof(e->kept_grants[0]));
+    e->kept_grants[e->kept_grant_count++] = *k;
+}
+
 static void resolve_record(struct engine *e, const struct batch *b, uint32_t place)
 {
     const struct record *r = &b->records[place];
@@ -459,11 +489,14 @@ static void resolve_record(struct engine *e, const struct batch *b, uint32_t pla
             engine_find_record(e, b, r, place);
     } else if (r->type == RECORD_RECEIPT) {
         struct receipt receipt;
-        if (receipt_read(r, &receipt)) {
-            profile = receipt.profile;
-            uint32_t local = profile_local(profile);
-            if (local == 0 || local >= e->partitions[profile_partition(profile)].count)
-                profile = 0;
+        if (receipt_read(r, &receipt))
+            profile = if_there(e, receipt.profile);
+    } else if (unlikely(r->type == RECORD_RELEASE)) {
+        struct keep k;
+        if (keep_read(r, &k)) {
+            profile = if_there(e, k.profile);
+            if (k.kind == RELEASE_KEPT)
+                engine_keep_grant(e, &k);
         }
     }
     if (profile != 0)
@@ -662,6 +695,9 @@ static void apply_record(struct person *who, const struct record *r)
     struct receipt receipt;
     if (r->type == RECORD_RECEIPT && who->plan != NULL && receipt_read(r, &receipt))
         desk_receipt(who, &receipt);
+    struct keep k;
+    if (unlikely(r->type == RECORD_RELEASE) && who->plan != NULL && keep_read(r, &k))
+        desk_keep(who, &k);
 }
 
 /* The next moment before or at now at which something changes by time alone, the desk's own waiting

@@ -26,6 +26,8 @@
 #include "model/result.h"
 #include "profile/person.h"
 
+#define STATE_FORMAT 8 /* of what engine_save() writes: docs/formats/state.md */
+
 struct engine;
 
 struct engine_options {
@@ -78,6 +80,10 @@ void engine_prepare(struct engine *e, const struct plan *plan);
 /* Applies one batch: number = the last one's + 1, now_ms not before the last one's. An `activate` of
  * a programme that was not prepared is a fault of the caller (must()): see engine_knows(). */
 void engine_apply(struct engine *e, const struct batch *batch, struct engine_output *out);
+
+/* Hands in names beyond those that the engine knows: of a log that was read ahead, of programmes that
+ * were compiled. The numbers below agree. */
+void engine_learn(struct engine *e, const struct names *names);
 
 /* Was a programme with that hash (hex) handed in? */
 bool engine_knows(const struct engine *e, struct str hash);

@@ -172,6 +172,8 @@ struct engine {
     const struct backfill *backfill; /* what the next `activate` names */
     const struct plan *kept;         /* engine_keep() */
     uint32_t kept_from;
+    struct keep *kept_grants; /* attempts that another release granted: model/keep.h */
+    uint32_t kept_grant_count;
     uint32_t plans_from; /* nobody is in flight under a plan before this one */
     uint32_t tidy; /* partition that the pass over leftovers comes to next; PARTITIONS = over */
     uint32_t tidy_oldest; /* the oldest plan that it met somebody under */
@@ -251,6 +253,9 @@ uint64_t engine_add_profile(struct engine *e, uint32_t partition);
 
 /* The profile is due at `due_ms`, instead of whenever it was due before; FOREVER_MS = never. */
 void engine_arm(struct engine *e, uint64_t number, int64_t due_ms);
+
+/* Another release granted the attempt: its id is not given out again. */
+void engine_keep_grant(struct engine *e, const struct keep *k);
 
 /* The record at `place` of the batch is for the profile to work on. */
 void engine_add_record(struct engine *e, uint64_t profile, uint32_t place);

@@ -4,6 +4,10 @@
  * term per profile (and per identifier, address, queued intent, remembered message id), so that equal
  * states have equal hashes whatever the memory looks like, and a person's term can leave the sum.
  *
+ * A snapshot belongs to its log and has that log's numbers of names. The hash does not: in what is
+ * hashed a name stands as a hash of its text, and where a list or the fields of a body are in the order of
+ * names' numbers, their sum is taken.
+ *
  * Every field of model/state.h is written by hand below, in the order of its struct; what is derived
  * (a profile's zone, timers, places in heaps) is not written but made anew. docs/formats/state.md.
  *
@@ -12,16 +16,35 @@
 #include "base/mem.h"
 #include "engine/engine_int.h"
 
-#define STATE_VERSION 8
-
 /* ---- one codec for both directions ------------------------------------------------------------- */
 
 /* Writes to `out`, or reads from `in` (then out is NULL). */
 struct codec {
     struct buf *out;
     struct cursor *in;
-    struct space *space; /* of the objects that are written or made */
+    struct space *space;       /* of the objects that are written or made */
+    const struct texts *texts; /* not NULL: what is written is to be hashed */
 };
+
+/* Hashes of names' texts, by number. */
+struct texts {
+    uint64_t *hashes;
+    uint32_t count;
+};
+
+static struct texts texts_of(const struct names *names)
+{
+    struct texts t = {.count = names_count(names)};
+    t.hashes = mem_new(t.count * sizeof(t.hashes[0]));
+    for (uint32_t i = 1; i < t.count; i++)
+        t.hashes[i] = hash_str(names_text(names, i), 13);
+    return t;
+}
+
+static uint64_t text_hash(const struct texts *t, uint32_t name)
+{
+    return name < t->count ? t->hashes[name] : hash_pair(name, 14);
+}
 
 static void code_u64(struct codec *c, uint64_t *x)
 {
@@ -82,6 +105,24 @@ static void code_id(struct codec *c, struct id128 *x)
     code_word(c, &x->low);
 }
 
+static void code_name(struct codec *c, uint32_t *x)
+{
+    if (c->texts)
+        buf_add_u64(c->out, text_hash(c->texts, *x));
+    else
+        code_u32(c, x);
+}
+
+static uint64_t hash_body(const struct texts *texts, struct body body)
+{
+    uint64_t sum = body.bytes;
+    struct body_field field;
+    while (body_next(&body, &field))
+        sum += hash_bytes(field.value, field.value_bytes,
+                          hash_pair(text_hash(texts, field.name), field.type));
+    return sum;
+}
+
 static void code_blob(struct codec *c, struct blob *b)
 {
     if (c->out) {
@@ -97,6 +138,53 @@ static void code_blob(struct codec *c, struct blob *b)
         c->in->is_bad = true;
 }
 
+/* A blob that is a body (model/body.h). */
+static void code_body(struct codec *c, struct blob *b)
+{
+    if (c->texts)
+        buf_add_u64(c->out, hash_body(c->texts, (struct body){blob_at(c->space, *b), b->bytes}));
+    else
+        code_blob(c, b);
+}
+
+/* Fields, each behind its moment (profile/traits.h). */
+static void code_traits(struct codec *c, struct blob *b)
+{
+    if (!c->texts) {
+        code_blob(c, b);
+        return;
+    }
+    struct cursor in = cursor_of(blob_at(c->space, *b), b->bytes);
+    uint64_t sum = b->bytes;
+    while (cursor_left(&in) > 0 && !in.is_bad) {
+        int64_t at_ms = cursor_zigzag(&in);
+        struct body rest = {in.at, (uint32_t)cursor_left(&in)};
+        struct body_field field;
+        if (!body_next(&rest, &field))
+            break;
+        sum += hash_bytes(
+            field.value, field.value_bytes,
+            hash_pair(text_hash(c->texts, field.name), hash_pair(field.type, (uint64_t)at_ms)));
+        (void)cursor_take(&in, field.whole_bytes);
+    }
+    buf_add_u64(c->out, sum);
+}
+
+/* Bodies, each behind its length. */
+static void code_items_text(struct codec *c, struct blob *b)
+{
+    if (!c->texts) {
+        code_blob(c, b);
+        return;
+    }
+    struct cursor in = cursor_of(blob_at(c->space, *b), b->bytes);
+    while (cursor_left(&in) > 0 && !in.is_bad) {
+        struct str item = cursor_take(&in, cursor_varint(&in));
+        buf_add_u64(c->out, hash_body(c->texts,
+                                      (struct body){(const uint8_t *)item.at, (uint32_t)item.len}));
+    }
+}
+
 /* ---- the nouns --------------------------------------------------------------------------------- */
 
 static void code_consent(struct codec *c, struct consent *x)
@@ -104,9 +192,9 @@ static void code_consent(struct codec *c, struct consent *x)
     code_u8(c, &x->channel);
     code_u8(c, &x->is_given);
     code_u8(c, &x->bar);
-    code_u32(c, &x->purpose);
-    code_u32(c, &x->topic);
-    code_u32(c, &x->source);
+    code_name(c, &x->purpose);
+    code_name(c, &x->topic);
+    code_name(c, &x->source);
     code_id(c, &x->address);
     code_time(c, &x->at_ms);
 }
@@ -119,7 +207,7 @@ static void code_time_element(struct codec *c, int64_t *x)
 static void code_instance(struct codec *c, struct instance *x)
 {
     code_word(c, &x->id);
-    code_u32(c, &x->journey);
+    code_name(c, &x->journey);
     code_u32(c, &x->plan);
     code_u16(c, &x->journey_index);
     code_u16(c, &x->step);
@@ -133,16 +221,16 @@ static void code_instance(struct codec *c, struct instance *x)
     code_time(c, &x->due_ms);
     code_time(c, &x->ask_ms);
     code_word(c, &x->decision);
-    code_u32(c, &x->last_message);
+    code_name(c, &x->last_message);
     code_word(c, &x->caller);
     code_u64(c, &x->splits);
-    code_blob(c, &x->entry);
+    code_body(c, &x->entry);
 }
 
 static void code_past(struct codec *c, struct past *x)
 {
     code_word(c, &x->id);
-    code_u32(c, &x->journey);
+    code_name(c, &x->journey);
     code_u32(c, &x->plan);
     code_u16(c, &x->journey_index);
     code_u8(c, &x->end);
@@ -152,15 +240,15 @@ static void code_past(struct codec *c, struct past *x)
     code_time(c, &x->ended_ms);
     code_time(c, &x->goal_until_ms);
     code_u64(c, &x->splits);
-    code_blob(c, &x->entry);
+    code_body(c, &x->entry);
 }
 
 static void code_intent(struct codec *c, struct intent *x)
 {
     code_word(c, &x->decision);
     code_word(c, &x->instance);
-    code_u32(c, &x->message);
-    code_u32(c, &x->journey);
+    code_name(c, &x->message);
+    code_name(c, &x->journey);
     code_u32(c, &x->plan);
     code_u16(c, &x->message_index);
     code_u16(c, &x->journey_index);
@@ -188,7 +276,7 @@ static void code_intent(struct codec *c, struct intent *x)
     code_time(c, &x->until_ms);
     code_time(c, &x->granted_ms);
     code_id(c, &x->address);
-    code_blob(c, &x->entry);
+    code_body(c, &x->entry);
     code_word(c, &x->together);
     code_word(c, &x->follows);
     code_time(c, &x->reach_ms);
@@ -205,11 +293,11 @@ static void code_sent(struct codec *c, struct sent *x)
     code_word(c, &x->decision);
     code_word(c, &x->instance);
     code_time(c, &x->at_ms);
-    code_u32(c, &x->message);
-    code_u32(c, &x->content_key);
-    code_u32(c, &x->category);
-    code_u32(c, &x->group);
-    code_u32(c, &x->journey);
+    code_name(c, &x->message);
+    code_name(c, &x->content_key);
+    code_name(c, &x->category);
+    code_name(c, &x->group);
+    code_name(c, &x->journey);
     code_u8(c, &x->channel);
     code_u8(c, &x->lane);
     code_u8(c, &x->state);
@@ -222,7 +310,7 @@ static void code_sent(struct codec *c, struct sent *x)
 
 static void code_hold(struct codec *c, struct hold *x)
 {
-    code_u32(c, &x->name);
+    code_name(c, &x->name);
     code_u8(c, &x->is_open);
     code_u8(c, &x->is_lifted);
     code_word(c, &x->key);
@@ -232,7 +320,7 @@ static void code_hold(struct codec *c, struct hold *x)
 
 static void code_membership(struct codec *c, struct membership *x)
 {
-    code_u32(c, &x->segment);
+    code_name(c, &x->segment);
     code_u32(c, &x->flags);
     code_time(c, &x->since_ms);
     code_time(c, &x->ask_ms);
@@ -258,7 +346,26 @@ static void code_membership(struct codec *c, struct membership *x)
 
 CODE_LIST(code_times, int64_t, code_time_element)
 
-CODE_LIST(code_bodies, struct blob, code_blob)
+CODE_LIST(code_bodies, struct blob, code_body)
+
+/* A list that is in the order of names' numbers. */
+#define CODE_SET(name, type, code_one)                                    \
+    CODE_LIST(name##_in_order, type, code_one)                            \
+    static void name(struct codec *c, struct vec *v)                      \
+    {                                                                     \
+        uint64_t sum = v->count;                                          \
+        if (!c->texts) {                                                  \
+            name##_in_order(c, v);                                        \
+            return;                                                       \
+        }                                                                 \
+        for (uint32_t i = 0; i < v->count; i++) {                         \
+            size_t from = c->out->len;                                    \
+            code_one(c, vec_touch(c->space, v, i, sizeof(type)));         \
+            sum += hash_bytes(c->out->at + from, c->out->len - from, 15); \
+            c->out->len = from;                                           \
+        }                                                                 \
+        buf_add_u64(c->out, sum);                                         \
+    }
 
 static void code_tally(struct codec *c, struct history_tally *x)
 {
@@ -286,7 +393,7 @@ static void code_items(struct codec *c, struct history_items *x)
 
 static void code_history(struct codec *c, struct history *x)
 {
-    code_u32(c, &x->feature);
+    code_name(c, &x->feature);
     code_u32(c, &x->total);
     code_time(c, &x->last_ms);
     code_u8(c, &x->kind);
@@ -314,7 +421,7 @@ void persist_put_history(struct space *space, const struct history *h, struct bu
 }
 
 CODE_LIST(code_consents, struct consent, code_consent)
-CODE_LIST(code_histories, struct history, code_history)
+CODE_SET(code_histories, struct history, code_history)
 bool persist_take_histories(struct space *space, struct cursor *in, struct vec *out)
 {
     struct codec c = {.in = in, .space = space};
@@ -327,18 +434,21 @@ CODE_LIST(code_pasts, struct past, code_past)
 CODE_LIST(code_intents, struct intent, code_intent)
 CODE_LIST(code_ledger, struct sent, code_sent)
 CODE_LIST(code_holds, struct hold, code_hold)
-CODE_LIST(code_memberships, struct membership, code_membership)
+CODE_SET(code_memberships, struct membership, code_membership)
 
 static void code_appointment(struct codec *c, struct appointment *x)
 {
-    code_u32(c, &x->journey);
+    code_name(c, &x->journey);
     code_u16(c, &x->way);
     code_u8(c, &x->kind);
     code_u16(c, &x->count);
     code_time(c, &x->at_ms);
     code_time(c, &x->done_ms);
     code_word(c, &x->key);
-    code_blob(c, &x->items);
+    if (x->kind == APPOINTMENT_HELD)
+        code_body(c, &x->items);
+    else
+        code_items_text(c, &x->items);
 }
 
 CODE_LIST(code_appointments, struct appointment, code_appointment)
@@ -349,9 +459,9 @@ static void code_choice(struct codec *c, struct choice *x)
     code_u8(c, &x->channel);
     code_u8(c, &x->per);
     code_u8(c, &x->is_on);
-    code_u32(c, &x->topic);
+    code_name(c, &x->topic);
     code_u32(c, &x->limit);
-    code_u32(c, &x->source);
+    code_name(c, &x->source);
     code_time(c, &x->at_ms);
     code_time(c, &x->until_ms);
     if (c->in != NULL && (x->kind < CHOICE_NO_CONTACT || x->kind > CHOICE_LIMIT))
@@ -369,7 +479,7 @@ static void code_profile(struct codec *c, struct profile *x)
     code_u8(c, &x->known);
     code_u32(c, &x->instance_count);
     code_u16(c, &x->identifier_count);
-    code_blob(c, &x->traits);
+    code_traits(c, &x->traits);
     code_consents(c, &x->consents);
     code_histories(c, &x->histories);
     code_instances(c, &x->instances);
@@ -381,8 +491,8 @@ static void code_profile(struct codec *c, struct profile *x)
     code_time(c, &x->audience_ms);
     code_u32(c, &x->audience_plan);
     code_appointments(c, &x->appointments);
-    code_u32(c, &x->stage);
-    code_u32(c, &x->stage_set);
+    code_name(c, &x->stage);
+    code_name(c, &x->stage_set);
     code_time(c, &x->stage_ms);
     code_u32(c, &x->appointed_plan);
     code_choices(c, &x->choices);
@@ -390,7 +500,10 @@ static void code_profile(struct codec *c, struct profile *x)
 
 static void code_str(struct codec *c, struct str *x)
 {
-    if (c->out) {
+    if (c->texts) {
+        buf_add_u64(c->out,
+                    hash_body(c->texts, (struct body){(const uint8_t *)x->at, (uint32_t)x->len}));
+    } else if (c->out) {
         buf_add_varint(c->out, x->len);
         buf_add_str(c->out, *x);
     } else {
@@ -401,7 +514,7 @@ static void code_str(struct codec *c, struct str *x)
 static void code_sweep(struct codec *c, struct sweep *x)
 {
     code_u64(c, &x->id);
-    code_u32(c, &x->journey);
+    code_name(c, &x->journey);
     code_u16(c, &x->way);
     code_u8(c, &x->kind);
     code_u8(c, &x->flags);
@@ -409,8 +522,8 @@ static void code_sweep(struct codec *c, struct sweep *x)
     code_u32(c, &x->local);
     code_u64(c, &x->entered);
     code_time(c, &x->began_ms);
-    code_u32(c, &x->name);
-    code_u32(c, &x->source);
+    code_name(c, &x->name);
+    code_name(c, &x->source);
     code_time(c, &x->event_ms);
     code_time(c, &x->arrival_ms);
     code_str(c, &x->clear);
@@ -436,18 +549,18 @@ static void code_kill(struct codec *c, struct kill *x)
     code_u8(c, &x->scope);
     code_u8(c, &x->channel);
     code_u8(c, &x->flags);
-    code_u32(c, &x->name);
-    code_u32(c, &x->by);
+    code_name(c, &x->name);
+    code_name(c, &x->by);
     code_time(c, &x->since_ms);
 }
 
 static void code_journey_control(struct codec *c, struct journey_control *x)
 {
-    code_u32(c, &x->journey);
+    code_name(c, &x->journey);
     code_u8(c, &x->phase);
     code_u8(c, &x->said);
     code_u8(c, &x->flags);
-    code_u32(c, &x->by);
+    code_name(c, &x->by);
     code_time(c, &x->since_ms);
     code_u32(c, &x->pause_count);
     if (c->in != NULL && (x->pause_count > PAUSES_MAX || x->phase >= PHASE_END)) {
@@ -474,12 +587,21 @@ static void code_walk(struct codec *c, struct control_walk *x)
     code_time(c, &x->pace_ms);
 }
 
-static void put_controls(const struct engine *e, struct buf *out)
+static void put_controls(const struct engine *e, const struct texts *texts, struct buf *out)
 {
-    struct codec c = {.out = out};
+    struct codec c = {.out = out, .texts = texts};
+    uint64_t sum = 0;
     buf_add_varint(out, e->controls.journey_count);
-    for (uint32_t i = 0; i < e->controls.journey_count; i++)
+    for (uint32_t i = 0; i < e->controls.journey_count; i++) {
+        size_t from = out->len;
         code_journey_control(&c, &e->controls.journeys[i]);
+        if (texts == NULL)
+            continue;
+        sum += hash_bytes(out->at + from, out->len - from, 17); /* they are by ascending number */
+        out->len = from;
+    }
+    if (texts != NULL)
+        buf_add_u64(out, sum);
     buf_add_varint(out, e->controls.kills_ever);
     buf_add_varint(out, e->controls.kill_count);
     for (uint32_t i = 0; i < e->controls.kill_count; i++)
@@ -532,16 +654,16 @@ static void code_funnel_row(struct codec *c, struct funnel_row *x)
     code_u8(c, &x->how);
     code_u8(c, &x->channel);
     code_u16(c, &x->step);
-    code_u32(c, &x->journey);
-    code_u32(c, &x->name);
+    code_name(c, &x->journey);
+    code_name(c, &x->name);
     code_u32(c, &x->version);
     code_u64(c, &x->count);
     code_time(c, &x->sum);
 }
 
-static void put_funnel(const struct engine *e, struct buf *out)
+static void put_funnel(const struct engine *e, const struct texts *texts, struct buf *out)
 {
-    struct codec c = {.out = out};
+    struct codec c = {.out = out, .texts = texts};
     buf_add_varint(out, e->funnel.count);
     for (uint32_t i = 0; i < e->funnel.count; i++)
         code_funnel_row(&c, &e->funnel.rows[i]);
@@ -592,8 +714,6 @@ static enum status load_funnel(struct engine *e, struct cursor *in)
 
 static void put_selector(const struct selector *s, struct buf *b)
 {
-    buf_add_varint(b, s->event);
-    buf_add_varint(b, s->property);
     buf_add_zigzag(b, s->since_ms);
     buf_add_zigzag(b, s->reach_ms);
     buf_add_varint(b, s->count);
@@ -624,6 +744,8 @@ static void put_selectors(const struct engine *e, struct buf *b)
     buf_add_varint(b, e->selector_count);
     for (uint32_t i = 0; i < e->selector_count; i++) {
         const struct selector *s = e->selectors[i];
+        buf_add_varint(b, s->event);
+        buf_add_varint(b, s->property);
         put_selector(s, b);
         for (uint32_t p = 0; p < PARTITIONS; p++) {
             buf_add_varint(b, s->values[p].count);
@@ -633,12 +755,12 @@ static void put_selectors(const struct engine *e, struct buf *b)
     }
 }
 
-static uint64_t hash_selectors(const struct engine *e, struct buf *b)
+static uint64_t hash_selectors(const struct engine *e, const struct texts *texts, struct buf *b)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < e->selector_count; i++) {
         const struct selector *s = e->selectors[i];
-        uint64_t which = hash_pair(s->event, s->property);
+        uint64_t which = hash_pair(text_hash(texts, s->event), text_hash(texts, s->property));
         b->len = 0;
         put_selector(s, b);
         sum += hash_bytes(b->at, b->len, hash_pair(which, 12));
@@ -692,12 +814,12 @@ static void code_message(struct codec *c, struct stage_message *x)
     code_u8(c, &x->lane);
     code_u16(c, &x->attempt);
     code_u16(c, &x->group_rank);
-    code_u32(c, &x->provider);
+    code_name(c, &x->provider);
     code_u32(c, &x->plan);
     code_u16(c, &x->message_index);
     code_u16(c, &x->provider_index);
-    code_u32(c, &x->message);
-    code_u32(c, &x->journey);
+    code_name(c, &x->message);
+    code_name(c, &x->journey);
     code_i32(c, &x->journey_priority);
     code_i32(c, &x->priority);
     code_u64(c, &x->profile);
@@ -708,7 +830,7 @@ static void code_message(struct codec *c, struct stage_message *x)
     code_time(c, &x->at_ms);
     code_word(c, &x->content);
     code_id(c, &x->address);
-    code_u32(c, &x->voucher);
+    code_name(c, &x->voucher);
     code_u8(c, &x->empty);
 }
 
@@ -769,40 +891,79 @@ static bool is_remembered(uint64_t slot, int64_t now_ms)
     return slot != 0 && age <= SEEN_WINDOW_MS / MINUTE_MS;
 }
 
+/* An attempt that another release granted. */
+static void put_kept(const struct keep *k, const struct texts *texts, struct buf *b)
+{
+    struct codec c = {.out = b, .texts = texts};
+    struct keep copy = *k;
+    code_word(&c, &copy.decision);
+    code_u64(&c, &copy.profile);
+    code_u32(&c, &copy.attempt);
+    code_u8(&c, &copy.channel);
+    code_name(&c, &copy.journey);
+    code_name(&c, &copy.message);
+    code_time(&c, &copy.granted_ms);
+}
+
+static enum status load_kept(struct engine *e, struct cursor *in)
+{
+    struct codec c = {.in = in};
+    uint64_t count = cursor_varint(in);
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        struct keep k = {.kind = RELEASE_KEPT};
+        code_word(&c, &k.decision);
+        code_u64(&c, &k.profile);
+        code_u32(&c, &k.attempt);
+        code_u8(&c, &k.channel);
+        code_name(&c, &k.journey);
+        code_name(&c, &k.message);
+        code_time(&c, &k.granted_ms);
+        if (!in->is_bad)
+            engine_keep_grant(e, &k);
+    }
+    return in->is_bad ? FIX_INPUT : OK;
+}
+
 uint64_t engine_hash(const struct engine *e)
 {
     uint64_t sum = hash_pair(e->batch, (uint64_t)e->now_ms);
     struct buf b;
     buf_init(&b);
-    sum += hash_pair(names_count(e->names), e->plans.newest);
+    struct texts texts = texts_of(e->names);
+    sum += e->plans.newest;
+    for (uint32_t i = 0; i < e->kept_grant_count; i++) {
+        b.len = 0;
+        put_kept(&e->kept_grants[i], &texts, &b);
+        sum += hash_bytes(b.at, b.len, 16);
+    }
     sum += hash_pair(e->sweep, 5);
     sum += hash_pair(hash_pair(e->tidy, e->tidy_oldest), hash_pair(e->plans_from, 7));
     if (e->change.plan) {
         sum += hash_str(str_of(e->change.plan->hash), e->change.batch);
         for (uint32_t i = 0; i < e->change.fresh_count; i++)
-            sum += hash_pair(e->change.fresh[i], 8);
+            sum += hash_pair(text_hash(&texts, e->change.fresh[i]), 8);
     }
     for (uint32_t i = 1; i < e->plans.count; i++)
         sum += hash_str(str_of(e->plans.at[i]->hash), i);
     sum += hash_pair(hash_pair((uint64_t)e->activated_ms, e->sweeps_begun), 9);
     for (uint32_t i = 0; i < e->sweep_count; i++) {
-        struct codec c = {.out = &b};
+        struct codec c = {.out = &b, .texts = &texts};
         struct sweep copy = e->sweeps[i];
         b.len = 0;
         code_sweep(&c, &copy);
         sum += hash_bytes(b.at, b.len, hash_pair(i, 10));
     }
-    sum += hash_selectors(e, &b);
+    sum += hash_selectors(e, &texts, &b);
     b.len = 0;
-    put_controls(e, &b);
+    put_controls(e, &texts, &b);
     sum += hash_bytes(b.at, b.len, 11);
     b.len = 0;
-    put_funnel(e, &b);
+    put_funnel(e, &texts, &b);
     sum += hash_bytes(b.at, b.len, 12);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &e->partitions[i];
         struct space *space = (struct space *)(uintptr_t)&p->space; /* only read: c.out is set */
-        struct codec c = {.out = &b, .space = space};
+        struct codec c = {.out = &b, .space = space, .texts = &texts};
         for (uint32_t local = 1; local < p->count; local++) {
             b.len = 0;
             struct profile copy = *(const struct profile *)space_at(&p->space, p->profiles[local]);
@@ -848,8 +1009,8 @@ uint64_t engine_hash(const struct engine *e)
     }
     for (uint32_t i = 0; i < e->pools.count; i++) {
         struct pool *pool = &e->pools.at[i];
-        struct codec c = {.out = &b, .space = &pool->space};
-        sum += hash_pair(hash_pair(pool->provider, pool->in_flight), 3);
+        struct codec c = {.out = &b, .space = &pool->space, .texts = &texts};
+        sum += hash_pair(hash_pair(text_hash(&texts, pool->provider), pool->in_flight), 3);
         for (uint32_t k = 0; k < pool->count; k++) {
             struct pool_entry entry = pool->heap[k];
             b.len = 0;
@@ -862,18 +1023,25 @@ uint64_t engine_hash(const struct engine *e)
     uint64_t holder;
     for (uint32_t place = 0; voucher_next(&e->vouchers, &place, &code, &holder);)
         sum += hash_pair(hash_pair(hash_pair(code.high, code.low), holder), 5);
+    mem_free(texts.hashes);
     buf_fini(&b);
     return sum;
 }
 
 /* ---- saving ------------------------------------------------------------------------------------ */
 
+static void put_plan(const struct engine *e, const struct plan *plan, struct buf *b)
+{
+    buf_add(b, plan->hash, 64);
+    buf_add_u64(b, plan_layout(plan, e->names));
+}
+
 void engine_save(const struct engine *e, void *self,
                  void (*put)(void *self, struct str section, uint32_t partition, struct str bytes))
 {
     struct buf b;
     buf_init(&b);
-    buf_add_varint(&b, STATE_VERSION);
+    buf_add_varint(&b, STATE_FORMAT);
     buf_add_varint(&b, e->batch);
     buf_add_zigzag(&b, e->now_ms);
     buf_add_varint(&b, e->counts.merges);
@@ -887,18 +1055,21 @@ void engine_save(const struct engine *e, void *self,
     buf_add_varint(&b, e->plans.count);
     buf_add_varint(&b, e->plans.newest);
     for (uint32_t i = 1; i < e->plans.count; i++)
-        buf_add(&b, e->plans.at[i]->hash, 64);
+        put_plan(e, e->plans.at[i], &b);
     buf_add_varint(&b, e->plans_from);
     buf_add_varint(&b, e->tidy);
     buf_add_varint(&b, e->tidy_oldest);
     buf_add_byte(&b, e->change.plan != NULL);
     if (e->change.plan) {
-        buf_add(&b, e->change.plan->hash, 64);
+        put_plan(e, e->change.plan, &b);
         buf_add_varint(&b, e->change.batch);
         buf_add_varint(&b, e->change.fresh_count);
         for (uint32_t i = 0; i < e->change.fresh_count; i++)
             buf_add_varint(&b, e->change.fresh[i]);
     }
+    buf_add_varint(&b, e->kept_grant_count);
+    for (uint32_t i = 0; i < e->kept_grant_count; i++)
+        put_kept(&e->kept_grants[i], NULL, &b);
     put(self, STR("meta"), 0, buf_str(&b));
 
     b.len = 0;
@@ -917,11 +1088,11 @@ void engine_save(const struct engine *e, void *self,
     put(self, STR("selectors"), 0, buf_str(&b));
 
     b.len = 0;
-    put_controls(e, &b);
+    put_controls(e, NULL, &b);
     put(self, STR("controls"), 0, buf_str(&b));
 
     b.len = 0;
-    put_funnel(e, &b);
+    put_funnel(e, NULL, &b);
     put(self, STR("funnel"), 0, buf_str(&b));
 
     for (uint32_t i = 0; i < PARTITIONS; i++) {
@@ -1008,6 +1179,7 @@ static enum status load_plan(struct engine *e, struct cursor *in, const struct p
                              struct fault *f)
 {
     struct str hash = cursor_take(in, 64);
+    uint64_t layout = cursor_u64(in);
     if (in->is_bad)
         return FIX_INPUT;
     *out = NULL;
@@ -1016,6 +1188,14 @@ static enum status load_plan(struct engine *e, struct cursor *in, const struct p
             *out = e->prepared[k];
     if (*out == NULL && e->plan_of != NULL)
         *out = e->plan_of(e->shelf, hash, e->names);
+    if (*out != NULL && plan_layout(*out, e->names) != layout) {
+        fault_set(
+            f,
+            "this release compiles programme %.8s otherwise than the one that wrote the snapshot: "
+            "steps, segments or what is remembered have other places",
+            hash.at);
+        return FIX_INPUT;
+    }
     if (*out != NULL)
         return OK;
     fault_set(f, "snapshot needs programme %.*s, which is not in the data directory",
@@ -1052,9 +1232,9 @@ static enum status load_change(struct engine *e, struct cursor *in, struct fault
 static enum status load_meta(struct engine *e, struct cursor *in, struct fault *f)
 {
     uint64_t version = cursor_varint(in);
-    if (version != STATE_VERSION) {
+    if (version != STATE_FORMAT) {
         fault_set(f, "snapshot has state version %lu; this release reads %u", version,
-                  STATE_VERSION);
+                  STATE_FORMAT);
         return FIX_INPUT;
     }
     e->batch = cursor_varint(in);
@@ -1082,7 +1262,8 @@ static enum status load_meta(struct engine *e, struct cursor *in, struct fault *
     }
     e->plans.count = (uint32_t)plans;
     e->plans.newest = (uint32_t)newest;
-    return load_change(e, in, f);
+    enum status status = load_change(e, in, f);
+    return status == OK ? load_kept(e, in) : status;
 }
 
 static enum status load_profiles(struct engine *e, uint32_t partition, struct cursor *in)

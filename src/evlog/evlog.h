@@ -17,6 +17,7 @@
 #include "model/record.h"
 #include "os/disk.h"
 
+#define EVLOG_FORMAT            1           /* of blocks and records: docs/formats/log.md */
 #define EVLOG_SEGMENT_BYTES     (64u << 20) /* a segment's size unless the options say otherwise */
 #define EVLOG_SEGMENT_BYTES_MIN (4u << 10)
 #define EVLOG_BLOCK_BYTES_MAX   (64u << 20) /* one batch or one result block, encoded */
@@ -163,3 +164,8 @@ enum status evlog_reader_next(struct evlog_reader *reader, struct evlog_item *it
 const struct names *evlog_reader_names(const struct evlog_reader *reader);
 
 uint64_t evlog_reader_id(const struct evlog_reader *reader);
+
+/* All names that the log in `dir` defines up to its end, added to `names` (names.def alone is in it);
+ * *batch_last is its newest batch, 0 = none. Reads one segment, rarely two. Takes no lock. */
+enum status evlog_read_names(struct os_disk *disk, const char *dir, struct names *names,
+                             uint64_t *batch_last, struct fault *f) mustuse;

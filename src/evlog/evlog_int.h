@@ -11,7 +11,7 @@
 #include "os/file.h"
 
 #define BLOCK_MAGIC        0x4b4c4257u /* "WBLK" */
-#define BLOCK_VERSION      1
+#define BLOCK_VERSION      EVLOG_FORMAT
 #define BLOCK_HEADER_BYTES 64
 #define BLOCK_ALIGN        8
 #define SEGMENT_BODY_BYTES 16 /* payload of a BLOCK_SEGMENT */

@@ -212,3 +212,40 @@ uint64_t evlog_reader_id(const struct evlog_reader *reader)
 {
     return reader->walker.log_id;
 }
+
+/* Follows the log from the segment on that begins with `first`, to its end. */
+static enum status follow_from(struct os_disk *disk, const char *dir, uint64_t first,
+                               struct names *names, uint64_t *batch_last, struct fault *f)
+{
+    struct evlog_reader *r;
+    struct evlog_item item = {.kind = EVLOG_BATCH};
+    enum status done = evlog_reader_open(disk, dir, first, &r, f);
+    if (done != OK)
+        return done;
+    while (done == OK && item.kind != EVLOG_END)
+        done = evlog_reader_next(r, &item, f);
+    if (done == OK && log_state_has_preamble(&r->state)) {
+        for (uint32_t i = names_count(names); i < names_count(r->state.names); i++)
+            must(names_add(names, names_text(r->state.names, i)) == i);
+        *batch_last = r->state.batch;
+    }
+    evlog_reader_close(r);
+    return done;
+}
+
+enum status evlog_read_names(struct os_disk *disk, const char *dir, struct names *names,
+                             uint64_t *batch_last, struct fault *f)
+{
+    struct arena arena;
+    uint64_t *firsts;
+    uint32_t count;
+    *batch_last = 0;
+    must(names_count(names) == NAME_FIXED_END);
+    arena_init(&arena, 4096);
+    enum status done = segment_list(disk, dir, &arena, &firsts, &count, f);
+    /* The newest segment may have no head yet: then the one before it says what there is. */
+    while (done == OK && count > 0 && *batch_last == 0)
+        done = follow_from(disk, dir, firsts[--count], names, batch_last, f);
+    arena_fini(&arena);
+    return done;
+}

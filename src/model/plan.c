@@ -100,3 +100,39 @@ bool plan_journey_listens(const struct plan *p, uint32_t journey, uint32_t event
             return true;
     return false;
 }
+
+static uint64_t add_name(uint64_t hash, const struct names *names, uint32_t name)
+{
+    return hash_str(names_text(names, name), hash);
+}
+
+static uint64_t journey_layout(const struct plan_journey *j, const struct names *names)
+{
+    uint64_t hash = hash_pair(j->step_count, j->way_count);
+    hash = add_name(hash, names, j->name);
+    for (uint32_t i = 0; i < j->step_count; i++)
+        hash = add_name(hash_pair(hash, hash_pair(j->steps[i].kind, j->steps[i].next)), names,
+                        j->steps[i].id);
+    for (uint32_t i = 0; i < j->way_count; i++)
+        hash = add_name(hash_pair(hash, j->ways[i].kind), names, j->ways[i].event);
+    return hash;
+}
+
+uint64_t plan_layout(const struct plan *p, const struct names *names)
+{
+    uint64_t hash =
+        hash_pair(hash_pair(p->journey_count, p->message_count),
+                  hash_pair(p->provider_count, hash_pair(p->segment_count, p->feature_count)));
+    uint64_t made = 0; /* in the order of their numbers, or of files: a sum */
+    for (uint32_t i = 0; i < p->journey_count; i++)
+        hash = hash_pair(hash, journey_layout(&p->journeys[i], names));
+    for (uint32_t i = 0; i < p->message_count; i++)
+        hash = add_name(hash, names, p->messages[i].name);
+    for (uint32_t i = 0; i < p->provider_count; i++)
+        hash = add_name(hash, names, p->providers[i].name);
+    for (uint32_t i = 0; i < p->segment_count; i++)
+        made += add_name(1, names, p->segments[i].name);
+    for (uint32_t i = 0; i < p->feature_count; i++)
+        made += add_name(2, names, p->features[i].name);
+    return hash_pair(hash, made);
+}

@@ -21,6 +21,7 @@
 
 #include "base/arena.h"
 #include "base/value.h"
+#include "model/names.h"
 #include "model/record.h"
 #include "model/terms.h"
 #include "when/calendar.h"
@@ -882,3 +883,9 @@ uint16_t plan_provider_find(const struct plan *p, uint32_t name);
 
 /* Has the plan (NULL: none) a journey of that name that the event may enter? For cold paths. */
 bool plan_journey_listens(const struct plan *p, uint32_t journey, uint32_t event);
+
+/* A number that plans have in common in which everything that a state refers to by place or by a name that
+ * the compiler made is the same: journeys and their steps and ways, messages, segments, what is remembered.
+ * Does not depend on names' numbers. Two releases that compile a programme to plans of one layout can read
+ * each other's states. */
+uint64_t plan_layout(const struct plan *p, const struct names *names);

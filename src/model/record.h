@@ -19,7 +19,7 @@ enum record_type {
     RECORD_TICK,      /* time has passed: a deadline is due */
     RECORD_PROGRAMME, /* kind: enum programme_kind; $programme is the content hash in hex */
     RECORD_COMMAND,   /* an operator's: $command says which; command.h */
-    RECORD_RELEASE,   /* a new binary took over behind a snapshot; $release */
+    RECORD_RELEASE,   /* kind: enum release_kind; replay/release.h */
     RECORD_ERASE,     /* a person is forgotten */
     RECORD_TYPE_END,
 };
@@ -44,6 +44,16 @@ enum programme_kind {
     PROGRAMME_PREPARE = 1, /* $programme: its features are kept from here on */
     PROGRAMME_ACTIVATE, /* $programme is the one that counts; $backfill covers its features' past */
     PROGRAMME_ABANDON,  /* what was prepared will not be activated */
+};
+
+/* Kinds of RECORD_RELEASE. Of the last two there is one a matter that two releases see otherwise, in the
+ * batch of the ADOPTED record; model/keep.h. */
+enum release_kind {
+    RELEASE_TOOK_OVER = 1, /* $release writes from here on; $number is the batch of its snapshot */
+    RELEASE_ADOPTED, /* an operator's: the results from batch $number on are those of $release */
+    RELEASE_KEPT,    /* granted by the release before, and not by $release: it counts as in doubt */
+    RELEASE_UNDONE,  /* granted by $release, and not by the release before: it was never sent */
+    RELEASE_KIND_END,
 };
 
 enum record_flag {

@@ -9,6 +9,8 @@
 #include "base/buf.h"
 #include "model/terms.h"
 
+#define RESULT_FORMAT 1 /* of a result block: results_write() */
+
 enum result_kind {
     RESULT_NONE = 0,
 #define RESULT(symbol, name, doc) RESULT_##symbol,

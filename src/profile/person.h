@@ -11,6 +11,7 @@
 #include "expr/expr.h"
 #include "model/action.h"
 #include "model/control.h"
+#include "model/keep.h"
 #include "model/names.h"
 #include "model/result.h"
 #include "model/state.h"
@@ -156,6 +157,8 @@ struct person {
     struct results *results;
     struct messages *messages;
     const struct witness *witness; /* NULL: nobody asks why */
+    const struct keep *kept;       /* attempts of another release, whoever they were to */
+    uint32_t kept_count;
 
     /* Set by the engine so that rooms which do not know each other can meet. */
     void *engine;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "programme/programme.h"
 
+#include "base/hook.h"
 #include "base/mem.h"
 #include "channel/channel.h"
 #include "os/disk.h"
@@ -606,6 +607,25 @@ static void compile_parts(struct compile *c)
     ledger_store(c);
 }
 
+/* For tests (base/hook.h): a release that makes other names, in another order. Every word of the files, from
+ * the last one to the first, and some that are in none. */
+static void build_other_names(struct compile *c)
+{
+    for (uint32_t i = 0; i < 7; i++)
+        build_name(c, arena_printf(&c->scratch, "$other:%u", i));
+    for (uint32_t i = c->folder->file_count; i-- > 0;) {
+        struct str text = c->folder->files[i].text;
+        for (size_t end = text.len; end > 0;) {
+            size_t from = end;
+            while (from > 0 && scope_is_word(text.at[from - 1]))
+                from--;
+            if (from < end && end - from <= NAME_BYTES_MAX)
+                build_name(c, str_part(text, from, end - from));
+            end = from < end ? from : end - 1;
+        }
+    }
+}
+
 enum status programme_compile(const struct programme_folder *folder, struct names *names,
                               struct plan **out, struct findings *findings)
 {
@@ -621,6 +641,8 @@ enum status programme_compile(const struct programme_folder *folder, struct name
     c->arena = &c->plan->arena;
     c->check = (struct shape_check){.findings = findings, .scratch = &c->scratch};
     memcpy(c->plan->hash, folder->hash, sizeof(c->plan->hash));
+    if (hook(HOOK_NAMES))
+        build_other_names(c);
     if (zones_take(c)) {
         compile_parts(c);
         if (findings->error_count == errors)

@@ -24,6 +24,7 @@ struct os_disk; /* os/disk.h */
 struct plan;
 struct plan_pace; /* model/plan.h */
 
+#define PROGRAMME_SCHEMA           1 /* of the files: what an older release cannot read raises it */
 #define PROGRAMME_FILES_MAX        8192
 #define PROGRAMME_FILE_BYTES_MAX   ((size_t)1 << 20)
 #define PROGRAMME_BYTES_MAX        ((size_t)64 << 20)

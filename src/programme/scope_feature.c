@@ -20,6 +20,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/hook.h"
 #include "base/mem.h"
 #include "when/span.h"
 
@@ -331,6 +332,8 @@ static struct str definition_name(struct compile *c, const struct definition *d,
     struct str *kept = arena_array(&c->scratch, struct str, f->kept_count + 1);
     struct buf words;
     buf_init(&words);
+    if (hook(HOOK_FEATURES))
+        buf_printf(&words, "other|");
     buf_printf(&words, "%u|%u|%u|%ld|", f->kind, f->keep, f->is_enough, f->keep_ms);
     buf_printf(&words, "%zu:%.*s|", event.len, STR_ARG(event));
     buf_printf(&words, "%zu:%.*s|", d->value.len, STR_ARG(d->value));

@@ -10,7 +10,6 @@
 #include "os/file.h"
 #include "replay/recover.h"
 
-#define VERSION       1
 #define PARTITIONS    256
 #define MAKING        "making" /* folder in which the file is written */
 #define FEATURES_FROM (1u << 24)
@@ -44,7 +43,7 @@ void backfill_free(struct loaded_backfill *b)
 
 static void write_about(const struct engine_change *change, struct buf *out)
 {
-    buf_add_varint(out, VERSION);
+    buf_add_varint(out, BACKFILL_FORMAT);
     buf_add(out, change->plan->hash, 64);
     buf_add_varint(out, change->batch);
     buf_add_varint(out, change->count);

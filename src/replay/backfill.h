@@ -19,6 +19,8 @@
 #include "engine/engine.h"
 #include "replay/directory.h"
 
+#define BACKFILL_FORMAT 1 /* docs/formats/backfill.md */
+
 struct loaded_backfill;
 
 /* How far it is. */

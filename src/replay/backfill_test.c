@@ -442,7 +442,7 @@ static void a_crash_at_any_moment_of_a_change_can_be_gone_on_from(void **state)
         struct evlog_options options = {.disk = fake_disk_of(p.fake)};
         f = (struct fault){0};
         fine(evlog_open(p.directory.log, &options, &p.log, &f), &f);
-        fine(recover_to_write(&p.directory, p.log, &r, &f), &f);
+        fine(recover_to_write(&p.directory, p.log, NULL, &r, &f), &f);
         struct world_options world = {.secret = p.directory.secret, .log = p.log};
         p.world = world_of(&r.shelf, r.engine, &world);
         r.engine = NULL;

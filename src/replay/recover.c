@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replay/recover.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/arena.h"
 #include "base/mem.h"
 #include "disk/snapshot.h"
 #include "os/file.h"
 #include "replay/backfill.h"
+#include "replay/difference.h"
 
-#define RESULTS_LAG_MAX 4096 /* batches whose result block may still be on its way */
+#define RELEASE_SECTION "release" /* of a snapshot: whose the log was then: hash in hex, version */
+#define RESULTS_LAG_MAX 4096      /* batches whose result block may still be on its way */
 #define SNAPSHOTS_KEPT  2
 #define GO_ON_BATCHES   64 /* batches after which somebody is asked whether to go on */
 
@@ -26,8 +31,10 @@ static void put_section(void *self, struct str section, uint32_t partition, stru
         s->status = snapshot_put(s->writer, section, partition, bytes.at, bytes.len, s->f);
 }
 
-enum status snapshot_engine(const struct directory *d, const struct engine *engine, struct fault *f)
+enum status snapshot_before_takeover(const struct directory *d, const struct engine *engine,
+                                     const struct release *owner, struct fault *f)
 {
+    char text[sizeof(owner->hash) + sizeof(owner->version)];
     struct snapshot_about about = {
         .batch = engine_batch(engine),
         .now_ms = engine_now(engine),
@@ -35,11 +42,15 @@ enum status snapshot_engine(const struct directory *d, const struct engine *engi
         .partition_count = 256,
     };
     struct saving saving = {.f = f};
+    struct release here = release_here();
+    release_to_bytes(&here, about.release);
     enum status status = os_make_dirs(d->disk, d->snapshots, f);
     if (status == OK)
         status = snapshot_begin(d->disk, d->snapshots, &about, &saving.writer, f);
     if (status != OK)
         return status;
+    snprintf(text, sizeof(text), "%.64s%.39s", owner->hash, owner->version);
+    put_section(&saving, STR(RELEASE_SECTION), 0, str_of(text));
     engine_save(engine, &saving, put_section);
     if (saving.status != OK) {
         snapshot_abandon(saving.writer);
@@ -49,21 +60,61 @@ enum status snapshot_engine(const struct directory *d, const struct engine *engi
     return status == OK ? snapshot_drop_old(d->disk, d->snapshots, SNAPSHOTS_KEPT, f) : status;
 }
 
+enum status snapshot_engine(const struct directory *d, const struct engine *engine, struct fault *f)
+{
+    struct release here = release_here();
+    return snapshot_before_takeover(d, engine, &here, f);
+}
+
+/* Whose the log was when the snapshot was written: not who wrote it, if that one was about to take over. */
+static struct release owner_of(struct str section)
+{
+    struct release r = {{0}, {0}};
+    if (section.len < sizeof(r.hash) - 1)
+        return r;
+    bool is_fine =
+        str_to_z(str_part(section, 0, sizeof(r.hash) - 1), r.hash, sizeof(r.hash)) &&
+        str_to_z(str_part(section, sizeof(r.hash) - 1, SIZE_MAX), r.version, sizeof(r.version));
+    return is_fine ? r : (struct release){{0}, {0}};
+}
+
+/* The snapshot's names are the log's, with the same numbers. What programmes brought that the log does not
+ * have yet, the engine knows from here on. */
+static enum status check_names(struct recovered *r, struct fault *f)
+{
+    const struct names *names = engine_names(r->engine);
+    for (uint32_t i = NAME_FIXED_END; i < names_count(names); i++) {
+        if (str_equal(names_text(names, i), names_text(r->shelf.names, i)))
+            continue;
+        fault_set(f, "the snapshot numbers names otherwise than the log: it is of another one");
+        return FIX_INPUT;
+    }
+    engine_learn(r->engine, r->shelf.names);
+    return OK;
+}
+
 static enum status load_snapshot(struct snapshot_reader *reader, struct recovered *r,
                                  struct fault *f)
 {
     enum status status = OK;
     struct buf b;
+    const struct snapshot_about *about = snapshot_get_about(reader);
+    struct release release = {{0}, {0}};
     buf_init(&b);
     for (uint32_t i = 0; i < snapshot_section_count(reader) && status == OK; i++) {
         struct snapshot_section section = snapshot_section_get(reader, i);
         b.len = 0;
         status = snapshot_get(reader, i, &b, f);
+        if (status == OK && str_is(section.name, RELEASE_SECTION)) {
+            release = owner_of(buf_str(&b));
+            continue;
+        }
         if (status == OK)
             status = engine_load(r->engine, section.name, section.partition, buf_str(&b), f);
+        if (status == OK && str_is(section.name, "meta"))
+            status = check_names(r, f);
     }
     buf_fini(&b);
-    const struct snapshot_about *about = snapshot_get_about(reader);
     if (status == OK && about->state_hash && engine_hash(r->engine) != about->state_hash) {
         fault_set(f, "the snapshot of batch %lu does not have the state that it says it has",
                   about->batch);
@@ -71,7 +122,7 @@ static enum status load_snapshot(struct snapshot_reader *reader, struct recovere
     }
     if (status == OK) {
         r->snapshot_batch = about->batch;
-        shelf_learn(&r->shelf, engine_names(r->engine));
+        r->release = release;
     }
     return status;
 }
@@ -90,55 +141,74 @@ static struct engine *fresh_engine(const struct directory *d, const struct recov
     struct engine_options options = {
         .secret = d->secret, .shelf = &r->shelf, .plan_of = shelf_find, .is_shadow = o->is_shadow};
     struct engine *e = engine_new(&options);
+    engine_learn(e, r->shelf.names);
     if (o->keeps != NULL)
         engine_keep(e, o->keeps, o->keeps_from);
     return e;
 }
 
-static enum status start(const struct directory *d, const struct recover_options *options,
-                         struct recovered *r, struct fault *f)
+/* The newest snapshot up to `batch_max` that is whole: *is_done if its state is what the engine has now, or
+ * if there is none; else it is refused, and *batch_max is before it. */
+static enum status try_snapshot(const struct directory *d, const struct recover_options *options,
+                                struct recovered *r, uint64_t *batch_max, bool *is_done,
+                                struct fault *f)
 {
     struct snapshot_reader *reader = NULL;
-    r->engine = fresh_engine(d, options, r);
-    if (options->from_beginning || !os_exists(d->disk, d->snapshots))
-        return OK;
-    uint64_t batch_max = options->batch_last ? options->batch_last : UINT64_MAX;
     enum status status;
     for (;;) {
-        status = snapshot_latest(d->disk, d->snapshots, batch_max, count_refused, r, &reader, f);
+        status = snapshot_latest(d->disk, d->snapshots, *batch_max, count_refused, r, &reader, f);
         if (status != OK || reader == NULL || options->snapshot_ms_max == 0 ||
             snapshot_get_about(reader)->now_ms <= options->snapshot_ms_max)
             break;
-        batch_max = snapshot_get_about(reader)->batch - 1;
+        *batch_max = snapshot_get_about(reader)->batch - 1;
         snapshot_close(reader);
     }
+    *is_done = status != OK || reader == NULL;
     if (status == GIVE_UP) { /* only damaged ones: the log has everything */
         *f = (struct fault){0};
         return OK;
     }
-    if (status != OK || reader == NULL)
+    if (*is_done)
         return status;
+    *batch_max = snapshot_get_about(reader)->batch - 1;
     status = load_snapshot(reader, r, f);
     snapshot_close(reader);
-    if (status == FIX_INPUT) { /* a state that this release does not read: the log has everything */
+    *is_done = status != FIX_INPUT;
+    if (status == FIX_INPUT) { /* a state that this release does not read */
         r->snapshots_refused++;
         r->snapshot_fault = *f;
         *f = (struct fault){0};
         engine_free(r->engine);
-        shelf_fini(&r->shelf);
-        shelf_init(&r->shelf, d);
         r->engine = fresh_engine(d, options, r);
         status = OK;
     }
     return status;
 }
 
+static enum status start(const struct directory *d, const struct recover_options *options,
+                         struct recovered *r, struct fault *f)
+{
+    uint64_t batch_max = options->batch_last ? options->batch_last : UINT64_MAX;
+    bool is_done = options->from_beginning || !os_exists(d->disk, d->snapshots);
+    enum status status = OK;
+    if (os_exists(d->disk, d->log))
+        status = evlog_read_names(d->disk, d->log, r->shelf.names, &r->log_batch, f);
+    r->engine = fresh_engine(d, options, r);
+    while (status == OK && !is_done && batch_max > 0)
+        status = try_snapshot(d, options, r, &batch_max, &is_done, f);
+    return status;
+}
+
 /* ---- the log's tail ---------------------------------------------------------------------------- */
 
-/* Hashes of results made here whose durable block has not come by yet: a ring by batch. */
+/* Results made here whose durable block has not come by yet: a ring by batch. */
 struct ring {
-    uint64_t number[RESULTS_LAG_MAX];
-    uint64_t hash[RESULTS_LAG_MAX];
+    struct {
+        uint64_t number;
+        uint64_t hash;
+        int64_t now_ms;
+        struct buf bytes; /* empty for a shadow */
+    } at[RESULTS_LAG_MAX];
 };
 
 /* The programme that the record names, compiled; the fault says which batch wants it. */
@@ -180,17 +250,6 @@ static enum status prepare_programmes(const struct directory *d, const struct re
     for (uint32_t i = 0; i < b->count; i++) {
         const struct record *record = &b->records[i];
         const struct plan *plan;
-        if (record->type == RECORD_NAME) {
-            uint32_t name = names_add(r->shelf.names, body_get_text(record->clear, NAME_TEXT));
-            if (name != record->name) {
-                fault_set(f,
-                          "batch %lu calls \"%.*s\" name %u, this release has another name there: "
-                          "the log is of a release that compiles programmes otherwise",
-                          b->number, STR_ARG(body_get_text(record->clear, NAME_TEXT)),
-                          record->name);
-                return GIVE_UP;
-            }
-        }
         if (record->type != RECORD_PROGRAMME || record->kind == PROGRAMME_ABANDON ||
             (record->kind == PROGRAMME_PREPARE && o->is_shadow))
             continue;
@@ -200,6 +259,7 @@ static enum status prepare_programmes(const struct directory *d, const struct re
         if (status != OK)
             return status;
     }
+    engine_learn(r->engine, r->shelf.names);
     return OK;
 }
 
@@ -238,22 +298,143 @@ static uint64_t identity_of_bytes(struct str bytes)
     return hash;
 }
 
-static enum status compare(const struct recover_options *o, struct recovered *r,
-                           const struct ring *ring, const struct evlog_item *item, struct fault *f)
+/* The batch behind `batch` that has an operator's record by which its results may be others (0 = none), or
+ * the first that says that another release took over. */
+static enum status find_adoption(const struct directory *d, uint64_t batch, uint64_t *out,
+                                 uint64_t *taken_over, struct fault *f)
+{
+    struct evlog_reader *reader;
+    struct evlog_item item = {.kind = EVLOG_BATCH};
+    struct release_record said;
+    *out = 0;
+    enum status status = evlog_reader_open(d->disk, d->log, batch + 1, &reader, f);
+    if (status != OK)
+        return status;
+    while (status == OK && *out == 0 && item.kind != EVLOG_END) {
+        status = evlog_reader_next(reader, &item, f);
+        for (uint32_t i = 0; status == OK && item.kind == EVLOG_BATCH && i < item.batch.count;
+             i++) {
+            if (!release_read(&item.batch.records[i], &said))
+                continue;
+            if (said.kind == RELEASE_ADOPTED && said.batch <= batch)
+                *out = item.number;
+            if (said.kind == RELEASE_TOOK_OVER && *taken_over == 0)
+                *taken_over = item.number;
+        }
+    }
+    evlog_reader_close(reader);
+    return status;
+}
+
+static void refuse_difference(const struct directory *d, const struct recovered *r,
+                              const struct difference *what, struct fault *f)
+{
+    struct release here = release_here();
+    char by[RELEASE_TEXT_BYTES];
+    release_print(&r->release, by);
+    if (release_is_same(&here, &r->release))
+        fault_set(f, "batch %lu gives other results than when it was first applied: %s. ",
+                  what->batch, r->difference);
+    else
+        fault_set(f, "batch %lu was decided otherwise by the release that wrote it, %s: %s. ",
+                  what->batch, by, r->difference);
+    size_t used = strlen(f->text);
+    snprintf(f->text + used, sizeof(f->text) - used,
+             "Nothing was changed; `wend recover %s` says how much differs and what can be done",
+             d->path);
+}
+
+static enum status note_difference(const struct directory *d, const struct recover_options *o,
+                                   struct recovered *r, const struct difference *what,
+                                   struct fault *f)
+{
+    enum status status;
+    if (r->differences++ == 0) {
+        r->differs_from = what->batch;
+        difference_tell(what, r->shelf.names, r->difference);
+    }
+    if (r->adopted_batch < what->batch && !r->has_no_adoption) {
+        uint64_t found;
+        status = find_adoption(d, what->batch, &found, &r->taken_over_batch, f);
+        if (status != OK)
+            return status;
+        r->has_no_adoption = found == 0;
+        r->adopted_batch = max_of(r->adopted_batch, found);
+    }
+    if (o->differs != NULL)
+        o->differs(o->self, r, what);
+    if (o->is_tolerant || r->adopted_batch > what->batch)
+        return OK;
+    refuse_difference(d, r, what, f);
+    return GIVE_UP;
+}
+
+static enum status compare(const struct directory *d, const struct recover_options *o,
+                           struct recovered *r, struct ring *ring, const struct evlog_item *item,
+                           struct fault *f)
 {
     uint64_t place = item->number % RESULTS_LAG_MAX;
-    if (item->number <= r->snapshot_batch || ring->number[place] != item->number)
+    if (item->number <= r->snapshot_batch || ring->at[place].number != item->number)
         return OK;
-    r->results_compared++;
     uint64_t hash = o->is_shadow ? identity_of_bytes(item->results) : item->results_hash;
-    if (ring->hash[place] == hash)
+    ring->at[place].number = 0;
+    if (ring->at[place].hash == hash) {
+        r->results_compared++;
         return OK;
-    r->is_astray = o->is_shadow;
-    fault_set(f,
-              "batch %lu gives other results than when it was first applied (segment %lu, "
-              "offset %lu); `wend replay --verify` says more, nothing was changed",
-              item->number, item->segment, item->offset);
+    }
+    struct difference what = {item->number,  ring->at[place].now_ms,
+                              item->results, buf_str(&ring->at[place].bytes),
+                              item->segment, item->offset};
+    if (!o->is_shadow)
+        return note_difference(d, o, r, &what, f);
+    r->is_astray = true;
+    fault_set(f, "batch %lu has other people than when it was first applied", item->number);
     return GIVE_UP;
+}
+
+/* Batches whose results no block tells. */
+static void tell_unstored(const struct recover_options *o, struct recovered *r,
+                          const struct ring *ring)
+{
+    if (!o->is_tolerant || o->differs == NULL)
+        return;
+    for (uint64_t n = engine_batch(r->engine) - min_of(engine_batch(r->engine), RESULTS_LAG_MAX);
+         n++ < engine_batch(r->engine);)
+        if (ring->at[n % RESULTS_LAG_MAX].number == n)
+            o->differs(o->self, r,
+                       &(struct difference){.batch = n,
+                                            .now_ms = ring->at[n % RESULTS_LAG_MAX].now_ms,
+                                            .made = buf_str(&ring->at[n % RESULTS_LAG_MAX].bytes)});
+}
+
+/* The batch tells of a change of release: it is behind a snapshot, or this release would decide again what
+ * is not its own. */
+static enum status note_release(const struct directory *d, const struct recover_options *o,
+                                struct recovered *r, const struct batch *b, struct fault *f)
+{
+    struct release_record said;
+    char by[RELEASE_TEXT_BYTES], then[RELEASE_TEXT_BYTES];
+    for (uint32_t i = 0; i < b->count; i++) {
+        if (!release_read(&b->records[i], &said) || said.kind != RELEASE_TOOK_OVER)
+            continue;
+        bool is_crossed = said.batch > r->snapshot_batch;
+        release_print(&r->release, then);
+        r->release = said.release;
+        if (!is_crossed)
+            continue;
+        r->crossed_batch = b->number;
+        if (!o->is_to_write || o->is_tolerant)
+            continue;
+        release_print(&said.release, by);
+        fault_set(
+            f,
+            "up to batch %lu the log is of release %s, then of %s, and no snapshot from there on "
+            "can be used%s%.200s; `wend recover %s` says what can be done",
+            said.batch, then, by, r->snapshot_fault.text[0] ? ": " : "", r->snapshot_fault.text,
+            d->path);
+        return GIVE_UP;
+    }
+    return OK;
 }
 
 static enum status compare_hash(const struct directory *d, struct recovered *r, struct fault *f)
@@ -268,10 +449,13 @@ static enum status compare_hash(const struct directory *d, struct recovered *r, 
         *f = (struct fault){0};
         return OK;
     }
-    uint64_t hash = snapshot_get_about(reader)->state_hash;
+    struct snapshot_about about = *snapshot_get_about(reader);
+    struct release by = release_of_bytes(about.release, STR("")), here = release_here();
     snapshot_close(reader);
+    if (!release_is_same(&by, &here)) /* it may reckon the hash otherwise */
+        return OK;
     r->hashes_compared++;
-    if (hash == engine_hash(r->engine))
+    if (about.state_hash == engine_hash(r->engine))
         return OK;
     fault_set(f, "the state after batch %lu is not that of its snapshot", batch);
     return GIVE_UP;
@@ -281,9 +465,9 @@ static enum status run_tail(const struct directory *d, const struct recover_opti
                             struct recovered *r, struct evlog_reader *reader, struct fault *f)
 {
     struct ring *ring = mem_new(sizeof(*ring));
-    struct buf results;
     enum status status = OK;
-    buf_init(&results);
+    for (uint32_t i = 0; i < RESULTS_LAG_MAX; i++)
+        buf_init(&ring->at[i].bytes);
     for (;;) {
         struct evlog_item item;
         status = evlog_reader_next(reader, &item, f);
@@ -291,15 +475,17 @@ static enum status run_tail(const struct directory *d, const struct recover_opti
             break;
         if (item.kind == EVLOG_RESULTS) {
             r->results_newest = item.number;
-            status = compare(options, r, ring, &item, f);
+            status = compare(d, options, r, ring, &item, f);
             if (status != OK)
                 break;
             continue;
         }
         if (item.batch.number <= engine_batch(r->engine))
             continue;
-        if (options->batch_last && item.batch.number > options->batch_last) {
-            if (options->is_shadow && r->results_newest < options->batch_last)
+        uint64_t batch_last =
+            options->batch_last ? min_of(options->batch_last, r->log_batch) : r->log_batch;
+        if (item.batch.number > batch_last) {
+            if (options->is_shadow && r->results_newest < batch_last)
                 continue; /* result blocks of what was applied are still to come */
             break;
         }
@@ -311,7 +497,9 @@ static enum status run_tail(const struct directory *d, const struct recover_opti
         }
         if (options->until_ms && item.batch.now_ms > options->until_ms)
             break;
-        status = prepare_programmes(d, options, r, &item.batch, f);
+        status = note_release(d, options, r, &item.batch, f);
+        if (status == OK)
+            status = prepare_programmes(d, options, r, &item.batch, f);
         if (status != OK)
             break;
         struct engine_output out;
@@ -320,13 +508,15 @@ static enum status run_tail(const struct directory *d, const struct recover_opti
         engine_apply(r->engine, &item.batch, &out);
         backfill_free(r->backfill);
         r->backfill = NULL;
-        results.len = 0;
+        struct buf *made = &ring->at[item.number % RESULTS_LAG_MAX].bytes;
+        made->len = 0;
         if (!options->is_shadow)
-            results_write(out.results, out.result_count, item.batch.now_ms, &results);
-        ring->number[item.number % RESULTS_LAG_MAX] = item.number;
-        ring->hash[item.number % RESULTS_LAG_MAX] =
+            results_write(out.results, out.result_count, item.batch.now_ms, made);
+        ring->at[item.number % RESULTS_LAG_MAX].number = item.number;
+        ring->at[item.number % RESULTS_LAG_MAX].now_ms = item.batch.now_ms;
+        ring->at[item.number % RESULTS_LAG_MAX].hash =
             options->is_shadow ? identity_of_rows(out.results, out.result_count)
-                               : hash_bytes(results.at, results.len, 0);
+                               : hash_bytes(made->at, made->len, 0);
         r->batches++;
         r->records += item.batch.count;
         if (options->after)
@@ -341,8 +531,11 @@ static enum status run_tail(const struct directory *d, const struct recover_opti
         if (status != OK)
             break;
     }
-    r->results_missing = r->batches - min_of(r->results_compared, r->batches);
-    buf_fini(&results);
+    r->results_missing = r->batches - min_of(r->results_compared + r->differences, r->batches);
+    if (status == OK)
+        tell_unstored(options, r, ring);
+    for (uint32_t i = 0; i < RESULTS_LAG_MAX; i++)
+        buf_fini(&ring->at[i].bytes);
     mem_free(ring);
     return status;
 }
@@ -366,6 +559,7 @@ enum status recover(const struct directory *d, const struct recover_options *opt
 
 struct missing {
     struct evlog *log;
+    const struct recover_options *options; /* the caller's; NULL: none */
     enum status status;
     struct fault *f;
 };
@@ -375,7 +569,8 @@ static void append_missing(void *self, struct engine *engine, const struct batch
 {
     struct missing *m = self;
     struct buf bytes;
-    (void)engine;
+    if (m->options != NULL && m->options->after != NULL)
+        m->options->after(m->options->self, engine, batch, out);
     if (m->status != OK || batch->number <= evlog_results_newest(m->log))
         return;
     buf_init(&bytes);
@@ -384,12 +579,25 @@ static void append_missing(void *self, struct engine *engine, const struct batch
     buf_fini(&bytes);
 }
 
-enum status recover_to_write(const struct directory *d, struct evlog *log, struct recovered *out,
+static void tell_difference(void *self, const struct recovered *so_far,
+                            const struct difference *what)
+{
+    const struct missing *m = self;
+    m->options->differs(m->options->self, so_far, what);
+}
+
+enum status recover_to_write(const struct directory *d, struct evlog *log,
+                             const struct recover_options *options, struct recovered *out,
                              struct fault *f)
 {
-    struct missing missing = {.log = log, .f = f};
-    struct recover_options options = {.self = &missing, .after = append_missing};
-    enum status status = recover(d, &options, out, f);
+    struct missing missing = {.log = log, .options = options, .f = f};
+    struct recover_options own = {.self = &missing,
+                                  .after = append_missing,
+                                  .is_to_write = true,
+                                  .is_tolerant = options != NULL && options->is_tolerant};
+    if (options != NULL && options->differs != NULL)
+        own.differs = tell_difference;
+    enum status status = recover(d, &own, out, f);
     if (status == OK)
         status = missing.status;
     if (status == OK)

@@ -5,13 +5,22 @@
  * comparing every result block and the state hash at every snapshot that it passes) and `wend why`
  * (from the beginning, with a witness).
  *
+ * The log is the truth also about names: they are read from it, to its end, before anything is compiled,
+ * so that it does not matter which names a release's compiler makes and in which order. Names that it
+ * makes and the log does not have stand behind the log's; who writes (takeover.h) writes them first.
+ *
+ * Where another release wrote, its results and this release's must be the same, or somebody has to say that
+ * they may differ (adopt.h): then a record in the log says so, and results are not compared up to that.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #pragma once
 
 #include "engine/engine.h"
 #include "evlog/evlog.h"
+#include "replay/difference.h"
 #include "replay/directory.h"
+#include "replay/release.h"
 #include "replay/shelf.h"
 
 struct recovered;
@@ -25,6 +34,11 @@ struct recover_options {
     bool is_shadow;           /* only who people are, and what `keeps` asks for (engine_options) */
     const struct plan *keeps; /* engine_keep() it from the first batch on; NULL = none */
     uint32_t keeps_from;
+    /* Results that differ do not end it: each is told to `differs`. So are batches that have no result block
+     * in the log, at the end. It also goes over records of another release. */
+    bool is_tolerant;
+    void (*differs)(void *self, const struct recovered *so_far, const struct difference *what);
+    bool is_to_write; /* a change of release is behind a snapshot, or it ends with GIVE_UP */
     void *self;
     /* Asked now and then; false ends it with TRY_AGAIN. May be NULL. */
     bool (*go_on)(void *self, const struct recovered *so_far);
@@ -38,7 +52,17 @@ struct recovered {
     struct shelf shelf;
     struct engine *engine;
     uint64_t snapshot_batch; /* where it started; 0 = the beginning */
-    uint64_t batches;        /* applied again */
+    uint64_t log_batch;      /* the log's newest when it began */
+    struct release release; /* whose the log is by now: of the snapshot, or of a record behind it */
+    uint64_t differences;   /* result blocks that did not agree */
+    uint64_t differs_from;  /* the first one's batch, and what was the difference */
+    char difference[DIFFERENCE_BYTES];
+    uint64_t adopted_batch; /* 0, or that of the record by which differences before it are right */
+    uint64_t
+        taken_over_batch;   /* 0, or the first behind a difference with which a release took over */
+    bool has_no_adoption;   /* it was looked for */
+    uint64_t crossed_batch; /* 0, or of a change of release whose snapshot was not to be had */
+    uint64_t batches;       /* applied again */
     uint64_t records;
     uint64_t results_compared; /* result blocks that agreed */
     uint64_t results_newest;   /* of which batch the newest was */
@@ -53,14 +77,17 @@ struct recovered {
 
 /* Rebuilds the state of the directory's log into *out, which the caller ends with recovered_fini(),
  * also on failure. GIVE_UP: damage, or a result block that does not agree (the fault names the batch).
- * An empty directory gives an empty engine. */
+ * An empty directory gives an empty engine. Batches that
+ * come into the log meanwhile are left out. */
 enum status recover(const struct directory *d, const struct recover_options *options,
                     struct recovered *out, struct fault *f) mustuse;
 
 /* The same for who goes on writing: `log` is the directory's, open. Result blocks that did not reach it
  * before a crash are made again and appended, durably. GIVE_UP also where log and state do not end with
- * the same batch. */
-enum status recover_to_write(const struct directory *d, struct evlog *log, struct recovered *out,
+ * the same batch. Before anything else is written, take_over() is to be called (takeover.h). `options` are
+ * those of who wants more than that, or NULL. */
+enum status recover_to_write(const struct directory *d, struct evlog *log,
+                             const struct recover_options *options, struct recovered *out,
                              struct fault *f) mustuse;
 
 void recovered_fini(struct recovered *r);
@@ -68,3 +95,8 @@ void recovered_fini(struct recovered *r);
 /* Writes a snapshot of the engine into the directory and drops all but the two newest. */
 enum status snapshot_engine(const struct directory *d, const struct engine *engine,
                             struct fault *f) mustuse;
+
+/* The same for who is about to take over the log, which is `owner`'s: if that is as far as it comes, the
+ * next start knows. */
+enum status snapshot_before_takeover(const struct directory *d, const struct engine *engine,
+                                     const struct release *owner, struct fault *f) mustuse;

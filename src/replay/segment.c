@@ -131,8 +131,11 @@ enum status segment_view(const struct directory *d, const struct plan *plan, uin
                          int64_t end_ms, int64_t until_ms, struct segment_view *out,
                          struct fault *f)
 {
-    struct recover_options options = {
-        .from_beginning = true, .until_ms = until_ms, .keeps = plan, .keeps_from = FEATURES_FROM};
+    struct recover_options options = {.from_beginning = true,
+                                      .is_tolerant = true,
+                                      .until_ms = until_ms,
+                                      .keeps = plan,
+                                      .keeps_from = FEATURES_FROM};
     int64_t least_ms = INT64_MAX;
     *out = (struct segment_view){.plan = *plan};
     struct plan_feature *features = mem_new((plan->feature_count + 1) * sizeof(*features));

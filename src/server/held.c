@@ -6,7 +6,7 @@
 #include "os/file.h"
 #include "when/zone.h"
 
-#define MAGIC          UINT64_C(0x32444c4548444e57) /* "WNDHELD2" */
+#define MAGIC          (UINT64_C(0x30444c4548444e57) + ((uint64_t)HELD_FORMAT << 56)) /* "WNDHELD2" */
 #define FILE_BYTES_MAX ((size_t)1 << 30)
 
 /* Points the message at what it is made of. */

@@ -20,6 +20,8 @@
 #include "os/disk.h"
 #include "profile/person.h"
 
+#define HELD_FORMAT 2 /* of the file; the digit at the end of its first eight bytes */
+
 struct held {
     struct held *next; /* for whoever keeps a list */
     struct arena arena;

@@ -16,6 +16,7 @@
 #include "server/journeys.h"
 #include "server/server_int.h"
 #include "server/story.h"
+#include "server/take.h"
 
 #define LOOK_MS       250   /* how often the main thread looks at the clocks and for a failure */
 #define HTTP_GRACE_MS 5000  /* for requests in flight when the server stops */
@@ -33,47 +34,13 @@ int64_t server_now_ms(struct server *s)
 
 /* ---- recovery ------------------------------------------------------------------------------------ */
 
-/* Result blocks of the newest batches may not have reached the log before a crash: they are made
- * again on the way. */
-struct missing {
-    struct evlog *log;
-    enum status status;
-    struct fault *f;
-};
-
-static void write_missing(void *self, struct engine *e, const struct batch *batch,
-                          const struct engine_output *out)
-{
-    struct missing *m = self;
-    struct buf bytes;
-    (void)e;
-    if (m->status != OK || batch->number <= evlog_results_newest(m->log))
-        return;
-    buf_init(&bytes);
-    results_write(out->results, out->result_count, batch->now_ms, &bytes);
-    m->status = evlog_append_results(m->log, batch->number, buf_str(&bytes), m->f);
-    buf_fini(&bytes);
-}
-
 static enum status recover_state(struct server *s, struct fault *f)
 {
-    struct missing missing = {.log = s->log, .f = f};
-    struct recover_options options = {.self = &missing, .after = write_missing};
     int64_t began_ns = os_clock_monotonic_ns();
-    enum status status = recover(&s->directory, &options, &s->recovered, f);
-    if (status == OK)
-        status = missing.status;
-    if (status == OK)
-        status = evlog_commit(s->log, f);
+    enum status status = recover_to_write(&s->directory, s->log, NULL, &s->recovered, f);
     if (status != OK)
         return status;
     const struct engine *e = s->recovered.engine;
-    if (engine_batch(e) + 1 != evlog_batch_next(s->log) ||
-        names_count(engine_names(e)) != names_count(evlog_names(s->log))) {
-        fault_set(f, "the state ends with batch %lu, the log with %lu", engine_batch(e),
-                  evlog_batch_next(s->log) - 1);
-        return GIVE_UP;
-    }
     int64_t took_ms = (os_clock_monotonic_ns() - began_ns) / 1000000;
     if (s->recovered.snapshots_refused > 0)
         journal_say(&s->journal, JOURNAL_WARNING, "recovery",
@@ -92,6 +59,29 @@ static enum status recover_state(struct server *s, struct fault *f)
             "agree",
             engine_batch(e), took_ms, s->recovered.batches, s->recovered.results_compared);
     return OK;
+}
+
+/* From here on this release writes. */
+static enum status take_directory(struct server *s, struct fault *f)
+{
+    struct recovered *r = &s->recovered;
+    char by[RELEASE_TEXT_BYTES];
+    bool is_changed, has_past = engine_batch(r->engine) > 0;
+    struct taking taking = {.log = s->log, .recovered = r, .now_ms = os_clock_utc_ms()};
+    release_print(&r->release, by);
+    enum status status = directory_take(&s->directory, &taking, &is_changed, f);
+    if (status == OK && is_changed && has_past)
+        journal_say(
+            &s->journal, JOURNAL_INFO, "release",
+            "the log was of release %s: what it decided last comes out the same, this release "
+            "goes on behind a snapshot of batch %lu",
+            by, engine_batch(r->engine) - 1);
+    if (status == OK && names_count(engine_names(r->engine)) != names_count(evlog_names(s->log))) {
+        fault_set(f, "the state has %u names, the log %u", names_count(engine_names(r->engine)),
+                  names_count(evlog_names(s->log)));
+        return GIVE_UP;
+    }
+    return status;
 }
 
 enum status server_open(const struct server_options *options, struct server **out, struct fault *f)
@@ -113,6 +103,8 @@ enum status server_open(const struct server_options *options, struct server **ou
         status = evlog_open(s->directory.log, &log, &s->log, f);
     if (status == OK)
         status = recover_state(s, f);
+    if (status == OK)
+        status = take_directory(s, f);
     if (status != OK) {
         server_free(s);
         return status;

@@ -114,7 +114,9 @@ static void write_past(const struct story *s, struct telling *t)
     json_write_end(w);
 }
 
-static void write_story(const struct story *s, struct engine *e, struct buf *out)
+/* `evaluated_from`: from this batch on another release decided otherwise; 0 = none did. */
+static void write_story(const struct story *s, struct engine *e, uint64_t evaluated_from,
+                        struct buf *out)
 {
     const struct why_question *q = s->question;
     struct telling telling = {.names = engine_names(e), .question = q};
@@ -127,6 +129,8 @@ static void write_story(const struct story *s, struct engine *e, struct buf *out
     snprintf(text, sizeof(text), "%lx", q->profile);
     json_write_key_text(w, "profile", str_of(text));
     json_write_key_text(w, "as_of", timestamp_print(engine_now(e), text));
+    if (evaluated_from > 0)
+        json_write_key_int(w, "re_evaluated_from_batch", (int64_t)evaluated_from);
     write_past(s, &telling);
     if (profile != 0) { /* 0: they came later than the moment that is asked about */
         json_write_key(w, STR("pending"));
@@ -140,12 +144,12 @@ static void write_story(const struct story *s, struct engine *e, struct buf *out
     buf_add_byte(out, '\n');
 }
 
-static void answer(const struct story *s, struct engine *e, struct http_request *request)
+static void answer(const struct story *s, const struct recovered *r, struct http_request *request)
 {
     struct http_header no_store = {STR("Cache-Control"), STR("no-store")};
     struct buf out;
     buf_init(&out);
-    write_story(s, e, &out);
+    write_story(s, r->engine, r->differs_from, &out);
     http_answer(request, &(struct http_reply){.status = 200,
                                               .content_type = STR("application/json"),
                                               .headers = &no_store,
@@ -163,7 +167,8 @@ static void tell(const struct directory *d, const struct asked *asked)
     s->directory = d;
     s->question = q;
     s->witness = (struct witness){s, keep_line};
-    struct recover_options options = {.snapshot_ms_max =
+    struct recover_options options = {.is_tolerant = true,
+                                      .snapshot_ms_max =
                                           max_of(max_of(q->since_ms, q->first_ms) - 1, (int64_t)1),
                                       .until_ms = q->at_ms == FOREVER_MS ? 0 : q->at_ms,
                                       .batch_last = asked->batch_last,
@@ -173,7 +178,7 @@ static void tell(const struct directory *d, const struct asked *asked)
     if (status == OK) {
         begin(s, r.engine);
         engine_watch(r.engine, 0, NULL);
-        answer(s, r.engine, asked->request);
+        answer(s, &r, asked->request);
     } else {
         http_answer_error(asked->request, 500, "no_story", STR("the log could not be read again"));
     }

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/keep.h"
+
+#include "model/names.h"
+
+void keep_write(const struct keep *in, struct buf *clear, struct record *out)
+{
+    clear->len = 0;
+    body_put_int(clear, NAME_PROFILE, (int64_t)in->profile);
+    body_put_int(clear, NAME_DECISION, (int64_t)in->decision);
+    body_put_int(clear, NAME_ATTEMPT, in->attempt);
+    body_put_int(clear, NAME_CHANNEL, in->channel);
+    body_put_int(clear, NAME_JOURNEY, in->journey);
+    body_put_int(clear, NAME_MESSAGE, in->message);
+    body_put_time(clear, NAME_AT, in->granted_ms);
+    *out = (struct record){.type = RECORD_RELEASE,
+                           .kind = (uint8_t)in->kind,
+                           .schema = RECORD_SCHEMA,
+                           .cause = in->decision,
+                           .clear = body_of(clear)};
+}
+
+bool keep_read(const struct record *in, struct keep *out)
+{
+    if (in->type != RECORD_RELEASE || (in->kind != RELEASE_KEPT && in->kind != RELEASE_UNDONE))
+        return false;
+    int64_t attempt = body_get_int(in->clear, NAME_ATTEMPT, 0);
+    int64_t channel = body_get_int(in->clear, NAME_CHANNEL, 0);
+    int64_t journey = body_get_int(in->clear, NAME_JOURNEY, -1);
+    int64_t message = body_get_int(in->clear, NAME_MESSAGE, -1);
+    struct value at = body_get(in->clear, NAME_AT, NULL);
+    *out = (struct keep){.kind = (enum release_kind)in->kind,
+                         .channel = (uint8_t)channel,
+                         .attempt = (uint32_t)attempt,
+                         .profile = (uint64_t)body_get_int(in->clear, NAME_PROFILE, 0),
+                         .decision = (uint64_t)body_get_int(in->clear, NAME_DECISION, 0),
+                         .journey = (uint32_t)journey,
+                         .message = (uint32_t)message,
+                         .granted_ms = at.type == VALUE_TIME ? at.integer : 0};
+    return out->profile != 0 && out->decision != 0 && attempt > 0 && attempt <= UINT16_MAX &&
+           channel > 0 && channel < CHANNEL_END && journey >= 0 && journey < NAMES_MAX &&
+           message > 0 && message < NAMES_MAX;
+}

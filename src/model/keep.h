@@ -1,0 +1,31 @@
+/* keep.h - an attempt of which two releases say different things, as a record says it: RECORD_RELEASE, kind
+ * RELEASE_KEPT or RELEASE_UNDONE.
+ *
+ * An operator has taken over what a newer release makes of the log's last batches (docs/decisions/0009).
+ * What the older one had granted may be with the customer: it is *kept*, in doubt, and no attempt is ever
+ * granted under its id again. What only the newer one granted was never given to a provider: it is *undone*
+ * and asked again.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "model/record.h"
+#include "model/terms.h"
+
+struct keep {
+    enum release_kind kind; /* RELEASE_KEPT or RELEASE_UNDONE */
+    uint8_t channel;        /* enum channel */
+    uint32_t attempt;       /* k: 1, 2, ... */
+    uint64_t profile;
+    uint64_t decision;
+    uint32_t journey; /* name */
+    uint32_t message; /* name */
+    int64_t granted_ms;
+};
+
+/* Fills `out`, whose body is written to `clear` and borrowed from it. */
+void keep_write(const struct keep *in, struct buf *clear, struct record *out);
+
+/* Reads such a record; false if it is none, or fields are missing or out of range. */
+bool keep_read(const struct record *in, struct keep *out) mustuse;

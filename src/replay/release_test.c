@@ -1,0 +1,494 @@
+/* A log of one release in the hands of another: names that are made otherwise, results that are the same, results
+ * that are not, and what becomes of attempts then, with an end of the process at any moment. */
+#include "base/hook.h"
+#include "base/mem.h"
+#include "os/file.h"
+#include "replay/adopt.h"
+#include "replay/fixture.h"
+
+/* This program's own hooks: what release it is at the moment. */
+static uint64_t hooks[HOOK_STOP + 1];
+
+uint64_t hook(enum hook which)
+{
+    return hooks[which];
+}
+
+static void be_release(uint64_t release, uint64_t names, uint64_t features, uint64_t decision)
+{
+    memset(hooks, 0, sizeof(hooks));
+    hooks[HOOK_RELEASE] = release;
+    hooks[HOOK_NAMES] = names;
+    hooks[HOOK_FEATURES] = features;
+    hooks[HOOK_DECISION] = decision;
+}
+
+/* Everybody lives for so many days; the log is committed and has no mark of an orderly end. */
+static void live(struct shop *s, struct fake_disk *fake, uint64_t seed, uint32_t people,
+                 int64_t days)
+{
+    struct fault f = {0};
+    assert_true(shop_open(s, fake_disk_of(fake), seed, people, days, NULL));
+    while (synth_next_ms(s->synth) != FOREVER_MS)
+        assert_true(shop_step(s));
+    assert_int_equal(world_commit(s->world, &f), OK);
+}
+
+static struct evlog *open_log(const struct directory *d)
+{
+    struct evlog_options options = {.disk = d->disk, .segment_bytes = 1 << 20};
+    struct evlog *log;
+    struct fault f = {0};
+    if (evlog_open(d->log, &options, &log, &f) != OK)
+        fail_msg("%s", f.text);
+    return log;
+}
+
+static uint64_t hash_of(const struct directory *d, bool from_beginning, struct recovered *r)
+{
+    struct recover_options options = {.from_beginning = from_beginning, .checks_hashes = true};
+    struct fault f = {0};
+    if (recover(d, &options, r, &f) != OK)
+        fail_msg("%s", f.text);
+    assert_int_equal(engine_audit(r->engine, NULL, NULL), 0);
+    return engine_hash(r->engine);
+}
+
+/* ---- names ---------------------------------------------------------------------------------------- */
+
+/* Asks much of people and lets nobody in: instances have ids that are made of numbers. */
+static const struct programme_file asking[] = {
+    {{"programme.yaml", 14},
+     {"name: Asking\ntimezone: Europe/London\ntraits:\n  first_name: {type: string}\n"
+      "holds:\n  - {name: ticket, from: Ticket Opened, until: Ticket Closed}\n",
+      0}},
+    {{"segments/keen.yaml", 18},
+     {"segment: keen\nowner: x\nwhen: 'count(\"Cart Updated\", \"3d\") >= 2 && "
+      "!did(\"Order Completed\", \"1d\")'\n",
+      0}},
+    {{"segments/old.yaml", 17},
+     {"segment: old\nowner: x\nwhen: 'has_been(in_segment(\"keen\"), \"1d\") || "
+      "last(\"Cart Updated\").cart_id == \"x\"'\n",
+      0}},
+};
+
+static void the_hash_does_not_know_numbers(void **state)
+{
+    (void)state;
+    uint64_t hash[2];
+    uint32_t names[2];
+    for (uint64_t k = 0; k < 2; k++) {
+        struct fake_disk *fake = fake_disk_new(1);
+        struct programme_folder folder;
+        struct shop s;
+        be_release(0, k, 0, 0);
+        folder_of(asking, array_count(asking), &folder);
+        assert_true(shop_open_with(&s, fake_disk_of(fake), folder, 2, 60, 6, NULL));
+        while (synth_next_ms(s.synth) != FOREVER_MS)
+            assert_true(shop_step(&s));
+        assert_true(engine_members(world_engine(s.world), names_find(s.shelf.names, STR("keen"))));
+        hash[k] = engine_hash(world_engine(s.world));
+        names[k] = names_count(s.shelf.names);
+        shop_close(&s);
+        fake_disk_free(fake);
+    }
+    assert_true(names[1] > names[0] + 20);
+    assert_true(hash[0] == hash[1]);
+}
+
+/* Written with `before`, opened with `after`, gone on with, opened with `before` again. */
+static void open_and_go_on(uint64_t before, uint64_t after, bool has_snapshot)
+{
+    struct fake_disk *fake = fake_disk_new(1);
+    struct shop s;
+    struct recovered r;
+    struct fault f = {0};
+    bool is_changed;
+    be_release(1, before, 0, 0);
+    live(&s, fake, 3, 50, 5);
+    if (has_snapshot)
+        assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
+    uint64_t hash = engine_hash(world_engine(s.world));
+    evlog_free(s.log);
+    s.log = NULL;
+
+    be_release(2, after, 0, 0);
+    assert_true(hash_of(&s.directory, true, &r) == hash);
+    assert_true(r.results_compared > 300);
+    assert_int_equal(r.results_compared, r.batches);
+    recovered_fini(&r);
+    struct evlog *log = open_log(&s.directory);
+    if (recover_to_write(&s.directory, log, NULL, &r, &f) != OK)
+        fail_msg("%s", f.text);
+    assert_int_equal(r.snapshot_batch > 0, has_snapshot);
+    struct takeover t = {.log = log, .recovered = &r};
+    assert_int_equal(take_over(&s.directory, &t, &is_changed, &f), OK);
+    assert_true(is_changed);
+    assert_int_equal(names_count(evlog_names(log)), names_count(r.shelf.names));
+
+    struct world_options options = {.secret = s.directory.secret, .log = log};
+    struct world *w = world_of(&r.shelf, r.engine, &options);
+    r.engine = NULL;
+    if (world_wait(w, world_now(w) + 3 * DAY_MS, &f) != OK || world_commit(w, &f) != OK)
+        fail_msg("%s", f.text);
+    hash = engine_hash(world_engine(w));
+    world_free(w);
+    recovered_fini(&r);
+    evlog_free(log);
+
+    be_release(1, before, 0, 0);
+    assert_true(hash_of(&s.directory, false, &r) == hash);
+    assert_true(release_is_known(&r.release));
+    recovered_fini(&r);
+    assert_true(hash_of(&s.directory, true, &r) == hash);
+    recovered_fini(&r);
+    shop_close(&s);
+    fake_disk_free(fake);
+}
+
+static void a_log_opens_whatever_names_are_made(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 4; i++)
+        open_and_go_on(i & 1, ~i & 1, i & 2);
+}
+
+static void a_state_whose_features_have_other_names_is_made_anew(void **state)
+{
+    (void)state;
+    struct fake_disk *fake = fake_disk_new(1);
+    struct shop s;
+    struct recovered r;
+    struct fault f = {0};
+    be_release(1, 0, 0, 0);
+    live(&s, fake, 4, 40, 5);
+    assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
+    be_release(2, 0, 1, 0);
+    hash_of(&s.directory, false, &r);
+    assert_int_equal(r.snapshots_refused, 1);
+    assert_true(str_find(str_of(r.snapshot_fault.text), STR("compiles programme"), 0) != SIZE_MAX);
+    assert_int_equal(r.snapshot_batch, 0);
+    assert_int_equal(r.results_compared, r.batches);
+    recovered_fini(&r);
+    shop_close(&s);
+    fake_disk_free(fake);
+}
+
+/* ---- taking over ---------------------------------------------------------------------------------- */
+
+static enum status take(const struct directory *d, struct evlog *log, bool *is_changed,
+                        struct fault *f)
+{
+    struct recovered r;
+    enum status status = recover_to_write(d, log, NULL, &r, f);
+    struct takeover t = {.log = log, .recovered = &r, .now_ms = START_MS};
+    if (status == OK)
+        status = take_over(d, &t, is_changed, f);
+    recovered_fini(&r);
+    return status;
+}
+
+static void a_release_takes_over_once(void **state)
+{
+    (void)state;
+    struct fake_disk *fake = fake_disk_new(1);
+    struct shop s;
+    struct recovered r;
+    struct fault f = {0};
+    bool is_changed;
+    be_release(1, 0, 0, 0);
+    live(&s, fake, 4, 30, 4);
+    evlog_free(s.log);
+    s.log = open_log(&s.directory);
+    uint64_t last = evlog_batch_durable(s.log);
+    for (uint64_t release = 1; release <= 3; release++) {
+        be_release(release, 0, 0, 0);
+        assert_int_equal(take(&s.directory, s.log, &is_changed, &f), OK);
+        assert_true(is_changed);
+        assert_int_equal(evlog_batch_durable(s.log), last + release);
+        assert_int_equal(take(&s.directory, s.log, &is_changed, &f), OK);
+        assert_false(is_changed);
+        assert_int_equal(evlog_batch_durable(s.log), last + release);
+    }
+    struct recover_options tail = {0};
+    assert_int_equal(recover(&s.directory, &tail, &r, &f), OK);
+    assert_int_equal(r.snapshot_batch, last + 2);
+    assert_int_equal(r.batches, 1);
+    recovered_fini(&r);
+    shop_close(&s);
+    fake_disk_free(fake);
+}
+
+static void nothing_is_decided_again_across_a_change(void **state)
+{
+    (void)state;
+    struct fake_disk *fake = fake_disk_new(1);
+    struct shop s;
+    struct recovered r;
+    struct fault f = {0};
+    bool is_changed;
+    be_release(1, 0, 0, 0);
+    live(&s, fake, 4, 30, 4);
+    evlog_free(s.log);
+    s.log = open_log(&s.directory);
+    be_release(2, 0, 0, 0);
+    assert_int_equal(take(&s.directory, s.log, &is_changed, &f), OK);
+    assert_int_equal(os_remove_tree(s.directory.disk, s.directory.snapshots, &f), OK);
+    be_release(3, 0, 0, 0);
+    assert_int_equal(recover_to_write(&s.directory, s.log, NULL, &r, &f), GIVE_UP);
+    assert_true(str_find(str_of(f.text), STR("wend recover"), 0) != SIZE_MAX);
+    recovered_fini(&r);
+    /* Who only looks may, and an operator may say that it is right. */
+    hash_of(&s.directory, true, &r);
+    assert_true(r.crossed_batch > 0);
+    recovered_fini(&r);
+    struct trial trial;
+    f = (struct fault){0};
+    assert_int_equal(trial_run(&s.directory, s.log, &trial, &f), OK);
+    assert_int_equal(trial.batches, 0);
+    assert_true(trial_differs(&trial));
+    trial_fini(&trial);
+    shop_close(&s);
+    fake_disk_free(fake);
+}
+
+static void an_end_at_any_moment_of_taking_over_is_made_good(void **state)
+{
+    (void)state;
+    uint32_t rounds = 0;
+    bool was_whole = false;
+    for (uint64_t call = 0; !was_whole; call++) {
+        struct fake_disk *fake = fake_disk_new(50 + call);
+        struct shop s;
+        struct recovered r;
+        struct fault f = {0};
+        bool is_changed = false;
+        be_release(1, 0, 0, 0);
+        live(&s, fake, 5, 12, 3);
+        uint64_t last = engine_batch(world_engine(s.world));
+        evlog_free(s.log);
+        s.log = NULL;
+        fake_disk_fail_at(fake, fake_disk_calls(fake) + 1 + call * 3, FAKE_CRASH);
+        be_release(2, 1, 0, 0);
+        struct evlog_options options = {.disk = s.directory.disk, .segment_bytes = 1 << 20};
+        struct evlog *log = NULL;
+        if (evlog_open(s.directory.log, &options, &log, &f) == OK)
+            was_whole = take(&s.directory, log, &is_changed, &f) == OK;
+        evlog_free(log);
+        fake_disk_restart(fake);
+        log = open_log(&s.directory);
+        f = (struct fault){0};
+        if (take(&s.directory, log, &is_changed, &f) != OK)
+            fail_msg("after call %lu: %s", call * 3, f.text);
+        evlog_free(log);
+        hash_of(&s.directory, false, &r);
+        struct release here = release_here();
+        assert_true(release_is_same(&r.release, &here));
+        assert_true(engine_batch(r.engine) >= last);
+        recovered_fini(&r);
+        shop_close(&s);
+        fake_disk_free(fake);
+        rounds++;
+    }
+    assert_true(rounds > 10);
+}
+
+/* ---- adopting ------------------------------------------------------------------------------------- */
+
+/* Every attempt that the log's result blocks grant. */
+struct grants {
+    uint64_t *ids; /* decision and attempt as one number */
+    uint32_t count, room;
+    uint32_t doubts; /* decisions in doubt */
+};
+
+static void note_row(void *self, const struct result *row)
+{
+    struct grants *g = self;
+    if (row->kind == RESULT_DECIDED && row->how == OUTCOME_IN_DOUBT)
+        g->doubts++;
+    if (row->kind != RESULT_GRANTED)
+        return;
+    if (g->count == g->room) {
+        g->room = g->room ? g->room * 2 : 64;
+        g->ids = mem_resize(g->ids, g->room * sizeof(g->ids[0]));
+    }
+    g->ids[g->count++] = hash_pair(row->id, row->step);
+}
+
+static void read_grants(const struct directory *d, struct grants *g)
+{
+    struct evlog_reader *reader;
+    struct evlog_item item = {.kind = EVLOG_BATCH};
+    struct fault f = {0};
+    *g = (struct grants){0};
+    assert_int_equal(evlog_reader_open(d->disk, d->log, 1, &reader, &f), OK);
+    while (item.kind != EVLOG_END) {
+        assert_int_equal(evlog_reader_next(reader, &item, &f), OK);
+        if (item.kind == EVLOG_RESULTS)
+            difference_rows(item.results, 0, g, note_row);
+    }
+    evlog_reader_close(reader);
+}
+
+static void none_is_granted_twice(const struct directory *d, uint32_t doubts_least)
+{
+    struct grants g;
+    read_grants(d, &g);
+    assert_true(g.count > 2);
+    for (uint32_t i = 0; i < g.count; i++)
+        for (uint32_t k = i + 1; k < g.count; k++)
+            assert_true(g.ids[i] != g.ids[k]);
+    assert_true(g.doubts >= doubts_least);
+    mem_free(g.ids);
+}
+
+/* Adopts and takes over; false where the disk ended it. */
+static bool adopt(const struct directory *d, struct evlog *log, uint32_t *kept, uint32_t *undone)
+{
+    struct trial trial;
+    struct fault f = {0};
+    bool is_changed;
+    bool is_fine = trial_run(d, log, &trial, &f) == OK;
+    if (is_fine) {
+        struct takeover t = {
+            .log = log, .recovered = &trial.recovered, .is_forced = trial_differs(&trial)};
+        *kept += trial.kept_count;
+        *undone += trial.keep_count - trial.kept_count;
+        is_fine = trial_adopt(&t, &trial, STR("a test"), &f) == OK &&
+                  take_over(d, &t, &is_changed, &f) == OK;
+    }
+    trial_fini(&trial);
+    return is_fine;
+}
+
+/* Everybody goes on for some days. */
+static void go_on(const struct directory *d, struct evlog *log, int64_t days)
+{
+    struct recovered r;
+    struct fault f = {0};
+    if (recover_to_write(d, log, NULL, &r, &f) != OK)
+        fail_msg("%s", f.text);
+    struct world_options options = {.secret = d->secret, .log = log};
+    struct world *w = world_of(&r.shelf, r.engine, &options);
+    r.engine = NULL;
+    if (world_wait(w, world_now(w) + days * DAY_MS, &f) != OK || world_commit(w, &f) != OK)
+        fail_msg("%s", f.text);
+    world_free(w);
+    recovered_fini(&r);
+}
+
+/* Decided with every `before`-th decision for not sending, adopted by who has another number. */
+static void adopt_and_go_on(uint64_t before, uint64_t after, uint32_t *kept, uint32_t *undone)
+{
+    struct fake_disk *fake = fake_disk_new(1);
+    struct shop s;
+    struct recovered r;
+    struct fault f = {0};
+    be_release(1, 0, 0, before);
+    live(&s, fake, 6, 60, 6);
+    evlog_free(s.log);
+    s.log = open_log(&s.directory);
+
+    be_release(2, 0, 0, after);
+    uint64_t bytes = fake_disk_used_bytes(fake);
+    assert_int_equal(recover_to_write(&s.directory, s.log, NULL, &r, &f), GIVE_UP);
+    assert_true(r.differs_from > 1);
+    assert_true(str_find(str_of(f.text), STR("wend recover"), 0) != SIZE_MAX);
+    assert_true(str_find(str_of(f.text), STR("row "), 0) != SIZE_MAX);
+    recovered_fini(&r);
+    assert_int_equal(fake_disk_used_bytes(fake), bytes);
+
+    uint32_t here_kept = 0;
+    assert_true(adopt(&s.directory, s.log, &here_kept, undone));
+    *kept += here_kept;
+    none_is_granted_twice(&s.directory, here_kept);
+    go_on(&s.directory, s.log, 4);
+    none_is_granted_twice(&s.directory, here_kept);
+    uint64_t hash = hash_of(&s.directory, false, &r);
+    recovered_fini(&r);
+    /* The log alone says so too: the record is in it. */
+    assert_true(hash_of(&s.directory, true, &r) == hash);
+    assert_true(r.adopted_batch > r.differs_from);
+    recovered_fini(&r);
+    /* There is nothing left to adopt. */
+    uint32_t again = 0;
+    assert_true(adopt(&s.directory, s.log, &again, &again));
+    assert_int_equal(again, 0);
+    shop_close(&s);
+    fake_disk_free(fake);
+}
+
+static void what_differs_is_adopted_by_an_operator(void **state)
+{
+    (void)state;
+    uint32_t kept = 0, undone = 0;
+    adopt_and_go_on(0, 3, &kept, &undone);
+    adopt_and_go_on(0, 7, &kept, &undone);
+    adopt_and_go_on(3, 0, &kept, &undone);
+    adopt_and_go_on(3, 5, &kept, &undone);
+    assert_true(kept > 5);
+    assert_true(undone > 0);
+}
+
+static void an_end_at_any_moment_of_adopting_is_made_good(void **state)
+{
+    (void)state;
+    bool was_whole = false;
+    uint32_t rounds = 0;
+    for (uint64_t call = 0; !was_whole; call++) {
+        struct fake_disk *fake = fake_disk_new(70 + call);
+        struct shop s;
+        struct recovered r;
+        struct fault f = {0};
+        uint32_t first = 0, kept = 0, ignored = 0;
+        be_release(1, 0, 0, 0);
+        live(&s, fake, 7, 25, 4);
+        evlog_free(s.log);
+        s.log = NULL;
+        be_release(2, 1, 0, 3);
+        fake_disk_fail_at(fake, fake_disk_calls(fake) + 1 + call * 3, FAKE_CRASH);
+        struct evlog_options options = {.disk = s.directory.disk, .segment_bytes = 1 << 20};
+        struct evlog *log = NULL;
+        if (evlog_open(s.directory.log, &options, &log, &f) == OK)
+            was_whole = adopt(&s.directory, log, &first, &ignored);
+        evlog_free(log);
+        fake_disk_restart(fake);
+        log = open_log(&s.directory);
+        assert_true(adopt(&s.directory, log, &kept, &ignored));
+        go_on(&s.directory, log, 3);
+        assert_true(first > 0 || kept > 0);
+        none_is_granted_twice(&s.directory, kept);
+        uint64_t hash = hash_of(&s.directory, false, &r);
+        recovered_fini(&r);
+        assert_true(hash_of(&s.directory, true, &r) == hash);
+        recovered_fini(&r);
+        evlog_free(log);
+        shop_close(&s);
+        fake_disk_free(fake);
+        rounds++;
+    }
+    assert_true(rounds > 10);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST("the state's hash does not depend on the numbers of names",
+             the_hash_does_not_know_numbers),
+        TEST("a log opens whatever names a release makes, and goes on",
+             a_log_opens_whatever_names_are_made),
+        TEST("a snapshot whose features have other names is passed over",
+             a_state_whose_features_have_other_names_is_made_anew),
+        TEST("a release takes over once, behind a snapshot", a_release_takes_over_once),
+        TEST("nothing is decided again across a change of release",
+             nothing_is_decided_again_across_a_change),
+        TEST("an end at any moment of taking over is made good",
+             an_end_at_any_moment_of_taking_over_is_made_good),
+        TEST("what differs is adopted by an operator, and no attempt is granted twice",
+             what_differs_is_adopted_by_an_operator),
+        TEST("an end at any moment of adopting is made good",
+             an_end_at_any_moment_of_adopting_is_made_good),
+    };
+    return cmocka_run_group_tests_name("release", tests, NULL, NULL);
+}
