@@ -261,6 +261,18 @@ static void csv(void **state)
     assert_int_equal(s->code, CLI_INPUT);
     says(s, "bad.json:2:2: error: a mapping has no key \"evnt\"");
     says(s, "did you mean \"event\"?");
+    put(s, "slip.json",
+        "{\"delimiter\": \";\", \"event\": \"Ordered\",\n \"columns\": {\"who\": \"user_id\",\n"
+        "  \"att\": \"timestamp\"}}");
+    wend(s, "import", "./d", "./o.csv", "--mapping", "./slip.json", "--again");
+    assert_int_equal(s->code, CLI_INPUT);
+    says(s, "the file has no column \"att\", which ");
+    says(s, "slip.json:3 names; did you mean \"at\"?");
+    put(s, "slip.json",
+        "{\"delimiter\": \";\", \"event\": \"Ordered\", \"columns\": {\"who\": \"user_id\"},\n"
+        " \"rows_need\": [\"whom\"]}");
+    wend(s, "import", "./d", "./o.csv", "--mapping", "./slip.json", "--again");
+    says(s, "slip.json:2 names; did you mean \"who\"?");
 }
 
 static struct held *held_of(struct shop *s, struct recovered *r)

@@ -71,17 +71,31 @@ static const struct {
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
+#define PLACES_MAX 512 /* columns whose line is remembered */
+
 struct reader {
     struct mapping *mapping;
     const struct yaml_file *file;
     struct findings *findings;
     struct shape_check check;
     struct os_disk *disk;
+    struct import_place *places;
 };
 
 static const struct yaml_node *value_of(const struct reader *r, const char *key)
 {
     return shape_value(r->file->root, "", key);
+}
+
+/* The mapping names the column at that line. */
+static void note_place(struct reader *r, struct str column, uint32_t line)
+{
+    struct import_mapping *m = &r->mapping->import;
+    if (column.len == 0 || m->place_count == PLACES_MAX)
+        return;
+    if (r->places == NULL)
+        m->places = r->places = arena_array(&r->mapping->arena, struct import_place, PLACES_MAX);
+    r->places[m->place_count++] = (struct import_place){column, line};
 }
 
 static void read_cases(struct reader *r)
@@ -102,6 +116,7 @@ static void read_cases(struct reader *r)
             .prefix = shape_text(prefix, STR("")),
             .event = shape_text(shape_value(item, "is", "is"), STR("")),
         };
+        note_place(r, cases[i].column, node->line);
         if (prefix != NULL && cases[i].column.len == 0)
             findings_add(r->findings, FINDING_MISSING_KEY, yaml_place(r->file, prefix),
                          "\"starts_with\" needs a \"column\" to look at");
@@ -121,6 +136,7 @@ static void read_column(struct reader *r, const struct yaml_pair *pair, struct i
         .target = look_up(targets, is, target),
         .path = shape_text(name, STR("")),
     };
+    note_place(r, out->column, pair->key->line);
     bool is_field = out->target == IMPORT_PROPERTY || out->target == IMPORT_CONTEXT;
     out->type = type != NULL ? look_up(types, type, type) : is_field ? IMPORT_AUTO : IMPORT_TEXT;
     if (name != NULL && !is_field)
@@ -165,8 +181,10 @@ static const struct str *read_list(struct reader *r, const char *key, uint32_t *
     const struct yaml_node *node = value_of(r, key);
     *count = shape_count(node);
     struct str *list = arena_array(&r->mapping->arena, struct str, *count + 1);
-    for (uint32_t i = 0; i < *count; i++)
+    for (uint32_t i = 0; i < *count; i++) {
         list[i] = shape_item(node, i)->text;
+        note_place(r, list[i], shape_item(node, i)->line);
+    }
     return list;
 }
 
@@ -260,6 +278,7 @@ bool mapping_read(struct os_disk *disk, const char *path, struct mapping *out,
                        .findings = findings,
                        .check = {.file = file, .findings = findings, .scratch = &out->arena},
                        .disk = disk};
+    out->import.file = arena_copy(&out->arena, str_of(path));
     if (file->root != NULL)
         read_all(&r);
     else if (is_fine)

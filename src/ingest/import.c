@@ -275,22 +275,36 @@ static uint32_t find_header(const struct import *im, struct str name)
     return UINT32_MAX;
 }
 
+/* ", which shop.yaml:4 names"; empty if that is not known. */
+static void say_place(const struct import_mapping *m, struct str name, char *out, size_t bytes)
+{
+    out[0] = 0;
+    for (uint32_t i = 0; i < m->place_count; i++) {
+        if (!str_equal(m->places[i].column, name))
+            continue;
+        snprintf(out, bytes, ", which %.*s:%u names", STR_ARG(m->file), m->places[i].line);
+        return;
+    }
+}
+
 static enum status need_header(const struct import *im, struct str name, uint32_t *column,
                                struct fault *f)
 {
     struct str names[IMPORT_COLUMNS_MAX];
+    char place[512];
     *column = find_header(im, name);
     if (*column != UINT32_MAX)
         return OK;
     for (uint32_t i = 0; i < im->column_count; i++)
         names[i] = im->columns[i].header;
     struct str near = str_nearest(name, names, im->column_count);
+    say_place(&im->mapping, name, place, sizeof(place));
     if (near.len != 0)
-        fault_set(f, "the file has no column \"%.*s\"; did you mean \"%.*s\"?", STR_ARG(name),
-                  STR_ARG(near));
+        fault_set(f, "the file has no column \"%.*s\"%s; did you mean \"%.*s\"?", STR_ARG(name),
+                  place, STR_ARG(near));
     else
-        fault_set(f, "the file has no column \"%.*s\"; the first is \"%.*s\"", STR_ARG(name),
-                  STR_ARG(names[0]));
+        fault_set(f, "the file has no column \"%.*s\"%s; the first is \"%.*s\"", STR_ARG(name),
+                  place, STR_ARG(names[0]));
     return FIX_INPUT;
 }
 

@@ -75,7 +75,16 @@ struct import_column {
                                   "17.0" */
 };
 
+/* Where the mapping's file names a column. */
+struct import_place {
+    struct str column;
+    uint32_t line; /* from 1 */
+};
+
 struct import_mapping {
+    struct str file; /* that it was read from, for errors; empty: from none */
+    const struct import_place *places;
+    uint32_t place_count;
     enum event_kind kind; /* of all rows */
     const struct import_column *columns;
     uint32_t column_count;
