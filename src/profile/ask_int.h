@@ -11,7 +11,7 @@ struct asker {
     const struct plan *plan;
     struct blob entry;
     int64_t at_ms;
-    struct body item; /* while a condition on a past event is asked: its kept properties */
+    struct body item;  /* while a condition on a past event is asked: its kept properties */
     int64_t window_ms; /* while a call is answered whose window a trait says: that window */
 };
 
