@@ -264,11 +264,13 @@ static void run_with(struct shop *s, unsigned set)
         fail_msg("%s%s", s->out, s->err);
 }
 
-/* Every set of obstacles: one is named as the change, several are all named, none lets the message go. */
+/* No obstacle, each, each two, and all: one is named as the change, several are all named, none lets the message go. */
 static void one_change(void **state)
 {
     struct shop *s = *state;
     for (unsigned set = 0; set < 1u << OBSTACLES; set++) {
+        if (__builtin_popcount(set) > 2 && set != (1u << OBSTACLES) - 1)
+            continue; /* three are no other than two, and each run takes its time */
         run_with(s, set);
         wend(s, "why", "./o", "ann", "--message", "offer", "--ahead", "0s");
         int count = __builtin_popcount(set);
