@@ -49,7 +49,8 @@ static struct plan_step send_step(uint16_t message, uint16_t next)
     step.send = (struct plan_send){.message = message,
                                    .channel_count = 1,
                                    .channels = {CHANNEL_EMAIL},
-                                   .if_not_sent = PLAN_NO_INDEX};
+                                   .if_not_sent = PLAN_NO_INDEX,
+                                   .voucher = PLAN_NO_INDEX};
     return step;
 }
 
