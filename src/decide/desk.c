@@ -246,6 +246,20 @@ static bool is_settling(const struct person *who, const struct intent *in)
     return in->state == INTENT_SETTLING && in->settle_ms > who->now_ms;
 }
 
+/* Priorities that are expressions, as they are now, of what is not handed over yet. */
+static void rank_anew(struct person *who)
+{
+    for (uint32_t i = 0; i < who->profile->intents.count; i++) {
+        const struct intent *in = person_intent(who, i);
+        if (in->state > INTENT_DEFERRED ||
+            person_plan(who, in->plan)->journeys[in->journey_index].priority_by.code == NULL)
+            continue;
+        int32_t now = intent_journey_priority(who, in);
+        if (now != in->journey_priority)
+            person_touch_intent(who, i)->journey_priority = now;
+    }
+}
+
 void desk_settle(struct person *who)
 {
     if (who->profile->intents.count == 0 || who->plan == NULL)
@@ -253,6 +267,7 @@ void desk_settle(struct person *who)
     if (!who->is_desk_due && who->changed == 0)
         return;
     struct line_up up;
+    rank_anew(who);
     line_up(who, &up);
     for (uint32_t rank = 0; rank < up.count; rank++) {
         uint32_t place = intent_find(who, up.decisions[rank]);
@@ -269,7 +284,7 @@ void desk_settle(struct person *who)
                 if (other == UINT32_MAX || !is_settling(who, person_intent(who, other)))
                     continue;
                 struct verdict early = verdict_of_intent(who, person_intent(who, other));
-                if (early.kind != VERDICT_GO)
+                if (early.kind != VERDICT_GO || reserve_keeps(who, other, &early))
                     continue;
                 act(who, &up, above, &early);
                 has_granted = true;
@@ -279,6 +294,8 @@ void desk_settle(struct person *who)
                 v = verdict_of_intent(who, person_intent(who, place));
             }
         }
+        if (v.kind == VERDICT_GO && person_intent(who, place)->state != INTENT_QUEUED)
+            (void)reserve_keeps(who, place, &v);
         act(who, &up, rank, &v);
         if (v.kind == VERDICT_END && v.outcome == OUTCOME_REPLACED) {
             /* What took its place may stand elsewhere; nothing is replaced twice. */

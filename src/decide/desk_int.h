@@ -3,6 +3,7 @@
  *     desk.c      one settle: who goes first, who waits, who makes room
  *     intent.c    how an intent comes, goes to the provider, is taken back, and ends
  *     verdict.c   what the rules say of it
+ *     reserve.c   a slot that waits for a higher one
  *     ledger.c    its line: the slot that it takes in every cap, and the memory of it
  *     explain.c   the same for people: who refuses and why, and what one change would have let it go
  *     answer.c    what later stages, providers and people answer
@@ -38,6 +39,9 @@ bool intent_is_ghost(const struct person *who, enum lane lane, uint8_t instance_
 /* Rule 12: lane, group, journey priority, category priority, deadline, age, id. Total: < 0 if `a` goes
  * first. */
 int intent_order(const struct person *who, const struct intent *a, const struct intent *b);
+
+/* The priority of the journey, asked anew where it is an expression; one that fails is 0. */
+int32_t intent_journey_priority(struct person *who, const struct intent *in);
 
 /* The group's place among groups as they are now: lower goes first, none comes last. */
 uint16_t intent_group(const struct person *who, const struct intent *in);
@@ -168,6 +172,10 @@ void explain_try(struct person *who, const struct intent *in, const struct sent 
  * marketing". Requires that it does. */
 const char *explain_order(struct person *who, const struct intent *a, const struct intent *b);
 
+/* The intent at `place` may go (*v): does it have to leave its slot to a higher one that is known to come?
+ * Then *v says until when it waits. (reserve.c) */
+bool reserve_keeps(struct person *who, uint32_t place, struct verdict *v);
+
 /* ---- the ledger --------------------------------------------------------------------------------- */
 
 /* The line's place, or UINT32_MAX. */
@@ -178,6 +186,9 @@ void ledger_note(struct person *who, enum result_kind kind, const struct intent 
 
 /* Makes room for one more line: the oldest goes whose intent has ended. */
 void ledger_make_room(struct person *who);
+
+/* What the intent's line would be if it went now, on its channel. */
+struct sent ledger_line(const struct person *who, const struct intent *in, enum sent_state state);
 
 /* The intent's slot, in every cap that counts it: SENT_RESERVED or SENT_GHOST. An earlier attempt's
  * moves to the new channel. */

@@ -379,6 +379,23 @@ bool intent_is_stale(const struct person *who, const struct intent *in)
     return !id128_equal(in->address, intent_address(who, (enum channel)in->channel));
 }
 
+int32_t intent_journey_priority(struct person *who, const struct intent *in)
+{
+    const struct plan *plan = person_plan(who, in->plan);
+    const struct plan_journey *j = &plan->journeys[in->journey_index];
+    const double most = 1000000;
+    if (j->priority_by.code == NULL)
+        return j->priority;
+    struct value x = ask_value(who, plan, &j->priority_by, in->entry);
+    double number = x.type == VALUE_INT      ? (double)x.integer
+                    : x.type == VALUE_UINT   ? (double)x.uinteger
+                    : x.type == VALUE_DOUBLE ? x.number
+                                             : 0;
+    if (!(number >= -most)) /* what is no number is the least */
+        return number < -most ? (int32_t)-most : 0;
+    return (int32_t)min_of(number, most);
+}
+
 uint16_t intent_group(const struct person *who, const struct intent *in)
 {
     uint16_t journey = in->plan == who->plans->newest ? in->journey_index

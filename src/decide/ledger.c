@@ -37,26 +37,12 @@ void ledger_make_room(struct person *who)
 
 _Static_assert(PROFILE_LEDGER_MAX > PROFILE_UNITED_MAX, "a line without an intent can go");
 
-void ledger_take(struct person *who, struct intent *in, enum sent_state state)
+struct sent ledger_line(const struct person *who, const struct intent *in, enum sent_state state)
 {
     const struct plan *plan = person_plan(who, in->plan);
     const struct plan_message *m = &plan->messages[in->message_index];
     const struct plan_journey *j = &plan->journeys[in->journey_index];
-    if (in->has_slot) { /* an earlier attempt's: it only moves to the new channel */
-        uint32_t place = ledger_find(who, in->decision);
-        must(place != UINT32_MAX);
-        struct sent *own = person_touch_sent(who, place);
-        if (own->channel != in->channel) /* its caps see it from now on */
-            own->state = SENT_RESERVED;
-        own->channel = in->channel;
-        own->address = in->address;
-        return;
-    }
-    if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
-        ledger_make_room(who);
-    struct sent *line = person_push_sent(who);
-    must(line != NULL);
-    *line = (struct sent){
+    return (struct sent){
         .decision = in->decision,
         .instance = in->instance,
         .at_ms = who->now_ms,
@@ -71,6 +57,25 @@ void ledger_take(struct person *who, struct intent *in, enum sent_state state)
         .address = in->address,
         .together = in->together,
     };
+}
+
+void ledger_take(struct person *who, struct intent *in, enum sent_state state)
+{
+    if (in->has_slot) { /* an earlier attempt's: it only moves to the new channel */
+        uint32_t place = ledger_find(who, in->decision);
+        must(place != UINT32_MAX);
+        struct sent *own = person_touch_sent(who, place);
+        if (own->channel != in->channel) /* its caps see it from now on */
+            own->state = SENT_RESERVED;
+        own->channel = in->channel;
+        own->address = in->address;
+        return;
+    }
+    if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
+        ledger_make_room(who);
+    struct sent *line = person_push_sent(who);
+    must(line != NULL);
+    *line = ledger_line(who, in, state);
     in->has_slot = state == SENT_RESERVED;
     if (state == SENT_RESERVED)
         ledger_note(who, RESULT_RESERVED, in);

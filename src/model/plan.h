@@ -562,8 +562,9 @@ struct plan_existing {
 struct plan_journey {
     uint32_t name;
     struct str owner;
-    uint16_t group;   /* index, or PLAN_NO_INDEX: after all groups */
-    int32_t priority; /* higher first; default 0 */
+    uint16_t group;               /* index, or PLAN_NO_INDEX: after all groups */
+    int32_t priority;             /* higher first; default 0 */
+    struct plan_expr priority_by; /* instead; code NULL = it is a number */
     uint32_t preempt_count;
     const uint32_t *preempts; /* names of journeys that end when this one is entered */
     uint32_t capacity;        /* people who may be in it at once, all together; 0 = any number */
@@ -847,6 +848,7 @@ struct plan {
     const struct plan_way *const *appointments;
     uint64_t appointment_wake; /* plan_wake_bit of each trait that moves an appointment */
 
+    int64_t reserve_ms;     /* how far ahead a slot is kept for a higher intent; 0 = not at all */
     uint32_t address_limit; /* marketing attempts to one address in 24 h, whoever they are for; 0 =
                              * PLAN_ADDRESS_LIMIT */
 

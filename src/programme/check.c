@@ -315,7 +315,8 @@ static void journey_look(struct compile *c, uint32_t index)
 
 static bool is_same_precedence(const struct plan_journey *a, const struct plan_journey *b)
 {
-    return a->group == b->group && a->priority == b->priority;
+    bool is_asked = a->priority_by.code != NULL || b->priority_by.code != NULL;
+    return a->group == b->group && a->priority == b->priority && !is_asked;
 }
 
 static void triggers_look(struct compile *c)

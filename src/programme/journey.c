@@ -429,7 +429,13 @@ static void journey_compile(struct compile *c, struct compile_file *file)
     journey->name = file->name_id;
     journey->owner = arena_copy(c->arena, shape_text(shape_value(root, "", "owner"), STR("")));
     journey->group = group_of(&b);
-    journey->priority = (int32_t)shape_int(shape_value(root, "", "priority"), 0);
+    const struct yaml_node *priority = shape_value(root, "", "priority");
+    if (priority && priority->type == YAML_TEXT)
+        scope_compile(c, b.yaml, priority,
+                      builder_target(&b, SCOPE_ENTRY | SCOPE_ONCE, EXPR_WANT_NUMBER),
+                      &journey->priority_by);
+    else
+        journey->priority = (int32_t)shape_int(priority, 0);
     preempts_compile(&b, shape_value(root, "", "preempts"));
     journey->capacity = (uint32_t)shape_int(shape_value(root, "", "capacity"), 0);
     journey->hash = definition_hash(root);

@@ -437,6 +437,13 @@ void settings_compile(struct compile *c)
         (uint32_t)shape_int(shape_value(limits, "", "address"), PLAN_ADDRESS_LIMIT);
     if (c->plan->address_limit < 1 || c->plan->address_limit > PLAN_ADDRESS_LIMIT_MAX)
         c->plan->address_limit = PLAN_ADDRESS_LIMIT; /* out of range: said already */
+    const struct yaml_node *reserve = root_value(c, "reserve");
+    c->plan->reserve_ms = shape_span_ms(reserve, 0);
+    if (c->plan->reserve_ms > DAY_MS || c->plan->reserve_ms < 0) {
+        findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(&c->settings->yaml, reserve),
+                     "slots are kept for 24h at most");
+        c->plan->reserve_ms = 0;
+    }
     zone_compile(c);
     unknown_zones_compile(c);
     traits_compile(c);

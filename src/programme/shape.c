@@ -250,6 +250,12 @@ static void check_int(struct shape_check *c, const struct key *key, struct yaml_
               (long long)node->integer, (long long)least, (long long)most);
 }
 
+static void check_rank(struct shape_check *c, const struct key *key, struct yaml_node *node)
+{
+    if (node->type != YAML_TEXT || !shape_is_expression(node->text))
+        check_int(c, key, node);
+}
+
 static void check_percent(struct shape_check *c, const struct key *key, struct yaml_node *node)
 {
     double x = node->type == YAML_INT ? (double)node->integer : node->number;
@@ -515,6 +521,7 @@ static void value_check(struct shape_check *c, const struct key *key, struct yam
     case KEY_SPAN:
     case KEY_DAYS:
     case KEY_PER: check_span(c, key, node); return;
+    case KEY_RANK: check_rank(c, key, node); return;
     case KEY_LENGTH: check_length(c, key, node); return;
     case KEY_OFFSET: check_offset(c, key, node); return;
     case KEY_DATE: check_date(c, key, node); return;
@@ -865,6 +872,7 @@ static const char *type_words(const struct key *key)
     case KEY_PERCENT: return "percent";
     case KEY_SPAN: return "time";
     case KEY_DAYS: return "time or calendar days";
+    case KEY_RANK: return "whole number or expression";
     case KEY_LENGTH: return "time, calendar days or expression";
     case KEY_PACE: return "number in a time";
     case KEY_OFFSET: return "time, may be negative";

@@ -17,6 +17,7 @@ enum key_type {
     KEY_PROPERTY, /* cart_id, event.cart_id, cart.id */
     KEY_BOOL,
     KEY_INT,
+    KEY_RANK, /* a whole number, or an expression */
     KEY_PERCENT,
     KEY_SPAN,   /* 90s, 2h, 3d */
     KEY_DAYS,   /* a span, or calendar days: 2 days, day, week */

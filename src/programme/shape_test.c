@@ -90,6 +90,7 @@ static const char *sample_of(const struct key *key)
     case KEY_PERCENT: return "12.5";
     case KEY_SPAN: return "2h";
     case KEY_DAYS: return "2 days";
+    case KEY_RANK: return "'entry.value'";
     case KEY_LENGTH: return "2 months";
     case KEY_PACE: return "5/h";
     case KEY_OFFSET: return "-30d";
