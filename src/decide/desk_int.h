@@ -7,6 +7,7 @@
  *     ledger.c    its line: the slot that it takes in every cap, and the memory of it
  *     explain.c   the same for people: who refuses and why, and what one change would have let it go
  *     answer.c    what later stages, providers and people answer
+ *     supersede.c a newer one of its kind
  *     instead.c   another message in the place of one that waits
  *     follow.c    what belongs together: sets of all_of, follow-ups, engagement
  *     unite.c     merges, another programme
@@ -96,6 +97,14 @@ void intent_settle_slot(struct person *who, struct intent *in, enum outcome outc
 /* Notes that the intent has ended so, for results and witnesses. */
 void intent_say_end(struct person *who, const struct intent *in, enum outcome outcome,
                     uint32_t rule);
+
+/* Notes that the intent has come. */
+void intent_say_proposed(struct person *who, const struct intent *made);
+
+/* ---- a newer one of its kind (supersede.c) ------------------------------------------------------ */
+
+/* Ends those that the new intent takes the place of; it has their age from here on. */
+void supersede_older(struct person *who, struct intent *made);
 
 /* ---- another in its place (instead.c) ----------------------------------------------------------- */
 

@@ -81,6 +81,7 @@ bool instead_take(struct person *who, uint32_t place, uint32_t rule)
         .instead = (uint8_t)number,
     };
     intent_set_channels(who, in, send);
+    intent_say_proposed(who, in);
     person_note_about(who, in->journey, in->message, "message %.*s: takes the place of %.*s",
                       STR_ARG(names_text(who->names, in->message)),
                       STR_ARG(names_text(who->names, old.message)));

@@ -191,7 +191,7 @@ void intent_set_channels(const struct person *who, struct intent *in, const stru
     }
 }
 
-static void propose(struct person *who, const struct instance *from, const struct intent *made)
+void intent_say_proposed(struct person *who, const struct intent *made)
 {
     person_result(who, (struct result){.kind = RESULT_PROPOSED,
                                        .how = made->lane,
@@ -201,6 +201,11 @@ static void propose(struct person *who, const struct instance *from, const struc
                                        .version = made->plan,
                                        .id = made->decision,
                                        .number = made->is_ghost});
+}
+
+static void propose(struct person *who, const struct instance *from, const struct intent *made)
+{
+    intent_say_proposed(who, made);
     struct intent *in =
         who->profile->intents.count < PROFILE_INTENTS_MAX ? person_push_intent(who) : NULL;
     if (in == NULL) {
@@ -249,6 +254,7 @@ void desk_propose(struct person *who, const struct instance *proposer, uint16_t 
         .reach_ms = who->at_ms + send->wait_address_ms,
     };
     intent_set_channels(who, &made, send);
+    supersede_older(who, &made);
     who->is_desk_due = true;
     who->is_touched = true;
     if (!send->is_all || made.channel_count < 2) {
@@ -317,8 +323,10 @@ void desk_cancel(struct person *who, uint64_t instance, enum outcome outcome)
 {
     for (uint32_t i = 0; i < who->profile->intents.count;) {
         const struct intent *in = person_intent(who, i);
-        bool is_meant = in->instance == instance && !planted("exit-leaves-pending") &&
-                        lane_term((enum lane)in->lane)->flags & LANE_EXITS;
+        uint32_t flags = lane_term((enum lane)in->lane)->flags;
+        bool is_ended =
+            flags & LANE_EXITS || (outcome == OUTCOME_SUPERSEDED && flags & LANE_SUPERSEDES);
+        bool is_meant = in->instance == instance && !planted("exit-leaves-pending") && is_ended;
         if (!is_meant || !intent_end(who, i, outcome))
             i++;
     }

@@ -611,6 +611,12 @@ struct plan_journey {
 
 /* ---- messages ---------------------------------------------------------------------------------- */
 
+enum supersede {
+    SUPERSEDE_NONE,   /* each is sent */
+    SUPERSEDE_KEY,    /* a newer one about the same key takes the place of one that waits */
+    SUPERSEDE_PERSON, /* a newer one does, whatever it is about */
+};
+
 struct plan_message {
     uint32_t name;
     uint16_t category; /* index */
@@ -620,6 +626,7 @@ struct plan_message {
     int64_t valid_for_ms; /* how long it may wait; from the category or lane if not given */
     int64_t settle_ms;    /* how long it waits so that rivals of one moment compete */
     int32_t priority;     /* the category's unless given */
+    uint8_t supersedes;   /* enum supersede */
     struct plan_expr only_if;
     uint32_t channel_mask; /* bit per enum channel that it has content for */
     uint32_t field_count;

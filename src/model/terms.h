@@ -28,6 +28,7 @@ enum lane_flag {
     LANE_RATIONED = 1 << 9,
     LANE_NEEDS_DEADLINE = 1 << 10,
     LANE_NEEDS_WAY_OUT = 1 << 11,
+    LANE_SUPERSEDES = 1 << 12,
 };
 
 enum attempts {

@@ -236,7 +236,8 @@ static void insteads_compile(struct builder *b, const struct yaml_node *list,
             continue;
         struct plan_instead *one = &insteads[send->instead_count];
         uint32_t flags = SCOPE_ENTRY | (strcmp(member, "unless") == 0 ? SCOPE_NOT : 0u);
-        *one = (struct plan_instead){.send = {.if_not_sent = PLAN_NO_INDEX}};
+        *one =
+            (struct plan_instead){.send = {.if_not_sent = PLAN_NO_INDEX, .voucher = PLAN_NO_INDEX}};
         scope_compile(c, b->yaml, shape_value(item, "", member),
                       builder_target(b, flags, EXPR_WANT_BOOL), &one->when);
         uint16_t message = instead_message(b, item, &step);
@@ -254,6 +255,7 @@ static void insteads_compile(struct builder *b, const struct yaml_node *list,
         if (send->is_all || one->send.is_all)
             findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, item),
                          "\"all_of\" is several messages: none takes the place of another");
+        voucher_compile(b, step, &one->send);
         message_note(b, message);
         guards_store(b, &one->send);
         send->instead_count++;

@@ -462,6 +462,20 @@ static void message_deadline(struct compile *c, struct compile_file *file,
     finding_advise(c->findings, "say valid_for, here or in the category");
 }
 
+static void supersede_compile(struct compile *c, const struct yaml_file *yaml,
+                              const struct yaml_node *node, enum lane lane,
+                              struct plan_message *message)
+{
+    if (!node || node->is_bad)
+        return;
+    message->supersedes = str_is(node->text, "key") ? SUPERSEDE_KEY : SUPERSEDE_PERSON;
+    if (lane_term(lane)->flags & LANE_SUPERSEDES)
+        return;
+    findings_add(c->findings, FINDING_CONFLICT, yaml_place(yaml, node),
+                 "each message of the lane %.*s is sent: none takes the place of another",
+                 STR_ARG(lane_term(lane)->name));
+}
+
 static void message_compile(struct compile *c, struct compile_file *file)
 {
     const struct yaml_file *yaml = &file->yaml;
@@ -483,6 +497,8 @@ static void message_compile(struct compile *c, struct compile_file *file)
         shape_span_ms(shape_value(root, "", "valid_for"), category->valid_for_ms);
     message->settle_ms = shape_span_ms(shape_value(root, "", "settle"), category->settle_ms);
     message->priority = (int32_t)shape_int(shape_value(root, "", "priority"), category->priority);
+    supersede_compile(c, yaml, shape_value(root, "", "supersede"), (enum lane)category->lane,
+                      message);
     scope_compile(c, yaml, shape_value(root, "", "only_if"),
                   (struct scope_target){
                       .flags = SCOPE_ENTRY, .wanted = EXPR_WANT_BOOL, .kept = &info->entry_reads},
