@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/hook.h"
 #include "base/mem.h"
 #include "disk/snapshot.h"
 #include "os/file.h"
+#include "os/last_words.h"
 #include "replay/backfill.h"
 #include "replay/difference.h"
 
@@ -505,7 +507,11 @@ static enum status run_tail(const struct directory *d, const struct recover_opti
         struct engine_output out;
         if (options->before)
             options->before(options->self, r->engine, &item.batch);
+        os_last_words("wend: this happened while batch", item.number,
+                      "of the log was applied again: the release that wrote it could");
+        must(hook(HOOK_CLAIM) != item.number);
         engine_apply(r->engine, &item.batch, &out);
+        os_last_words(NULL, 0, NULL);
         backfill_free(r->backfill);
         r->backfill = NULL;
         struct buf *made = &ring->at[item.number % RESULTS_LAG_MAX].bytes;

@@ -1,6 +1,7 @@
 /* hook.c - a program that is another release if the environment says so (lib/base/hook.h):
  *
- *     WEND_HOOK_RELEASE, WEND_HOOK_NAMES, WEND_HOOK_FEATURES, WEND_HOOK_DECISION, WEND_HOOK_STOP
+ *     WEND_HOOK_RELEASE, WEND_HOOK_NAMES, WEND_HOOK_FEATURES, WEND_HOOK_DECISION, WEND_HOOK_CLAIM,
+ *     WEND_HOOK_STOP
  *
  * are the hooks' numbers. build/VARIANT/wend-other is linked with it; the product has no such thing.
  *
@@ -15,7 +16,7 @@ uint64_t hook(enum hook which)
     static const char *const names[] = {
         [HOOK_RELEASE] = "WEND_HOOK_RELEASE",   [HOOK_NAMES] = "WEND_HOOK_NAMES",
         [HOOK_FEATURES] = "WEND_HOOK_FEATURES", [HOOK_DECISION] = "WEND_HOOK_DECISION",
-        [HOOK_STOP] = "WEND_HOOK_STOP",
+        [HOOK_CLAIM] = "WEND_HOOK_CLAIM",       [HOOK_STOP] = "WEND_HOOK_STOP",
     };
     const char *text = getenv(names[which]);
     return text == NULL ? 0 : strtoull(text, NULL, 10);

@@ -203,6 +203,14 @@ def a_tail_that_comes_out_otherwise_is_refused(w):
     assert not releases(w.data)
 
 
+def a_claim_that_does_not_hold_names_the_batch(w):
+    w.lived(False)
+    for command in ('recover', 'replay'):
+        said = other(command, w.data, expect=-6, claim=100)
+        assert 'does not hold' in said and 'while batch 100 of the log' in said, said
+    assert own('recover', w.data, '--json')['is_same'] is True
+
+
 def a_tail_that_comes_out_otherwise_is_adopted(w):
     w.lived(False)
     told = other('recover', w.data, '--adopt', '--reason', 'caps are right now', '--json', decision=3)
@@ -313,7 +321,7 @@ def main():
     tests = Tests()
     for test in (a_release_that_makes_other_names_goes_on, a_release_that_makes_fewer_names_goes_on,
                  a_release_whose_features_have_other_names_reads_the_log,
-                 a_tail_that_comes_out_otherwise_is_refused, a_tail_that_comes_out_otherwise_is_adopted,
+                 a_claim_that_does_not_hold_names_the_batch, a_tail_that_comes_out_otherwise_is_refused, a_tail_that_comes_out_otherwise_is_adopted,
                  an_adoption_outlives_kill_9, a_takeover_outlives_kill_9,
                  mail_of_the_release_before_is_not_sent_again,
                  what_waited_to_be_sent_is_sent_by_the_next_release, the_version_names_every_format):
