@@ -35,8 +35,10 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-
 HARD := -fPIE -fstack-protector-strong
 SLOW := -DMUST_SLOW
 SANE := -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# Short records are cleared with vector stores: the "rep stos" that gcc takes costs more than the record.
+CLEAR := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),-mmemset-strategy=vector_loop:512:noalign$(comma)libcall:-1:noalign)
 FLAGS_plain   := -O2 -g $(HARD) -fno-semantic-interposition
-FLAGS_release := $(FLAGS_plain) -flto=auto -fno-fat-lto-objects
+FLAGS_release := -O2 -g $(HARD) $(CLEAR) -fno-semantic-interposition -flto=auto -fno-fat-lto-objects
 FLAGS_debug   := -O0 -g3 $(SLOW)
 FLAGS_asan    := -O1 -g $(SLOW) -fsanitize=address,undefined $(SANE)
 FLAGS_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
