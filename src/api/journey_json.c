@@ -234,6 +234,8 @@ static void write_version(struct json_writer *w, const struct names *names,
     json_write_key_bool(w, "is_newest", v->is_newest);
     write_count(w, "entered", v->entered);
     write_count(w, "ghosts", v->ghosts);
+    write_count(w, "moved_in", v->moved_in);
+    write_count(w, "moved_out", v->moved_out);
     write_count(w, "converted", v->converted);
     json_write_key_int(w, "converted_total_ms", v->convert_ms);
     write_count(w, "ended", v->ended);

@@ -32,8 +32,18 @@ struct flight {
     int64_t people;
 };
 
+/* People at a step, by texts: what they stand in was compiled elsewhere. */
+struct stand {
+    struct str journey, step, definition;
+    int64_t version, people;
+};
+
 struct activating {
     struct cli *cli;
+    struct shelf wanted_shelf;
+    const struct plan *wanted; /* compiled for itself: to say where people would go */
+    struct stand *stands;
+    uint32_t stand_count;
     struct directory directory;
     struct programme_folder folder;
     bool only_looks;
@@ -96,6 +106,93 @@ static void print_flights(struct activating *a)
     term_text(&c->out, "  who is under way goes on with the steps of their version\n");
 }
 
+/* Where the people go when the programme becomes active. */
+static struct str goes_to(struct activating *a, const struct stand *x)
+{
+    const struct names *names = a->wanted_shelf.names;
+    struct arena *arena = &a->cli->arena;
+    uint32_t name = names_find(names, x->journey);
+    uint16_t index = name == NAME_NONE ? PLAN_NO_INDEX : plan_journey_find(a->wanted, name);
+    if (index == PLAN_NO_INDEX)
+        return STR("the end: withdrawn, the journey is gone");
+    const struct plan_journey *j = &a->wanted->journeys[index];
+    if (str_equal(arena_printf(arena, "%016lx", j->hash), x->definition))
+        return STR("nowhere: it is the same version");
+    uint16_t to = x->step.len ? plan_move_of(j, names_find(names, x->step)) : PLAN_NO_MOVE;
+    if (to == PLAN_END)
+        return STR("the end: exited");
+    if (to == PLAN_NO_MOVE)
+        return j->move_count || j->moves_others != MOVE_STAY
+                   ? STR("nowhere: no place for them, they stay in their version")
+                   : STR("nowhere: they stay in their version");
+    return arena_printf(arena, "%.*s", STR_ARG(names_text(names, j->steps[to].id)));
+}
+
+static void print_stands(struct activating *a)
+{
+    struct cli *c = a->cli;
+    struct table table;
+    if (a->stand_count == 0) {
+        term_text(&c->out, "nobody is under way\n");
+        return;
+    }
+    table_init(&table, &c->arena);
+    table_column(&table, "journey", TABLE_LEFT);
+    table_column(&table, "version", TABLE_RIGHT);
+    table_column(&table, "step", TABLE_LEFT);
+    table_column(&table, "people", TABLE_RIGHT);
+    table_column(&table, "would go to", TABLE_LEFT);
+    for (uint32_t i = 0; i < a->stand_count; i++) {
+        const struct stand *x = &a->stands[i];
+        table_text(&table, x->journey);
+        table_int(&table, x->version);
+        table_text(&table, x->step);
+        table_int(&table, x->people);
+        table_text(&table, goes_to(a, x));
+    }
+    table_print(&table, &c->out);
+}
+
+static struct stand *add_stand(struct activating *a)
+{
+    struct stand *stands = arena_array(&a->cli->arena, struct stand, a->stand_count + 1);
+    for (uint32_t i = 0; i < a->stand_count; i++)
+        stands[i] = a->stands[i];
+    a->stands = stands;
+    return &a->stands[a->stand_count++];
+}
+
+static void read_stands(struct activating *a, struct json_node answer)
+{
+    struct arena *arena = &a->cli->arena;
+    for (struct json_each each = json_each(json_find(answer, STR("in_steps"))); json_next(&each);) {
+        struct stand *x = add_stand(a);
+        *x = (struct stand){
+            .journey = arena_copy(arena, json_text(json_find(each.node, STR("journey")))),
+            .step = arena_copy(arena, json_text(json_find(each.node, STR("step")))),
+            .definition = arena_copy(arena, json_text(json_find(each.node, STR("definition"))))};
+        (void)json_int(json_find(each.node, STR("version")), &x->version);
+        (void)json_int(json_find(each.node, STR("people")), &x->people);
+    }
+}
+
+static void write_stands(struct activating *a, struct json_writer *w)
+{
+    json_write_key(w, STR("in_steps"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < a->stand_count; i++) {
+        const struct stand *x = &a->stands[i];
+        json_write_map(w);
+        json_write_key_text(w, "journey", x->journey);
+        json_write_key_int(w, "version", x->version);
+        json_write_key_text(w, "step", x->step);
+        json_write_key_int(w, "people", x->people);
+        json_write_key_text(w, "goes_to", goes_to(a, x));
+        json_write_end(w);
+    }
+    json_write_end(w);
+}
+
 static void print_json(struct activating *a)
 {
     struct buf out;
@@ -128,6 +225,7 @@ static void print_json(struct activating *a)
         json_write_end(&w);
     }
     json_write_end(&w);
+    write_stands(a, &w);
     json_write_end(&w);
     term_text(&a->cli->out, "%.*s\n", STR_ARG(buf_str(&out)));
     buf_fini(&out);
@@ -151,6 +249,10 @@ static void say_before(struct activating *a)
 {
     if (a->cli->is_json)
         return;
+    if (cli_flag(a->cli, "preview")) {
+        print_stands(a);
+        return;
+    }
     if (a->row_count == 0)
         term_text(&a->cli->out, "nothing is different from the programme that is active\n");
     print_rows(a);
@@ -260,8 +362,10 @@ static enum status ask_server(struct activating *a, struct fault *f)
         call.path = "/v1/programme?people=yes";
         status = server_ask(&call, parser, &body, &answer, f);
     }
-    if (status == OK)
+    if (status == OK) {
         read_flights(a, answer);
+        read_stands(a, answer);
+    }
     snprintf(wish, sizeof(wish), "{\"programme\":\"%s\",\"check\":%s}", a->folder.hash,
              a->only_looks ? "true" : "false");
     call.path = "/v1/programme";
@@ -297,11 +401,31 @@ struct counting {
     const struct engine *engine;
 };
 
-static void count_instance(void *self, uint32_t plan, uint16_t journey_index)
+static void count_stand(struct counting *counting, uint32_t plan, const struct plan_journey *j,
+                        uint16_t step)
+{
+    struct activating *a = counting->a;
+    const struct names *names = engine_names(counting->engine);
+    struct str journey = names_text(names, j->name);
+    struct str id = step < j->step_count ? names_text(names, j->steps[step].id) : STR("");
+    for (uint32_t i = 0; i < a->stand_count; i++) {
+        struct stand *x = &a->stands[i];
+        if (x->version != plan || !str_equal(x->journey, journey) || !str_equal(x->step, id))
+            continue;
+        x->people++;
+        return;
+    }
+    struct stand *x = add_stand(a);
+    *x = (struct stand){arena_copy(&a->cli->arena, journey), arena_copy(&a->cli->arena, id),
+                        arena_printf(&a->cli->arena, "%016lx", j->hash), plan, 1};
+}
+
+static void count_instance(void *self, uint32_t plan, uint16_t journey_index, uint16_t step)
 {
     struct counting *counting = self;
     struct activating *a = counting->a;
     const struct plans *plans = engine_plans(counting->engine);
+    count_stand(counting, plan, &plans->at[plan]->journeys[journey_index], step);
     struct str journey =
         names_text(engine_names(counting->engine), plans->at[plan]->journeys[journey_index].name);
     for (uint32_t i = 0; i < a->flight_count; i++) {
@@ -434,25 +558,23 @@ static enum status change_here(struct activating *a, struct fault *f)
 /* Reads the folder and says what is wrong with it. CLI_OK or an exit code. */
 static int check(struct activating *a)
 {
-    struct shelf shelf;
-    const struct plan *plan;
-    shelf_init(&shelf, NULL);
-    int code = load_programme(a->cli, a->cli->arguments[1], &shelf, &a->folder, &plan);
-    shelf_fini(&shelf);
-    return code;
+    shelf_init(&a->wanted_shelf, NULL);
+    return load_programme(a->cli, a->cli->arguments[1], &a->wanted_shelf, &a->folder, &a->wanted);
 }
 
 int cmd_activate(struct cli *c)
 {
-    struct activating a = {.cli = c, .only_looks = cli_flag(c, "check")};
+    struct activating a = {.cli = c, .only_looks = cli_flag(c, "check") || cli_flag(c, "preview")};
     struct evlog_options log = {.disk = os_disk_real()};
     struct fault f = {0}, busy = {0};
     enum status status = directory_open(os_disk_real(), c->arguments[0], &a.directory, &f);
     if (status != OK)
         return cli_fail(c, status, &f);
     int code = check(&a);
-    if (code != CLI_OK)
+    if (code != CLI_OK) {
+        shelf_fini(&a.wanted_shelf);
         return code;
+    }
     bool is_served = cli_is_given(c, "url");
     if (!is_served) {
         status = evlog_open(a.directory.log, &log, &a.log, &busy);
@@ -474,5 +596,6 @@ int cmd_activate(struct cli *c)
     evlog_free(a.log);
     recovered_fini(&a.recovered);
     programme_folder_fini(&a.folder);
+    shelf_fini(&a.wanted_shelf);
     return code;
 }

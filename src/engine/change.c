@@ -475,7 +475,8 @@ void engine_write_backfill(const struct engine *e, const uint32_t *features, uin
 }
 
 void engine_each_instance(const struct engine *e, uint32_t partition, void *self,
-                          void (*note)(void *self, uint32_t plan, uint16_t journey_index))
+                          void (*note)(void *self, uint32_t plan, uint16_t journey_index,
+                                       uint16_t step))
 {
     must(partition < PARTITIONS);
     const struct partition *p = &e->partitions[partition];
@@ -484,7 +485,7 @@ void engine_each_instance(const struct engine *e, uint32_t partition, void *self
         for (uint32_t i = 0; i < profile->instances.count; i++) {
             const struct instance *x =
                 vec_at(&p->space, &profile->instances, i, sizeof(struct instance));
-            note(self, x->plan, x->journey_index);
+            note(self, x->plan, x->journey_index, x->step);
         }
     }
 }

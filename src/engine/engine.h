@@ -184,10 +184,11 @@ int64_t engine_due(struct engine *e, uint64_t profile);
  * until when, and which journeys begin for them: lines to the witness. */
 void engine_explain(struct engine *e, uint64_t profile, const struct witness *witness);
 
-/* Calls `note` for each live instance of the partition (0 to 255): its plan's number, and its journey's
- * place in that plan. */
+/* Calls `note` for each live instance of the partition (0 to 255): its plan's number, its journey's place in
+ * that plan, and the step at which it stands. */
 void engine_each_instance(const struct engine *e, uint32_t partition, void *self,
-                          void (*note)(void *self, uint32_t plan, uint16_t journey_index));
+                          void (*note)(void *self, uint32_t plan, uint16_t journey_index,
+                                       uint16_t step));
 
 /* Attempts that were granted and of which nothing was heard since: after a restart the server reports
  * them as in doubt. Calls `note` for each, by profile. */

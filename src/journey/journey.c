@@ -702,8 +702,11 @@ void journey_settled(struct person *who, uint64_t instance, uint64_t decision, u
     uint32_t place = instance_find(who, instance);
     if (place == UINT32_MAX)
         return;
-    outcome_store(who, place, step, outcome);
     struct step s;
+    step_at(who, place, &s);
+    if (s.at->flags & INSTANCE_HAS_MOVED && s.at->decision == decision)
+        step = s.at->step; /* it asked for it in another version */
+    outcome_store(who, place, step, outcome);
     step_at(who, place, &s);
     if (s.at->state != INSTANCE_SENDING || s.at->decision != decision || s.at->step != step)
         return;
@@ -770,9 +773,12 @@ void journey_thaw(struct person *who)
 void journey_activated(struct person *who)
 {
     struct roll roll = roll_of(who);
-    for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;)
+    for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;) {
         if (plan_journey_find(who->plan, person_instance(who, i)->journey) == PLAN_NO_INDEX)
             instance_end(who, i, JOURNEY_WITHDRAWN);
+        else
+            instance_migrate(who, i);
+    }
 }
 
 /* The one that is there already of the same journey and key, or UINT32_MAX. */

@@ -148,6 +148,10 @@ enum refusal entry_bar(const struct person *who, uint32_t journey);
 /* The entry that is held at `place` of the appointments enters now. (lifecycle.c) */
 void entry_release(struct person *who, uint32_t place);
 
+/* Takes the instance at `place` over to the newest version of its journey, if that says where to. It may
+ * end. (migrate.c) */
+void instance_migrate(struct person *who, uint32_t place);
+
 /* Does the journey stand still? Then the step of the instance at `place`, which would begin, does not
  * before it goes on. (lifecycle.c) */
 bool instance_is_parked(struct person *who, uint32_t place);

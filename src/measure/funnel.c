@@ -135,7 +135,7 @@ static struct funnel_row means(const struct result *r)
         out.what = FUNNEL_LEFT;
         out.step = r->step;
         out.how = r->how;
-        out.sum = r->number;
+        out.sum = r->how == LEFT_FOR_VERSION ? 0 : r->number; /* it goes on there */
         break;
     case RESULT_ENDED:
         out.what = FUNNEL_ENDED;
@@ -165,6 +165,10 @@ static struct funnel_row means(const struct result *r)
         out.step = r->number != 0;
         break;
     case RESULT_DECIDED: of_decision(r, &out); break;
+    case RESULT_MOVED:
+        out.what = FUNNEL_MOVED;
+        out.how = r->how;
+        break;
     case RESULT_REOPENED:
         out.what = FUNNEL_REOPENED;
         out.name = r->message;

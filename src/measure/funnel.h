@@ -38,6 +38,7 @@ enum funnel_what {
     FUNNEL_DEFERRED,  /* name: message; step: rule: how often it made one wait */
     FUNNEL_GRANTED,   /* name: message; channel */
     FUNNEL_ENGAGED,   /* name: message; how: enum engagement; of all versions */
+    FUNNEL_MOVED,     /* how: 0 out of the version, 1 into it */
     FUNNEL_REOPENED,  /* name: message; channel: sent there, and asked about again */
     FUNNEL_RECEIPT,   /* name: message; how: enum receipt_kind; of all versions */
 };

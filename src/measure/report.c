@@ -220,6 +220,7 @@ static void add_row(struct maker *m, uint32_t place)
         if (has_step)
             v->steps[row->step].ended_by[row->how] += row->count;
         break;
+    case FUNNEL_MOVED: *(row->how ? &v->moved_in : &v->moved_out) += row->count; break;
     case FUNNEL_BEGAN:
         if (has_step)
             v->steps[row->step].began += row->count;
@@ -273,14 +274,15 @@ static void make_times(struct maker *m, struct report_version *v)
                 cells[c] += times->cells[c];
         }
         uint64_t over = s->advanced + s->moved + s->ended;
-        s->median = quantile(cells, over, 5);
-        s->p90 = quantile(cells, over, 9);
+        s->median = quantile(cells, over - s->moved, 5); /* who moved is still there */
+        s->p90 = quantile(cells, over - s->moved, 9);
         s->waiting = s->began - min_of(s->began, over);
     }
     for (uint32_t i = 0; i < v->message_count; i++)
         if ((int64_t)v->messages[i].waiting < 0) /* only where counting began in the middle */
             v->messages[i].waiting = 0;
-    v->in_flight = v->entered - min_of(v->entered, v->ended);
+    uint64_t came = v->entered + v->moved_in, went = v->ended + v->moved_out;
+    v->in_flight = came - min_of(came, went);
 }
 
 static uint32_t pass_of(uint8_t what)

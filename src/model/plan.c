@@ -136,3 +136,16 @@ uint64_t plan_layout(const struct plan *p, const struct names *names)
         made += add_name(2, names, p->features[i].name);
     return hash_pair(hash, made);
 }
+
+uint16_t plan_move_of(const struct plan_journey *j, uint32_t step_id)
+{
+    for (uint32_t i = 0; i < j->move_count; i++)
+        if (j->moves[i].from == step_id)
+            return j->moves[i].to;
+    if (j->moves_others == MOVE_EXIT)
+        return PLAN_END;
+    for (uint32_t i = 0; j->moves_others == MOVE_SAME && i < j->step_count; i++)
+        if (j->steps[i].id == step_id)
+            return (uint16_t)i;
+    return PLAN_NO_MOVE;
+}

@@ -559,6 +559,16 @@ struct plan_existing {
     uint32_t event;   /* that of entering it */
 };
 
+/* People who stand at the step `from` (its id) of an older version go over to `to`; PLAN_END: they end. */
+struct plan_move {
+    uint32_t from;
+    uint16_t to;
+};
+
+enum move_others { MOVE_STAY, MOVE_SAME, MOVE_EXIT };
+
+#define PLAN_NO_MOVE (UINT16_MAX - 1) /* they stay in their version */
+
 struct plan_journey {
     uint32_t name;
     struct str owner;
@@ -570,8 +580,11 @@ struct plan_journey {
     uint32_t capacity;        /* people who may be in it at once, all together; 0 = any number */
     uint64_t hash;            /* of its definition: equal = the same version */
     uint8_t phase;            /* enum journey_phase: what its file says of it */
-    uint64_t salt;            /* of its own holdout */
-    uint32_t holdout;         /* of 10,000 */
+    uint8_t moves_others;     /* enum move_others */
+    uint32_t move_count;
+    const struct plan_move *moves; /* of people in older versions */
+    uint64_t salt;                 /* of its own holdout */
+    uint32_t holdout;              /* of 10,000 */
 
     uint32_t entry_count;
     const struct plan_listen *entries; /* events that enter */
@@ -889,6 +902,9 @@ const struct plan_arm *plan_split_arm(const struct plan_split *split, uint64_t p
 uint16_t plan_journey_find(const struct plan *p, uint32_t name);
 uint16_t plan_message_find(const struct plan *p, uint32_t name);
 uint16_t plan_provider_find(const struct plan *p, uint32_t name);
+
+/* Where somebody at a step with that id of an older version goes: a step, PLAN_END or PLAN_NO_MOVE. */
+uint16_t plan_move_of(const struct plan_journey *j, uint32_t step_id);
 
 /* Has the plan (NULL: none) a journey of that name that the event may enter? For cold paths. */
 bool plan_journey_listens(const struct plan *p, uint32_t journey, uint32_t event);

@@ -23,6 +23,7 @@ struct str result_how(const struct result *row)
     case RESULT_STAGE:
     case RESULT_MEMBERSHIP: return how & 1 ? STR("entered") : STR("left");
     case RESULT_LEFT: return how < array_count(left) ? str_of(left[how]) : STR("");
+    case RESULT_MOVED: return how ? STR("in") : STR("out");
     case RESULT_OF_ARM: return how < array_count(arm) ? str_of(arm[how]) : STR("");
     case RESULT_PROPOSED: return how < LANE_END ? lane_term(how)->name : STR("");
     case RESULT_CONTROL:

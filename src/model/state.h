@@ -227,6 +227,7 @@ enum instance_flag {
     INSTANCE_OPTED_OUT = 1 << 1,  /* marketing of it is over */
     INSTANCE_CONVERTED = 1 << 2,  /* the goal was reached and it stays */
     INSTANCE_IS_ENGAGED = 1 << 3, /* engaged with the message of its last send */
+    INSTANCE_HAS_MOVED = 1 << 6,  /* from another version */
     INSTANCE_IN_STEP = 1 << 7,    /* the step has begun, and is not over */
 };
 

@@ -343,7 +343,7 @@ static uint16_t group_of(struct builder *b)
 
 static uint64_t definition_hash(const struct yaml_node *root)
 {
-    static const char *const words[] = {"owner", "description", "state", NULL};
+    static const char *const words[] = {"owner", "description", "state", "migrate", NULL};
     struct buf text;
     buf_init(&text);
     yaml_normal(root, words, &text);
@@ -472,6 +472,7 @@ static void journey_compile(struct compile *c, struct compile_file *file)
     if (steps && !steps->is_bad && steps->type == YAML_LIST && steps->count == 0)
         findings_add(c->findings, FINDING_MISSING_KEY, yaml_place(b.yaml, steps),
                      "the journey has no steps");
+    migrate_compile(&b, shape_value(root, "", "migrate"));
     kept_store(&b);
     steps_store(&b);
     mem_free(b.steps);

@@ -11,6 +11,11 @@
 
 #define GUARDS_MAX 32
 
+struct builder;
+
+/* `migrate`, behind the steps. (journey_migrate.c) */
+void migrate_compile(struct builder *b, const struct yaml_node *node);
+
 struct open_ends {
     uint16_t **at;
     uint32_t count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/change.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -341,6 +342,7 @@ void changes_answer(struct changes *c, struct http_request *request)
 struct flight {
     uint32_t plan;
     uint16_t journey_index;
+    uint16_t step;
     uint64_t count;
 };
 
@@ -352,11 +354,12 @@ struct flights {
     uint32_t plan_count;
 };
 
-static void note_instance(void *self, uint32_t plan, uint16_t journey_index)
+static void note_instance(void *self, uint32_t plan, uint16_t journey_index, uint16_t step)
 {
     struct flights *all = self;
     for (uint32_t i = 0; i < all->count; i++) {
-        if (all->list[i].plan == plan && all->list[i].journey_index == journey_index) {
+        if (all->list[i].plan == plan && all->list[i].journey_index == journey_index &&
+            all->list[i].step == step) {
             all->list[i].count++;
             return;
         }
@@ -365,7 +368,7 @@ static void note_instance(void *self, uint32_t plan, uint16_t journey_index)
         all->room = all->room ? all->room * 2 : 32;
         all->list = mem_resize(all->list, all->room * sizeof(all->list[0]));
     }
-    all->list[all->count++] = (struct flight){plan, journey_index, 1};
+    all->list[all->count++] = (struct flight){plan, journey_index, step, 1};
 }
 
 /* On the engine's thread, for one partition: it goes on with batches between two of them. */
@@ -379,6 +382,60 @@ static void count_partition(void *context, struct engine *e)
     engine_each_instance(e, all->partition, all, note_instance);
 }
 
+static bool is_of_same(const struct flight *a, const struct flight *b)
+{
+    return a->plan == b->plan && a->journey_index == b->journey_index;
+}
+
+/* How many are in the version, if `place` is the first of it; else 0. */
+static uint64_t people_of(const struct flights *all, uint32_t place)
+{
+    uint64_t people = 0;
+    for (uint32_t i = 0; i < all->count; i++) {
+        if (!is_of_same(&all->list[i], &all->list[place]))
+            continue;
+        if (i < place)
+            return 0;
+        people += all->list[i].count;
+    }
+    return people;
+}
+
+static void write_version(struct changes *c, struct json_writer *w, const struct flights *all,
+                          const struct flight *flight)
+{
+    const struct plan *plan = all->plans[flight->plan];
+    const struct plan_journey *j = &plan->journeys[flight->journey_index];
+    json_write_key_text(w, "journey", vocabulary_text(c->server->vocabulary, j->name));
+    json_write_key_int(w, "version", flight->plan);
+    json_write_key_text(w, "programme", str_of(plan->hash));
+    json_write_key_bool(w, "is_newest", flight->plan + 1 == all->plan_count);
+}
+
+/* Who stands at which step, and what the journey's definition is told by. */
+static void write_steps(struct changes *c, struct json_writer *w, const struct flights *all)
+{
+    char definition[24];
+    json_write_key(w, STR("in_steps"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < all->count; i++) {
+        const struct flight *flight = &all->list[i];
+        const struct plan_journey *j = &all->plans[flight->plan]->journeys[flight->journey_index];
+        json_write_map(w);
+        write_version(c, w, all, flight);
+        snprintf(definition, sizeof(definition), "%016lx", j->hash);
+        json_write_key_text(w, "definition", str_of(definition));
+        if (flight->step < j->step_count)
+            json_write_key_text(w, "step",
+                                vocabulary_text(c->server->vocabulary, j->steps[flight->step].id));
+        else
+            json_write_key_null(w, "step");
+        json_write_key_int(w, "people", (int64_t)flight->count);
+        json_write_end(w);
+    }
+    json_write_end(w);
+}
+
 static void answer_people(struct changes *c, struct http_request *request)
 {
     struct flights all = {0};
@@ -390,17 +447,16 @@ static void answer_people(struct changes *c, struct http_request *request)
     json_write_key(&w, STR("in_flight"));
     json_write_list(&w);
     for (uint32_t i = 0; i < all.count; i++) {
-        const struct plan *plan = all.plans[all.list[i].plan];
-        const struct plan_journey *j = &plan->journeys[all.list[i].journey_index];
+        uint64_t people = people_of(&all, i);
+        if (people == 0)
+            continue;
         json_write_map(&w);
-        json_write_key_text(&w, "journey", vocabulary_text(c->server->vocabulary, j->name));
-        json_write_key_int(&w, "version", all.list[i].plan);
-        json_write_key_text(&w, "programme", str_of(plan->hash));
-        json_write_key_bool(&w, "is_newest", all.list[i].plan + 1 == all.plan_count);
-        json_write_key_int(&w, "people", (int64_t)all.list[i].count);
+        write_version(c, &w, &all, &all.list[i]);
+        json_write_key_int(&w, "people", (int64_t)people);
         json_write_end(&w);
     }
     json_write_end(&w);
+    write_steps(c, &w, &all);
     json_write_end(&w);
     reply(request, 200, &out);
     buf_fini(&out);

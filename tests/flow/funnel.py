@@ -212,10 +212,41 @@ def main():
             wend("replay", data, "--verify")
         test("a journey is paused and a message killed where nobody serves the directory, and it replays", pauses)
 
-        def stops():
+        def moves():
+            wend("journey", "resume", data, "cart-recovery", "--pace", "none")
             before = funnel("cart-recovery")["versions"][0]
+            folder2 = os.path.join(folder, "shop")
+            shutil.copytree(SHOP, folder2)
+            path = os.path.join(folder2, "journeys", "cart-recovery.yaml")
+            text = open(path, encoding="utf-8").read()
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("migrate: {steps: {wait-2: exit}, others: same}\npriority: 7\n" +
+                           "\n".join(x for x in text.splitlines() if not x.startswith("priority:")) + "\n")
+            rows = json.loads(wend("activate", data, folder2, "--preview", "--json"))["in_steps"]
+            stand = {x["step"]: (x["people"], x["goes_to"]) for x in rows if x["journey"] == "cart-recovery"}
+            equal("preview", {k: n for k, (n, _) in stand.items()},
+                  {x["step"]: x["waiting"] for x in before["steps"] if x["waiting"]})
+            equal("ends", stand["wait-2"][1], "the end: exited")
+            equal("same", {k for k, (_, to) in stand.items() if to != k}, {"wait-2"})
+            if not {x["goes_to"] for x in rows if x["journey"] == "welcome"} == {"nowhere: it is the same version"}:
+                raise AssertionError(rows)
+            wend("activate", data, folder2)
+            old, new = funnel("cart-recovery")["versions"]
+            exited = {x["reason"]: x["count"] for x in old["ended_by"]}.get("exited", 0)
+            equal("exited", exited, stand["wait-2"][0])
+            moved = sum(n for k, (n, _) in stand.items() if k != "wait-2")
+            equal("moved", (old["moved_out"], new["moved_in"], old["in_flight"], new["in_flight"]),
+                  (moved, moved, 0, moved))
+            equal("waiting", {x["step"]: x["waiting"] for x in new["steps"] if x["waiting"]},
+                  {k: n for k, (n, _) in stand.items() if k != "wait-2"})
+            equal("recount", funnel("cart-recovery", "--recount"), funnel("cart-recovery"))
+            wend("replay", data, "--verify")
+        test("people in flight go over to a newer version as the preview says", moves)
+
+        def stops():
+            before = funnel("cart-recovery")["versions"][-1]
             wend("journey", "stop", data, "cart-recovery")
-            after = funnel("cart-recovery")["versions"][0]
+            after = funnel("cart-recovery")["versions"][-1]
             equal("under way", after["in_flight"], 0)
             equal("withdrawn", {x["reason"]: x["count"] for x in after["ended_by"]}["withdrawn"], before["in_flight"])
             equal("waiting", sum(step["waiting"] for step in after["steps"]), 0)
