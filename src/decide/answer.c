@@ -216,6 +216,29 @@ static void fall_back(struct person *who, uint32_t place)
     who->is_touched = true;
 }
 
+/* The provider refuses it for its own reasons: the one that it names as its fallback, in the same slot. */
+static bool take_detour(struct person *who, uint32_t place)
+{
+    struct intent *in = person_touch_intent(who, place);
+    if (in->ending != OUTCOME_NONE || in->detours == PLAN_PROVIDERS_MAX)
+        return false;
+    in->detours++;
+    if (intent_provider_on(who, in, (enum channel)in->channel) == PLAN_NO_INDEX) {
+        in->detours--;
+        return false;
+    }
+    in->state = INTENT_DEFERRED;
+    in->rule = RULE_NONE;
+    in->not_before_ms = FOREVER_MS;
+    person_note_about(who, in->journey, in->message,
+                      "message %.*s: refused by policy, goes to provider %.*s",
+                      STR_ARG(names_text(who->names, in->message)),
+                      STR_ARG(names_text(who->names, intent_provider(who, in))));
+    who->is_desk_due = true;
+    who->is_touched = true;
+    return true;
+}
+
 /* It turns out that an attempt in doubt was accepted: if the next one is not under way, it is not made. */
 static void accept_late(struct person *who, uint32_t place)
 {
@@ -342,7 +365,11 @@ void desk_receipt(struct person *who, const struct receipt *r)
         refuse_channel(who, intent_find(who, r->decision), OUTCOME_FAILED, RULE_NONE);
         return;
     case RECEIPT_REJECTED_MESSAGE: refuse_channel(who, place, OUTCOME_FAILED, RULE_NONE); return;
-    case RECEIPT_REJECTED_POLICY: fail(who, place, OUTCOME_FAILED, RULE_NONE); return;
+    case RECEIPT_REJECTED_POLICY:
+        if (take_detour(who, place))
+            return;
+        fail(who, place, OUTCOME_FAILED, RULE_NONE);
+        return;
     case RECEIPT_ABORTED: fail(who, place, OUTCOME_ABORTED, RULE_NONE); return;
     case RECEIPT_GAVE_UP:
         fail(who, place, in->deadline_ms <= who->now_ms ? OUTCOME_EXPIRED : OUTCOME_FAILED,

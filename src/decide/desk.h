@@ -74,6 +74,10 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how);
  * passed over begin. */
 void desk_seen(struct person *who);
 
+/* The index, in the intent's plan, of the provider that would carry it on the channel, or PLAN_NO_INDEX. */
+uint16_t intent_provider_on(const struct person *who, const struct intent *in,
+                            enum channel channel);
+
 /* The name of the provider that the intent, whose channel is chosen, is handed to. */
 uint32_t intent_provider(const struct person *who, const struct intent *in);
 

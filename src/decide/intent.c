@@ -274,10 +274,23 @@ void desk_propose(struct person *who, const struct instance *proposer, uint16_t 
     }
 }
 
+uint16_t intent_provider_on(const struct person *who, const struct intent *in, enum channel channel)
+{
+    const struct plan *plan = person_plan(who, in->plan);
+    uint16_t provider = plan->messages[in->message_index].providers[channel];
+    uint16_t own = intent_send(who, in)->provider;
+    if (own != PLAN_NO_INDEX && plan->providers[own].channel == channel)
+        provider = own;
+    for (uint32_t i = 0; i < in->detours && channel == in->channel && provider != PLAN_NO_INDEX;
+         i++)
+        provider = plan->providers[provider].fallback;
+    return provider;
+}
+
 uint32_t intent_provider(const struct person *who, const struct intent *in)
 {
     const struct plan *plan = person_plan(who, in->plan);
-    uint16_t provider = plan->messages[in->message_index].providers[in->channel];
+    uint16_t provider = intent_provider_on(who, in, (enum channel)in->channel);
     must(provider != PLAN_NO_INDEX);
     return plan->providers[provider].name;
 }
@@ -452,8 +465,9 @@ bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *
         return true;
     }
     const struct plan *plan = person_plan(who, in->plan);
-    const struct plan_message *m = &plan->messages[in->message_index];
-    uint16_t provider = m->providers[v->channel];
+    if (v->channel != in->channel)
+        in->detours = 0;
+    uint16_t provider = intent_provider_on(who, in, (enum channel)v->channel);
     const struct plan_send *send = intent_send(who, in);
     bool is_own = in->message_index == send->message; /* no other has taken its place */
     uint16_t voucher = is_own ? send->voucher : PLAN_NO_INDEX;

@@ -163,3 +163,37 @@ bool pool_next(struct pool *pool, uint32_t slots, int64_t now_ms, struct arena *
     blob_set(&pool->space, &entry.fields, NULL, 0);
     return true;
 }
+
+/* ---- the rate ------------------------------------------------------------------------------------ */
+
+/* Each grant costs `each` microseconds, up to `burst` may be owed: of burst + (per - 1) / each grants, which
+ * is the most in any half-open stretch of `per`, there are `count`. */
+struct cost {
+    int64_t each_us;
+    int64_t burst;
+};
+
+static struct cost cost_of(struct plan_pace rate)
+{
+    int64_t per_us = rate.per_ms * 1000;
+    int64_t count = rate.count;
+    int64_t burst = max_of(count * SECOND_MS / rate.per_ms / 2, INT64_C(1));
+    int64_t room = count - burst + 1;
+    return (struct cost){(per_us + room - 1) / room, burst};
+}
+
+int64_t pool_rate_ms(const struct pool *pool, struct plan_pace rate)
+{
+    if (rate.count == 0)
+        return INT64_MIN;
+    struct cost cost = cost_of(rate);
+    int64_t free_us = pool->busy_us - (cost.burst - 1) * cost.each_us;
+    return free_us <= 0 ? 0 : (free_us + 999) / 1000;
+}
+
+void pool_rate_take(struct pool *pool, struct plan_pace rate, int64_t now_ms)
+{
+    if (rate.count == 0)
+        return;
+    pool->busy_us = max_of(pool->busy_us, now_ms * 1000) + cost_of(rate).each_us;
+}

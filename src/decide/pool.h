@@ -21,6 +21,7 @@ struct pool_entry {
 struct pool {
     uint32_t provider;  /* name */
     uint32_t in_flight; /* attempts granted and not ended */
+    int64_t busy_us;    /* the rate: grants so far are paid for by then, in microseconds */
     struct pool_entry *heap;
     uint32_t count;
     uint32_t room;
@@ -54,3 +55,10 @@ void pool_done(struct pool *pool);
 bool pool_next(struct pool *pool, uint32_t slots, int64_t now_ms, struct arena *scratch,
                struct stage_message *out);
 void pool_granted(struct pool *pool);
+
+/* When the provider's rate lets the next message go; INT64_MIN: at once, there is none. In no stretch of
+ * rate.per_ms more than rate.count go, and no more than a second's worth of them at once. */
+int64_t pool_rate_ms(const struct pool *pool, struct plan_pace rate);
+
+/* One has gone. */
+void pool_rate_take(struct pool *pool, struct plan_pace rate, int64_t now_ms);

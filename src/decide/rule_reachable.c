@@ -8,15 +8,15 @@
 struct answer rule_reachable_ask(const struct question *q)
 {
     struct answer never = {.kind = NEVER_HERE, .outcome = OUTCOME_UNREACHABLE};
-    if (!(q->message->channel_mask >> q->channel & 1) ||
-        q->message->providers[q->channel] == PLAN_NO_INDEX) {
+    uint16_t carrier = intent_provider_on(q->who, q->intent, q->channel);
+    if (!(q->message->channel_mask >> q->channel & 1) || carrier == PLAN_NO_INDEX) {
         say(q, "the message has no content or no provider for this channel");
         blame(q, "the missing content or provider");
         return never;
     }
     const struct plan *own = person_plan(q->who, q->intent->plan);
     if (own != q->plan) { /* people in flight need a provider that is still there */
-        uint32_t provider = own->providers[q->message->providers[q->channel]].name;
+        uint32_t provider = own->providers[carrier].name;
         if (plan_provider_find(q->plan, provider) == PLAN_NO_INDEX) {
             say(q, "the programme no longer has the provider %.*s",
                 STR_ARG(names_text(q->who->names, provider)));

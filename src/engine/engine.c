@@ -1194,7 +1194,10 @@ static void pool_stage(struct engine *e)
         uint16_t index = plan_provider_find(plan, pool->provider);
         uint32_t slots = index == PLAN_NO_INDEX ? 0 : plan->providers[index].slots;
         struct stage_message m;
-        while (pool_next(pool, slots, e->now_ms, &e->scratch, &m)) {
+        struct plan_pace rate =
+            index == PLAN_NO_INDEX ? (struct plan_pace){0} : plan->providers[index].rate;
+        while (pool_next(pool, pool_rate_ms(pool, rate) <= e->now_ms ? slots : 0, e->now_ms,
+                         &e->scratch, &m)) {
             if (m.kind == BACK_LAPSED) {
                 answer(e, &m);
                 continue;
@@ -1214,6 +1217,7 @@ static void pool_stage(struct engine *e)
                 continue;
             }
             pool_granted(pool);
+            pool_rate_take(pool, rate, e->now_ms);
             m.kind = BACK_GRANTED;
             m.at_ms = e->now_ms;
             if (has_code)
@@ -1336,9 +1340,26 @@ int64_t engine_now(const struct engine *e)
     return e->now_ms;
 }
 
+/* When a provider's rate lets the next message of its queue go. */
+static int64_t rates_next(const struct engine *e)
+{
+    const struct plan *plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
+    int64_t next_ms = FOREVER_MS;
+    for (uint32_t i = 0; plan != NULL && i < e->pools.count; i++) {
+        const struct pool *pool = &e->pools.at[i];
+        uint16_t index = pool->count ? plan_provider_find(plan, pool->provider) : PLAN_NO_INDEX;
+        if (index == PLAN_NO_INDEX || pool->in_flight >= plan->providers[index].slots)
+            continue;
+        int64_t free_ms = pool_rate_ms(pool, plan->providers[index].rate);
+        if (free_ms > e->now_ms)
+            next_ms = min_of(next_ms, free_ms);
+    }
+    return next_ms;
+}
+
 int64_t engine_next(const struct engine *e)
 {
-    int64_t next_ms = FOREVER_MS;
+    int64_t next_ms = rates_next(e);
     for (uint32_t i = 0; i < PARTITIONS; i++)
         next_ms = min_of(next_ms, e->due_ms[i]);
     return min_of(next_ms, sweeps_next(e));

@@ -282,6 +282,7 @@ static void code_intent(struct codec *c, struct intent *x)
     code_time(c, &x->reach_ms);
     code_time(c, &x->watch_ms);
     code_u8(c, &x->fallback);
+    code_u8(c, &x->detours);
     code_u16(c, &x->tries);
     code_i32(c, &x->code);
     code_time(c, &x->again_ms);
@@ -1155,6 +1156,7 @@ void engine_save(const struct engine *e, void *self,
         struct codec c = {.out = &b, .space = &pool->space};
         buf_add_varint(&b, pool->provider);
         buf_add_varint(&b, pool->in_flight);
+        buf_add_zigzag(&b, pool->busy_us);
         buf_add_varint(&b, pool->count);
         for (uint32_t k = 0; k < pool->count; k++) {
             code_message(&c, &pool->heap[k].message);
@@ -1386,6 +1388,7 @@ static enum status load_pools(struct engine *e, struct cursor *in)
     for (uint64_t i = 0; i < count && !in->is_bad; i++) {
         struct pool *pool = pools_get(&e->pools, (uint32_t)cursor_varint(in));
         pool->in_flight = (uint32_t)cursor_varint(in);
+        pool->busy_us = cursor_zigzag(in);
         uint64_t queued = cursor_varint(in);
         for (uint64_t k = 0; k < queued && !in->is_bad; k++) {
             struct codec c = {.in = in, .space = &pool->space};

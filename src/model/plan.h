@@ -292,6 +292,7 @@ struct plan_send {
     int64_t valid_for_ms;       /* 0 = the message's */
     int64_t fallback_within_ms; /* a bounce so soon after acceptance tries the next channel */
     int64_t wait_address_ms;    /* if_unreachable: how long each channel's address is waited for */
+    uint16_t provider;          /* index: instead of the message's on its channel; PLAN_NO_INDEX */
     uint16_t voucher;           /* index of the pool of codes, or PLAN_NO_INDEX */
     uint8_t voucher_empty;      /* enum voucher_empty */
     uint32_t engaged_count;
@@ -770,7 +771,11 @@ struct plan_provider {
     uint32_t name;
     struct str kind; /* "smtp", "webhook": channel/channels.def */
     uint8_t channel; /* enum channel that it carries */
-    uint32_t slots;  /* connections, hence attempts in flight at once */
+    struct plan_pace
+        rate; /* messages in a time at most; count 0 = as many as there are connections for */
+    uint16_t
+        fallback; /* index of the provider that has what this one refuses by policy, or PLAN_NO_INDEX */
+    uint32_t slots; /* connections, hence attempts in flight at once */
     uint32_t setting_count;
     const struct plan_setting
         *settings; /* secrets appear as ${ENV:NAME} or ${FILE:path}, unresolved */

@@ -325,6 +325,7 @@ struct intent {
     int64_t reach_ms;     /* until then a channel without an address is waited for */
     int64_t watch_ms;     /* WATCHED: until when a bounce counts */
     uint8_t fallback;     /* enum intent_fallback; 0 = it has not bounced */
+    uint8_t detours;      /* providers of its channel that refused it by policy */
     uint16_t tries;       /* transmissions of the attempt that failed for now; 0 = none did */
     int32_t code;         /* what the provider said to the last of them; 0 = nothing */
     int64_t again_ms;     /* when the next one is made; 0 = not known */

@@ -253,6 +253,10 @@ uint32_t build_stage(struct compile *c, const struct yaml_file *file, const stru
 /* A journey speaks to people in the stage. */
 void stage_cover(struct compile *c, uint32_t name);
 
+/* The index of the provider; PLAN_NO_INDEX and a finding if there is none. NULL: without. (message.c) */
+uint16_t build_provider(struct compile *c, const struct yaml_file *file,
+                        const struct yaml_node *node);
+
 /* ---- vouchers (voucher.c) ------------------------------------------------------------------------ */
 
 void vouchers_compile(struct compile *c);

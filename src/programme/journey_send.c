@@ -146,6 +146,22 @@ static void voucher_compile(struct builder *b, const struct yaml_node *node, str
                      "\"all_of\" would give the person a code for each channel");
 }
 
+static void provider_choose(struct builder *b, const struct yaml_node *node, struct plan_send *send)
+{
+    struct compile *c = b->c;
+    const struct yaml_node *provider = shape_value(node, "", "provider");
+    send->provider = build_provider(c, b->yaml, provider);
+    if (send->provider == PLAN_NO_INDEX)
+        return;
+    uint8_t channel = c->providers[send->provider].channel;
+    for (uint32_t i = 0; i < send->channel_count; i++)
+        if (send->channels[i] == channel || send->channels[i] == PLAN_CHANNEL_PREFERRED)
+            return;
+    findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, provider),
+                 "\"%.*s\" carries %.*s, on which this is not sent", STR_ARG(provider->text),
+                 STR_ARG(channel_name((enum channel)channel)));
+}
+
 static void follow_up_compile(struct builder *b, const struct yaml_node *node,
                               struct plan_send *first)
 {
@@ -161,6 +177,7 @@ static void follow_up_compile(struct builder *b, const struct yaml_node *node,
                  .goes_on = true,
                  .if_not_sent = PLAN_NO_INDEX,
                  .voucher = PLAN_NO_INDEX,
+                 .provider = PLAN_NO_INDEX,
                  .valid_for_ms = shape_span_ms(shape_value(node, "", "valid_for"), 0),
                  .fallback_within_ms = FALLBACK_WITHIN_MS},
         .after_ms = shape_span_ms(after, 0),
@@ -287,7 +304,7 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
     struct plan_send *send = &step->send;
     const struct yaml_node *not_sent = shape_value(node, "", "if_not_sent");
     const struct yaml_node *follow_up = shape_value(node, "", "follow_up");
-    send->if_not_sent = send->voucher = PLAN_NO_INDEX;
+    send->if_not_sent = send->voucher = send->provider = PLAN_NO_INDEX;
     uint16_t message = build_message_index(c, b->yaml, shape_value(node, "", "send"));
     if (message == PLAN_NO_INDEX) {
         *last_message = LAST_MANY; /* said already; no other finding shall follow from it */
@@ -304,6 +321,7 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
     message_note(b, message);
     guards_store(b, send);
     voucher_compile(b, node, send);
+    provider_choose(b, node, send);
     if (follow_up)
         follow_up_compile(b, follow_up, send);
     insteads_compile(b, shape_value(node, "", "instead"), send);

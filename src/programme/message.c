@@ -74,6 +74,54 @@ static struct place setting_place(const struct yaml_file *yaml, const struct yam
     return (struct place){yaml->path, f->line, 0};
 }
 
+static void rate_compile(struct compile *c, const struct yaml_file *yaml,
+                         struct plan_provider *provider)
+{
+    const struct yaml_node *rate = shape_value(yaml->root, "", "rate");
+    if (rate && !pace_parse(rate->text, &provider->rate))
+        findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(yaml, rate),
+                     "\"rate\" wants a number in a time, 100/min, not \"%.*s\"",
+                     STR_ARG(str_part(rate->text, 0, 60)));
+}
+
+uint16_t build_provider(struct compile *c, const struct yaml_file *file,
+                        const struct yaml_node *node)
+{
+    if (node == NULL || node->is_bad || node->type != YAML_TEXT)
+        return PLAN_NO_INDEX;
+    uint16_t index = plan_provider_find(c->plan, names_find(c->names, node->text));
+    if (index != PLAN_NO_INDEX)
+        return index;
+    struct str *known = arena_array(&c->scratch, struct str, c->plan->provider_count);
+    for (uint32_t k = 0; k < c->plan->provider_count; k++)
+        known[k] = names_text(c->names, c->providers[k].name);
+    build_unknown(c, file, node, "provider", known, c->plan->provider_count);
+    return PLAN_NO_INDEX;
+}
+
+/* Whom a provider names for what it refuses: another of its channel, and no circle. */
+static void fallback_compile(struct compile *c, struct compile_file *file)
+{
+    const struct yaml_node *node = shape_value(file->yaml.root, "", "fallback");
+    struct plan_provider *provider = &c->providers[file->index];
+    uint16_t index = build_provider(c, &file->yaml, node);
+    if (index == PLAN_NO_INDEX)
+        return;
+    if (c->providers[index].channel != provider->channel) {
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(&file->yaml, node),
+                     "\"%.*s\" carries another channel", STR_ARG(node->text));
+        return;
+    }
+    for (uint16_t at = index; at != PLAN_NO_INDEX; at = c->providers[at].fallback) {
+        if (at != file->index)
+            continue;
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(&file->yaml, node),
+                     "providers are each other's fallback in a circle");
+        return;
+    }
+    provider->fallback = index;
+}
+
 static void provider_compile(struct compile *c, struct compile_file *file)
 {
     const struct yaml_file *yaml = &file->yaml;
@@ -83,6 +131,8 @@ static void provider_compile(struct compile *c, struct compile_file *file)
     const struct yaml_node *map = shape_value(yaml->root, "", "settings");
     const struct channel_kind *kind = kind_of(c, yaml, kind_node);
     provider->name = file->name_id;
+    provider->fallback = PLAN_NO_INDEX;
+    rate_compile(c, yaml, provider);
     provider->slots = (uint32_t)shape_int(slots, 4);
     if (!kind)
         return;
@@ -121,6 +171,10 @@ void providers_compile(struct compile *c)
         if (c->files[i].kind == FILE_PROVIDER && c->files[i].yaml.root &&
             c->files[i].index != PLAN_NO_INDEX)
             provider_compile(c, &c->files[i]);
+    for (uint32_t i = 0; i < c->file_count; i++)
+        if (c->files[i].kind == FILE_PROVIDER && c->files[i].yaml.root &&
+            c->files[i].index != PLAN_NO_INDEX)
+            fallback_compile(c, &c->files[i]);
 }
 
 /* ---- parts ----------------------------------------------------------------------------------- */
@@ -431,16 +485,8 @@ static uint16_t provider_for(struct compile *c, const struct yaml_file *file, en
 static void providers_look(struct compile *c, const struct yaml_file *file)
 {
     const struct yaml_node *named = shape_value(file->root, "", "provider");
-    for (uint32_t i = 0; i < shape_count(named); i++) {
-        const struct yaml_node *node = shape_item(named, i);
-        if (node->is_bad ||
-            plan_provider_find(c->plan, names_find(c->names, node->text)) != PLAN_NO_INDEX)
-            continue;
-        struct str *known = arena_array(&c->scratch, struct str, c->plan->provider_count);
-        for (uint32_t k = 0; k < c->plan->provider_count; k++)
-            known[k] = names_text(c->names, c->providers[k].name);
-        build_unknown(c, file, node, "provider", known, c->plan->provider_count);
-    }
+    for (uint32_t i = 0; i < shape_count(named); i++)
+        (void)build_provider(c, file, shape_item(named, i));
 }
 
 static void message_deadline(struct compile *c, struct compile_file *file,
