@@ -622,6 +622,44 @@ static void pasts_that_matter_are_kept(void **state)
     fixture_free(f);
 }
 
+/* ---- choices ------------------------------------------------------------------------------------ */
+
+/* Of candidates that are always open the first of those with the highest priority is taken; none: on. */
+static void a_choice_takes_the_first_of_the_highest(void **state)
+{
+    (void)state;
+    enum { MOST = 6 };
+    uint32_t taken[MOST + 1] = {0};
+    for (uint64_t seed = 1; seed <= 400; seed++) {
+        uint64_t luck = seed * 7919;
+        struct fixture *f = fixture_new();
+        struct plan_candidate candidates[MOST] = {{0}};
+        uint32_t count = (uint32_t)(next(&luck) % (MOST + 1)), best = MOST;
+        for (uint32_t i = 0; i < count; i++) {
+            candidates[i] = (struct plan_candidate){.name = 600 + i,
+                                                    .priority = (int32_t)(next(&luck) % 5) - 2,
+                                                    .target = (uint16_t)(1 + i)};
+            if (best == MOST || candidates[i].priority > candidates[best].priority)
+                best = i;
+        }
+        for (uint32_t i = 1; i <= MOST + 1; i++)
+            f->steps[0][i] = wait_step(DAY_MS, PLAN_END);
+        f->steps[0][0] = (struct plan_step){.kind = STEP_CHOOSE, .next = MOST + 1};
+        f->steps[0][0].choose = (struct plan_choose){.count = count, .candidates = candidates};
+        f->journeys[0].step_count = MOST + 2;
+        happens(f, E_BEGIN, 0, START_MS);
+        assert_int_equal(f->profile.instances.count, 1);
+        assert_int_equal(person_instance(&f->who, 0)->step, 1 + best);
+        assert_int_equal(count_rows(f, RESULT_ARM), best < MOST);
+        if (best < MOST)
+            assert_int_equal(last_row(f, RESULT_ARM)->number, 600 + best);
+        taken[best]++;
+        fixture_free(f);
+    }
+    for (uint32_t i = 0; i <= MOST; i++)
+        assert_true(taken[i] > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -644,6 +682,7 @@ int main(void)
         TEST("arms are taken by weight, and for ever", arms_are_taken_by_weight_and_for_ever),
         TEST("what was not sent goes its own way", what_was_not_sent_goes_its_own_way),
         TEST("pasts that matter are kept", pasts_that_matter_are_kept),
+        TEST("a choice takes the first of the highest", a_choice_takes_the_first_of_the_highest),
     };
     return cmocka_run_group_tests_name("journey", tests, NULL, NULL);
 }
