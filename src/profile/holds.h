@@ -12,9 +12,9 @@
 #include "profile/person.h"
 
 #define HOLD_COMPLAINT (PLAN_NO_INDEX - 1) /* holds_ask: no hold of the programme, but this */
-#define COMPLAINT_RESTS_MS \
-    (30 *                  \
-     DAY_MS) /* unless the programme says longer */ /* at least; the programme may say longer */
+
+/* At least; the programme may say longer. */
+#define COMPLAINT_RESTS_MS (30 * DAY_MS)
 
 /* Opens and closes what the event at hand opens and closes. */
 void holds_event(struct person *who, const struct plan_event *means);
