@@ -1,4 +1,4 @@
-/* supersede.c - a newer message of its kind takes the place of one that still waits (`supersede`).
+/* supersede.c - a newer message of its kind takes the place of one that still waits (`supersedes`).
  *
  * What it takes the place of ends `superseded`, at the pool too; what is under way stays, and is not tried
  * again. The newer one has its age, and does not begin to settle again: a stream of news is sent at last.

@@ -196,7 +196,7 @@ static void give_back(struct person *who, uint64_t caller)
     who->has_ready = true;
 }
 
-static void end_called(struct person *who, uint64_t caller, enum journey_end end)
+void instance_end_called(struct person *who, uint64_t caller, enum journey_end end)
 {
     struct roll roll = roll_of(who);
     for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;)
@@ -227,7 +227,7 @@ void instance_end(struct person *who, uint32_t place, enum journey_end end)
     if (who->count_live != NULL)
         (void)who->count_live(who, in.journey, -1);
     if (in.state == INSTANCE_AWAY)
-        end_called(who, in.id, end);
+        instance_end_called(who, in.id, end);
     if (in.caller != 0)
         give_back(who, in.caller);
     who->has_ready = true; /* somebody may wait for the place */
@@ -348,7 +348,7 @@ void instance_go(struct person *who, uint32_t place, uint16_t step)
     in->state = INSTANCE_READY;
     in->decision = 0;
     if (was_away)
-        end_called(who, id, JOURNEY_EXITED);
+        instance_end_called(who, id, JOURNEY_EXITED);
     instance_run(who, was_away ? instance_find(who, id) : place);
 }
 

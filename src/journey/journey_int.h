@@ -80,6 +80,9 @@ void outcomes_keep(struct person *who, const struct plan_journey *j, struct blob
 /* Ends the instance at `place`; later ones move down. */
 void instance_end(struct person *who, uint32_t place, enum journey_end end);
 
+/* Ends what a run step of the instance `caller` began. Places change. */
+void instance_end_called(struct person *who, uint64_t caller, enum journey_end end);
+
 /* Takes the instance to `step` and runs it from there. */
 void instance_go(struct person *who, uint32_t place, uint16_t step);
 

@@ -4,8 +4,9 @@
  *
  * A wait that goes over to a wait keeps what was left of it: its beginning is moved so that it ends when it
  * would have. A date is a date: it is reckoned by the new version. A message that the instance waits for
- * stays its message if it goes over to a send step; else it is withdrawn as a goal would withdraw it. Any
- * other step begins anew where it goes.
+ * stays its message if it goes over to a send step; else it is withdrawn as a goal would withdraw it. What
+ * a run step began goes on if the instance goes over to a run of the same journey; else it ends. Any other
+ * step begins anew where it goes.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -69,7 +70,9 @@ static void move(struct person *who, uint32_t place, uint16_t journey_index, uin
     bool has_begun = (s.at->flags & INSTANCE_IN_STEP) != 0;
     bool stays = has_begun && kind == to->steps[target].kind &&
                  ((kind == STEP_WAIT && state == INSTANCE_WAITING) ||
-                  (kind == STEP_SEND && state == INSTANCE_SENDING));
+                  (kind == STEP_SEND && state == INSTANCE_SENDING) ||
+                  (kind == STEP_RUN && state == INSTANCE_AWAY &&
+                   s.means->other.journey == to->steps[target].other.journey));
     int64_t old_due_ms = state == INSTANCE_WAITING ? wait_due(&s) : FOREVER_MS;
     person_note_about(who, s.at->journey, NAME_NONE,
                       "%.*s: goes over to the newest version, step %.*s",
@@ -98,6 +101,8 @@ static void move(struct person *who, uint32_t place, uint16_t journey_index, uin
     who->has_ready = true;
     if (state == INSTANCE_SENDING)
         who->cancel(who, id, OUTCOME_WITHDRAWN);
+    if (state == INSTANCE_AWAY)
+        instance_end_called(who, id, JOURNEY_WITHDRAWN);
 }
 
 void instance_migrate(struct person *who, uint32_t place)

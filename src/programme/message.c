@@ -543,7 +543,7 @@ static void message_compile(struct compile *c, struct compile_file *file)
         shape_span_ms(shape_value(root, "", "valid_for"), category->valid_for_ms);
     message->settle_ms = shape_span_ms(shape_value(root, "", "settle"), category->settle_ms);
     message->priority = (int32_t)shape_int(shape_value(root, "", "priority"), category->priority);
-    supersede_compile(c, yaml, shape_value(root, "", "supersede"), (enum lane)category->lane,
+    supersede_compile(c, yaml, shape_value(root, "", "supersedes"), (enum lane)category->lane,
                       message);
     scope_compile(c, yaml, shape_value(root, "", "only_if"),
                   (struct scope_target){

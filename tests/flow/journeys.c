@@ -91,6 +91,38 @@ static void of_twins_in_a_merge_the_one_that_ends_takes_its_run_along(void **sta
     house_free(h);
 }
 
+#define ORDERS_MOVE(moves, steps)                                                                       \
+    HEAD MAIL MESSAGE("verify") MESSAGE(                                                                \
+        "order") "=== journeys/order.yaml\njourney: order\nenter: {event: Ordered, key: event.order}\n" \
+                 "migrate: " moves "\nsteps:\n" steps                                                   \
+                 "=== journeys/verify.yaml\njourney: verify\nenter: {run: true}\n"                      \
+                 "steps: [{wait: 1h}, {send: verify}, {wait: 1h}]\n"
+
+static void a_run_goes_over_to_another_version(void **state)
+{
+    (void)state;
+    for (uint32_t stays = 0; stays < 2; stays++) {
+        struct house *h = house_new();
+        house_activate(h, ORDERS);
+        house_meet(h, "ann", "email");
+        house_event(h, "ann", "Ordered", "order=o1");
+        house_apply(h, at("10:00"));
+        house_run(h, at("10:30"));
+        if (stays)
+            house_activate(h, ORDERS_MOVE("{others: same}", "  - {run: verify, id: run-1}\n"
+                                                            "  - wait: 1h\n  - send: order\n"));
+        else
+            house_activate(h, ORDERS_MOVE("{steps: {run-1: order}}", "  - send: order\n"));
+        house_run(h, at("20:00"));
+        assert_int_equal(house_sent(h, "ann", "verify"), stays);
+        assert_int_equal(house_sent(h, "ann", "order"), 1);
+        if (stays)
+            assert_int_equal(house_when(h, "ann", "order"), at("13:00"));
+        assert_int_equal(live(h, "ann", "order") + live(h, "ann", "verify"), 0);
+        house_free(h);
+    }
+}
+
 static void who_waits_for_a_turn_is_there_behind_snapshot_and_merge(void **state)
 {
     (void)state;
@@ -330,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST("a run goes on behind a snapshot", a_run_goes_on_behind_a_snapshot),
         TEST("a run moves with its caller in a merge", a_run_moves_with_its_caller_in_a_merge),
+        TEST("a run goes over to another version", a_run_goes_over_to_another_version),
         TEST("of twins in a merge the one that ends takes its run along",
              of_twins_in_a_merge_the_one_that_ends_takes_its_run_along),
         TEST("who waits for a turn is there behind snapshot and merge",
