@@ -2,8 +2,8 @@
  * many people, and people who go over to another version of their journey. */
 #include <stdio.h>
 
-#include "model/control.h"
 #include "measure/report.h"
+#include "model/control.h"
 #include "support/house.h"
 
 #define HEAD                                                                                     \
@@ -341,6 +341,55 @@ static void thousands_go_over_slice_by_slice_and_nobody_is_lost(void **state)
     house_free(h);
 }
 
+static void who_becomes_somebody_of_another_arm_is_out_of_the_analysis(void **state)
+{
+    (void)state;
+    enum { PAIRS = 60 };
+    struct house *h = house_new();
+    h->audits_every = 50;
+    house_activate(h,
+                   HEAD JOURNEY("", "  - split:\n      name: try\n      arms:\n"
+                                    "        - {arm: a, weight: 50, do: [{wait: {for: 1d}}]}\n"
+                                    "        - {arm: b, weight: 50, do: [{wait: {for: 1d}}]}\n"));
+    house_run(h, at("9:00"));
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        char user[16], tablet[16], both[32];
+        snprintf(user, sizeof(user), "u%u", i);
+        snprintf(tablet, sizeof(tablet), "~t%u", i);
+        snprintf(both, sizeof(both), "u%u~t%u", i, i);
+        house_meet(h, user, "email");
+        house_event(h, tablet, "Begun", "");
+        house_apply(h, h->now_ms);
+        house_event(h, both, "Seen", "");
+        house_apply(h, h->now_ms);
+    }
+    const struct plan *plan = engine_plan(h->engine);
+    const struct plan_journey *j = &plan->journeys[plan_journey_find(plan, house_name(h, "j"))];
+    uint32_t pair = 0, crossed = 0, noted = 0, ended = 0;
+    for (uint32_t i = 0; i < h->row_count; i++) {
+        const struct result *row = &h->rows[i].result;
+        char user[16];
+        if (row->kind != RESULT_ARM)
+            continue;
+        snprintf(user, sizeof(user), "u%u", pair++);
+        crossed +=
+            plan_split_arm(&j->steps[row->step].split, house_person(h, user))->name != row->number;
+    }
+    assert_int_equal(pair, PAIRS);
+    assert_in_range(crossed, 10, PAIRS - 10);
+    house_hop(h);
+    house_run(h, at("3 0:00"));
+    for (uint32_t i = 0; i < h->row_count; i++) {
+        const struct result *row = &h->rows[i].result;
+        noted += row->kind == RESULT_OF_ARM && row->how == ARM_CROSSED;
+        ended += row->kind == RESULT_OF_ARM && row->how == ARM_ENDED;
+    }
+    assert_int_equal(noted, crossed);
+    assert_int_equal(ended, PAIRS - crossed);
+    assert_int_equal(in_flight(h), 0);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +411,8 @@ int main(void)
              a_message_that_is_under_way_goes_over_with_its_step),
         TEST("a message that waits is withdrawn where its step becomes another",
              a_message_that_waits_is_withdrawn_where_its_step_becomes_another),
+        TEST("who becomes somebody of another arm is out of the analysis",
+             who_becomes_somebody_of_another_arm_is_out_of_the_analysis),
         TEST("thousands go over slice by slice, and nobody is lost",
              thousands_go_over_slice_by_slice_and_nobody_is_lost),
     };
