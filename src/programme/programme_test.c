@@ -851,6 +851,9 @@ static void examples(void **state)
     (void)state;
     example_compiles("examples/shop", 30);
     example_compiles("examples/retail", 8);
+    example_compiles("examples/saas", 15);
+    example_compiles("examples/travel", 12);
+    example_compiles("examples/lender", 15);
 }
 
 int main(void)
