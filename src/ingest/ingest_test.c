@@ -251,7 +251,9 @@ static void check_captured_event(struct world *w, uint32_t i, struct str path)
     case EVENT_BUSINESS:
     case EVENT_ENTER:
     case EVENT_SCHEDULE:
-    case EVENT_DATE: fail_msg("no client sends this"); break;
+    case EVENT_DATE:
+    case EVENT_HANDOFF:
+    case EVENT_RUN: fail_msg("no client sends this"); break;
     }
     bool is_anon_screen = r->kind == EVENT_SCREEN && field(w, i, "$user_id").type == VALUE_NONE;
     if (is_anon_screen)
