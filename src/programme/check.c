@@ -39,6 +39,7 @@ static bool obeys_caps(struct compile *c, const struct plan_message *message)
 /* ---- ways through a journey ------------------------------------------------------------------ */
 
 struct chain_sent {
+    const struct plan_send *send; /* of the step, or its follow-up */
     uint16_t step;
     int64_t at_ms; /* least time since entry */
 };
@@ -52,21 +53,20 @@ struct walk {
     bool *is_said; /* by step */
 };
 
-static int64_t message_valid_ms(const struct plan_step *step, const struct plan_message *message)
+static int64_t message_valid_ms(const struct plan_send *send, const struct plan_message *message)
 {
-    return step->send.valid_for_ms ? step->send.valid_for_ms : message->valid_for_ms;
+    return send->valid_for_ms ? send->valid_for_ms : message->valid_for_ms;
 }
 
 static bool cap_matches(const struct plan *plan, const struct plan_cap *cap, uint32_t journey,
-                        const struct plan_step *step)
+                        const struct plan_send *send)
 {
-    const struct plan_message *message = &plan->messages[step->send.message];
+    const struct plan_message *message = &plan->messages[send->message];
     const struct plan_journey *of = &plan->journeys[journey];
     uint32_t channels = 0;
-    for (uint32_t i = 0; i < step->send.channel_count; i++)
-        channels |= step->send.channels[i] == PLAN_CHANNEL_PREFERRED
-                        ? message->channel_mask
-                        : UINT32_C(1) << step->send.channels[i];
+    for (uint32_t i = 0; i < send->channel_count; i++)
+        channels |= send->channels[i] == PLAN_CHANNEL_PREFERRED ? message->channel_mask
+                                                                : UINT32_C(1) << send->channels[i];
     if (cap->channels && (channels & ~cap->channels))
         return false; /* another channel may be free */
     if (cap->categories && !(cap->categories >> message->category & 1))
@@ -83,37 +83,51 @@ static bool cap_matches(const struct plan *plan, const struct plan_cap *cap, uin
 static void chain_look(struct walk *w, const struct plan_cap *cap)
 {
     struct compile *c = w->c;
-    const struct plan_journey *journey = &c->plan->journeys[w->journey];
     const struct chain_sent *newest = &w->sends[w->send_count - 1];
-    const struct plan_step *step = &journey->steps[newest->step];
-    const struct plan_message *message = &c->plan->messages[step->send.message];
+    const struct plan_message *message = &c->plan->messages[newest->send->message];
     if (w->is_said[newest->step] || !obeys_caps(c, message) ||
-        !cap_matches(c->plan, cap, w->journey, step))
+        !cap_matches(c->plan, cap, w->journey, newest->send))
         return;
     uint32_t limit = cap->kind == CAP_GAP ? 1 : cap->limit;
     uint32_t before = 0;
     int64_t first_ms = 0;
     for (uint32_t i = w->send_count - 1; i-- > 0 && before < limit;) {
-        const struct plan_step *other = &journey->steps[w->sends[i].step];
-        if (!obeys_caps(c, &c->plan->messages[other->send.message]) ||
+        const struct plan_send *other = w->sends[i].send;
+        if (!obeys_caps(c, &c->plan->messages[other->message]) ||
             !cap_matches(c->plan, cap, w->journey, other))
             continue;
         before++;
         first_ms = w->sends[i].at_ms;
     }
     int64_t wait_ms = cap->window_ms - (newest->at_ms - first_ms);
-    if (before < limit || wait_ms <= message_valid_ms(step, message))
+    if (before < limit || wait_ms <= message_valid_ms(newest->send, message))
         return;
     char text[3][SPAN_BYTES];
     w->is_said[newest->step] = true;
     findings_add(c->findings, FINDING_CROWDED, c->journey_infos[w->journey].places[newest->step],
                  "\"%.*s\" may have to wait %s for the cap \"%.*s\", but is only valid for %s",
                  STR_ARG(name_of(c, message->name)), span_words(wait_ms, text[0]).at,
-                 STR_ARG(cap->text), span_words(message_valid_ms(step, message), text[1]).at);
+                 STR_ARG(cap->text),
+                 span_words(message_valid_ms(newest->send, message), text[1]).at);
     finding_advise(c->findings,
                    "it comes %s after the message that fills the cap: wait longer, send "
                    "less, or let it wait (valid_for)",
                    span_words(newest->at_ms - first_ms, text[2]).at);
+}
+
+/* A message of the way goes out: is there room for it, and later for its follow-up? */
+static void walk_send(struct walk *w, const struct plan_send *send, uint16_t step, int64_t now_ms)
+{
+    if (w->send_count == SENDS_MAX)
+        return;
+    w->sends[w->send_count++] = (struct chain_sent){send, step, now_ms};
+    for (uint32_t i = 0; i < w->c->plan->cap_count; i++)
+        chain_look(w, &w->c->plan->caps[i]);
+    if (send->follow_up) {
+        uint32_t count = w->send_count;
+        walk_send(w, &send->follow_up->send, step, now_ms + send->follow_up->after_ms);
+        w->send_count = count; /* what comes next on the way may come before it, or without it */
+    }
 }
 
 static void walk_from(struct walk *w, uint16_t at, int64_t now_ms, uint32_t depth);
@@ -144,13 +158,7 @@ static void walk_from(struct walk *w, uint16_t at, int64_t now_ms, uint32_t dept
         const struct plan_step *step = &journey->steps[at];
         uint16_t next = step->next;
         switch ((enum step_kind)step->kind) {
-        case STEP_SEND:
-            if (w->send_count < SENDS_MAX) {
-                w->sends[w->send_count++] = (struct chain_sent){at, now_ms};
-                for (uint32_t i = 0; i < c->plan->cap_count; i++)
-                    chain_look(w, &c->plan->caps[i]);
-            }
-            break;
+        case STEP_SEND: walk_send(w, &step->send, at, now_ms); break;
         case STEP_WAIT:
             for (uint32_t i = 0; i < step->wait.ending_count && w->ways < WAYS_MAX; i++)
                 walk_from(w, step->wait.endings[i].target,
@@ -319,6 +327,70 @@ static bool is_same_precedence(const struct plan_journey *a, const struct plan_j
     return a->group == b->group && a->priority == b->priority && !is_asked;
 }
 
+/* The trigger in words: a segment's events have names that no file says. */
+static void trigger_print(struct compile *c, uint32_t name, bool is_date, struct buf *out)
+{
+    struct str text = name_of(c, name), entered = STR("$entered:"), left = STR("$left:");
+    bool is_entered = str_starts(text, entered), is_left = str_starts(text, left);
+    size_t prefix = is_entered ? entered.len : is_left ? left.len : 0;
+    if (is_entered || is_left)
+        buf_printf(out, "people who %s the segment ", is_entered ? "enter" : "leave");
+    else if (is_date)
+        buf_printf(out, "the date ");
+    buf_printf(out, "\"%.*s\"", STR_ARG(str_part(text, prefix, text.len - prefix)));
+}
+
+static void same_trigger_add(struct compile *c, uint32_t one, uint32_t other, uint32_t name,
+                             bool is_date)
+{
+    struct buf trigger;
+    buf_init(&trigger);
+    trigger_print(c, name, is_date, &trigger);
+    findings_add(c->findings, FINDING_SAME_TRIGGER, journey_place(c, other),
+                 "\"%.*s\" and \"%.*s\" both begin with %.*s, and neither takes precedence",
+                 STR_ARG(name_of(c, c->plan->journeys[other].name)),
+                 STR_ARG(name_of(c, c->plan->journeys[one].name)), STR_ARG(buf_str(&trigger)));
+    finding_advise(c->findings, "give one a higher priority, or put them into groups");
+    buf_fini(&trigger);
+}
+
+/* Two ways in that let the same people in at the same moment, though no event of theirs says so. */
+static bool ways_are_same(const struct plan_way *a, const struct plan_way *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    if (a->kind == WAY_BUSINESS)
+        return a->event == b->event;
+    return a->kind == WAY_DATE && a->trait == b->trait && a->clock_ms == b->clock_ms &&
+           a->is_personal == b->is_personal && a->zone == b->zone &&
+           a->offset.kind == b->offset.kind && a->offset.unit == b->offset.unit &&
+           a->offset.count == b->offset.count && a->offset.ms == b->offset.ms;
+}
+
+static const struct plan_way *same_way(const struct plan_journey *a, const struct plan_journey *b)
+{
+    for (uint32_t i = 0; i < a->way_count; i++)
+        for (uint32_t k = 0; k < b->way_count; k++)
+            if (ways_are_same(&a->ways[i], &b->ways[k]))
+                return &b->ways[k];
+    return NULL;
+}
+
+static void ways_look(struct compile *c, uint32_t index)
+{
+    const struct plan_journey *journey = &c->plan->journeys[index];
+    for (uint32_t i = 0; i < index && journey->way_count; i++) {
+        const struct plan_journey *before = &c->plan->journeys[i];
+        const struct plan_way *way =
+            is_same_precedence(before, journey) ? same_way(before, journey) : NULL;
+        if (!way)
+            continue;
+        bool is_date = way->kind == WAY_DATE;
+        same_trigger_add(c, i, index, is_date ? way->trait : way->event, is_date);
+        break;
+    }
+}
+
 static void triggers_look(struct compile *c)
 {
     const struct plan *plan = c->plan;
@@ -326,20 +398,16 @@ static void triggers_look(struct compile *c)
         const struct plan_event *event = &plan->events[e];
         for (uint32_t k = 1; k < event->entry_count; k++) {
             for (uint32_t i = 0; i < k; i++) {
-                const struct plan_journey *a = &plan->journeys[event->entries[i]];
-                const struct plan_journey *b = &plan->journeys[event->entries[k]];
-                if (!is_same_precedence(a, b))
+                if (!is_same_precedence(&plan->journeys[event->entries[i]],
+                                        &plan->journeys[event->entries[k]]))
                     continue;
-                findings_add(c->findings, FINDING_SAME_TRIGGER, journey_place(c, event->entries[k]),
-                             "\"%.*s\" and \"%.*s\" both begin with \"%.*s\", and neither takes "
-                             "precedence",
-                             STR_ARG(name_of(c, b->name)), STR_ARG(name_of(c, a->name)),
-                             STR_ARG(name_of(c, event->name)));
-                finding_advise(c->findings, "give one a higher priority, or put them into groups");
+                same_trigger_add(c, event->entries[i], event->entries[k], event->name, false);
                 i = k;
             }
         }
     }
+    for (uint32_t i = 0; i < plan->journey_count; i++)
+        ways_look(c, i);
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -421,6 +489,32 @@ static void deadline_look(struct compile *c, uint32_t index)
     }
 }
 
+/* A send may give its message less time than the message has. */
+static void send_deadlines_look(struct compile *c, uint32_t index)
+{
+    const struct plan_journey *journey = &c->plan->journeys[index];
+    for (uint32_t i = 0; i < journey->step_count; i++) {
+        const struct plan_step *step = &journey->steps[i];
+        if (step->kind != STEP_SEND || step->send.valid_for_ms == 0)
+            continue;
+        const struct plan_message *message = &c->plan->messages[step->send.message];
+        int64_t quiet = quiet_ms(c, message);
+        int64_t valid_ms = step->send.valid_for_ms;
+        char text[2][SPAN_BYTES];
+        if (valid_ms > max_of(quiet, message->settle_ms))
+            continue;
+        bool is_quiet = valid_ms > message->settle_ms;
+        findings_add(c->findings, FINDING_UNDELIVERABLE, c->journey_infos[index].places[i],
+                     is_quiet
+                         ? "\"%.*s\" is valid for %s here, and quiet hours last %s: what is "
+                           "wanted when they begin never goes"
+                         : "\"%.*s\" is valid for %s here, and settles for %s before it may go",
+                     STR_ARG(name_of(c, message->name)), span_words(valid_ms, text[0]).at,
+                     span_words(is_quiet ? quiet : message->settle_ms, text[1]).at);
+        finding_advise(c->findings, "let it wait longer: valid_for of the send");
+    }
+}
+
 static void message_look(struct compile *c, uint32_t index)
 {
     const struct plan_message *message = &c->plan->messages[index];
@@ -491,8 +585,10 @@ static void categories_look(struct compile *c)
 void build_check(struct compile *c)
 {
     categories_look(c);
-    for (uint32_t i = 0; i < c->plan->journey_count; i++)
+    for (uint32_t i = 0; i < c->plan->journey_count; i++) {
         journey_look(c, i);
+        send_deadlines_look(c, i);
+    }
     for (uint32_t i = 0; i < c->plan->message_count; i++)
         message_look(c, i);
     triggers_look(c);

@@ -147,10 +147,13 @@ static void engaged_compile(struct builder *b, const struct yaml_node *engaged, 
         findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, engaged),
                      "\"unless: engaged\" needs a message that was sent before the wait");
     } else if (engaged && message == LAST_MANY) {
-        if (!c->findings->error_count)
+        if (!c->findings->error_count) {
             findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, engaged),
                          "\"unless: engaged\": which message was sent last depends on the way "
                          "here");
+            finding_advise(c->findings, "name them: until: {if: 'engaged(\"one\", \"7d\") || "
+                                        "engaged(\"other\", \"7d\")'}");
+        }
     } else if (engaged) {
         wait->engaged_message = message;
         int64_t span = max_of(wait->for_ms, (int64_t)wait->for_days * DAY_MS);
