@@ -19,6 +19,12 @@
  * is closed, so a shutdown never meets a descriptor that belongs to somebody else. Setting a deadline
  * takes no lock: it happens several times in a request, on every thread.
  *
+ * A limit measures the client, so time in which we were the slow side does not count. There is none
+ * while the handler has the request. Where bytes of the client lie unread, its loop is behind (held
+ * up by another connection's handler, or without a processor): the connection is given more time, if
+ * not without end. And where the watcher itself comes late, the whole process stood still, or the
+ * machine did: all deadlines move by as much.
+ *
  * Locks: server->lock guards the two lists. Nothing of libmicrohttpd is called while it is held but the
  * resuming of those that are parked when the server stops.
  *
@@ -29,6 +35,7 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,6 +46,9 @@
 #include "os/thread.h"
 
 #define WATCH_EVERY_MS       250
+#define STANDSTILL_MS        500  /* the watcher came this late: nobody can have been served */
+#define MORE_TIME_MS         1000 /* for a connection whose loop is behind ... */
+#define MORE_TIME_MAX        60   /* ... this often in a row */
 #define KEPT_BODY_BYTES      (64 * 1024) /* a larger buffer is given back after its request */
 #define DRAIN_FACTOR         8 /* a body too large is read on to this many times the limit */
 #define CONNECTION_POOL      (32 * 1024) /* libmicrohttpd's memory for one connection's header */
@@ -50,6 +60,9 @@ struct connection {
     struct connection *next;
     int fd;
     atomic_int_fast64_t deadline_ns; /* shut down after this; 0 = none */
+    atomic_int wait;                 /* enum http_wait, for what the deadline is */
+    int64_t given_ns;                /* watcher's: the deadline it set as more time, and how */
+    uint32_t given_count;            /* often in a row */
     uint32_t request_count;          /* on this connection, with the current one */
     struct http_request *spare;      /* of the last request, to be used again */
 };
@@ -75,7 +88,11 @@ struct http_server {
     atomic_uint_fast64_t connection_count;
     atomic_uint_fast64_t request_count;
     atomic_uint_fast64_t refused_count;
-    atomic_uint_fast64_t timeout_count;
+    atomic_uint_fast64_t timeout_count[HTTP_WAIT_END];
+    atomic_uint_fast64_t broken_count;
+    atomic_uint_fast64_t behind_count;
+    atomic_uint_fast64_t standstill_count;
+    atomic_int_fast64_t stood_still_ns; /* in all */
     atomic_uint_fast64_t open_count;
 };
 
@@ -169,9 +186,16 @@ static void request_release(struct http_request *r, struct connection *keeper)
     server_release(s);
 }
 
-static void set_deadline(struct connection *c, int64_t deadline_ns)
+static void set_deadline(struct connection *c, enum http_wait wait, int64_t deadline_ns)
 {
+    atomic_store_explicit(&c->wait, wait, memory_order_relaxed);
     atomic_store_explicit(&c->deadline_ns, deadline_ns, memory_order_relaxed);
+}
+
+/* We are the slow side now. */
+static void clear_deadline(struct connection *c)
+{
+    atomic_store_explicit(&c->deadline_ns, 0, memory_order_relaxed);
 }
 
 /* When a transfer of `bytes` that began at `began_ns` has taken too long. */
@@ -181,6 +205,18 @@ static int64_t transfer_deadline(const struct http_limits *limits, int64_t began
     if (limits->body_bytes_per_s != 0)
         ms += (int64_t)(bytes * 1000 / limits->body_bytes_per_s);
     return began_ns + ms * 1000000;
+}
+
+static int64_t stood_still_ns(struct http_server *s)
+{
+    return atomic_load_explicit(&s->stood_still_ns, memory_order_relaxed);
+}
+
+/* When the body has taken too long. Each piece asks anew, so a standstill counts here too. */
+static int64_t body_deadline(const struct http_request *r)
+{
+    return transfer_deadline(&r->server->options.limits,
+                             r->body_began_ns + stood_still_ns(r->server), r->body_received);
 }
 
 static void enter_flight(struct http_request *r)
@@ -277,7 +313,8 @@ static enum MHD_Result queue_response(struct http_request *r, struct MHD_Respons
     if (r->must_close || atomic_load(&s->is_stopping) ||
         r->connection->request_count >= limits->requests_per_connection_max)
         must(MHD_add_response_header(response, "Connection", "close") == MHD_YES);
-    set_deadline(r->connection, transfer_deadline(limits, os_clock_monotonic_ns(), bytes));
+    set_deadline(r->connection, HTTP_WAIT_READER,
+                 transfer_deadline(limits, os_clock_monotonic_ns(), bytes));
     return MHD_queue_response(r->mhd, status, response);
 }
 
@@ -313,7 +350,6 @@ static enum MHD_Result park(struct http_request *r)
         atomic_store(&r->state, REQUEST_FORCED);
         return refuse(r, HTTP_ERROR_STOPPING);
     }
-    set_deadline(r->connection, 0); /* we are the slow side now */
     MHD_suspend_connection(r->mhd);
     int expected = REQUEST_HANDLING;
     bool is_late = !atomic_compare_exchange_strong(&r->state, &expected, REQUEST_PARKED);
@@ -346,7 +382,8 @@ static void *target_cb(void *context, const char *target, struct MHD_Connection 
     r->target = arena_copy(&r->arena, str_of(target));
     c->request_count++;
     if (c->request_count > 1) /* the first one's time began when it connected */
-        set_deadline(c, os_clock_monotonic_ns() + (int64_t)s->options.limits.header_ms * 1000000);
+        set_deadline(c, HTTP_WAIT_HEADERS,
+                     os_clock_monotonic_ns() + (int64_t)s->options.limits.header_ms * 1000000);
     return r;
 }
 
@@ -407,12 +444,12 @@ static enum MHD_Result begin(struct http_request *r, const char *method)
     enter_flight(r);
     r->has_headers = true;
     r->arrived_ms = os_clock_utc_ms();
-    r->body_began_ns = os_clock_monotonic_ns();
+    r->body_began_ns = os_clock_monotonic_ns() - stood_still_ns(s);
     r->method = method_of(method);
     r->client = client_of(r);
     r->headers = arena_array(&r->arena, struct http_header, HTTP_HEADER_FIELDS_MAX);
     MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, header_cb, r);
-    set_deadline(r->connection, transfer_deadline(limits, r->body_began_ns, 0));
+    set_deadline(r->connection, HTTP_WAIT_BODY, body_deadline(r));
 
     const union MHD_ConnectionInfo *size =
         MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
@@ -455,7 +492,7 @@ static enum MHD_Result keep_piece(struct http_request *r, const char *piece, siz
         r->error = HTTP_ERROR_BODY_TOO_LARGE;
     if (r->error == HTTP_FINE)
         buf_add(&r->body, piece, bytes);
-    set_deadline(r->connection, transfer_deadline(limits, r->body_began_ns, r->body_received));
+    set_deadline(r->connection, HTTP_WAIT_BODY, body_deadline(r));
     bool is_drained = r->body_received <= (uint64_t)limits->body_bytes_max * DRAIN_FACTOR;
     return is_drained ? MHD_YES : MHD_NO;
 }
@@ -464,6 +501,7 @@ static enum MHD_Result hand_on(struct http_request *r)
 {
     struct http_server *s = r->server;
     const struct http_limits *limits = &s->options.limits;
+    clear_deadline(r->connection);
     if (r->error == HTTP_FINE && r->is_zipped && r->body.len != 0) {
         size_t most =
             max_of((size_t)limits->unzip_free_bytes, r->body.len * limits->unzip_ratio_max);
@@ -513,12 +551,14 @@ static void completed_cb(void *context, struct MHD_Connection *mhd, void **reque
     struct http_server *s = context;
     struct http_request *r = *request;
     (void)mhd;
-    (void)why;
     if (r == NULL)
         return;
     *request = NULL;
     struct connection *c = r->connection;
-    set_deadline(c, os_clock_monotonic_ns() + (int64_t)s->options.limits.idle_ms * 1000000);
+    if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK && why != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN)
+        count(&s->broken_count);
+    set_deadline(c, HTTP_WAIT_IDLE,
+                 os_clock_monotonic_ns() + (int64_t)s->options.limits.idle_ms * 1000000);
     leave_flight(r);
     request_release(r, c);
 }
@@ -533,7 +573,8 @@ static void connection_cb(void *context, struct MHD_Connection *mhd, void **sock
             MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
         c->server = s;
         c->fd = info != NULL ? info->connect_fd : -1;
-        set_deadline(c, os_clock_monotonic_ns() + (int64_t)s->options.limits.header_ms * 1000000);
+        set_deadline(c, HTTP_WAIT_HEADERS,
+                     os_clock_monotonic_ns() + (int64_t)s->options.limits.header_ms * 1000000);
         os_mutex_lock(&s->lock);
         c->next = s->connections;
         if (s->connections != NULL)
@@ -563,21 +604,73 @@ static void connection_cb(void *context, struct MHD_Connection *mhd, void **sock
 
 /* --- Deadlines ----------------------------------------------------------------------------------- */
 
+/* Whether bytes of the client wait for us to read them. While an answer leaves, nobody reads, and
+ * the client is the slow side all the same. */
+static bool is_behind(const struct connection *c)
+{
+    int unread = 0;
+    return atomic_load_explicit(&c->wait, memory_order_relaxed) != HTTP_WAIT_READER &&
+           ioctl(c->fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
+/* Moves a deadline, unless the connection has set another one meanwhile. */
+static bool move_deadline(struct connection *c, int64_t from_ns, int64_t to_ns)
+{
+    int_fast64_t expected = from_ns;
+    return atomic_compare_exchange_strong(&c->deadline_ns, &expected, to_ns);
+}
+
+/* Under the lock; late_ns is how much later than it should this comes. */
+static void watch_connection(struct connection *c, int64_t now_ns, int64_t late_ns)
+{
+    struct http_server *s = c->server;
+    int64_t deadline_ns = atomic_load_explicit(&c->deadline_ns, memory_order_relaxed);
+    if (deadline_ns == 0 || c->fd < 0)
+        return;
+    if (late_ns != 0) {
+        move_deadline(c, deadline_ns, deadline_ns + late_ns);
+        return;
+    }
+    if (deadline_ns > now_ns)
+        return;
+    if (deadline_ns != c->given_ns)
+        c->given_count = 0;
+    if (c->given_count < MORE_TIME_MAX && is_behind(c)) {
+        c->given_ns = now_ns + MORE_TIME_MS * INT64_C(1000000);
+        c->given_count++;
+        if (move_deadline(c, deadline_ns, c->given_ns))
+            count(&s->behind_count);
+        return;
+    }
+    int wait = atomic_load_explicit(&c->wait, memory_order_relaxed);
+    if (!move_deadline(c, deadline_ns, 0))
+        return;
+    shutdown(c->fd, SHUT_RDWR);
+    count(&s->timeout_count[wait]);
+}
+
+static void count_standstill(struct http_server *s, int64_t late_ns)
+{
+    count(&s->standstill_count);
+    atomic_fetch_add_explicit(&s->stood_still_ns, late_ns, memory_order_relaxed);
+}
+
 static void watch(void *context)
 {
     struct http_server *s = context;
+    int64_t seen_ns = os_clock_monotonic_ns();
     os_mutex_lock(&s->lock);
     while (!s->is_ending) {
         os_cond_wait_for(&s->ending, &s->lock, WATCH_EVERY_MS);
         int64_t now_ns = os_clock_monotonic_ns();
-        for (struct connection *c = s->connections; c != NULL; c = c->next) {
-            int64_t deadline_ns = atomic_load_explicit(&c->deadline_ns, memory_order_relaxed);
-            if (deadline_ns == 0 || deadline_ns > now_ns || c->fd < 0 ||
-                !atomic_compare_exchange_strong(&c->deadline_ns, &deadline_ns, 0))
-                continue;
-            shutdown(c->fd, SHUT_RDWR);
-            count(&s->timeout_count);
-        }
+        int64_t late_ns = now_ns - seen_ns - WATCH_EVERY_MS * INT64_C(1000000);
+        seen_ns = now_ns;
+        if (late_ns < STANDSTILL_MS * INT64_C(1000000))
+            late_ns = 0;
+        else
+            count_standstill(s, late_ns);
+        for (struct connection *c = s->connections; c != NULL; c = c->next)
+            watch_connection(c, now_ns, late_ns);
     }
     os_mutex_unlock(&s->lock);
 }
@@ -728,12 +821,17 @@ struct http_counters http_server_counters(struct http_server *s)
     os_mutex_lock(&s->lock);
     uint64_t in_flight = s->in_flight_count;
     os_mutex_unlock(&s->lock);
-    return (struct http_counters){
+    struct http_counters counters = {
         .connections = atomic_load(&s->connection_count),
         .requests = atomic_load(&s->request_count),
         .refused = atomic_load(&s->refused_count),
-        .timeouts = atomic_load(&s->timeout_count),
+        .broken = atomic_load(&s->broken_count),
+        .behind = atomic_load(&s->behind_count),
+        .standstills = atomic_load(&s->standstill_count),
         .in_flight = in_flight,
         .open = atomic_load(&s->open_count),
     };
+    for (size_t i = 0; i < HTTP_WAIT_END; i++)
+        counters.timeouts[i] = atomic_load(&s->timeout_count[i]);
+    return counters;
 }

@@ -13,7 +13,8 @@
  * What the server itself refuses is listed in http_errors.def; bodies are {"code":…,"message":…}.
  *
  * Time limits are absolute, not per byte, so that a client that sends one byte every few seconds
- * does not hold a connection (see struct http_limits).
+ * does not hold a connection (see struct http_limits). They measure clients: time in which the server
+ * was the slow side does not count.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -79,12 +80,24 @@ uint16_t http_server_port(const struct http_server *server);
  * afterwards (to no effect). The handler is not called any more once this returns. */
 void http_server_stop(struct http_server *server, uint32_t grace_ms);
 
+/* What a time limit waits for. */
+enum http_wait {
+    HTTP_WAIT_HEADERS, /* a client that has connected, or begun, to say what it wants */
+    HTTP_WAIT_BODY,
+    HTTP_WAIT_READER, /* a client to take its answer */
+    HTTP_WAIT_IDLE,   /* the next request */
+    HTTP_WAIT_END,
+};
+
 /* Figures since the start. */
 struct http_counters {
-    uint64_t connections; /* accepted */
-    uint64_t requests;    /* with whole headers */
-    uint64_t refused;     /* answered by the server itself */
-    uint64_t timeouts;    /* connections that a time limit closed */
+    uint64_t connections;             /* accepted */
+    uint64_t requests;                /* with whole headers */
+    uint64_t refused;                 /* answered by the server itself */
+    uint64_t timeouts[HTTP_WAIT_END]; /* connections that a time limit closed */
+    uint64_t broken;      /* requests whose connection ended before their answer had left */
+    uint64_t behind;      /* times a limit was put off: the client's bytes lay unread */
+    uint64_t standstills; /* times all limits were put off: the process stood still */
     uint64_t in_flight;   /* requests being read, handled or answered now */
     uint64_t open;        /* connections open now */
 };

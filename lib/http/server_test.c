@@ -4,10 +4,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -87,6 +90,9 @@ static void handle(void *context, struct http_request *r)
         body.len = BIG_BYTES;
         http_answer(r, &(struct http_reply){.status = 200, .body = buf_str(&body)});
         buf_fini(&body);
+    } else if (str_starts(http_request_path(r), STR("/sleep"))) {
+        os_clock_sleep_ms(1500);
+        tell(r);
     } else if (str_starts(http_request_path(r), STR("/error"))) {
         http_answer_error(r, 418, "teapot", STR("no \"coffee\""));
     } else {
@@ -555,7 +561,11 @@ static void slow_headers(void **state)
     assert_int_equal(hear(fd, &heard, false), 0);
     close(fd);
     assert_int_equal(atomic_load(&site.handled), 1);
-    assert_int_equal(http_server_counters(site.server).timeouts, 5);
+    struct http_counters counters = http_server_counters(site.server);
+    assert_int_equal(counters.timeouts[HTTP_WAIT_HEADERS], 2);
+    assert_int_equal(counters.timeouts[HTTP_WAIT_BODY], 2);
+    assert_int_equal(counters.timeouts[HTTP_WAIT_IDLE], 1);
+    assert_int_equal(counters.timeouts[HTTP_WAIT_READER], 0);
     site_stop(&site);
 }
 
@@ -577,7 +587,78 @@ static void slow_answer(void **state)
     site_stop(&site);
 }
 
-/* A client that does not read its answer holds no connection for ever. */
+static void hear_one(int fd)
+{
+    assert_int_equal(hear(fd, &heard, false), 200);
+}
+
+/* A handler that keeps the thread holds up the other connections of it, and the time runs against
+ * none of them: not those that wait to be read, and not the one that is handled. */
+static void slow_thread(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http_limits limits = http_limits_default();
+    limits.header_ms = limits.body_ms = limits.idle_ms = 500;
+    limits.body_bytes_per_s = 0;
+    site_start(&site, &limits, 1);
+    int slow = dial(&site), kept = dial(&site);
+    assert_true(say_text(kept, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+    hear_one(kept);
+    assert_true(say_text(slow, "GET /sleep HTTP/1.1\r\nHost: h\r\n\r\n"));
+    while (atomic_load(&site.handled) < 2)
+        os_clock_sleep_ms(1);
+    int fresh = dial(&site);
+    assert_true(say_text(kept, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+    assert_true(say_text(fresh, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"));
+    hear_one(slow);
+    hear_one(kept);
+    hear_one(fresh);
+    assert_true(http_server_counters(site.server).behind > 0);
+    assert_int_equal(http_server_counters(site.server).broken, 0);
+    close(slow);
+    close(kept);
+    close(fresh);
+    site_stop(&site);
+}
+
+/* The whole process stands still for longer than any limit: no client is to blame. */
+static void standstill(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http_limits limits = http_limits_default();
+    limits.header_ms = limits.body_ms = limits.idle_ms = 3000;
+    site_start(&site, &limits, 2);
+    int idle = dial(&site), fresh = dial(&site);
+    assert_true(say_text(idle, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+    hear_one(idle);
+    pid_t stopped = getpid(), child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        kill(stopped, SIGSTOP);
+        nanosleep(&(struct timespec){.tv_sec = 4}, NULL);
+        kill(stopped, SIGCONT);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    while (http_server_counters(site.server).standstills == 0)
+        os_clock_sleep_ms(1);
+    assert_true(say_text(idle, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+    hear_one(idle);
+    assert_true(say_text(fresh, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+    hear_one(fresh);
+    close(idle);
+    close(fresh);
+    site_stop(&site);
+}
+
+static uint64_t answers_given_up(const struct site *site)
+{
+    return http_server_counters(site->server).timeouts[HTTP_WAIT_READER];
+}
+
+/* A client that does not read its answer holds no connection for ever, whatever else it says. */
 static void slow_reader(void **state)
 {
     (void)state;
@@ -588,9 +669,12 @@ static void slow_reader(void **state)
     site_start(&site, &limits, 1);
     int fd = dial(&site);
     assert_true(say_text(fd, "GET /big HTTP/1.1\r\nHost: h\r\n\r\n"));
-    for (int i = 0; i < 3000 && http_server_counters(site.server).timeouts == 0; i++)
+    while (atomic_load(&site.handled) == 0)
+        os_clock_sleep_ms(1);
+    assert_true(say_text(fd, "GET /big HTTP/1.1\r\nHost: h\r\n\r\n"));
+    for (int i = 0; i < 3000 && answers_given_up(&site) == 0; i++)
         os_clock_sleep_ms(10);
-    assert_int_equal(http_server_counters(site.server).timeouts, 1);
+    assert_int_equal(answers_given_up(&site), 1);
     close(fd);
     site_stop(&site);
     site_start(&site, NULL, 1);
@@ -775,6 +859,8 @@ int main(void)
         TEST("a preflight is answered, and origins are echoed", cross_origin),
         TEST("a client that dawdles is shut down though it never falls silent", slow_headers),
         TEST("a client that waits for the handler is not", slow_answer),
+        TEST("nor are those that wait while a handler keeps their thread", slow_thread),
+        TEST("nor is anybody because the process stood still", standstill),
         TEST("a client that does not read its answer is shut down", slow_reader),
         TEST("one address may hold so many connections and no more", too_many_connections),
         TEST("many clients at once get their own answers", many_clients),

@@ -66,6 +66,13 @@ static void collect(struct server *s)
     count_set(s, COUNTER_HTTP_CONNECTIONS, http.connections);
     count_set(s, COUNTER_HTTP_REQUESTS, http.requests);
     count_set(s, COUNTER_HTTP_OPEN, http.open);
+    count_set(s, COUNTER_HTTP_SLOW_HEADERS, http.timeouts[HTTP_WAIT_HEADERS]);
+    count_set(s, COUNTER_HTTP_SLOW_BODY, http.timeouts[HTTP_WAIT_BODY]);
+    count_set(s, COUNTER_HTTP_SLOW_READER, http.timeouts[HTTP_WAIT_READER]);
+    count_set(s, COUNTER_HTTP_IDLE, http.timeouts[HTTP_WAIT_IDLE]);
+    count_set(s, COUNTER_HTTP_BROKEN, http.broken);
+    count_set(s, COUNTER_HTTP_BEHIND, http.behind);
+    count_set(s, COUNTER_HTTP_STANDSTILLS, http.standstills);
     count_set(s, COUNTER_NAMES, vocabulary_count(s->vocabulary));
     count_set(s, COUNTER_QUEUE_ENGINE, core_waiting(s->core));
     count_set(s, COUNTER_QUEUE_SENDER, sender_waiting(s->sender));

@@ -115,8 +115,8 @@ struct client {
 
 static void lost(const struct connection *c)
 {
-    fprintf(stderr, "bench: request %u of a connection: the server hung up: %s\n", c->asked,
-            strerror(errno));
+    fprintf(stderr, "bench: request %u of a connection: the server hung up: %s, after \"%.*s\"\n",
+            c->asked, strerror(errno), (int)c->heard, c->answer);
     exit(1);
 }
 
