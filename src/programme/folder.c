@@ -22,9 +22,8 @@
 #define ZONE_FILE_BYTES ((size_t)64 << 10)
 
 static const struct str folders[] = {
-    {"journeys", 8}, {"segments", 8}, {"messages", 8},  {"partials", 8},
-    {"offers", 6},   {"catalogs", 8}, {"providers", 9}, {"tests", 5},
-    {"vouchers", 8},
+    {"journeys", 8}, {"segments", 8},  {"messages", 8}, {"partials", 8}, {"offers", 6},
+    {"catalogs", 8}, {"providers", 9}, {"tests", 5},    {"vouchers", 8},
 };
 
 /* ---- collecting ------------------------------------------------------------------------------ */

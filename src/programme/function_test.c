@@ -10,12 +10,9 @@ static const char *ending(struct str result)
     static const struct {
         const char *type, *ending;
     } endings[] = {
-        {"bool", ""},
-        {"int", " == 1"},
-        {"dyn", " == 1"},
-        {"text", " == \"sent\""},
-        {"double", " > 1.0"},
-        {"duration", " > duration(\"1s\")"},
+        {"bool", ""},         {"int", " == 1"},
+        {"dyn", " == 1"},     {"text", " == \"sent\""},
+        {"double", " > 1.0"}, {"duration", " > duration(\"1s\")"},
     };
     for (size_t i = 0; i < array_count(endings); i++)
         if (str_is(result, endings[i].type))
@@ -42,7 +39,8 @@ static void examples(void **state)
         trial_drop(&t, STR("journeys/j.yaml"));
         trial_drop(&t, STR("messages/m/message.yaml"));
         trial_drop(&t, STR("messages/m/email.txt.liquid"));
-        trial_put(&t, STR("programme.yaml"), STR("name: Trial\nstages: [stage]\ncalendars: {calendar: 12-25}\n"));
+        trial_put(&t, STR("programme.yaml"),
+                  STR("name: Trial\nstages: [stage]\ncalendars: {calendar: 12-25}\n"));
         trial_put(&t, STR("journeys/journey.yaml"), buf_str(&text));
         trial_put(&t, STR("messages/message/message.yaml"),
                   STR("category: lifecycle\nemail: {subject: Hello}\n"));

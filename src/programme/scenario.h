@@ -118,7 +118,7 @@ enum scenario_expect_kind {
     EXPECT_TOOK,       /* the newest instance of journey took `arm` */
     EXPECT_IN_SEGMENT, /* in `segment` at at_ms, or at the end; entered `times` until then */
     EXPECT_NOT_IN_SEGMENT,
-    EXPECT_STAGE, /* in the stage `segment` at at_ms, or at the end */
+    EXPECT_STAGE,    /* in the stage `segment` at at_ms, or at the end */
     EXPECT_SENT,     /* message went out: outcome class OUT, `times`, at, before, after, channel */
     EXPECT_NOT_SENT, /* message did not go out at all; `outcome`, if given, is why (any intent) */
     EXPECT_OUTCOME,  /* an intent of message has `outcome` at the end */
