@@ -60,6 +60,41 @@ static void write_appointments(struct person *who, struct json_writer *w)
     json_write_end(w);
 }
 
+/* Who would have them in which ad audience, and what its provider knows. */
+static void write_audiences(struct person *who, struct json_writer *w)
+{
+    static const char *const until[] = {"", "journey", "stage", "ever"};
+    static const char *const known[] = {"out", "in", "in doubt"};
+    json_write_key(w, STR("audiences"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < who->profile->wishes.count; i++) {
+        const struct wish *x = person_wish(who, i);
+        json_write_map(w);
+        json_write_key_text(w, "audience", names_text(who->names, x->audience));
+        json_write_key_text(w, "journey", names_text(who->names, x->journey));
+        json_write_key_text(w, "for", str_of(until[x->until]));
+        write_moment(w, "since", x->at_ms);
+        json_write_key_bool(w, "is_let_in", x->is_in);
+        json_write_end(w);
+    }
+    json_write_end(w);
+    json_write_key(w, STR("listings"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < who->profile->listings.count; i++) {
+        const struct listing *x = person_listing(who, i);
+        json_write_map(w);
+        json_write_key_text(w, "audience", names_text(who->names, x->audience));
+        json_write_key_text(w, "provider_has_them", str_of(known[x->known]));
+        write_moment(w, "since", x->since_ms);
+        if (x->state != LISTING_IDLE)
+            json_write_key_text(w, "is_told", str_of(x->adds ? "add" : "remove"));
+        else if (x->failures > 0)
+            write_moment(w, "next_try", x->again_ms);
+        json_write_end(w);
+    }
+    json_write_end(w);
+}
+
 static void write_state(struct person *who, struct json_writer *w)
 {
     const struct profile *p = who->profile;
@@ -198,6 +233,7 @@ static void write_state(struct person *who, struct json_writer *w)
         json_write_end(w);
     }
     json_write_end(w);
+    write_audiences(who, w);
     write_appointments(who, w);
 }
 

@@ -123,6 +123,7 @@ void desk_answer(struct person *who, const struct stage_message *answer)
         return;
     case TO_VOUCHER_RETURN:
     case TO_VOUCHER_SPEND:
+    case TO_RECALL:
     case TO_POOL_QUEUE:
     case TO_POOL_REVOKE:
     case TO_POOL_DONE:

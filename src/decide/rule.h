@@ -42,6 +42,7 @@ struct question {
     uint16_t group;                     /* index in the newest plan, or PLAN_NO_INDEX */
     enum channel channel;
     uint32_t lane_flags;
+    bool is_listing;    /* it is about an ad audience, which no cap counts */
     int64_t at_ms;      /* the instant asked about; not before the batch's time */
     int64_t put_off_ms; /* a later stage said: not before; INT64_MIN = none did */
     uint8_t put_off_rule;

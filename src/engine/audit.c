@@ -258,6 +258,8 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
         check_memberships(&a, &who);
         for (uint32_t i = 0; i < who.profile->intents.count; i++)
             in_flight += person_intent(&who, i)->state == INTENT_GRANTED;
+        for (uint32_t i = 0; i < who.profile->listings.count; i++)
+            in_flight += person_listing(&who, i)->state >= LISTING_GRANTED;
     }
     check_holders(&a, &listed);
     if (held != listed)

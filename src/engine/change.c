@@ -177,6 +177,11 @@ static uint32_t oldest_plan(const struct engine *e, uint64_t number)
         const struct intent *x = vec_at(space, &profile->intents, i, sizeof(*x));
         oldest = min_of(oldest, x->plan);
     }
+    for (uint32_t i = 0; i < profile->listings.count; i++) {
+        const struct listing *x = vec_at(space, &profile->listings, i, sizeof(*x));
+        if (x->state != LISTING_IDLE)
+            oldest = min_of(oldest, x->plan);
+    }
     for (uint32_t i = 0; i < profile->pasts.count; i++) {
         const struct past *x = vec_at(space, &profile->pasts, i, sizeof(*x));
         if (x->goal_until_ms != 0)

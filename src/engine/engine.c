@@ -212,6 +212,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
         journey_unite(&who, &from);
         desk_unite(&who, &from);
     }
+    listings_unite(&who, &from);
     w->first_seen_ms = min_of(w->first_seen_ms, l->first_seen_ms);
     w->last_seen_ms = max_of(w->last_seen_ms, l->last_seen_ms);
     w->known |= l->known;
@@ -227,6 +228,8 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     claims_merge(e, loser, winner);
     vec_clear(from.space, &l->consents, sizeof(struct consent));
     vec_clear(from.space, &l->choices, sizeof(struct choice));
+    vec_clear(from.space, &l->wishes, sizeof(struct wish));
+    vec_clear(from.space, &l->listings, sizeof(struct listing));
     vec_clear(from.space, &l->instances, sizeof(struct instance));
     vec_clear(from.space, &l->pasts, sizeof(struct past));
     vec_clear(from.space, &l->intents, sizeof(struct intent));
@@ -334,6 +337,7 @@ void engine_free(struct engine *e)
     mem_free(e->spare_keys);
     mem_free(e->settled);
     mem_free(e->actions);
+    mem_free(e->recalls);
     buf_fini(&e->bytes);
     map_u64_fini(&e->members);
     map_u64_fini(&e->live);
@@ -694,7 +698,8 @@ static void apply_record(struct person *who, const struct record *r)
     }
     struct receipt receipt;
     if (r->type == RECORD_RECEIPT && who->plan != NULL && receipt_read(r, &receipt))
-        desk_receipt(who, &receipt);
+        if (!listings_receipt(who, &receipt))
+            desk_receipt(who, &receipt);
     struct keep k;
     if (unlikely(r->type == RECORD_RELEASE) && who->plan != NULL && keep_read(r, &k))
         desk_keep(who, &k);
@@ -735,6 +740,8 @@ int64_t engine_deadline(const struct person *who)
         next_ms = min_of(next_ms, appointments_deadline(who));
     if (who->profile->intents.count)
         next_ms = min_of(next_ms, desk_deadline(who));
+    if (who->profile->wishes.count || who->profile->listings.count)
+        next_ms = min_of(next_ms, listings_deadline(who));
     return next_ms;
 }
 
@@ -944,7 +951,10 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
             lifecycle_touch(&who, item->place);
             continue;
         }
-        desk_answer(&who, &e->inbox.at[item->place]);
+        if (e->inbox.at[item->place].is_listing)
+            listings_answer(&who, &e->inbox.at[item->place]);
+        else
+            desk_answer(&who, &e->inbox.at[item->place]);
     }
     who.at_ms = e->before_ms;
     if (e->settled_merged > 0)
@@ -995,12 +1005,16 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         who.changed = 0;
         go_on(e, &who);
     }
+    bool is_listed = who.profile->wishes.count || who.profile->listings.count;
+    if (is_listed && who.plan != NULL)
+        listings_settle(&who);
     if (who.profile->ledger.count && who.is_touched)
         desk_forget(&who);
     e->counts.segments += who.asked;
     e->counts.saturated += who.saturated;
     e->counts.errors += who.errors;
-    if (had_timer || who.is_touched || who.profile->intents.count || who.profile->instances.count) {
+    if (had_timer || who.is_touched || is_listed || who.profile->intents.count ||
+        who.profile->instances.count) {
         int64_t due_ms = engine_deadline(&who);
         const struct timers *timers = &e->partitions[profile_partition(who.id)].timers;
         if (timers_due_ms(timers, profile_local(who.id)) != due_ms)
@@ -1101,7 +1115,7 @@ static void answer(struct engine *e, const struct stage_message *m)
 static void act(struct engine *e, const struct stage_message *m, struct str code)
 {
     const struct plan *plan = e->plans.at[m->plan];
-    const struct plan_message *message = &plan->messages[m->message_index];
+    const struct plan_message *message = plan_message_at(plan, m->message_index);
     struct cursor c = cursor_of(m->fields.at, m->fields.len);
     struct str address = cursor_take(&c, cursor_varint(&c));
     struct str zone = cursor_take(&c, cursor_varint(&c));
@@ -1141,6 +1155,8 @@ static void act(struct engine *e, const struct stage_message *m, struct str code
         .fields = fields,
     };
     e->counts.actions++;
+    if (m->is_listing)
+        return;
     results_add(&e->results, (struct result){.kind = RESULT_GRANTED,
                                              .how = m->channel,
                                              .step = m->attempt,
@@ -1151,6 +1167,15 @@ static void act(struct engine *e, const struct stage_message *m, struct str code
                                              .id = m->decision,
                                              .at_ms = e->now_ms,
                                              .number = m->provider});
+}
+
+static void recall(struct engine *e, const struct stage_message *m)
+{
+    if (e->recall_count == e->recall_room) {
+        e->recall_room = e->recall_room ? e->recall_room * 2 : 16;
+        e->recalls = mem_resize(e->recalls, e->recall_room * sizeof(e->recalls[0]));
+    }
+    e->recalls[e->recall_count++] = (struct recall){m->profile, m->decision, m->attempt};
 }
 
 static const struct plan_voucher *voucher_of(const struct plan *plan, uint32_t name)
@@ -1176,6 +1201,8 @@ static void pool_stage(struct engine *e)
             pool_done(pools_get(&e->pools, m->provider));
         else if (m->kind == TO_POOL_QUEUE)
             pool_queue(pools_get(&e->pools, m->provider), m);
+        else if (m->kind == TO_RECALL)
+            recall(e, m);
     }
     /* Before grants: also what was handed over in this batch may be taken back in it. */
     for (uint32_t i = 0; i < e->messages.count; i++) {
@@ -1210,7 +1237,7 @@ static void pool_stage(struct engine *e)
                 answer(e, &m);
                 continue;
             }
-            m.how = gate_ask(&e->gate, plan, &m, e->now_ms, &m.at_ms);
+            m.how = m.is_listing ? 0 : gate_ask(&e->gate, plan, &m, e->now_ms, &m.at_ms);
             if (m.how != 0) {
                 m.kind = BACK_REFUSED;
                 answer(e, &m);
@@ -1268,7 +1295,8 @@ static void sweep(struct engine *e)
             bool is_behind = profile->forward == 0 && audience_is_behind(&e->plans, profile);
             bool is_owed = profile->forward == 0 && profile->appointed_plan != e->plans.newest &&
                            (profile->appointments.count || plan->appointment_count);
-            if (profile->intents.count || profile->instances.count || is_behind || is_owed)
+            if (profile->intents.count || profile->instances.count || is_behind || is_owed ||
+                profile->wishes.count)
                 engine_add_item(e, profile_number(e->sweep, local), ITEM_TOUCH, ITEM_NOWHERE);
         }
         seen += p->count;
@@ -1294,6 +1322,7 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     e->now_ms = batch->now_ms;
     e->batch = batch->number;
     e->results.count = e->messages.count = e->item_count = e->action_count = 0;
+    e->recall_count = 0;
     e->settled_count = e->settled_merged = e->touch_count = 0;
     e->merges_before = e->counts.merges;
     claims_reset(&e->claims);
@@ -1321,6 +1350,8 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     *out = (struct engine_output){
         .actions = e->actions,
         .action_count = e->action_count,
+        .recalls = e->recalls,
+        .recall_count = e->recall_count,
         .results = e->results.rows,
         .result_count = e->results.count,
         .next_ms = engine_next(e),
@@ -1478,6 +1509,7 @@ void engine_explain(struct engine *e, uint64_t profile, const struct witness *wi
         return;
     for (uint32_t i = 0; i < who.profile->intents.count; i++)
         desk_explain(&who, i);
+    listings_explain(&who);
     journey_explain(&who);
     appointments_explain(&who);
 }
@@ -1502,6 +1534,14 @@ void engine_pending(struct engine *e, void *self, void (*note)(void *self, struc
                                         .decision = in->decision,
                                         .attempt = in->attempt,
                                         .provider = intent_provider(&who, in)});
+        }
+        for (uint32_t i = 0; i < who.profile->listings.count; i++) {
+            const struct listing *x = person_listing(&who, i);
+            if (x->state == LISTING_GRANTED || x->state == LISTING_RECALLED)
+                note(self, (struct pending){.profile = number,
+                                            .decision = x->decision,
+                                            .attempt = x->attempt,
+                                            .provider = x->provider});
         }
     }
 }

@@ -47,6 +47,8 @@ struct engine_options {
 struct engine_output {
     const struct action *actions;
     uint32_t action_count;
+    const struct recall *recalls; /* attempts before that are not to be tried again */
+    uint32_t recall_count;
     const struct result *results;
     uint32_t result_count;
     int64_t next_ms; /* when a tick is needed; FOREVER_MS = nothing is due */

@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "decide/desk.h"
 #include "decide/gate.h"
+#include "decide/listing.h"
 #include "decide/pool.h"
 #include "decide/voucher.h"
 #include "engine/engine.h"
@@ -223,6 +224,8 @@ struct engine {
     struct claims claims;
     struct action *actions;
     uint32_t action_count, action_room;
+    struct recall *recalls;
+    uint32_t recall_count, recall_room;
 
     uint64_t watched;
     struct id128 watched_ids[2]; /* user id and anonymous id of whom to watch; not set = nobody's */

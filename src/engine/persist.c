@@ -471,6 +471,46 @@ static void code_choice(struct codec *c, struct choice *x)
 
 CODE_LIST(code_choices, struct choice, code_choice)
 
+static void code_wish(struct codec *c, struct wish *x)
+{
+    code_name(c, &x->audience);
+    code_u8(c, &x->until);
+    code_u8(c, &x->is_in);
+    code_u8(c, &x->is_ghost);
+    code_u8(c, &x->rule);
+    code_name(c, &x->journey);
+    code_name(c, &x->stage);
+    code_word(c, &x->instance);
+    code_time(c, &x->at_ms);
+    code_time(c, &x->ask_ms);
+    if (c->in != NULL && (x->until < WISH_INSTANCE || x->until > WISH_EVER))
+        c->in->is_bad = true;
+}
+
+CODE_LIST(code_wishes, struct wish, code_wish)
+
+static void code_listing(struct codec *c, struct listing *x)
+{
+    code_word(c, &x->decision);
+    code_u64(c, &x->profile);
+    code_name(c, &x->audience);
+    code_name(c, &x->provider);
+    code_u32(c, &x->plan);
+    code_u16(c, &x->attempt);
+    code_u8(c, &x->known);
+    code_u8(c, &x->state);
+    code_u8(c, &x->adds);
+    code_u8(c, &x->failures);
+    code_time(c, &x->since_ms);
+    code_time(c, &x->again_ms);
+    for (uint32_t i = 0; i < sizeof(x->member); i++)
+        code_u8(c, &x->member[i]);
+    if (c->in != NULL && (x->known > LISTING_DOUBT || x->state > LISTING_RECALLED))
+        c->in->is_bad = true;
+}
+
+CODE_LIST(code_listings, struct listing, code_listing)
+
 static void code_profile(struct codec *c, struct profile *x)
 {
     code_time(c, &x->first_seen_ms);
@@ -497,6 +537,8 @@ static void code_profile(struct codec *c, struct profile *x)
     code_time(c, &x->stage_ms);
     code_u32(c, &x->appointed_plan);
     code_choices(c, &x->choices);
+    code_wishes(c, &x->wishes);
+    code_listings(c, &x->listings);
 }
 
 static void code_str(struct codec *c, struct str *x)
@@ -833,6 +875,7 @@ static void code_message(struct codec *c, struct stage_message *x)
     code_id(c, &x->address);
     code_name(c, &x->voucher);
     code_u8(c, &x->empty);
+    code_u8(c, &x->is_listing);
 }
 
 static void code_address_attempt(struct codec *c, struct address_attempt *x)

@@ -39,6 +39,13 @@ struct action {
     const struct value *fields; /* parallel to plan_message.fields */
 };
 
+/* An attempt under way is not to be tried again; a receipt says what became of it, as ever. */
+struct recall {
+    uint64_t profile;
+    uint64_t decision;
+    uint32_t attempt;
+};
+
 /* "PROFILE-DECISION-K" in hex, NUL-terminated, into out. */
 void attempt_id_print(uint64_t profile, uint64_t decision, uint32_t attempt,
                       char out[ATTEMPT_ID_BYTES]);

@@ -76,6 +76,22 @@ uint16_t plan_journey_find(const struct plan *p, uint32_t name)
     return PLAN_NO_INDEX;
 }
 
+uint16_t plan_audience_find(const struct plan *p, uint32_t name)
+{
+    for (uint32_t i = 0; i < p->audience_count; i++)
+        if (p->audiences[i].name == name)
+            return (uint16_t)i;
+    return PLAN_NO_INDEX;
+}
+
+const struct plan_message *plan_message_at(const struct plan *p, uint32_t index)
+{
+    if (index < p->message_count)
+        return &p->messages[index];
+    index -= p->message_count;
+    return index < p->audience_count ? &p->audiences[index].export : NULL;
+}
+
 uint16_t plan_message_find(const struct plan *p, uint32_t name)
 {
     for (uint32_t i = 0; i < p->message_count; i++)
@@ -128,6 +144,8 @@ uint64_t plan_layout(const struct plan *p, const struct names *names)
         hash = hash_pair(hash, journey_layout(&p->journeys[i], names));
     for (uint32_t i = 0; i < p->message_count; i++)
         hash = add_name(hash, names, p->messages[i].name);
+    for (uint32_t i = 0; i < p->audience_count; i++)
+        hash = add_name(hash, names, p->audiences[i].name);
     for (uint32_t i = 0; i < p->provider_count; i++)
         hash = add_name(hash, names, p->providers[i].name);
     for (uint32_t i = 0; i < p->segment_count; i++)

@@ -64,6 +64,7 @@ struct channel_template; /* channel/channel.h: how a message is rendered; opaque
 #define PLAN_KEPT_MAX          16 /* properties that one feature keeps of an item */
 #define PLAN_SEQUENCE_MAX      8  /* steps of a sequence, and as many events that break it */
 #define PLAN_STAGES_MAX        32
+#define PLAN_AUDIENCES_MAX     64
 #define PLAN_SEGMENTS_MAX      1024 /* those without a name of their own included */
 
 /* ---- what expressions and templates may read --------------------------------------------------- */
@@ -259,6 +260,7 @@ enum step_kind {
     STEP_RUN,
     STEP_MILESTONE, /* no step of a file: where a person stands until the milestone is reached */
     STEP_STAGE,
+    STEP_AUDIENCE,
 };
 
 struct plan_way;
@@ -432,6 +434,19 @@ struct plan_other {
     const struct plan_given *given;
 };
 
+enum wish_until {                    /* numbers are written to disk */
+                  WISH_INSTANCE = 1, /* as long as the instance lives */
+                  WISH_STAGE,        /* as long as the person is in the stage of then */
+                  WISH_EVER,         /* until a step removes them */
+};
+
+/* Into an ad audience, or out of it. */
+struct plan_step_audience {
+    uint16_t audience; /* index */
+    bool removes;
+    uint8_t until; /* enum wish_until */
+};
+
 /* The standing place of a milestone: everybody behind its steps waits here until it is reached. */
 struct plan_stand {
     uint16_t milestone; /* its number; PLAN_NO_INDEX: before all of them, where nobody stays */
@@ -452,6 +467,7 @@ struct plan_step {
         struct plan_other other;
         struct plan_stand stand;
         uint32_t stage; /* name */
+        struct plan_step_audience audience;
     };
 };
 
@@ -767,6 +783,16 @@ struct plan_voucher {
     const struct str *codes;
 };
 
+/* Fields of what tells a provider about an audience. */
+enum audience_field { AUDIENCE_ACTION, AUDIENCE_NAME, AUDIENCE_MEMBER, AUDIENCE_FIELDS };
+
+/* A list of people at an ad network, kept by journeys (decide/listing.h). */
+struct plan_audience {
+    uint32_t name;
+    uint8_t identifier;         /* enum channel: the address by which the network knows people */
+    struct plan_message export; /* what tells the provider; its fields are enum audience_field */
+};
+
 struct plan_provider {
     uint32_t name;
     struct str kind; /* "smtp", "webhook": channel/channels.def */
@@ -844,6 +870,8 @@ struct plan {
     const struct plan_message *messages;
     uint32_t voucher_count;
     const struct plan_voucher *vouchers;
+    uint32_t audience_count;
+    const struct plan_audience *audiences;
     uint32_t provider_count;
     const struct plan_provider *providers;
     uint32_t binding_count;
@@ -907,6 +935,10 @@ const struct plan_arm *plan_split_arm(const struct plan_split *split, uint64_t p
 uint16_t plan_journey_find(const struct plan *p, uint32_t name);
 uint16_t plan_message_find(const struct plan *p, uint32_t name);
 uint16_t plan_provider_find(const struct plan *p, uint32_t name);
+uint16_t plan_audience_find(const struct plan *p, uint32_t name);
+
+/* What an action's message index means: a message, or behind them an audience's export. NULL: neither. */
+const struct plan_message *plan_message_at(const struct plan *p, uint32_t index);
 
 /* Where somebody at a step with that id of an older version goes: a step, PLAN_END or PLAN_NO_MOVE. */
 uint16_t plan_move_of(const struct plan_journey *j, uint32_t step_id);

@@ -13,6 +13,8 @@
  *              ├─ ledger       what they were sent                       (src/decide)
  *              ├─ holds        stretches of time in which they are left alone
  *              ├─ memberships  which segments they are in                (src/audience)
+ *              ├─ wishes       who would have them in an ad audience
+ *              ├─ listings     what is told to ad networks             (src/decide)
  *              └─ appointments when journeys begin by their clock        (src/journey)
  *
  * Names are numbers of names.h and outlive programme versions; an index into a plan stands beside the
@@ -37,6 +39,7 @@
 #define PROFILE_CONSENTS_MAX     128
 #define PROFILE_CHOICES_MAX      32
 #define PROFILE_HISTORIES_MAX    1024
+#define PROFILE_WISHES_MAX       64
 #define PROFILE_IDENTIFIERS_MAX  64
 #define PROFILE_TRAITS_BYTES     16384 /* all traits of one person together */
 
@@ -90,6 +93,8 @@ struct profile {
     uint32_t stage;          /* name of the stage that they are in; NAME_NONE = in none */
     uint32_t stage_set;      /* the one that a step set last */
     int64_t stage_ms;        /* in it since then */
+    struct vec wishes;       /* struct wish */
+    struct vec listings;     /* struct listing */
     uint32_t appointed_plan; /* the plan whose dates and schedules `appointments` has */
 };
 
@@ -366,4 +371,46 @@ struct sent {
     uint64_t together;   /* the set of `all_of` that it is of; 0 = none */
     int64_t accepted_ms; /* 0 = it was not */
     int64_t delivered_ms; /* 0 = not reported */
+};
+
+/* A journey would have the person in an ad audience (profile/wishes.h). */
+struct wish {
+    uint32_t audience; /* name */
+    uint8_t until;     /* enum wish_until */
+    uint8_t is_in;     /* the desk's rules have let it */
+    uint8_t is_ghost;  /* of an instance that is held out */
+    uint8_t rule;      /* the number of the one that is against it; 0 = none, or not asked yet */
+    uint32_t journey;  /* name */
+    uint32_t stage;    /* STAGE: name */
+    uint64_t instance;
+    int64_t at_ms;
+    int64_t ask_ms; /* when the rules are asked again though nothing happens */
+};
+
+/* What the provider knows of a listing. Numbers are written to disk. */
+enum listing_known { LISTING_OUT, LISTING_IN, LISTING_DOUBT };
+
+enum listing_state {
+    LISTING_IDLE,
+    LISTING_QUEUED,   /* handed to the provider's pool */
+    LISTING_REVOKING, /* taken back from it; its answer is on the way */
+    LISTING_GRANTED,  /* an attempt is under way */
+    LISTING_RECALLED, /* the same, and it is not to be tried again */
+};
+
+/* One address of the person in one audience, as far as the provider is or was to be told. */
+struct listing {
+    uint64_t decision;
+    uint64_t profile;   /* the one whose attempt it is: it may have been merged since */
+    uint32_t audience;  /* name */
+    uint32_t provider;  /* name, of the attempt */
+    uint32_t plan;      /* number, of the attempt */
+    uint16_t attempt;   /* k of the attempt under way or the last one */
+    uint8_t known;      /* enum listing_known */
+    uint8_t state;      /* enum listing_state */
+    uint8_t adds;       /* what the attempt under way says */
+    uint8_t failures;   /* in a row; saturates */
+    int64_t since_ms;   /* when `known` came to be */
+    int64_t again_ms;   /* no other attempt before */
+    uint8_t member[32]; /* SHA-256 of the address */
 };

@@ -46,6 +46,7 @@ enum stage_message_kind {
     BACK_EMPTY,   /* to the profile: its pool of vouchers has no code left */
     TO_VOUCHER_RETURN, /* the decision's message will not go out: its code is free again */
     TO_VOUCHER_SPEND,  /* it went out: its code is gone */
+    TO_RECALL,         /* the attempt under way is not to be tried again */
 };
 
 enum suppression {
@@ -72,8 +73,9 @@ struct stage_message {
     uint32_t journey; /* name */
     int32_t journey_priority;
     int32_t priority;
-    uint32_t voucher; /* name of the pool of codes; NAME_NONE = none */
-    uint8_t empty;    /* enum voucher_empty */
+    uint32_t voucher;   /* name of the pool of codes; NAME_NONE = none */
+    uint8_t empty;      /* enum voucher_empty */
+    uint8_t is_listing; /* it tells about an ad audience: no address gate, no result of a message */
     uint64_t profile;
     uint64_t decision;
     int64_t created_ms;
@@ -278,6 +280,8 @@ PERSON_LIST(sent, ledger)
 PERSON_LIST(hold, holds)
 PERSON_LIST(appointment, appointments)
 PERSON_LIST(membership, memberships)
+PERSON_LIST(wish, wishes)
+PERSON_LIST(listing, listings)
 
 /* Where the membership in the segment with that name is in the list, or would be. */
 uint32_t person_membership_place(const struct person *who, uint32_t segment);

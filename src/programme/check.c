@@ -191,6 +191,7 @@ static void walk_from(struct walk *w, uint16_t at, int64_t now_ms, uint32_t dept
         case STEP_RUN:
         case STEP_MILESTONE:
         case STEP_STAGE:
+        case STEP_AUDIENCE:
         case STEP_SET: break;
         case STEP_EXIT: next = PLAN_END; break;
         case STEP_GOAL: break;
@@ -253,6 +254,7 @@ static void reach_step(struct reach *r, const struct plan_step *step)
     case STEP_RUN:
     case STEP_MILESTONE:
     case STEP_STAGE:
+    case STEP_AUDIENCE:
     case STEP_SET:
     case STEP_GOAL: reach_add(r, step->next); return;
     }
@@ -561,6 +563,8 @@ static void categories_look(struct compile *c)
         bool is_offer = shape_bool(shape_value(map->pairs[i].value, "", "promotional"), false) ||
                         sounds_like_offer(name);
         bool is_used = false;
+        for (uint32_t k = 0; k < c->plan->audience_count; k++)
+            is_used |= c->plan->audiences[k].export.category == i;
         for (uint32_t k = 0; k < c->plan->message_count; k++)
             is_used |= c->plan->messages[k].category == i;
         if (is_offer && category->lane != LANE_MARKETING) {

@@ -257,6 +257,12 @@ void stage_cover(struct compile *c, uint32_t name);
 uint16_t build_provider(struct compile *c, const struct yaml_file *file,
                         const struct yaml_node *node);
 
+/* ---- audiences (audience.c) ---------------------------------------------------------------------- */
+
+void audiences_compile(struct compile *c); /* behind providers */
+void audience_step_compile(struct compile *c, const struct yaml_file *yaml,
+                           const struct yaml_node *node, struct plan_step_audience *out);
+
 /* ---- vouchers (voucher.c) ------------------------------------------------------------------------ */
 
 void vouchers_compile(struct compile *c);

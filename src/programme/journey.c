@@ -66,6 +66,7 @@ static const char *step_kind_name(enum step_kind kind)
     case STEP_SPLIT: return "split";
     case STEP_SET: return "set";
     case STEP_STAGE: return "stage";
+    case STEP_AUDIENCE: return "audience";
     case STEP_EXIT: return "exit";
     case STEP_GOAL: return "goal";
     case STEP_CHOOSE: return "choose";
@@ -207,7 +208,7 @@ static void step_compile(struct builder *b, const struct yaml_node *node, const 
         {"send", STEP_SEND},   {"wait", STEP_WAIT},     {"branch", STEP_BRANCH},
         {"split", STEP_SPLIT}, {"choose", STEP_CHOOSE}, {"handoff", STEP_HANDOFF},
         {"run", STEP_RUN},     {"set", STEP_SET},       {"exit", STEP_EXIT},
-        {"goal", STEP_GOAL},   {"stage", STEP_STAGE},
+        {"goal", STEP_GOAL},   {"stage", STEP_STAGE},   {"audience", STEP_AUDIENCE},
     };
     enum step_kind kind = STEP_EXIT;
     for (size_t i = 0; i < array_count(kinds); i++)
@@ -259,6 +260,10 @@ static void step_compile(struct builder *b, const struct yaml_node *node, const 
     case STEP_EXIT: return;
     case STEP_STAGE:
         stage_compile(b, node, step);
+        ends_open(b, ends, &step->next);
+        return;
+    case STEP_AUDIENCE:
+        audience_step_compile(b->c, b->yaml, node, &step->audience);
         ends_open(b, ends, &step->next);
         return;
     case STEP_GOAL:

@@ -595,6 +595,7 @@ static void compile_parts(struct compile *c)
     stages_compile(c);
     regulations_compile(c);
     providers_compile(c);
+    audiences_compile(c);
     messages_compile(c);
     vouchers_compile(c);
     journeys_compile(c);

@@ -293,6 +293,19 @@ static uint32_t stage_of(struct reader *r, const struct yaml_node *node)
     return NAME_NONE;
 }
 
+static uint32_t audience_of(struct reader *r, const struct yaml_node *node)
+{
+    struct str known[PLAN_AUDIENCES_MAX];
+    uint32_t name = node ? names_find(r->names, node->text) : NAME_NONE;
+    if (node && plan_audience_find(r->plan, name) != PLAN_NO_INDEX)
+        return name;
+    for (uint32_t i = 0; i < r->plan->audience_count; i++)
+        known[i] = names_text(r->names, r->plan->audiences[i].name);
+    if (node)
+        unknown_say(r, node, "audience", known, r->plan->audience_count);
+    return NAME_NONE;
+}
+
 static uint16_t message_of(struct reader *r, const struct yaml_node *node)
 {
     if (!node)
@@ -811,6 +824,7 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
         {"not_in_segment", EXPECT_NOT_IN_SEGMENT},
         {"refused", EXPECT_REFUSED},
         {"stage", EXPECT_STAGE},
+        {"audience", EXPECT_IN_AUDIENCE},
     };
     const struct yaml_node *value = shape_value(node, "", member);
     const struct yaml_node *reason = shape_value(node, "", "reason");
@@ -852,6 +866,13 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
     case EXPECT_IN_SEGMENT:
     case EXPECT_NOT_IN_SEGMENT:
         out->segment = segment_of(r, value);
+        out->at_ms = moment_of(r, shape_value(node, "", "at"));
+        return;
+    case EXPECT_OUT_OF_AUDIENCE:
+    case EXPECT_IN_AUDIENCE:
+        if (str_is(shape_text(shape_value(node, "", "is"), STR("in")), "out"))
+            out->kind = EXPECT_OUT_OF_AUDIENCE;
+        out->segment = audience_of(r, value);
         out->at_ms = moment_of(r, shape_value(node, "", "at"));
         return;
     case EXPECT_STAGE:

@@ -118,6 +118,8 @@ enum scenario_expect_kind {
     EXPECT_TOOK,       /* the newest instance of journey took `arm` */
     EXPECT_IN_SEGMENT, /* in `segment` at at_ms, or at the end; entered `times` until then */
     EXPECT_NOT_IN_SEGMENT,
+    EXPECT_IN_AUDIENCE, /* the provider has them in the audience `segment` at at_ms, or at the end */
+    EXPECT_OUT_OF_AUDIENCE,
     EXPECT_STAGE,    /* in the stage `segment` at at_ms, or at the end */
     EXPECT_SENT,     /* message went out: outcome class OUT, `times`, at, before, after, channel */
     EXPECT_NOT_SENT, /* message did not go out at all; `outcome`, if given, is why (any intent) */

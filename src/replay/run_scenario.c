@@ -573,6 +573,41 @@ static bool meets_stage(struct stage *s, const struct scenario_expect *x,
     return false;
 }
 
+/* Rows tell what the provider has taken; that a rule is against it (how 2) changes nothing there. */
+static bool meets_audience(struct stage *s, const struct scenario_expect *x,
+                           struct scenario_failure *failure)
+{
+    const struct fate *fate = &s->fates[x->person];
+    const struct result *last = NULL, *against = NULL;
+    bool wants_in = x->kind == EXPECT_IN_AUDIENCE;
+    for (uint32_t i = 0; i < fate->count; i++) {
+        const struct result *row = &fate->rows[i];
+        if (row->kind != RESULT_LISTED || row->number != x->segment ||
+            (x->at_ms != SCENARIO_NO_TIME && row->at_ms > x->at_ms))
+            continue;
+        if (row->how == 2)
+            against = row;
+        else
+            last = row;
+    }
+    if ((last != NULL && last->how == 1) == wants_in)
+        return true;
+    failure->expect = x;
+    failure->expected = arena_printf(
+        s->arena, "%.*s: is %s audience %.*s", STR_ARG(s->scenario->people[x->person].id),
+        wants_in ? "in" : "not in", STR_ARG(names_text(s->shelf->names, x->segment)));
+    if (last != NULL)
+        failure->got = arena_printf(s->arena, "%s at %.*s", last->how ? "added" : "removed",
+                                    STR_ARG(moment_text(s, last->at_ms)));
+    else if (against != NULL)
+        failure->got =
+            arena_printf(s->arena, "not let in by rule %s at %.*s", rule_name(against->step),
+                         STR_ARG(moment_text(s, against->at_ms)));
+    else
+        failure->got = STR("was never added");
+    return false;
+}
+
 static bool is_then(const struct scenario_expect *x, int64_t at_ms)
 {
     return (x->at_ms == SCENARIO_NO_TIME || x->at_ms / 1000 == at_ms / 1000) &&
@@ -600,6 +635,8 @@ static bool meets(struct stage *s, const struct scenario_expect *x,
         return meets_segment(s, x, failure);
     if (x->kind == EXPECT_STAGE)
         return meets_stage(s, x, failure);
+    if (x->kind == EXPECT_IN_AUDIENCE || x->kind == EXPECT_OUT_OF_AUDIENCE)
+        return meets_audience(s, x, failure);
     const struct fate *fate = &s->fates[x->person];
     struct str person = s->scenario->people[x->person].id;
     bool is_about_message = x->kind >= EXPECT_SENT;
@@ -660,6 +697,8 @@ static bool meets(struct stage *s, const struct scenario_expect *x,
         words = arena_printf(s->arena, "takes %.*s", STR_ARG(names_text(s->shelf->names, x->arm)));
         break;
     case EXPECT_IN_SEGMENT:
+    case EXPECT_IN_AUDIENCE:
+    case EXPECT_OUT_OF_AUDIENCE:
     case EXPECT_STAGE:
     case EXPECT_NOT_IN_SEGMENT: break;
     case EXPECT_SENT:

@@ -163,6 +163,8 @@ static void apply(struct core *c, struct batch_ref *ref)
     /* Effects wait only for the batch, not for its results. */
     for (uint32_t i = 0; i < out.action_count; i++)
         sender_take(s->sender, &out.actions[i]);
+    for (uint32_t i = 0; i < out.recall_count; i++)
+        sender_recall(s->sender, &out.recalls[i]);
     c->results.len = 0;
     results_write(out.results, out.result_count, committed->batch.now_ms, &c->results);
     committer_results(s->committer, committed->batch.number, buf_str(&c->results));

@@ -12,7 +12,7 @@
 /* Points the message at what it is made of. */
 static void bind(struct held *h, const struct plan *plan)
 {
-    const struct plan_message *m = &plan->messages[h->message_index];
+    const struct plan_message *m = plan_message_at(plan, h->message_index);
     struct value *fields = arena_array(&h->arena, struct value, m->field_count + 1u);
     struct body rest = {(const uint8_t *)h->fields.at, (uint32_t)h->fields.len};
     struct body_field field;
@@ -154,8 +154,8 @@ static struct held *read_one(struct cursor *c, const struct plans *plans)
     h->fields = take_text(c, &h->arena);
     bool is_fine = !c->is_bad && h->plan > 0 && h->plan < plans->count && h->channel < CHANNEL_END;
     const struct plan *plan = is_fine ? plans->at[h->plan] : NULL;
-    if (plan == NULL || h->message_index >= plan->message_count ||
-        plan->messages[h->message_index].templates[h->channel] == NULL) {
+    const struct plan_message *m = plan ? plan_message_at(plan, h->message_index) : NULL;
+    if (m == NULL || m->templates[h->channel] == NULL) {
         held_free(h);
         return NULL;
     }

@@ -36,8 +36,9 @@ enum item_kind {
     ITEM_TAKE = 1,
     ITEM_RESULT,
     ITEM_RECEIPT_BACK,
-    ITEM_ADOPT, /* a plan's providers */
-    ITEM_WAKE,  /* something was set */
+    ITEM_ADOPT,  /* a plan's providers */
+    ITEM_RECALL, /* a recall: its attempt is not to be tried again */
+    ITEM_WAKE,   /* something was set */
 };
 
 struct item {
@@ -410,6 +411,14 @@ static void take(struct sender *s, struct held *held)
         outbox_take(s->outbox, &attempt, server_now_ms(s->server));
 }
 
+/* An attempt that has ended meanwhile is not held any more, and has its receipt. */
+static void take_back(struct sender *s, struct recall *recall)
+{
+    if (!s->is_stopped)
+        (void)outbox_revoke(s->outbox, recall->profile, recall->decision, recall->attempt);
+    mem_free(recall);
+}
+
 static void handle(struct sender *s, const struct item *item)
 {
     struct answer *outcome;
@@ -422,6 +431,7 @@ static void handle(struct sender *s, const struct item *item)
         return;
     case ITEM_RECEIPT_BACK: add_receipt(s, item->what); return;
     case ITEM_ADOPT: adopt(s, item->what); return;
+    case ITEM_RECALL: take_back(s, item->what); return;
     case ITEM_WAKE: return;
     }
 }
@@ -531,6 +541,13 @@ void sender_take(struct sender *s, const struct action *action)
 {
     const struct plan *plan = engine_plans(s->server->recovered.engine)->at[action->plan];
     tell(s, ITEM_TAKE, held_new(action, plan));
+}
+
+void sender_recall(struct sender *s, const struct recall *recall)
+{
+    struct recall *copy = mem_new(sizeof(*copy));
+    *copy = *recall;
+    tell(s, ITEM_RECALL, copy);
 }
 
 void sender_take_held(struct sender *s, struct held *held)

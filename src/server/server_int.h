@@ -204,6 +204,9 @@ void sender_adopt(struct sender *sender, const struct plan *plan);
 /* A granted attempt; copied. Does not wait. */
 void sender_take(struct sender *sender, const struct action *action);
 
+/* The attempt that was taken is not to be tried again. */
+void sender_recall(struct sender *sender, const struct recall *recall);
+
 /* An attempt that a run before this one had granted and kept. Takes it. */
 void sender_take_held(struct sender *sender, struct held *held);
 
