@@ -70,7 +70,7 @@ struct http_request {
     struct http_header *headers;
     uint32_t header_count;
     int64_t arrived_ms;
-    int64_t body_began_ns; /* without the server's standstills until then */
+    int64_t body_began_ns;  /* without the server's standstills until then */
     uint64_t body_received; /* bytes on the wire, kept or not */
     struct buf body;        /* as sent */
     struct buf unzipped;    /* used instead if is_zipped */
