@@ -220,8 +220,8 @@ static void count(const struct stories *s, const struct asked *asked)
     funnel_init(&c.funnel);
     buf_init(&c.out);
     uint64_t newest;
-    enum status status = funnel_recount(s->directory, asked->since_ms, asked->batch_last,
-                                        &c.funnel, &newest, &f);
+    enum status status =
+        funnel_recount(s->directory, asked->since_ms, asked->batch_last, &c.funnel, &newest, &f);
     if (status == OK)
         core_call(*s->core, write_funnel, &c);
     if (status != OK)
