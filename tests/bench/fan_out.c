@@ -14,11 +14,10 @@
 #include "bench.h"
 
 #include "base/mem.h"
+#include "bench/programme.h"
 #include "engine/engine.h"
 #include "model/identifier.h"
 #include "os/clock.h"
-#include "os/file.h"
-#include "programme/programme.h"
 
 #define PEOPLE       100000
 #define FLIGHTS      10
@@ -50,28 +49,9 @@ static struct plan *compile(struct names *names)
          "steps:\n  - wait: {for: 90d}\n  - send: hello\n"},
     };
     struct programme_file list[array_count(files)];
-    struct programme_folder folder;
-    struct findings findings;
-    struct plan *plan = NULL;
-    struct buf zones;
-    struct fault f = {0};
     for (size_t i = 0; i < array_count(files); i++)
         list[i] = (struct programme_file){str_of(files[i][0]), str_of(files[i][1])};
-    buf_init(&zones);
-    findings_init(&findings);
-    if (programme_zones(os_disk_real(), NULL, &zones, &f) != OK ||
-        programme_folder_of(list, array_count(list), buf_str(&zones), &folder, &f) != OK) {
-        fprintf(stderr, "bench: %s\n", f.text);
-        exit(1);
-    }
-    if (programme_compile(&folder, names, &plan, &findings) != OK) {
-        fprintf(stderr, "bench: %.*s\n", STR_ARG(findings.list[0].text));
-        exit(1);
-    }
-    programme_folder_fini(&folder);
-    findings_fini(&findings);
-    buf_fini(&zones);
-    return plan;
+    return bench_plan(list, array_count(list), names);
 }
 
 static void apply(struct fan *fan, struct record *records, uint32_t count)

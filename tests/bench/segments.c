@@ -14,11 +14,10 @@
 #include "bench.h"
 
 #include "base/mem.h"
+#include "bench/programme.h"
 #include "engine/engine.h"
 #include "model/identifier.h"
 #include "os/clock.h"
-#include "os/file.h"
-#include "programme/programme.h"
 
 #define PEOPLE       20000
 #define BATCH_EVENTS 100
@@ -42,11 +41,6 @@ static struct plan *compile(struct names *names, uint32_t segments)
     uint32_t count = 0;
     struct programme_file *files = mem_new((segments + 1) * sizeof(*files));
     char *texts = mem_new((size_t)(segments + 1) * 256);
-    struct programme_folder folder;
-    struct findings findings;
-    struct plan *plan = NULL;
-    struct buf zones;
-    struct fault f = {0};
     files[count++] = (struct programme_file){STR("programme.yaml"), STR("name: Bench\n")};
     for (uint32_t i = 0; i < segments; i++) {
         char *text = texts + (size_t)i * 256;
@@ -61,22 +55,7 @@ static struct plan *compile(struct names *names, uint32_t segments)
         snprintf(path, 40, "segments/s%u.yaml", i);
         files[count++] = (struct programme_file){str_of(path), {text, (size_t)len}};
     }
-    buf_init(&zones);
-    findings_init(&findings);
-    if (programme_zones(os_disk_real(), NULL, &zones, &f) != OK ||
-        programme_folder_of(files, count, buf_str(&zones), &folder, &f) != OK) {
-        fprintf(stderr, "bench: %s\n", f.text);
-        exit(1);
-    }
-    if (programme_compile(&folder, names, &plan, &findings) != OK) {
-        for (uint32_t i = 0; i < findings.count; i++)
-            fprintf(stderr, "bench: %.*s:%u: %.*s\n", STR_ARG(findings.list[i].place.file),
-                    findings.list[i].place.line, STR_ARG(findings.list[i].text));
-        exit(1);
-    }
-    programme_folder_fini(&folder);
-    findings_fini(&findings);
-    buf_fini(&zones);
+    struct plan *plan = bench_plan(files, count, names);
     mem_free(texts);
     mem_free(files);
     return plan;
