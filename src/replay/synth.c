@@ -2,6 +2,7 @@
 #include "replay/synth.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "when/civil.h"
@@ -54,7 +55,7 @@ struct synth {
     struct plan_item *heap;
     uint32_t count, room, planned;
     bool is_extra; /* what is planned now belongs to an extra session */
-    char user_id[24], anonymous_id[24], message_id[48], texts[4][64];
+    char user_id[24], anonymous_id[24], message_id[48], attempt_id[48], texts[4][64];
 };
 
 /* ---- chance ------------------------------------------------------------------------------------ */
@@ -417,6 +418,8 @@ static bool tell(struct synth *s, struct plan_item *item, struct synth_event *e)
 void synth_next(struct synth *s, struct synth_event *out)
 {
     struct plan_item item = take_first(s);
+    _Static_assert(sizeof(s->attempt_id) == sizeof(item.attempt_id), "both hold the same text");
+    memcpy(s->attempt_id, item.attempt_id, sizeof(s->attempt_id));
     *out = (struct synth_event){
         .at_ms = item.at_ms,
         .person = item.person,
@@ -426,7 +429,7 @@ void synth_next(struct synth *s, struct synth_event *out)
         .anonymous_id = print_to(s->anonymous_id, "a%u", item.person, 0),
         .message_id = print_to(s->message_id, "synth-%u-%u", item.person,
                                s->people[item.person].draws * 4 + item.part),
-        .attempt_id = str_of(item.attempt_id),
+        .attempt_id = str_of(s->attempt_id),
     };
     s->people[item.person].draws++; /* message ids differ even where nothing was drawn */
     struct plan_item rest = item;
