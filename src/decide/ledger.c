@@ -65,10 +65,13 @@ void ledger_take(struct person *who, struct intent *in, enum sent_state state)
         uint32_t place = ledger_find(who, in->decision);
         must(place != UINT32_MAX);
         struct sent *own = person_touch_sent(who, place);
-        if (own->channel != in->channel) /* its caps see it from now on */
-            own->state = SENT_RESERVED;
+        bool is_other = own->channel != in->channel;
         own->channel = in->channel;
         own->address = in->address;
+        if (is_other && own->state == SENT_SPENT) { /* its caps see it from now on */
+            own->state = SENT_RESERVED;
+            ledger_note(who, RESULT_RESERVED, in);
+        }
         return;
     }
     if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)

@@ -261,7 +261,8 @@ def size_before_saving_is_exact_though_nothing_keeps_what_it_asks(programme, dat
     write(programme, {'segments/buyers.yaml': "segment: buyers\nwhen: 'count(\"Order Completed\") >= 1'\n"})
     assert segment('size', data, 'buyers', '--programme', programme)['people'] == 2
     assert 'there is no trait' in segment('size', data, '--when', 'traits.pan == "x"', code=3).replace('unknown', 'there is no')
-    segment('size', data, '--when', 'has_been(did("Seen"), "2d")', code=3)
+    size = segment('size', data, '--when', 'has_been(did("Seen"), "2d")')
+    assert (size['people'], size['of']) == (2, 3), size
     segment('size', data, code=2)
 
 
