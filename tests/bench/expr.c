@@ -1,13 +1,16 @@
 /* The expression machine: what a condition costs when a record has woken it.
  *
  * The slots are handed in as an array, as the engine does for an event's properties: loading costs
- * nothing here, so the figures are the machine's own.
+ * nothing here, so the figures are the machine's own. Of ROUNDS rounds the cheapest counts: what a busy
+ * machine adds is no cost of ours.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "expr/expr.h"
 #include "bench.h"
 #include "os/clock.h"
+
+#define ROUNDS 20
 
 static const char *const names[] = {"event.value", "traits.plan", "event.count", "traits.country",
                                     "event.at",    "traits.beta", "event.tags"};
@@ -51,16 +54,20 @@ static void measure(const char *name, const char *text, const struct expr_host *
         fprintf(stderr, "%s: %s\n", name, f.text);
         exit(1);
     }
-    uint64_t count = bench_count(5000000);
+    uint64_t count = bench_count(5000000 / ROUNDS);
     struct expr_result result = {0};
-    int64_t start_ns = os_clock_thread_ns();
-    for (uint64_t i = 0; i < count; i++) {
-        expr_run(expr, host, &scratch, &result);
-        bench_keep(result.value.boolean);
-        if (scratch.block != NULL)
-            arena_reset(&scratch);
+    int64_t least_ns = INT64_MAX;
+    for (int round = 0; round < ROUNDS; round++) {
+        int64_t start_ns = os_clock_thread_ns();
+        for (uint64_t i = 0; i < count; i++) {
+            expr_run(expr, host, &scratch, &result);
+            bench_keep(result.value.boolean);
+            if (scratch.block != NULL)
+                arena_reset(&scratch);
+        }
+        least_ns = min_of(least_ns, os_clock_thread_ns() - start_ns);
     }
-    bench_print(name, (double)(os_clock_thread_ns() - start_ns) / (double)count, "ns");
+    bench_print(name, (double)least_ns / (double)count, "ns");
     arena_fini(&scratch);
     arena_fini(&plan);
 }
