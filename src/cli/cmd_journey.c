@@ -143,19 +143,11 @@ static int change(struct cli *c, const char *verb, enum journey_phase phase)
 
 int cmd_journey(struct cli *c)
 {
-    static const struct {
-        const char *verb;
-        enum journey_phase phase;
-    } verbs[] = {{"pause", PHASE_PAUSED},
-                 {"resume", PHASE_ACTIVE},
-                 {"start", PHASE_ACTIVE},
-                 {"drain", PHASE_DRAINING},
-                 {"stop", PHASE_STOPPED}};
+    enum journey_phase phase;
     if (strcmp(c->arguments[0], "ls") == 0)
         return list(c);
-    for (size_t i = 0; i < array_count(verbs); i++)
-        if (strcmp(c->arguments[0], verbs[i].verb) == 0)
-            return change(c, verbs[i].verb, verbs[i].phase);
+    if (phase_of_verb(str_of(c->arguments[0]), &phase))
+        return change(c, c->arguments[0], phase);
     return cli_usage(c,
                      "\"%s\" is nothing that can be done with journeys: ls, pause, resume, "
                      "start, drain or stop",

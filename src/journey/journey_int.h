@@ -46,6 +46,9 @@ enum step_answer wait_time(struct step *s);
  * known to. Lowers ask_ms where an expression must be asked again before. (step_wait.c) */
 int64_t wait_due(struct step *s);
 
+/* Notes that the instance takes the arm of that name, and sets `next`. (step_split.c) */
+void arm_take(struct step *s, uint32_t name, uint16_t target);
+
 /* The wait is over by `what`: notes its label and sets `next`. (step_wait.c) */
 void wait_take(struct step *s, const struct plan_ending *what);
 

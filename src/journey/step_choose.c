@@ -93,15 +93,9 @@ enum step_answer step_choose_run(struct step *s)
     }
     if (best == NULL)
         return STEP_GO;
-    person_result(s->who, (struct result){.kind = RESULT_ARM,
-                                          .step = s->at->step,
-                                          .journey = s->at->journey,
-                                          .version = s->at->plan,
-                                          .id = s->at->id,
-                                          .number = best->name});
+    arm_take(s, best->name, best->target);
     person_note_about(s->who, s->at->journey, NAME_NONE, "%.*s: takes %.*s",
                       STR_ARG(names_text(s->who->names, s->at->journey)),
                       STR_ARG(names_text(s->who->names, best->name)));
-    s->next = best->target;
     return STEP_GO;
 }

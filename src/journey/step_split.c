@@ -5,18 +5,23 @@
  */
 #include "journey/journey_int.h"
 
-enum step_answer step_split_run(struct step *s)
+void arm_take(struct step *s, uint32_t name, uint16_t target)
 {
-    const struct plan_arm *arm = plan_split_arm(&s->means->split, s->who->id);
-    if (arm == NULL)
-        return STEP_GO;
     person_result(s->who, (struct result){.kind = RESULT_ARM,
                                           .step = s->at->step,
                                           .journey = s->at->journey,
                                           .version = s->at->plan,
                                           .id = s->at->id,
-                                          .number = arm->name});
+                                          .number = name});
+    s->next = target;
+}
+
+enum step_answer step_split_run(struct step *s)
+{
+    const struct plan_arm *arm = plan_split_arm(&s->means->split, s->who->id);
+    if (arm == NULL)
+        return STEP_GO;
+    arm_take(s, arm->name, arm->target);
     s->at->splits |= arms_bit(s->journey, s->at->step);
-    s->next = arm->target;
     return STEP_GO;
 }

@@ -30,6 +30,25 @@ bool phase_find(struct str name, enum journey_phase *out)
     return false;
 }
 
+bool phase_of_verb(struct str verb, enum journey_phase *out)
+{
+    static const struct {
+        const char *verb;
+        enum journey_phase phase;
+    } verbs[] = {{"pause", PHASE_PAUSED},
+                 {"resume", PHASE_ACTIVE},
+                 {"start", PHASE_ACTIVE},
+                 {"drain", PHASE_DRAINING},
+                 {"stop", PHASE_STOPPED}};
+    for (size_t i = 0; i < array_count(verbs); i++) {
+        if (!str_is(verb, verbs[i].verb))
+            continue;
+        *out = verbs[i].phase;
+        return true;
+    }
+    return false;
+}
+
 struct str kill_scope_name(enum kill_scope scope)
 {
     must(scope < KILL_SCOPE_END);

@@ -168,6 +168,9 @@ const struct kill *controls_kill_of(const struct controls *c, uint32_t journey, 
 /* "active", "paused", ... */
 struct str phase_name(enum journey_phase phase);
 bool phase_find(struct str name, enum journey_phase *out);
+
+/* What an operator says so that a journey goes into a phase: "pause", "resume", "start", "drain", "stop". */
+bool phase_of_verb(struct str verb, enum journey_phase *out);
 struct str kill_scope_name(enum kill_scope scope);
 bool kill_scope_find(struct str name, enum kill_scope *out);
 

@@ -91,9 +91,22 @@ static void a_kill_means_marketing_unless_it_says_more(void **state)
     controls_fini(&c);
 }
 
+static void verbs_lead_to_phases(void **state)
+{
+    (void)state;
+    enum journey_phase phase = PHASE_END;
+    assert_true(phase_of_verb(STR("resume"), &phase));
+    assert_int_equal(phase, PHASE_ACTIVE);
+    assert_true(phase_of_verb(STR("stop"), &phase));
+    assert_int_equal(phase, PHASE_STOPPED);
+    assert_false(phase_of_verb(STR("pause/"), &phase));
+    assert_int_equal(phase, PHASE_STOPPED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST("what operators say leads to a phase, and nothing else does", verbs_lead_to_phases),
         TEST("a command is read as it was written", a_command_is_read_as_it_was_written),
         TEST("the word that came last counts", the_word_that_came_last_counts),
         TEST("a kill means marketing unless it says more",

@@ -50,19 +50,14 @@ static bool read_pace(struct http_request *request, struct command_word *out)
 
 static bool read_phase(struct http_request *request, struct str verb, struct command_word *out)
 {
-    static const struct {
-        const char *verb;
-        enum journey_phase phase;
-    } verbs[] = {{"pause", PHASE_PAUSED},
-                 {"resume", PHASE_ACTIVE},
-                 {"start", PHASE_ACTIVE},
-                 {"drain", PHASE_DRAINING},
-                 {"stop", PHASE_STOPPED}};
+    enum journey_phase phase;
     bool refuses, runs;
+    if (!phase_of_verb(verb, &phase)) {
+        refuse(request, "bad_verb", "a journey is paused, resumed, started, drained or stopped");
+        return false;
+    }
     out->kind = COMMAND_PHASE;
-    for (size_t i = 0; i < array_count(verbs); i++)
-        if (str_is(verb, verbs[i].verb))
-            out->phase = (uint8_t)verbs[i].phase;
+    out->phase = (uint8_t)phase;
     if (!read_choice(request, "entries", "held", "refused", &refuses)) {
         refuse(request, "bad_entries", "entries are held or refused");
         return false;
