@@ -622,7 +622,7 @@ static void slow_thread(void **state)
     site_stop(&site);
 }
 
-/* Stops the whole process for four seconds; false if it did not notice. */
+/* Stops the whole process for four seconds; false if it went on all the same. */
 static bool stand_still(const struct site *site)
 {
     pid_t stopped = getpid(), child = fork();
@@ -639,30 +639,32 @@ static bool stand_still(const struct site *site)
     return http_server_counters(site->server).standstills > 0;
 }
 
-/* The whole process stands still for longer than any limit: no client is to blame. */
+/* The whole process stands still for longer than any limit: no client is to blame. Some kernels let a
+ * process go on now and then that was told to stop: then again, with clients whose time is not over. */
 static void standstill(void **state)
 {
     (void)state;
-    struct site site;
-    struct http_limits limits = http_limits_default();
-    limits.header_ms = limits.body_ms = limits.idle_ms = 3000;
-    site_start(&site, &limits, 2);
-    int idle = dial(&site), fresh = dial(&site);
-    assert_true(say_text(idle, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
-    hear_one(idle);
-    if (!stand_still(&site)) {
+    bool is_done = false;
+    for (int i = 0; i < 5 && !is_done; i++) {
+        struct site site;
+        struct http_limits limits = http_limits_default();
+        limits.header_ms = limits.body_ms = limits.idle_ms = 3000;
+        site_start(&site, &limits, 2);
+        int idle = dial(&site), fresh = dial(&site);
+        assert_true(say_text(idle, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+        hear_one(idle);
+        is_done = stand_still(&site);
+        if (is_done) {
+            assert_true(say_text(idle, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+            hear_one(idle);
+            assert_true(say_text(fresh, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+            hear_one(fresh);
+        }
         close(idle);
         close(fresh);
         site_stop(&site);
-        skip(); /* something let the process go on at once, as debuggers and supervisors do */
     }
-    assert_true(say_text(idle, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
-    hear_one(idle);
-    assert_true(say_text(fresh, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
-    hear_one(fresh);
-    close(idle);
-    close(fresh);
-    site_stop(&site);
+    assert_true(is_done);
 }
 
 static uint64_t answers_given_up(const struct site *site)
