@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* explain_entry.c - why somebody did not enter a journey, and what alone would have let them in.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
 #include "journey/journey_int.h"
 #include "profile/ask.h"
 
