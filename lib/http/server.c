@@ -80,7 +80,9 @@ struct http_server {
     struct connection *connections;
     struct http_request *in_flight;
     uint32_t in_flight_count;
-    bool is_ending;        /* the watcher shall end */
+    bool is_ending; /* the watcher shall end */
+    int64_t
+        watched_ns; /* watcher's: when it last looked, or was started (it may come to it late) */
     atomic_bool is_forced; /* the grace is over: nothing is parked any more */
     atomic_bool is_stopping;
     atomic_int answering; /* http_answer() calls that may still touch the daemon */
@@ -207,6 +209,13 @@ static int64_t transfer_deadline(const struct http_limits *limits, int64_t began
     return began_ns + ms * 1000000;
 }
 
+/* Now, by the clock of time limits. */
+static int64_t limit_now_ns(const struct http_server *s)
+{
+    const struct http_clock *clock = &s->options.clock;
+    return clock->now_ns != NULL ? clock->now_ns(clock->context) : os_clock_monotonic_ns();
+}
+
 static int64_t stood_still_ns(struct http_server *s)
 {
     return atomic_load_explicit(&s->stood_still_ns, memory_order_relaxed);
@@ -314,7 +323,7 @@ static enum MHD_Result queue_response(struct http_request *r, struct MHD_Respons
         r->connection->request_count >= limits->requests_per_connection_max)
         must(MHD_add_response_header(response, "Connection", "close") == MHD_YES);
     set_deadline(r->connection, HTTP_WAIT_READER,
-                 transfer_deadline(limits, os_clock_monotonic_ns(), bytes));
+                 transfer_deadline(limits, limit_now_ns(s), bytes));
     return MHD_queue_response(r->mhd, status, response);
 }
 
@@ -383,7 +392,7 @@ static void *target_cb(void *context, const char *target, struct MHD_Connection 
     c->request_count++;
     if (c->request_count > 1) /* the first one's time began when it connected */
         set_deadline(c, HTTP_WAIT_HEADERS,
-                     os_clock_monotonic_ns() + (int64_t)s->options.limits.header_ms * 1000000);
+                     limit_now_ns(s) + (int64_t)s->options.limits.header_ms * 1000000);
     return r;
 }
 
@@ -444,7 +453,7 @@ static enum MHD_Result begin(struct http_request *r, const char *method)
     enter_flight(r);
     r->has_headers = true;
     r->arrived_ms = os_clock_utc_ms();
-    r->body_began_ns = os_clock_monotonic_ns() - stood_still_ns(s);
+    r->body_began_ns = limit_now_ns(s) - stood_still_ns(s);
     r->method = method_of(method);
     r->client = client_of(r);
     r->headers = arena_array(&r->arena, struct http_header, HTTP_HEADER_FIELDS_MAX);
@@ -557,8 +566,7 @@ static void completed_cb(void *context, struct MHD_Connection *mhd, void **reque
     struct connection *c = r->connection;
     if (why != MHD_REQUEST_TERMINATED_COMPLETED_OK && why != MHD_REQUEST_TERMINATED_DAEMON_SHUTDOWN)
         count(&s->broken_count);
-    set_deadline(c, HTTP_WAIT_IDLE,
-                 os_clock_monotonic_ns() + (int64_t)s->options.limits.idle_ms * 1000000);
+    set_deadline(c, HTTP_WAIT_IDLE, limit_now_ns(s) + (int64_t)s->options.limits.idle_ms * 1000000);
     leave_flight(r);
     request_release(r, c);
 }
@@ -574,7 +582,7 @@ static void connection_cb(void *context, struct MHD_Connection *mhd, void **sock
         c->server = s;
         c->fd = info != NULL ? info->connect_fd : -1;
         set_deadline(c, HTTP_WAIT_HEADERS,
-                     os_clock_monotonic_ns() + (int64_t)s->options.limits.header_ms * 1000000);
+                     limit_now_ns(s) + (int64_t)s->options.limits.header_ms * 1000000);
         os_mutex_lock(&s->lock);
         c->next = s->connections;
         if (s->connections != NULL)
@@ -658,13 +666,12 @@ static void count_standstill(struct http_server *s, int64_t late_ns)
 static void watch(void *context)
 {
     struct http_server *s = context;
-    int64_t seen_ns = os_clock_monotonic_ns();
     os_mutex_lock(&s->lock);
     while (!s->is_ending) {
         os_cond_wait_for(&s->ending, &s->lock, WATCH_EVERY_MS);
-        int64_t now_ns = os_clock_monotonic_ns();
-        int64_t late_ns = now_ns - seen_ns - WATCH_EVERY_MS * INT64_C(1000000);
-        seen_ns = now_ns;
+        int64_t now_ns = limit_now_ns(s);
+        int64_t late_ns = now_ns - s->watched_ns - WATCH_EVERY_MS * INT64_C(1000000);
+        s->watched_ns = now_ns;
         if (late_ns < STANDSTILL_MS * INT64_C(1000000))
             late_ns = 0;
         else
@@ -760,6 +767,7 @@ enum status http_server_start(const struct http_server_options *options, struct 
     }
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
     s->port = info != NULL ? info->port : options->port;
+    s->watched_ns = limit_now_ns(s);
     status = os_thread_start(&s->watcher, "http-watch", watch, s, f);
     if (status != OK) {
         MHD_stop_daemon(s->daemon);

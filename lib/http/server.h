@@ -58,6 +58,13 @@ struct http_limits http_limits_default(void);
 /* One exchange, given to the handler. It stays good until http_answer() is called for it. */
 typedef void http_handler(void *context, struct http_request *request);
 
+/* The clock that time limits are measured by, where it is not the real one. */
+struct http_clock {
+    int64_t (*now_ns)(
+        void *context); /* never goes back; called on any thread; NULL: the real clock */
+    void *context;
+};
+
 struct http_server_options {
     struct str address;        /* IPv4 or IPv6 literal, e.g. "127.0.0.1" or "::" */
     uint16_t port;             /* 0 = the system picks one: http_server_port() */
@@ -65,6 +72,7 @@ struct http_server_options {
     struct http_limits limits; /* from http_limits_default() */
     http_handler *handler;     /* called on any of the threads, several at a time */
     void *context;             /* handed to the handler */
+    struct http_clock clock;   /* all zero: the real one */
 };
 
 /* Listens and serves; gives the server in *out. GIVE_UP with a fault where the address cannot be
