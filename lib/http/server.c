@@ -80,9 +80,8 @@ struct http_server {
     struct connection *connections;
     struct http_request *in_flight;
     uint32_t in_flight_count;
-    bool is_ending; /* the watcher shall end */
-    int64_t
-        watched_ns; /* watcher's: when it last looked, or was started (it may come to it late) */
+    bool is_ending;        /* the watcher shall end */
+    int64_t watched_ns;    /* when the watcher last looked, or was started */
     atomic_bool is_forced; /* the grace is over: nothing is parked any more */
     atomic_bool is_stopping;
     atomic_int answering; /* http_answer() calls that may still touch the daemon */
