@@ -16,7 +16,7 @@ static void refuse_channel(struct person *who, uint32_t place, enum outcome reas
 {
     struct intent *in = person_touch_intent(who, place);
     bool has_more = false;
-    if (in->ending != OUTCOME_NONE) { /* it was called off meanwhile */
+    if (intent_is_called_off(in)) {
         intent_finish(who, place, (enum outcome)in->ending, RULE_WANTED);
         return;
     }
@@ -67,6 +67,8 @@ void desk_answer(struct person *who, const struct stage_message *answer)
         in->state = INTENT_GRANTED;
         in->attempt = answer->attempt;
         in->granted_ms = answer->at_ms;
+        if (intent_is_called_off(in)) /* while it was taken back from the pool */
+            intent_send_recall(who, in);
         uint32_t line = ledger_find(who, in->decision);
         must(line != UINT32_MAX);
         if (person_sent(who, line)->state == SENT_RESERVED) {
@@ -152,7 +154,7 @@ static bool is_hard_bounce(const struct receipt *r)
 static void fail(struct person *who, uint32_t place, enum outcome outcome, uint32_t rule)
 {
     const struct intent *in = person_intent(who, place);
-    bool is_called_off = in->ending != OUTCOME_NONE;
+    bool is_called_off = intent_is_called_off(in);
     intent_finish(who, place, is_called_off ? (enum outcome)in->ending : outcome,
                   is_called_off ? (uint32_t)RULE_WANTED : rule);
 }
@@ -221,7 +223,7 @@ static void fall_back(struct person *who, uint32_t place)
 static bool take_detour(struct person *who, uint32_t place)
 {
     struct intent *in = person_touch_intent(who, place);
-    if (in->ending != OUTCOME_NONE || in->detours == PLAN_PROVIDERS_MAX)
+    if (intent_is_called_off(in) || in->detours == PLAN_PROVIDERS_MAX)
         return false;
     in->detours++;
     if (intent_provider_on(who, in, (enum channel)in->channel) == PLAN_NO_INDEX) {
@@ -238,6 +240,18 @@ static bool take_detour(struct person *who, uint32_t place)
     who->is_desk_due = true;
     who->is_touched = true;
     return true;
+}
+
+/* It was recalled, and was not accepted: all rules are asked again, in the same slot. */
+static void come_back(struct person *who, uint32_t place)
+{
+    struct intent *in = person_touch_intent(who, place);
+    in->state = INTENT_DEFERRED;
+    in->ending = OUTCOME_NONE;
+    in->rule = RULE_NONE;
+    in->not_before_ms = in->until_ms = FOREVER_MS;
+    who->is_desk_due = true;
+    who->is_touched = true;
 }
 
 /* It turns out that an attempt in doubt was accepted: if the next one is not under way, it is not made. */
@@ -373,6 +387,10 @@ void desk_receipt(struct person *who, const struct receipt *r)
         return;
     case RECEIPT_ABORTED: fail(who, place, OUTCOME_ABORTED, RULE_NONE); return;
     case RECEIPT_GAVE_UP:
+        if (in->ending == OUTCOME_DEFERRED && in->deadline_ms > who->now_ms) {
+            come_back(who, place);
+            return;
+        }
         fail(who, place, in->deadline_ms <= who->now_ms ? OUTCOME_EXPIRED : OUTCOME_FAILED,
              RULE_POOL);
         return;

@@ -267,6 +267,7 @@ void desk_settle(struct person *who)
     if (!who->is_desk_due && who->changed == 0)
         return;
     struct line_up up;
+    recall_refused(who);
     rank_anew(who);
     line_up(who, &up);
     for (uint32_t rank = 0; rank < up.count; rank++) {

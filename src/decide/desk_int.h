@@ -9,6 +9,7 @@
  *     answer.c    what later stages, providers and people answer
  *     supersede.c a newer one of its kind
  *     instead.c   another message in the place of one that waits
+ *     recall.c    an attempt that nobody wants any more
  *     follow.c    what belongs together: sets of all_of, follow-ups, engagement
  *     unite.c     merges, another programme
  *     keep.c      another release
@@ -80,6 +81,19 @@ void intent_revoke(struct person *who, struct intent *in, enum outcome ending);
 
 /* Ends an intent that nobody wants any more, wherever it is; true if it is out of the list. */
 bool intent_end(struct person *who, uint32_t place, enum outcome outcome);
+
+/* ---- an attempt that is under way (recall.c) ---------------------------------------------------- */
+
+/* Has it been called off: does it end, unless the attempt is accepted? */
+bool intent_is_called_off(const struct intent *in);
+
+/* It is not to be tried again, and comes to `ending` unless it was accepted: DEFERRED = back to the desk.
+ * Requires that it is granted. */
+void intent_recall(struct person *who, struct intent *in, enum outcome ending);
+void intent_send_recall(struct person *who, const struct intent *in);
+
+/* Does so with those that the person, an address or an operator has come to refuse. */
+void recall_refused(struct person *who);
 
 /* Drops one that has been told of: WATCHED, and its time is over. */
 void intent_forget(struct person *who, uint32_t place);

@@ -322,8 +322,7 @@ bool intent_end(struct person *who, uint32_t place, enum outcome outcome)
     case INTENT_QUEUED:
     case INTENT_REVOKING: intent_revoke(who, in, outcome); return false;
     case INTENT_GRANTED: /* what is under way may still arrive; if it does not, it is over */
-        if (in->ending == OUTCOME_NONE)
-            in->ending = (uint8_t)outcome;
+        intent_recall(who, in, outcome);
         return false;
     case INTENT_IN_DOUBT: return false;
     case INTENT_PLANNED: intent_finish(who, place, outcome, RULE_WANTED); return true;

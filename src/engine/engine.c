@@ -1533,7 +1533,8 @@ void engine_pending(struct engine *e, void *self, void (*note)(void *self, struc
             note(self, (struct pending){.profile = number,
                                         .decision = in->decision,
                                         .attempt = in->attempt,
-                                        .provider = intent_provider(&who, in)});
+                                        .provider = intent_provider(&who, in),
+                                        .is_called_off = in->ending != OUTCOME_NONE});
         }
         for (uint32_t i = 0; i < who.profile->listings.count; i++) {
             const struct listing *x = person_listing(&who, i);
@@ -1541,7 +1542,8 @@ void engine_pending(struct engine *e, void *self, void (*note)(void *self, struc
                 note(self, (struct pending){.profile = number,
                                             .decision = x->decision,
                                             .attempt = x->attempt,
-                                            .provider = x->provider});
+                                            .provider = x->provider,
+                                            .is_called_off = x->state == LISTING_RECALLED});
         }
     }
 }

@@ -198,7 +198,8 @@ struct pending {
     uint64_t profile;
     uint64_t decision;
     uint32_t attempt;
-    uint32_t provider; /* name */
+    uint32_t provider;  /* name */
+    bool is_called_off; /* it is not to be tried again */
 };
 void engine_pending(struct engine *e, void *self, void (*note)(void *self, struct pending p));
 

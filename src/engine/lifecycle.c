@@ -267,8 +267,7 @@ static void set_kill(struct engine *e, const struct command_word *word, uint32_t
         return;
     tell_kill(e, k, NEWS_KILLED);
     touch_pools(e, k, false);
-    if (k->flags & KILL_DROPS)
-        begin(e, &(struct control_walk){.what = *k});
+    begin(e, &(struct control_walk){.what = *k}); /* to what is under way, too */
 }
 
 static void take_back(struct engine *e, const struct command_word *word, uint32_t by)

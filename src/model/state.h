@@ -309,7 +309,7 @@ struct intent {
     uint8_t goes_on; /* no instance waits for it */
     uint8_t
         ending; /* enum outcome that it comes to unless the attempt under way is accepted; 0 = back
-                     * to the desk */
+                 * to the desk. GRANTED: DEFERRED = it is not tried again, and back to the desk */
     uint8_t rule;     /* the rule that spoke last (number in rules.def); 0 = none */
     uint8_t reason;   /* enum outcome for the channel refused first; 0 = none */
     uint8_t has_slot; /* an entry of the ledger is its slot */

@@ -206,9 +206,10 @@ static uint32_t index_of(const struct outbox *o, const struct held *h)
     return (uint32_t)(h - o->held);
 }
 
-static uint64_t id_of(uint64_t profile, uint64_t decision, uint32_t attempt)
+/* The profile is not part of it: after a merge it is another one, and the attempt the same. */
+static uint64_t id_of(uint64_t decision, uint32_t attempt)
 {
-    return hash_pair(hash_pair(profile, decision), attempt);
+    return hash_pair(decision, attempt);
 }
 
 /* Takes an entry out of its queue and the deadlines; nothing if it is in flight. */
@@ -232,7 +233,7 @@ static struct held *hold(struct outbox *o, const struct outbox_attempt *attempt)
     must(attempt->provider < o->provider_count);
     must(attempt->attempt >= 1);
     must(o->held_count < OUTBOX_HELD_MAX);
-    uint64_t id = id_of(attempt->profile, attempt->decision, attempt->attempt);
+    uint64_t id = id_of(attempt->decision, attempt->attempt);
     must(map_u64_find(&o->ids, id) == MAP_NONE);
 
     if (o->free_count == 0) {
@@ -255,7 +256,7 @@ static struct held *hold(struct outbox *o, const struct outbox_attempt *attempt)
 /* Forgets an entry that is in no queue. */
 static void release(struct outbox *o, struct held *h)
 {
-    uint64_t id = id_of(h->attempt.profile, h->attempt.decision, h->attempt.attempt);
+    uint64_t id = id_of(h->attempt.decision, h->attempt.attempt);
     must(map_u64_drop(&o->ids, id) == index_of(o, h));
     h->place = PLACE_FREE;
     o->free[o->free_count++] = index_of(o, h);
@@ -345,8 +346,7 @@ static int64_t doubled(int64_t first, uint32_t times, int64_t most)
 /* How long to wait after try number `tries`; -1: the plan has no further try. */
 static int64_t backoff_ms(const struct outbox_retry *retry, const struct held *h)
 {
-    uint64_t chance =
-        hash_pair(id_of(h->attempt.profile, h->attempt.decision, h->attempt.attempt), h->tries);
+    uint64_t chance = hash_pair(id_of(h->attempt.decision, h->attempt.attempt), h->tries);
     if (retry->delays_ms == NULL) {
         int64_t most = doubled(retry->first_ms, h->tries - 1, retry->most_ms);
         return 1 + (int64_t)(chance % (uint64_t)most);
@@ -544,9 +544,9 @@ void outbox_result(struct outbox *o, uint64_t ticket, const struct transmission 
     must_slow((outbox_check(o), true));
 }
 
-bool outbox_revoke(struct outbox *o, uint64_t profile, uint64_t decision, uint32_t attempt)
+bool outbox_revoke(struct outbox *o, uint64_t decision, uint32_t attempt)
 {
-    uint32_t index = map_u64_find(&o->ids, id_of(profile, decision, attempt));
+    uint32_t index = map_u64_find(&o->ids, id_of(decision, attempt));
     if (index == MAP_NONE)
         return false;
     struct held *h = &o->held[index];
@@ -856,8 +856,7 @@ void outbox_check(const struct outbox *o)
         if (h->place == PLACE_FREE)
             continue;
         held++;
-        must(map_u64_find(&o->ids,
-                          id_of(h->attempt.profile, h->attempt.decision, h->attempt.attempt)) == i);
+        must(map_u64_find(&o->ids, id_of(h->attempt.decision, h->attempt.attempt)) == i);
         must((h->place == PLACE_WAITING || h->place == PLACE_RETRY) ? h->tries > 0 : true);
         must(h->place == PLACE_FRESH ? h->tries == 0 : true);
         must(h->was_in_doubt && h->place != PLACE_IN_FLIGHT

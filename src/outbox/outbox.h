@@ -71,8 +71,9 @@ enum outbox_lane {
 };
 
 struct outbox_attempt {
-    uint64_t profile; /* profile, decision and attempt together are its id */
-    uint64_t decision;
+    uint64_t profile;
+    uint64_t
+        decision; /* decision and attempt together are its id, whoever is whose profile by now */
     uint32_t attempt;  /* k of the decision: 1, 2, ... */
     uint32_t provider; /* index from outbox_add_provider() */
     void *context;     /* only carried through to the orders */
@@ -138,7 +139,7 @@ void outbox_result(struct outbox *o, uint64_t ticket, const struct transmission 
 /* Nothing more is to be sent for this attempt (unsubscribe, erasure, kill switch). If it is not in
  * flight, it is reported GAVE_UP (or IN_DOUBT) by the next outbox_next(); if it is in flight, its
  * transmission is the last one. False if it is not held. */
-bool outbox_revoke(struct outbox *o, uint64_t profile, uint64_t decision, uint32_t attempt);
+bool outbox_revoke(struct outbox *o, uint64_t decision, uint32_t attempt);
 
 /* An operator has mended a provider's credential, or wants to try: closes its breaker. */
 void outbox_reset_breaker(struct outbox *o, uint32_t provider, int64_t now_ms);

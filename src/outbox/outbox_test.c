@@ -208,10 +208,10 @@ static void revokes(void **state)
     outbox_take(o, &flying, START_MS);
     struct outbox_order start = next(o, START_MS, OUTBOX_START);
     outbox_take(o, &queued, START_MS);
-    assert_false(outbox_revoke(o, 1, 2, 3));
-    assert_true(outbox_revoke(o, queued.profile, queued.decision, 1));
+    assert_false(outbox_revoke(o, 2, 3));
+    assert_true(outbox_revoke(o, queued.decision, 1));
     receipt(o, START_MS, RECEIPT_GAVE_UP);
-    assert_true(outbox_revoke(o, flying.profile, flying.decision, 1));
+    assert_true(outbox_revoke(o, flying.decision, 1));
     next(o, START_MS, OUTBOX_IDLE);
     answer(o, start.ticket, TRANSMISSION_SOFT, START_MS);
     receipt(o, START_MS, RECEIPT_GAVE_UP);
@@ -659,8 +659,7 @@ static uint64_t live(uint64_t seed)
                 struct world_attempt *x = &w->list[n];
                 bool is_held = x->phase == HELD || x->phase == FLYING;
                 x->is_revoked = x->is_revoked || is_held;
-                assert_int_equal(outbox_revoke(w->o, x->a.profile, x->a.decision, x->a.attempt),
-                                 is_held);
+                assert_int_equal(outbox_revoke(w->o, x->a.decision, x->a.attempt), is_held);
             }
             break;
         case 9: w->now_ms += (int64_t)chance(w, 3000); break;

@@ -79,6 +79,33 @@ static void answer_attempt(void *self, const struct action *a, int64_t now_ms)
     world_receipt(s->world, &receipt);
 }
 
+/* Only what its provider refused for now may still be tried again: it is given up. */
+static void recall_attempt(void *self, const struct recall *recall)
+{
+    struct stage *s = self;
+    const struct result *granted = NULL;
+    bool waits = false;
+    for (uint32_t p = 0; p < s->scenario->person_count; p++) {
+        for (uint32_t i = 0; i < s->fates[p].count; i++) {
+            const struct result *row = &s->fates[p].rows[i];
+            if (row->id != recall->decision || row->step != recall->attempt)
+                continue;
+            if (row->kind == RESULT_GRANTED)
+                granted = row;
+            else if (row->kind == RESULT_RECEIPT)
+                waits = row->how == RECEIPT_TEMPORARY;
+        }
+    }
+    if (granted != NULL && waits)
+        world_receipt(s->world, &(struct receipt){
+                                    .kind = RECEIPT_GAVE_UP,
+                                    .profile = granted->profile,
+                                    .decision = granted->id,
+                                    .attempt = granted->step,
+                                    .provider = (uint32_t)granted->number,
+                                });
+}
+
 static struct str moment_text(struct stage *s, int64_t at_ms)
 {
     const struct zone *zone = zoneset_zone(s->plan->zones, s->plan->zone);
@@ -750,7 +777,10 @@ static enum status play(struct stage *s, uint32_t watched)
     /* People are introduced a second before anything happens to them. */
     struct world_options options = {
         .secret = secret,
-        .host = {.self = s, .act = answer_attempt, .results = keep_results},
+        .host = {.self = s,
+                 .act = answer_attempt,
+                 .recall = recall_attempt,
+                 .results = keep_results},
     };
     s->world = world_new(s->shelf, &options, start_ms - SECOND_MS);
     memset(s->locals, 0, sizeof(s->locals));

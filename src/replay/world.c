@@ -116,6 +116,8 @@ static enum status step(struct world *w, int64_t now_ms, struct fault *f)
     else
         for (uint32_t i = 0; i < out.action_count; i++)
             w->options.host.act(w->options.host.self, &out.actions[i], now_ms);
+    for (uint32_t i = 0; i < out.recall_count && w->options.host.recall != NULL; i++)
+        w->options.host.recall(w->options.host.self, &out.recalls[i]);
     arena_reset(&w->bodies);
     return OK;
 }

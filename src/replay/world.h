@@ -23,6 +23,8 @@ struct world_host {
     /* An attempt was granted. The host answers with world_receipt(), now or later. NULL: every attempt
      * is accepted at once. */
     void (*act)(void *self, const struct action *action, int64_t now_ms);
+    /* An attempt that was granted is not to be tried again. May be NULL. */
+    void (*recall)(void *self, const struct recall *recall);
     /* A batch was applied. May be NULL. */
     void (*results)(void *self, uint64_t batch, int64_t now_ms, const struct result *rows,
                     uint32_t count);

@@ -415,7 +415,7 @@ static void take(struct sender *s, struct held *held)
 static void take_back(struct sender *s, struct recall *recall)
 {
     if (!s->is_stopped)
-        (void)outbox_revoke(s->outbox, recall->profile, recall->decision, recall->attempt);
+        (void)outbox_revoke(s->outbox, recall->decision, recall->attempt);
     mem_free(recall);
 }
 

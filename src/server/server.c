@@ -261,8 +261,11 @@ static void go_on_with(struct unreported *u)
             held_free(h);
             continue;
         }
+        struct pending p = u->list[i];
         u->list[i] = u->list[--u->count];
         sender_take_held(u->server->sender, h);
+        if (p.is_called_off) /* the last run may have ended before it was told */
+            sender_recall(u->server->sender, &(struct recall){p.profile, p.decision, p.attempt});
     }
 }
 

@@ -148,6 +148,54 @@ static void what_is_at_the_pool_is_taken_back_in_the_batch_of_the_kill(void **st
     house_free(h);
 }
 
+/* Two messages are under way when their people leave the journey; the provider has put both off. */
+static void what_is_under_way_is_not_tried_again_when_its_person_leaves_the_journey(void **state)
+{
+    (void)state;
+    struct house *h = house_new();
+    house_activate(h, HEAD JOURNEY("exits: [Left]\n", "  - {send: hello}\n"));
+    house_run(h, at("9:00"));
+    h->answer = never;
+    begin(h, "ann");
+    begin(h, "bob");
+    house_run(h, at("9:05"));
+    house_receipt(h, 0, RECEIPT_TEMPORARY, 451);
+    house_event(h, "ann", "Left", "");
+    house_event(h, "bob", "Left", "");
+    house_apply(h, at("10:00"));
+    assert_int_equal(h->recall_count, 2);
+    assert_true(h->recalls[0].decision == h->attempts[0].decision);
+    house_hop(h);
+    house_receipt(h, 0, RECEIPT_GAVE_UP, 0);
+    assert_int_equal(house_last(h, RESULT_DECIDED, "hello"), OUTCOME_EXITED);
+    house_receipt(h, 1, RECEIPT_ACCEPTED, 0); /* it was on its way */
+    assert_int_equal(house_last(h, RESULT_DECIDED, "hello"), OUTCOME_SENT);
+    assert_int_equal(house_count(h, RESULT_RETURNED, NULL), 1);
+    house_free(h);
+}
+
+/* Their profiles have become one since it was granted: the outbox knows it by its decision. */
+static void what_is_under_way_is_taken_back_also_after_a_merge(void **state)
+{
+    (void)state;
+    struct house *h = house_new();
+    house_activate(h, HEAD JOURNEY("", "  - {send: hello}\n"));
+    house_run(h, at("9:00"));
+    h->answer = never;
+    house_meet(h, "ann", "email");
+    begin(h, "?b");
+    assert_int_equal(h->attempt_count, 1);
+    house_alias(h, "ann", "?b");
+    house_apply(h, at("10:00"));
+    order(h, &(struct command_word){.kind = COMMAND_KILL, .scope = KILL_ALL, .flags = KILL_DROPS});
+    house_run(h, at("10:05"));
+    assert_int_equal(h->recall_count, 1);
+    assert_true(h->recalls[0].decision == h->attempts[0].decision);
+    house_receipt(h, 0, RECEIPT_GAVE_UP, 0);
+    assert_int_equal(house_last(h, RESULT_DECIDED, "hello"), OUTCOME_WITHDRAWN);
+    house_free(h);
+}
+
 static void a_merge_takes_held_entries_along(void **state)
 {
     (void)state;
@@ -398,6 +446,10 @@ int main(void)
              those_who_are_overdue_go_on_at_the_pace_and_others_when_it_is_their_time),
         TEST("what is at the pool is taken back in the batch of the kill",
              what_is_at_the_pool_is_taken_back_in_the_batch_of_the_kill),
+        TEST("what is under way is not tried again when its person leaves the journey",
+             what_is_under_way_is_not_tried_again_when_its_person_leaves_the_journey),
+        TEST("what is under way is taken back also after a merge",
+             what_is_under_way_is_taken_back_also_after_a_merge),
         TEST("a merge takes held entries along", a_merge_takes_held_entries_along),
         TEST("another programme changes a state only where its file does",
              another_programme_changes_a_state_only_where_its_file_does),

@@ -51,6 +51,7 @@ void house_free(struct house *h)
     mem_free(h->receipts);
     mem_free(h->attempts);
     mem_free(h->rows);
+    mem_free(h->recalls);
     mem_free(h);
 }
 
@@ -320,6 +321,13 @@ void house_apply(struct house *h, int64_t now_ms)
     }
     for (uint32_t i = 0; i < out.action_count; i++)
         keep_attempt(h, &out.actions[i], now_ms);
+    for (uint32_t i = 0; i < out.recall_count; i++) {
+        if (h->recall_count == h->recall_room) {
+            h->recall_room = h->recall_room ? h->recall_room * 2 : 16;
+            h->recalls = mem_resize(h->recalls, h->recall_room * sizeof(h->recalls[0]));
+        }
+        h->recalls[h->recall_count++] = out.recalls[i];
+    }
     arena_reset(&h->bodies);
     if (h->batch % h->audits_every == 0)
         house_check(h);

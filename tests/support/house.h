@@ -77,6 +77,8 @@ struct house {
     uint32_t receipt_count, receipt_room;
     struct house_attempt *attempts;
     uint32_t attempt_count, attempt_room;
+    struct recall *recalls; /* attempts that are not to be tried again */
+    uint32_t recall_count, recall_room;
     struct house_row *rows;
     uint32_t row_count, row_room;
     struct buf log; /* all result blocks, for comparison */

@@ -127,6 +127,40 @@ def what_is_at_the_pool_is_taken_back_before_a_kill_is_answered():
         replay(w.data)
 
 
+def what_a_provider_put_off_is_not_tried_again_after_a_kill():
+    with World() as w:
+        w.meet('later-ann', 'later-bob')
+        w.server.send(event('later-ann', 'Joined'))
+        wait_for(lambda: w.server.receipts('temporary') >= 1)
+        w.do('/v1/kill?message=news')
+        wait_for(lambda: w.server.receipts('gave_up') >= 1)
+        w.post.let_go.set()
+        tries = len(w.post.begun)
+        w.server.send(event('later-bob', 'Ordered'))
+        w.post.wait('later-bob@example.org', 'receipt')
+        assert len(w.post.begun) == tries + 1, w.post.begun
+        w.do('/v1/unkill?message=news&pace=none')
+        w.post.wait('later-ann@example.org', 'news')
+        assert w.server.stop() == 0
+        replay(w.data)
+
+
+def what_a_provider_put_off_ends_withdrawn_by_a_kill_that_drops():
+    with World() as w:
+        w.meet('later-ann')
+        w.server.send(event('later-ann', 'Joined'))
+        wait_for(lambda: w.server.receipts('temporary') >= 1)
+        w.do('/v1/kill?message=news&drop=yes')
+        wait_for(lambda: w.journey('news')['in_flight'] == 0)
+        w.post.let_go.set()
+        v = w.get('/v1/report/funnel?journey=news')['versions'][0]
+        assert {o['outcome']: o['count'] for o in v['messages'][0]['outcomes']} == {'withdrawn': 1}, v
+        w.do('/v1/unkill?message=news&pace=none')
+        assert w.server.stop() == 0
+        assert not w.got('later-ann', 'news')
+        replay(w.data)
+
+
 def a_kill_that_drops_withdraws_what_waits():
     with World() as w:
         w.meet('ann', 'stuck')
@@ -260,6 +294,8 @@ def main():
     tests = Tests()
     for test in [
             what_is_at_the_pool_is_taken_back_before_a_kill_is_answered,
+            what_a_provider_put_off_is_not_tried_again_after_a_kill,
+            what_a_provider_put_off_ends_withdrawn_by_a_kill_that_drops,
             a_kill_that_drops_withdraws_what_waits,
             a_paused_journey_stays_paused_over_a_crash_and_loses_nobody,
             a_stopped_journey_ends_for_everybody_also_if_the_server_dies_at_once,

@@ -151,7 +151,7 @@ def consent(who, status='granted', channel='email'):
 
 class Post:
     """An SMTP server that keeps mails, and behaves as the recipient's name says: `slow` is answered
-    late, `stuck` not before the test lets go."""
+    late, `stuck` not before the test lets go, `later` is put off until then."""
 
     def __init__(self, port=None):
         self.port = port or free_port()
@@ -177,6 +177,8 @@ class Post:
             await asyncio.sleep(0.5)
         while to.startswith('stuck') and not self.let_go.is_set():
             await asyncio.sleep(0.02)
+        if to.startswith('later') and not self.let_go.is_set():
+            return '451 try again later'
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         self.mails.append({'to': to, 'subject': str(message['subject']), 'id': str(message['message-id']),
                            'text': message.get_body(('plain',)).get_content().strip(),
