@@ -609,6 +609,16 @@ static void connection_cb(void *context, struct MHD_Connection *mhd, void **sock
     *socket_context = NULL;
 }
 
+/* Whether somebody who has just connected may stay. A server that stops hangs up here and keeps its
+ * socket to the end: MHD_quiesce_daemon() takes it away from under the threads that wait on it, and
+ * where one of them is about to do the same the library aborts the process (seen in 0.9.75). */
+static enum MHD_Result accept_cb(void *context, const struct sockaddr *client, socklen_t bytes)
+{
+    (void)client, (void)bytes;
+    const struct http_server *s = context;
+    return atomic_load_explicit(&s->is_stopping, memory_order_relaxed) ? MHD_NO : MHD_YES;
+}
+
 /* --- Deadlines ----------------------------------------------------------------------------------- */
 
 /* Whether bytes of the client wait for us to read them. While an answer leaves, nobody reads, and
@@ -749,7 +759,7 @@ enum status http_server_start(const struct http_server_options *options, struct 
     unsigned pool = options->threads > 1 ? options->threads : 0;
     errno = 0;
     s->daemon = MHD_start_daemon(
-        flags, options->port, NULL, NULL, access_cb, s, MHD_OPTION_SOCK_ADDR, &address.any,
+        flags, options->port, accept_cb, s, access_cb, s, MHD_OPTION_SOCK_ADDR, &address.any,
         MHD_OPTION_THREAD_POOL_SIZE, pool, MHD_OPTION_CONNECTION_LIMIT,
         max_of(connections, options->threads), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         options->limits.connections_per_ip_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -799,10 +809,6 @@ void http_server_stop(struct http_server *s, uint32_t grace_ms)
     if (s == NULL)
         return;
     atomic_store(&s->is_stopping, true);
-    MHD_socket listener = MHD_quiesce_daemon(s->daemon);
-    if (listener != MHD_INVALID_SOCKET)
-        close(listener);
-
     os_mutex_lock(&s->lock);
     wait_for_flight(s, grace_ms);
     atomic_store(&s->is_forced, true);

@@ -83,9 +83,9 @@ enum status http_server_start(const struct http_server_options *options, struct 
 /* The port that the server listens on. */
 uint16_t http_server_port(const struct http_server *server);
 
-/* Stops listening, gives requests in flight up to `grace_ms` to be answered and read, answers the
- * rest with 503, and frees the server. Requests that are still kept by somebody may be answered
- * afterwards (to no effect). The handler is not called any more once this returns. */
+/* Hangs up on whoever comes from now on, gives requests in flight up to `grace_ms` to be answered and
+ * read, answers the rest with 503, and frees the server. Requests that are still kept by somebody may
+ * be answered afterwards (to no effect). The handler is not called any more once this returns. */
 void http_server_stop(struct http_server *server, uint32_t grace_ms);
 
 /* What a time limit waits for. */

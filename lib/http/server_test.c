@@ -792,6 +792,9 @@ static void gentle_stop(void **state)
     } while (status == 200 && !has(&heard, "Connection: close"));
     /* What was taken in just before the stop is answered, as the last on its connection. */
     assert_true(status == 200 || (status == 503 && has(&heard, "stopping")));
+    int late = dial(&site);
+    assert_int_equal(hear(late, &heard, false), 0);
+    close(late);
     atomic_store(&site.hold, false);
     assert_int_equal(hear(fd, &heard, false), 200);
     assert_true(has(&heard, "Connection: close"));
@@ -827,6 +830,22 @@ static void hard_stop(void **state)
     os_queue_close(site.later);
     os_thread_join(&site.thread);
     os_queue_free(site.later);
+}
+
+/* A server that is stopped the moment a client has its answer, again and again: stopping meets the
+ * server's threads at every place of their loop. */
+static void stopped_often(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 600; i++) {
+        struct site site;
+        site_start(&site, NULL, 1 + i % 3);
+        int fd = dial(&site);
+        assert_true(say_text(fd, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+        hear_one(fd);
+        close(fd);
+        site_stop(&site);
+    }
 }
 
 static void bad_addresses(void **state)
@@ -876,6 +895,7 @@ int main(void)
         TEST("many clients at once get their own answers", many_clients),
         TEST("stopping waits for answers in flight", gentle_stop),
         TEST("stopping ends although nobody answers", hard_stop),
+        TEST("a server can be stopped at any moment", stopped_often),
         TEST("an address that cannot be used is named", bad_addresses),
     };
     buf_init(&heard);
