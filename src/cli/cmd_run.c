@@ -20,8 +20,7 @@
 struct example {
     uint64_t profile; /* 0 = none yet */
     uint64_t decision;
-    uint32_t message; /* names */
-    uint32_t journey;
+    uint32_t message; /* name */
 };
 
 /* A run of made-up customers, or of a file's events, through a programme. */
@@ -104,7 +103,7 @@ static void act(void *self, const struct action *a, int64_t now_ms)
 /* The newest message that waited for a cap or a hold and went out, and the newest that did not wait. */
 static void choose_example(struct run *r, const struct result *row)
 {
-    struct example x = {row->profile, row->id, row->message, row->journey};
+    struct example x = {row->profile, row->id, row->message};
     if (row->how == OUTCOME_DEFERRED && (row->step == RULE_CAP || row->step == RULE_HOLD))
         r->candidate = x;
     if (row->how != OUTCOME_SENT)
@@ -256,16 +255,15 @@ static void print_fault(void *self, struct str line)
 }
 
 /* A command that explains the example. */
-static void print_why(struct run *r, const struct example *x, const char *what, bool by_journey)
+static void print_why(struct run *r, const struct example *x, const char *what)
 {
     const char *data = cli_text(r->cli, "data");
     if (x->profile == 0 || data == NULL)
         return;
     struct str id = id_of(r, x->profile);
     if (id.len > 0)
-        term_text(&r->cli->out, "  %-24s wend why %s %.*s --%s %.*s\n", what, data, STR_ARG(id),
-                  by_journey ? "journey" : "message",
-                  STR_ARG(names_text(r->shelf.names, by_journey ? x->journey : x->message)));
+        term_text(&r->cli->out, "  %-24s wend why %s %.*s --message %.*s --ahead 0s\n", what, data,
+                  STR_ARG(id), STR_ARG(names_text(r->shelf.names, x->message)));
 }
 
 static void print_file(struct run *r)
@@ -312,8 +310,8 @@ static int report(struct run *r, int64_t took_ns)
         term_print(&c->out, TERM_GREEN, "  audit: no cap exceeded, no slot lost, no timer wrong\n");
     else
         term_print(&c->out, TERM_RED, "  audit: %lu faults\n", faults);
-    print_why(r, &r->sent, "why one was sent:", true);
-    print_why(r, &r->deferred, "why one had to wait:", false);
+    print_why(r, &r->sent, "why one was sent:");
+    print_why(r, &r->deferred, "why one had to wait:");
     return faults ? CLI_FAILED : CLI_OK;
 }
 
