@@ -237,6 +237,10 @@ static void write_version(struct json_writer *w, const struct names *names,
     write_count(w, "moved_in", v->moved_in);
     write_count(w, "moved_out", v->moved_out);
     write_count(w, "converted", v->converted);
+    write_count(w, "ghosts_converted", v->ghosts_converted);
+    write_count(w, "crossed_converted", v->crossed_converted);
+    write_count(w, "crossed_in", v->crossed_in);
+    write_count(w, "crossed_out", v->crossed_out);
     json_write_key_int(w, "converted_total_ms", v->convert_ms);
     write_count(w, "ended", v->ended);
     if (is_whole)

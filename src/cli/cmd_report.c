@@ -219,6 +219,11 @@ static int report_print_funnel(struct reporting *r)
                    v->is_newest ? "" : " (not the newest)");
         term_text(&c->out, "  entered %lu, of them held out %lu; converted %lu", v->entered,
                   v->ghosts, v->converted);
+        if (v->ghosts_converted > 0)
+            term_text(&c->out, ", of them held out %lu", v->ghosts_converted);
+        if (v->crossed_in + v->crossed_out > 0)
+            term_text(&c->out, "; out of the analysis by a merge %lu",
+                      v->crossed_in + v->crossed_out);
         if (r->since_ms == INT64_MIN)
             term_text(&c->out, "; under way %lu", v->in_flight);
         term_text(&c->out, "\n");

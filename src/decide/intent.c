@@ -147,16 +147,10 @@ void intent_forget(struct person *who, uint32_t place)
     who->is_touched = true;
 }
 
-static bool is_held_out(const struct person *who)
-{
-    return who->plan->holdout != 0 &&
-           hash_chance(who->plan->holdout_salt, who->id) < who->plan->holdout;
-}
-
 bool intent_is_ghost(const struct person *who, enum lane lane, uint8_t instance_flags)
 {
     return lane_term(lane)->flags & LANE_HOLDOUT && !planted("ghost-sends") &&
-           (instance_flags & INSTANCE_IS_GHOST || is_held_out(who));
+           (instance_flags & INSTANCE_IS_GHOST || person_is_held_out(who));
 }
 
 int64_t intent_valid_ms(const struct plan_send *send, const struct plan_message *m)

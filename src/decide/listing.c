@@ -460,6 +460,12 @@ void listings_unite(struct person *who, const struct person *from)
         struct listing x = *person_listing(from, i);
         *person_push_listing(who) = x;
     }
+    for (uint32_t i = 0; i < who->profile->wishes.count; i++) {
+        struct wish *w = person_touch_wish(who, i);
+        for (uint32_t k = 0; k < who->profile->instances.count; k++)
+            if (person_instance(who, k)->id == w->instance) /* which may have a new mark */
+                w->is_ghost = (person_instance(who, k)->flags & INSTANCE_IS_GHOST) != 0;
+    }
 }
 
 void listings_explain(struct person *who)

@@ -124,6 +124,8 @@ void desk_unite(struct person *who, struct person *from)
     vec_clear(from->space, &from->profile->intents, sizeof(struct intent));
     vec_clear(from->space, &from->profile->ledger, sizeof(struct sent));
     drop_twins(who);
+    if (person_is_held_out(who) != person_is_held_out(from))
+        person_result(who, (struct result){.kind = RESULT_CROSSED, .how = person_is_held_out(who)});
     mark_ghosts(who);
     who->is_desk_due = true;
     who->is_touched = true;

@@ -389,7 +389,11 @@ bool instance_holds(struct person *who, uint32_t place, const struct plan_expr *
 
 void journey_convert(struct person *who, const struct instance *in, int64_t at_ms)
 {
+    enum convert_group group = in->flags & INSTANCE_HAS_CROSSED ? CONVERTED_CROSSED
+                               : in->flags & INSTANCE_IS_GHOST  ? CONVERTED_GHOST
+                                                                : CONVERTED_TREATED;
     person_result(who, (struct result){.kind = RESULT_CONVERTED,
+                                       .how = (uint8_t)group,
                                        .journey = in->journey,
                                        .version = in->plan,
                                        .id = in->id,
@@ -516,6 +520,7 @@ static void convert_late(struct person *who)
                                                .plan = p->plan,
                                                .journey_index = p->journey_index,
                                                .splits = p->splits,
+                                               .flags = p->flags,
                                                .entered_ms = p->entered_ms},
                             who->event->event_ms);
         }
@@ -794,6 +799,28 @@ static uint32_t twin_of(const struct person *who, const struct instance *theirs)
     return twin;
 }
 
+/* Of two assignments the winner's holds from here on: a new mark. Who was treated otherwise before is in no
+ * comparison of that control group. */
+static void mark_anew(struct person *who, const struct person *from, struct instance *in)
+{
+    bool was_ghost = in->flags & INSTANCE_IS_GHOST;
+    bool is_ghost = entry_is_held_out(who, journey_of(who, in));
+    uint32_t caller = in->caller ? instance_find(who, in->caller) : UINT32_MAX;
+    if (caller != UINT32_MAX) /* what a ghost begins is one */
+        is_ghost |= (person_instance(who, caller)->flags & INSTANCE_IS_GHOST) != 0;
+    in->flags = (uint8_t)((in->flags & ~INSTANCE_IS_GHOST) | (is_ghost ? INSTANCE_IS_GHOST : 0));
+    bool is_all = person_is_held_out(who) != person_is_held_out(from);
+    if (was_ghost == is_ghost && !is_all)
+        return;
+    in->flags |= INSTANCE_HAS_CROSSED;
+    if (was_ghost != is_ghost)
+        person_result(who, (struct result){.kind = RESULT_CROSSED,
+                                           .how = is_ghost,
+                                           .journey = in->journey,
+                                           .version = in->plan,
+                                           .id = in->id});
+}
+
 /* Instances that others' run steps began come behind those: who ends takes its own along. */
 static void take_over(struct person *who, struct person *from, bool is_called)
 {
@@ -824,13 +851,19 @@ static void take_over(struct person *who, struct person *from, bool is_called)
         *in = theirs;
         in->entry = entry;
         arms_crossed(who, from, in);
-        /* Of two assignments the winner's holds from here on. */
-        bool is_ghost = entry_is_held_out(who, journey_of(who, in));
-        in->flags =
-            (uint8_t)((in->flags & ~INSTANCE_IS_GHOST) | (is_ghost ? INSTANCE_IS_GHOST : 0));
+        mark_anew(who, from, in);
         blob_set(from->space, &theirs.entry, NULL, 0);
         person_drop_instance(from, place);
     }
+}
+
+/* Is the journey that is over, and may still convert, in another control group of the winner's? */
+static bool is_marked_anew(const struct person *who, const struct person *from,
+                           const struct past *p)
+{
+    const struct plan_journey *j = &person_plan(who, p->plan)->journeys[p->journey_index];
+    return entry_is_held_out(who, j) != entry_is_held_out(from, j) ||
+           person_is_held_out(who) != person_is_held_out(from);
 }
 
 void journey_unite(struct person *who, struct person *from)
@@ -845,6 +878,8 @@ void journey_unite(struct person *who, struct person *from)
         must(past != NULL);
         *past = theirs;
         past->entry = entry;
+        if (theirs.goal_until_ms != 0 && is_marked_anew(who, from, &theirs))
+            past->flags |= INSTANCE_HAS_CROSSED;
     }
     take_over(who, from, false);
     take_over(who, from, true);

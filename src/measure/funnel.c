@@ -144,7 +144,12 @@ static struct funnel_row means(const struct result *r)
         break;
     case RESULT_CONVERTED:
         out.what = FUNNEL_CONVERTED;
+        out.how = r->how;
         out.sum = r->number;
+        break;
+    case RESULT_CROSSED:
+        out.what = r->journey ? FUNNEL_CROSSED : 0;
+        out.how = r->how;
         break;
     case RESULT_ARM:
     case RESULT_OF_ARM:

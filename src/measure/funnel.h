@@ -30,7 +30,7 @@ enum funnel_what {
     FUNNEL_BEGAN,     /* step */
     FUNNEL_LEFT,      /* step; how: enum step_left; sum: ms in it */
     FUNNEL_ENDED,     /* step; how: enum journey_end */
-    FUNNEL_CONVERTED, /* sum: ms since entry */
+    FUNNEL_CONVERTED, /* how: enum convert_group; sum: ms since entry */
     FUNNEL_ARM,       /* step: the split; name: arm; how: enum arm_news, 0 = took it */
     FUNNEL_WAITED,    /* step; name: label of what ended the wait */
     FUNNEL_PROPOSED,  /* name: message; how: lane; step: 1 = a ghost */
@@ -41,6 +41,7 @@ enum funnel_what {
     FUNNEL_MOVED,     /* how: 0 out of the version, 1 into it */
     FUNNEL_REOPENED,  /* name: message; channel: sent there, and asked about again */
     FUNNEL_RECEIPT,   /* name: message; how: enum receipt_kind; of all versions */
+    FUNNEL_CROSSED,   /* how: 1 = held out from there on, 0 = no more */
 };
 
 #define FUNNEL_CELLS 176

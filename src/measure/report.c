@@ -210,6 +210,8 @@ static void add_row(struct maker *m, uint32_t place)
         break;
     case FUNNEL_CONVERTED:
         v->converted += row->count;
+        v->ghosts_converted += row->how == CONVERTED_GHOST ? row->count : 0;
+        v->crossed_converted += row->how == CONVERTED_CROSSED ? row->count : 0;
         v->convert_ms += row->sum;
         break;
     case FUNNEL_ENDED:
@@ -220,6 +222,7 @@ static void add_row(struct maker *m, uint32_t place)
         if (has_step)
             v->steps[row->step].ended_by[row->how] += row->count;
         break;
+    case FUNNEL_CROSSED: *(row->how ? &v->crossed_in : &v->crossed_out) += row->count; break;
     case FUNNEL_MOVED: *(row->how ? &v->moved_in : &v->moved_out) += row->count; break;
     case FUNNEL_BEGAN:
         if (has_step)

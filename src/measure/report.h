@@ -60,8 +60,11 @@ struct report_version {
     const struct plan_journey *means;
     bool is_newest;
     uint64_t entered, ghosts, converted;
-    uint64_t moved_in, moved_out; /* from and to other versions */
-    uint64_t in_flight;           /* now */
+    uint64_t ghosts_converted; /* of those that converted; whoever crossed is in neither group */
+    uint64_t crossed_converted;
+    uint64_t crossed_in, crossed_out; /* by a merge held out from there on, or no more */
+    uint64_t moved_in, moved_out;     /* from and to other versions */
+    uint64_t in_flight;               /* now */
     uint64_t ended, ended_by[JOURNEY_END_END];
     int64_t convert_ms; /* of all who converted, since they entered */
     uint32_t step_count;

@@ -61,6 +61,9 @@ enum arm_news {
     ARM_NEWS_END,
 };
 
+/* RESULT_CONVERTED: whose goal it was. Numbers are written to disk: append only. */
+enum convert_group { CONVERTED_TREATED, CONVERTED_GHOST, CONVERTED_CROSSED };
+
 enum step_left { LEFT_FOR_NEXT, LEFT_FOR_END, LEFT_FOR_VERSION };
 
 struct result {

@@ -31,6 +31,7 @@ struct str result_how(const struct result *row)
                : how == 17                    ? STR("taken_back")
                : how >= 1 && how <= PHASE_END ? phase_name(how - 1)
                                               : STR("");
+    case RESULT_CROSSED: return how ? STR("held_out") : STR("not_held_out");
     case RESULT_HOLD: return how ? STR("started") : STR("lifted");
     case RESULT_CONSENT: return how ? STR("agreed") : STR("refused");
     default: return STR("");

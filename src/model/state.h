@@ -232,8 +232,10 @@ enum instance_flag {
     INSTANCE_OPTED_OUT = 1 << 1,  /* marketing of it is over */
     INSTANCE_CONVERTED = 1 << 2,  /* the goal was reached and it stays */
     INSTANCE_IS_ENGAGED = 1 << 3, /* engaged with the message of its last send */
-    INSTANCE_HAS_MOVED = 1 << 6,  /* from another version */
-    INSTANCE_IN_STEP = 1 << 7,    /* the step has begun, and is not over */
+    INSTANCE_HAS_CROSSED =
+        1 << 4,                  /* held out otherwise than it was, by a merge: in no comparison */
+    INSTANCE_HAS_MOVED = 1 << 6, /* from another version */
+    INSTANCE_IN_STEP = 1 << 7,   /* the step has begun, and is not over */
 };
 
 struct instance {

@@ -65,7 +65,7 @@ uint64_t identity_follow(const struct identity_host *host, uint64_t number)
         const struct profile *p = host->profile(host->self, number);
         if (p->forward == 0)
             return number;
-        must(p->forward < number);
+        must(p->forward != number);
         number = p->forward;
     }
 }
@@ -86,11 +86,28 @@ static bool has_room(const struct identity_host *host, uint64_t profile)
     return true;
 }
 
-/* Makes p and q one if they may be; returns the profile that is alive afterwards and contains p, or 0. */
-static uint64_t unite(const struct identity_host *host, uint64_t p, uint64_t q, bool is_alias)
+/* Whose lots are kept, in control groups and splits: who was a known user before this record, else who was
+ * seen first, else the lower number. */
+static bool goes_before(const struct identity_host *host, uint64_t p, uint64_t q, uint64_t created)
+{
+    const struct profile *a = host->profile(host->self, p), *b = host->profile(host->self, q);
+    bool is_a_known = id128_is_set(a->user) && p != created;
+    bool is_b_known = id128_is_set(b->user) && q != created;
+    if (is_a_known != is_b_known)
+        return is_a_known;
+    if (a->first_seen_ms != b->first_seen_ms)
+        return a->first_seen_ms < b->first_seen_ms;
+    return p < q;
+}
+
+/* Makes p and q one if they may be; returns the profile that is alive afterwards and contains p, or 0.
+ * `created`: the profile that this record made, or 0. */
+static uint64_t unite(const struct identity_host *host, uint64_t p, uint64_t q, bool is_alias,
+                      uint64_t created)
 {
     must(p != q);
-    uint64_t winner = min_of(p, q), loser = max_of(p, q);
+    bool is_first = goes_before(host, p, q, created);
+    uint64_t winner = is_first ? p : q, loser = is_first ? q : p;
     struct profile *w = host->profile(host->self, winner);
     const struct profile *l = host->profile(host->self, loser);
     bool is_stranger =
@@ -107,7 +124,7 @@ static uint64_t unite(const struct identity_host *host, uint64_t p, uint64_t q, 
 
 /* s belongs to p from here on; returns the profile that p is part of afterwards. */
 static uint64_t link(struct identity *id, const struct identity_host *host, struct id128 s,
-                     uint64_t p, bool is_alias)
+                     uint64_t p, bool is_alias, uint64_t created)
 {
     struct index *ids = &id->ids[partition_of(s)];
     struct index_entry *e = index_find(ids, s);
@@ -128,7 +145,7 @@ static uint64_t link(struct identity *id, const struct identity_host *host, stru
         return p;
     }
     bool may_merge = is_alias || e->second == 0 || mark == 0 || e->second == mark;
-    uint64_t whole = may_merge ? unite(host, p, q, is_alias) : 0;
+    uint64_t whole = may_merge ? unite(host, p, q, is_alias, created) : 0;
     if (whole == 0) {
         host->shared(host->self, p, q);
         whole = p;
@@ -148,9 +165,9 @@ uint64_t identity_resolve(struct identity *id, const struct identity_host *host,
         return 0;
     uint32_t partition = partition_of(first);
     struct index_entry *e = index_find(&id->ids[partition], first);
-    uint64_t p;
+    uint64_t p, created = 0;
     if (e == NULL) {
-        p = host->create(host->self, partition, r->event_ms);
+        p = created = host->create(host->self, partition, r->event_ms);
         host->profile(host->self, p)->identifier_count = 1;
         e = index_add(&id->ids[partition], first);
         e->first = p;
@@ -164,11 +181,11 @@ uint64_t identity_resolve(struct identity *id, const struct identity_host *host,
         if (!id128_is_set(profile->user))
             profile->user = r->user;
         if (id128_is_set(r->anonymous))
-            p = link(id, host, r->anonymous, p, false);
+            p = link(id, host, r->anonymous, p, false, created);
     }
     /* A public key may not take a user id for its own, known or not. */
     bool is_server = (r->flags & RECORD_IS_SERVER) != 0;
     if (r->kind == EVENT_ALIAS && is_server && id128_is_set(r->previous))
-        p = link(id, host, r->previous, p, true);
+        p = link(id, host, r->previous, p, true, created);
     return p;
 }

@@ -6,11 +6,13 @@
  *
  *     s unknown                              s now means p
  *     s means p                              nothing, but s may learn the user
- *     s means q, without a user or the same  the older of p and q absorbs the other
+ *     s means q, without a user or the same  one of p and q absorbs the other
  *     s means q of another user              s means p from here on; its past stays (shared device)
  *
- * The winner of a merge is the lower number; the loser keeps a forward, which later finds follow.
- * Numbers strictly decrease along forwards, so they end, in whatever order partitions work.
+ * The winner of a merge is who was a known user before, else who was seen first, else the lower number:
+ * control groups and arms are drawn by the profile's number, and so they stay what they were for whom we
+ * know (docs/decisions/0010). The loser keeps a forward, which later finds follow; it never wins again,
+ * so forwards end.
  *
  * An entry is (profile, fingerprint of the user that it is bound to, or 0). Entries live in 256
  * partitions by the identifier's hash.

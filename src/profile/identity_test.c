@@ -37,7 +37,7 @@ static struct profile *profile(void *self, uint64_t number)
 static bool merge(void *self, uint64_t loser, uint64_t winner)
 {
     struct host *h = self;
-    assert_true(winner < loser);
+    assert_true(winner != loser);
     assert_true(profile(h, winner)->forward == 0);
     assert_true(profile(h, loser)->forward == 0);
     if (h->refuse_from && loser >= h->refuse_from) {
@@ -85,12 +85,11 @@ static bool is_user(uint32_t i)
     return i < USERS;
 }
 
-/* What is known of each identifier: whose it is (people are numbered as profiles are: the older is the
- * lower), and what each person is called. */
+/* What is known of each identifier: whose it is (people are numbered as profiles are), and what each person is called. */
 struct model {
     uint64_t owner[IDENTIFIERS]; /* 0 = unknown */
     uint32_t user[PEOPLE_MAX];   /* by place in people: its first user id + 1; 0 = none */
-    uint64_t people[PEOPLE_MAX]; /* numbers */
+    uint64_t people[PEOPLE_MAX]; /* numbers, in the order in which they came */
     uint32_t count;
     uint32_t merges, shared;
 };
@@ -104,10 +103,21 @@ static uint32_t *user_of(struct model *m, uint64_t person)
     return NULL;
 }
 
-/* a and b are one person: all that belonged to the later belongs to the older. */
-static uint64_t model_unite(struct model *m, uint64_t a, uint64_t b)
+static uint32_t age_of(const struct model *m, uint64_t person)
 {
-    uint64_t winner = min_of(a, b), loser = max_of(a, b);
+    uint32_t i = 0;
+    while (m->people[i] != person)
+        i++;
+    return i;
+}
+
+/* a and b are one person: all is whose who was a user before this record, else whose who came first. */
+static uint64_t model_unite(struct model *m, uint64_t a, uint64_t b, uint64_t fresh)
+{
+    bool is_a_known = *user_of(m, a) != 0 && a != fresh;
+    bool is_b_known = *user_of(m, b) != 0 && b != fresh;
+    bool is_a = is_a_known != is_b_known ? is_a_known : age_of(m, a) < age_of(m, b);
+    uint64_t winner = is_a ? a : b, loser = is_a ? b : a;
     for (uint32_t i = 0; i < IDENTIFIERS; i++)
         if (m->owner[i] == loser)
             m->owner[i] = winner;
@@ -117,7 +127,8 @@ static uint64_t model_unite(struct model *m, uint64_t a, uint64_t b)
     return winner;
 }
 
-static uint64_t model_link(struct model *m, uint64_t person, uint32_t other, bool is_alias)
+static uint64_t model_link(struct model *m, uint64_t person, uint32_t other, bool is_alias,
+                           uint64_t fresh)
 {
     uint64_t whose = m->owner[other];
     if (whose == 0 || whose == person) {
@@ -126,7 +137,7 @@ static uint64_t model_link(struct model *m, uint64_t person, uint32_t other, boo
     }
     bool are_strangers = *user_of(m, person) != 0 && *user_of(m, whose) != 0;
     if (!are_strangers || is_alias)
-        return model_unite(m, person, whose);
+        return model_unite(m, person, whose, fresh);
     m->owner[other] = person; /* a shared device: from here on it is theirs */
     m->shared++;
     return person;
@@ -137,16 +148,18 @@ static uint64_t model_resolve(struct model *m, uint32_t first, uint32_t device, 
                               bool is_server, uint64_t fresh)
 {
     uint64_t person = m->owner[first];
-    if (person == 0) {
+    if (person != 0) {
+        fresh = 0;
+    } else {
         person = m->owner[first] = m->people[m->count] = fresh;
         m->user[m->count++] = 0;
     }
     if (is_user(first) && *user_of(m, person) == 0)
         *user_of(m, person) = first + 1;
     if (device != UINT32_MAX)
-        person = model_link(m, person, device, false);
+        person = model_link(m, person, device, false, fresh);
     if (previous != UINT32_MAX && is_server)
-        person = model_link(m, person, previous, true);
+        person = model_link(m, person, previous, true, fresh);
     return person;
 }
 

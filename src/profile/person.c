@@ -100,6 +100,12 @@ const struct zone *person_zone(struct person *who)
     return zoneset_zone(who->plan->zones, p->zone);
 }
 
+bool person_is_held_out(const struct person *who)
+{
+    return who->plan->holdout != 0 &&
+           hash_chance(who->plan->holdout_salt, who->id) < who->plan->holdout;
+}
+
 const char *person_moment(struct person *who, int64_t at_ms)
 {
     struct local l = zone_local(person_zone(who), at_ms);

@@ -247,6 +247,9 @@ static inline const struct plan *person_plan(const struct person *who, uint32_t 
 /* The person's zone: of the trait `timezone` if it names one, else the programme's. */
 const struct zone *person_zone(struct person *who);
 
+/* Is the person in the programme's control group? */
+bool person_is_held_out(const struct person *who);
+
 /* "2026-03-02 14:02:00" on the person's clock, in scratch. Requires a programme. */
 const char *person_moment(struct person *who, int64_t at_ms);
 

@@ -262,7 +262,7 @@ static bool is_held_out(const struct house *h, const char *who)
     return hash_chance(plan->holdout_salt, house_person(h, who)) < plan->holdout;
 }
 
-static void a_merged_person_is_of_the_winners_control_group(void **state)
+static void a_merged_person_is_of_the_known_users_control_group(void **state)
 {
     (void)state;
     uint32_t tried[2] = {0};
@@ -275,10 +275,9 @@ static void a_merged_person_is_of_the_winners_control_group(void **state)
         snprintf(both, sizeof(both), "%s%s", user, device);
         house_meet(h, user, "email");
         house_meet(h, device, "email");
-        bool user_wins = house_person(h, user) < house_person(h, device);
-        bool winner = is_held_out(h, user_wins ? user : device);
-        if (winner != is_held_out(h, user_wins ? device : user) && !tried[winner]++) {
-            house_event(h, user_wins ? device : user, "Sale Seen", ""); /* the loser's */
+        bool winner = is_held_out(h, user);
+        if (winner != is_held_out(h, device) && !tried[winner]++) {
+            house_event(h, device, "Sale Seen", "");
             house_apply(h, at("12:00"));
             house_event(h, both, "Nothing", "");
             house_apply(h, at("12:00"));
@@ -286,10 +285,83 @@ static void a_merged_person_is_of_the_winners_control_group(void **state)
             assert_int_equal(house_sent(h, NULL, "sale"), winner ? 0 : 1);
             assert_int_equal(house_last(h, RESULT_DECIDED, "sale"),
                              winner ? OUTCOME_HELD_OUT : OUTCOME_SENT);
+            assert_int_equal(house_count(h, RESULT_CROSSED, NULL), 1);
+            assert_int_equal(house_last(h, RESULT_CROSSED, NULL), winner);
         }
         house_free(h);
     }
     assert_true(tried[0] && tried[1]);
+}
+
+static void everybody_keeps_their_control_group(void **state)
+{
+    (void)state;
+    struct house *h = house_of(SETTINGS "caps: []\nquiet_hours: []\n"
+                                        "holdout: {percent: 50}\n" PROVIDERS("4") REST);
+    uint32_t held = 0;
+    enum { PEOPLE = 64 };
+    for (uint32_t i = 0; i < PEOPLE; i++) {
+        char user[16], first[32], second[32], device[16], tablet[16];
+        snprintf(user, sizeof(user), "u%u", i);
+        snprintf(device, sizeof(device), "~d%u", i);
+        snprintf(tablet, sizeof(tablet), "~t%u", i);
+        snprintf(first, sizeof(first), "%s%s", user, device);
+        snprintf(second, sizeof(second), "%s%s", user, tablet);
+        house_event(h, device, "Nothing", "");
+        house_event(h, tablet, "Nothing", "");
+        house_apply(h, at("12:00"));
+        bool was = is_held_out(h, device);
+        house_event(h, first, "Nothing", ""); /* a visitor signs up */
+        house_apply(h, at("12:10"));
+        assert_int_equal(is_held_out(h, user), was);
+        house_event(h, second, "Nothing", ""); /* and was there on another device before */
+        house_apply(h, at("12:20"));
+        assert_int_equal(is_held_out(h, user), was);
+        assert_true(house_person(h, tablet) == house_person(h, user));
+        house_free(h);
+        held += was;
+        h = house_of(SETTINGS "caps: []\nquiet_hours: []\n"
+                              "holdout: {percent: 50}\n" PROVIDERS("4") REST);
+    }
+    assert_in_range(held, PEOPLE / 4, PEOPLE * 3 / 4);
+    house_free(h);
+}
+
+/* A goal counts for the group that the person was in all the time. */
+static void who_was_held_out_otherwise_before_converts_for_neither_group(void **state)
+{
+    (void)state;
+    uint32_t seen[3] = {0};
+    for (uint32_t i = 0; i < 60; i++) {
+        struct house *h = house_of(SETTINGS "caps: []\nquiet_hours: []\n" PROVIDERS("4") REST
+                                   "=== journeys/trial.yaml\njourney: trial\n"
+                                   "enter: {event: Trial Begun}\nholdout: {percent: 50}\n"
+                                   "goal: Trial Bought\nsteps: [{wait: {for: 9d}}]\n");
+        char user[16], device[16], both[40];
+        snprintf(user, sizeof(user), "u%u", i);
+        snprintf(device, sizeof(device), "~d%u", i);
+        snprintf(both, sizeof(both), "%s%s", user, device);
+        house_meet(h, user, "email");
+        house_event(h, device, "Trial Begun", "");
+        house_apply(h, at("12:00"));
+        const struct plan *plan = engine_plan(h->engine);
+        const struct plan_journey *j =
+            &plan->journeys[plan_journey_find(plan, house_name(h, "trial"))];
+        bool was = hash_chance(j->salt, house_person(h, device)) < j->holdout;
+        bool is = hash_chance(j->salt, house_person(h, user)) < j->holdout;
+        house_event(h, both, "Nothing", "");
+        house_apply(h, at("13:00"));
+        assert_int_equal(house_count(h, RESULT_CROSSED, "trial"), was != is);
+        house_hop(h);
+        house_event(h, user, "Trial Bought", "");
+        house_apply(h, at("14:00"));
+        int group = was != is ? CONVERTED_CROSSED : is ? CONVERTED_GHOST : CONVERTED_TREATED;
+        assert_int_equal(house_last(h, RESULT_CONVERTED, "trial"), group);
+        seen[group]++;
+        house_free(h);
+    }
+    for (uint32_t i = 0; i < array_count(seen); i++)
+        assert_true(seen[i] > 4);
 }
 
 /* ---- the pool ----------------------------------------------------------------------------------- */
@@ -1054,8 +1126,12 @@ int main(void)
         TEST("two carts stay two when people merge, one cart is one",
              two_carts_stay_two_when_people_merge),
         TEST("what is at the pool survives a merge", what_is_at_the_pool_survives_a_merge),
-        TEST("a merged person is of the winner's control group",
-             a_merged_person_is_of_the_winners_control_group),
+        TEST("a merged person is of the known user's control group",
+             a_merged_person_is_of_the_known_users_control_group),
+        TEST("everybody keeps their control group, whatever device they turn up on",
+             everybody_keeps_their_control_group),
+        TEST("who was held out otherwise before converts for neither group",
+             who_was_held_out_otherwise_before_converts_for_neither_group),
         TEST("a queued message goes to the address of now",
              a_queued_message_goes_to_the_address_of_now),
         TEST("a queued message says what is true when it is granted",
