@@ -544,7 +544,6 @@ static bool quick_int(struct quick *q, uint8_t mask, int64_t x, bool *is_outside
 {
     *is_outside = mask & 8;
     int64_t low = x, high = x;
-    q->type = VALUE_INT;
     switch (*is_outside ? mask ^ OUTCOME_MASK : mask) {
     case COMPARE_EQ: break;
     case COMPARE_LT:
@@ -607,7 +606,6 @@ static bool quick_positive(struct quick *q)
         return false;
     memcpy(&low, &q->least, sizeof(low));
     memcpy(&high, &q->most, sizeof(high));
-    q->type = VALUE_DOUBLE;
     q->low = low;
     q->span = high - low;
     return true;
@@ -665,11 +663,11 @@ static bool quick_form(const struct emitter *e, uint32_t at, uint32_t end, struc
         uint8_t mask = op->how & OUTCOME_MASK;
         bool is_fine = false;
         if (b->type == VALUE_INT) {
-            test = QUICK_NUMBER;
+            test = QUICK_INT;
             is_fine = quick_int(q, mask, b->integer, &is_outside);
         } else if (b->type == VALUE_DOUBLE) {
             is_fine = quick_double(q, mask, b->number, &is_outside);
-            test = is_fine && quick_positive(q) ? QUICK_NUMBER : QUICK_DOUBLE;
+            test = is_fine && quick_positive(q) ? QUICK_POSITIVE : QUICK_DOUBLE;
         } else if (b->type == VALUE_TEXT) {
             test = quick_text(q, b->text);
             is_outside = mask == COMPARE_NE;
@@ -680,7 +678,7 @@ static bool quick_form(const struct emitter *e, uint32_t at, uint32_t end, struc
     }
     /* && goes on at true, || at false. */
     bool goes_on_outside = is_outside != ((op->how & OUTCOME_OR) != 0);
-    if (test == QUICK_NUMBER && goes_on_outside) {
+    if ((test == QUICK_INT || test == QUICK_POSITIVE) && goes_on_outside) {
         if (!quick_turn(q))
             return false;
         goes_on_outside = false;
@@ -694,12 +692,11 @@ static bool quick_form(const struct emitter *e, uint32_t at, uint32_t end, struc
 static bool quick_join(struct quick *all, uint32_t count, const struct quick *q)
 {
     int64_t low = (int64_t)q->low, high = (int64_t)(q->low + q->span);
-    if (q->code != 2 * QUICK_NUMBER || low > high)
+    if ((q->code != 2 * QUICK_INT && q->code != 2 * QUICK_POSITIVE) || low > high)
         return false;
     for (uint32_t i = 0; i < count; i++) {
         int64_t own_low = (int64_t)all[i].low, own_high = (int64_t)(all[i].low + all[i].span);
-        if (all[i].slot != q->slot || all[i].code != q->code || all[i].type != q->type ||
-            own_low > own_high)
+        if (all[i].slot != q->slot || all[i].code != q->code || own_low > own_high)
             continue;
         low = max_of(low, own_low);
         high = min_of(high, own_high);
@@ -733,6 +730,7 @@ static void add_quick(struct emitter *e, struct expr *expr)
         all[i].run = quick_choose(&all[i]);
     expr->quick = all;
     expr->quick_stop = e->ops[0].how & OUTCOME_OR;
+    expr->quick_end = !expr->quick_stop;
 }
 
 /* A copy in the plan of what was put together at work. */

@@ -204,8 +204,8 @@ struct regex;
  * the type that the value has to be of. */
 // clang-format off
 #define QUICK_TESTS(X)                                                                          \
-    X(NUMBER, q->type)         /* low <= x <= low + span, of 64 bits that may wrap round: an int, \
-                                * or a double, whose bits grow as it does if it is positive */  \
+    X(INT, VALUE_INT)          /* low <= x <= low + span, of 64 bits that may wrap round */         \
+    X(POSITIVE, VALUE_DOUBLE)  /* the same: a positive double's bits grow as it does */             \
     X(DOUBLE, VALUE_DOUBLE)    /* least <= x <= most */                                         \
     X(BOOL, VALUE_BOOL)        /* x */                                                          \
     X(TEXT_0, VALUE_TEXT)      /* a text of no bytes */                                         \
@@ -232,7 +232,7 @@ struct quick;
 
 /* Runs the chain from `q` on and jumps to the next test itself. `slots`: the host's. */
 typedef void (*quick_code)(const struct expr *expr, const struct expr_host *host,
-                           struct arena *scratch, const struct quick *q, struct expr_result *out,
+                           struct arena *scratch, struct expr_result *out, const struct quick *q,
                            const char *slots);
 
 struct quick {
@@ -241,8 +241,7 @@ struct quick {
     uint32_t at;   /* its distance in the host's array, in bytes */
     uint16_t op;   /* the instruction that says the same */
     uint8_t code;
-    uint8_t type; /* NUMBER: enum value_type */
-    uint8_t len;  /* of a text of up to 16 bytes */
+    uint8_t len; /* of a text of up to 16 bytes */
     union {
         struct {
             uint64_t low;
@@ -277,6 +276,7 @@ struct expr {
     bool is_timed;
     bool keeps_optional;           /* a constant being folded: an optional stays one */
     bool quick_stop;               /* what a quick comparison that stops answers: true for || */
+    bool quick_end;                /* what the chain answers if none stops it: the opposite */
     uint32_t quick_slots;          /* the greatest slot that `quick` reads, plus one */
     const struct quick *quick;     /* ends with QUICK_END or QUICK_MACHINE */
     struct regex *const *patterns; /* constant patterns, compiled */

@@ -479,7 +479,7 @@ static noinline void run_from(const struct expr *expr, const struct expr_host *h
     m->is_over = false;
     m->is_affine = false;
     if (at > 0)
-        put_bool(&r[0], !expr->quick_stop);
+        put_bool(&r[0], expr->quick_end);
     goto *labels[op->code];
 
 do_END : {
@@ -805,20 +805,28 @@ end:
     result->cost = cost_max - (uint64_t)m->cost_left;
 }
 
-/* Asks the host for a slot of the quick front. */
-static void ask(const struct expr_host *host, uint32_t slot, struct value *room, int64_t *until_ms)
+/* Asks the host for a slot of the quick front. Of `room` only the type is read where nothing is there. */
+static inline void ask(const struct expr_host *host, uint32_t slot, struct value *room,
+                       int64_t *until_ms)
 {
     int64_t slot_until_ms = FOREVER_MS;
-    *room = value_none();
+    uint64_t head = VALUE_NONE;
+    memcpy(room, &head, sizeof(head));
     host->load(host->self, slot, room, &slot_until_ms);
     must_slow(slot_until_ms > host->now_ms);
-    *until_ms = min_of(*until_ms, max_of(slot_until_ms, host->now_ms + 1));
+    if (slot_until_ms < *until_ms)
+        *until_ms = max_of(slot_until_ms, host->now_ms + 1);
 }
 
 /* The tests: is the value, which is of the right type, inside? */
-static inline bool is_in_NUMBER(const struct quick *q, const struct value *v)
+static inline bool is_in_INT(const struct quick *q, const struct value *v)
 {
-    return v->uinteger - q->low <= q->span; /* a double's bits are the same eight bytes */
+    return v->uinteger - q->low <= q->span;
+}
+
+static inline bool is_in_POSITIVE(const struct quick *q, const struct value *v)
+{
+    return is_in_INT(q, v); /* a double's bits are the same eight bytes */
 }
 
 static inline bool is_in_DOUBLE(const struct quick *q, const struct value *v)
@@ -840,39 +848,39 @@ static inline bool is_in_TEXT_0(const struct quick *q, const struct value *v)
 
 static inline bool is_in_TEXT_1(const struct quick *q, const struct value *v)
 {
-    return v->text.len == 1 && (uint8_t)v->text.at[0] == (uint8_t)q->first;
+    return likely(v->text.len == 1) && (uint8_t)v->text.at[0] == (uint8_t)q->first;
 }
 
 static inline bool is_in_TEXT_2(const struct quick *q, const struct value *v)
 {
-    return v->text.len == 2 && load_uint16_t(v->text.at) == (uint16_t)q->first;
+    return likely(v->text.len == 2) && load_uint16_t(v->text.at) == (uint16_t)q->first;
 }
 
 static inline bool is_in_TEXT_3(const struct quick *q, const struct value *v)
 {
-    return v->text.len == 3 && load_uint16_t(v->text.at) == (uint16_t)q->first &&
+    return likely(v->text.len == 3) && load_uint16_t(v->text.at) == (uint16_t)q->first &&
            (uint8_t)v->text.at[2] == (uint8_t)q->last;
 }
 
 static inline bool is_in_TEXT_4(const struct quick *q, const struct value *v)
 {
-    return v->text.len == 4 && load_uint32_t(v->text.at) == (uint32_t)q->first;
+    return likely(v->text.len == 4) && load_uint32_t(v->text.at) == (uint32_t)q->first;
 }
 
 static inline bool is_in_TEXT_TO_7(const struct quick *q, const struct value *v)
 {
-    return v->text.len == q->len && load_uint32_t(v->text.at) == (uint32_t)q->first &&
+    return likely(v->text.len == q->len) && load_uint32_t(v->text.at) == (uint32_t)q->first &&
            load_uint32_t(v->text.at + q->len - 4) == (uint32_t)q->last;
 }
 
 static inline bool is_in_TEXT_8(const struct quick *q, const struct value *v)
 {
-    return v->text.len == 8 && load_uint64_t(v->text.at) == q->first;
+    return likely(v->text.len == 8) && load_uint64_t(v->text.at) == q->first;
 }
 
 static inline bool is_in_TEXT_TO_16(const struct quick *q, const struct value *v)
 {
-    return v->text.len == q->len && load_uint64_t(v->text.at) == q->first &&
+    return likely(v->text.len == q->len) && load_uint64_t(v->text.at) == q->first &&
            load_uint64_t(v->text.at + q->len - 8) == q->last;
 }
 
@@ -901,8 +909,8 @@ static int goes_on(const struct quick *q, const struct value *v)
 
 /* The quick front from test `q` on, where the host may want to be asked. */
 static noinline void run_asking(const struct expr *expr, const struct expr_host *host,
-                                struct arena *scratch, const struct quick *q,
-                                struct expr_result *out)
+                                struct arena *scratch, struct expr_result *out,
+                                const struct quick *q)
 {
     int64_t until_ms = FOREVER_MS;
     for (; q->code < QUICK_END; q++) {
@@ -921,59 +929,56 @@ static noinline void run_asking(const struct expr *expr, const struct expr_host 
         }
     }
     if (q->code == QUICK_END)
-        answer(out, !expr->quick_stop, until_ms);
+        answer(out, expr->quick_end, until_ms);
     else
         run_from(expr, host, scratch, q->op, until_ms, out);
 }
 
 /* The front itself: a function for each test, which jumps to the next one by itself, so that there is
- * neither a loop nor a stack. What a chain costs is the jumps more than the tests. So each test has a
- * form that is the last of its chain and answers, and each has one that does a comparison of a number
- * before it: two tests, one jump. What costs registers is left to run_asking(). */
+ * neither a loop nor a stack. What a chain costs is the jumps more than the tests, taken ones above all.
+ * So going on is what lies straight ahead; each test has a form that is the last of its chain and
+ * answers; and each has one that does a comparison of an int or a double before it: two tests, one jump.
+ * The arguments stand as expr_run() has them, which moves none. What costs registers is left to
+ * run_asking(). */
 #define QUICK_ARGUMENTS                                                           \
     const struct expr *expr, const struct expr_host *host, struct arena *scratch, \
-        const struct quick *q, struct expr_result *out, const char *slots
+        struct expr_result *out, const struct quick *q, const char *slots
 
 /* Goes on behind test `q`, or answers that the chain stops. */
-#define QUICK_STEP(name, kind, is_inside)          \
-    v = (const void *)(slots + q->at);             \
-    if (unlikely(v->type != (kind))) {             \
-        run_asking(expr, host, scratch, q, out);   \
-        return;                                    \
-    }                                              \
-    if (is_in_##name(q, v) != (is_inside)) {       \
-        answer(out, expr->quick_stop, FOREVER_MS); \
-        return;                                    \
-    }                                              \
+#define QUICK_STEP(name, kind, is_inside)              \
+    v = (const void *)(slots + q->at);                 \
+    if (unlikely(v->type != (kind))) {                 \
+        run_asking(expr, host, scratch, out, q);       \
+        return;                                        \
+    }                                                  \
+    if (unlikely(is_in_##name(q, v) != (is_inside))) { \
+        answer(out, expr->quick_stop, FOREVER_MS);     \
+        return;                                        \
+    }                                                  \
     q++
 
-#define QUICK_FORMS(name, kind, side, is_inside)               \
-    static void side##_##name(QUICK_ARGUMENTS)                 \
-    {                                                          \
-        const struct value *v;                                 \
-        QUICK_STEP(name, kind, is_inside);                     \
-        q->run(expr, host, scratch, q, out, slots);            \
-    }                                                          \
-    static void side##_last_##name(QUICK_ARGUMENTS)            \
-    {                                                          \
-        const struct value *v;                                 \
-        QUICK_STEP(name, kind, is_inside);                     \
-        answer(out, !expr->quick_stop, FOREVER_MS);            \
-    }                                                          \
-    static void side##_second_##name(QUICK_ARGUMENTS)          \
-    {                                                          \
-        const struct value *v;                                 \
-        QUICK_STEP(NUMBER, q->type, true);                     \
-        QUICK_STEP(name, kind, is_inside);                     \
-        q->run(expr, host, scratch, q, out, slots);            \
-    }                                                          \
-    static void side##_second_and_last_##name(QUICK_ARGUMENTS) \
-    {                                                          \
-        const struct value *v;                                 \
-        QUICK_STEP(NUMBER, q->type, true);                     \
-        QUICK_STEP(name, kind, is_inside);                     \
-        answer(out, !expr->quick_stop, FOREVER_MS);            \
+#define QUICK_FORM(form, name, kind, is_inside, first, last) \
+    static void form##_##name(QUICK_ARGUMENTS)               \
+    {                                                        \
+        const struct value *v;                               \
+        first;                                               \
+        QUICK_STEP(name, kind, is_inside);                   \
+        last;                                                \
     }
+
+#define QUICK_FORMS(name, kind, side, is_inside)                                               \
+    QUICK_FORM(side, name, kind, is_inside, , QUICK_ON)                                        \
+    QUICK_FORM(side##_last, name, kind, is_inside, , QUICK_LAST)                               \
+    QUICK_FORM(side##_after_int, name, kind, is_inside, QUICK_STEP(INT, VALUE_INT, true),      \
+               QUICK_ON)                                                                       \
+    QUICK_FORM(side##_after_int_last, name, kind, is_inside, QUICK_STEP(INT, VALUE_INT, true), \
+               QUICK_LAST)                                                                     \
+    QUICK_FORM(side##_after_double, name, kind, is_inside,                                     \
+               QUICK_STEP(POSITIVE, VALUE_DOUBLE, true), QUICK_ON)                             \
+    QUICK_FORM(side##_after_double_last, name, kind, is_inside,                                \
+               QUICK_STEP(POSITIVE, VALUE_DOUBLE, true), QUICK_LAST)
+#define QUICK_ON   q->run(expr, host, scratch, out, q, slots)
+#define QUICK_LAST answer(out, expr->quick_end, FOREVER_MS)
 
 #define X(name, kind)                     \
     QUICK_FORMS(name, kind, inside, true) \
@@ -984,7 +989,7 @@ QUICK_TESTS(X)
 static void quick_ask(QUICK_ARGUMENTS)
 {
     (void)slots;
-    run_asking(expr, host, scratch, q, out);
+    run_asking(expr, host, scratch, out, q);
 }
 
 static void quick_machine(QUICK_ARGUMENTS)
@@ -995,21 +1000,24 @@ static void quick_machine(QUICK_ARGUMENTS)
 
 quick_code quick_choose(const struct quick *q)
 {
-#define FORMS(side, name)                                                                      \
-    {                                                                                          \
-        side##_##name, side##_last_##name, side##_second_##name, side##_second_and_last_##name \
+#define FORMS(side, name)                                                                         \
+    {                                                                                             \
+        side##_##name, side##_last_##name, side##_after_int_##name, side##_after_int_last_##name, \
+            side##_after_double_##name, side##_after_double_last_##name                           \
     }
 #define X(name, kind) FORMS(inside, name), FORMS(outside, name),
-    static const quick_code forms[2 * QUICK_TEXT][4] = {QUICK_TESTS(X)};
+    static const quick_code forms[2 * QUICK_TEXT][6] = {QUICK_TESTS(X)};
 #undef X
 #undef FORMS
-    bool is_pair = q->code == 2 * QUICK_NUMBER && q[1].code < 2 * QUICK_TEXT;
+    bool is_pair =
+        (q->code == 2 * QUICK_INT || q->code == 2 * QUICK_POSITIVE) && q[1].code < 2 * QUICK_TEXT;
     const struct quick *last = q + is_pair;
     if (q->code >= QUICK_END)
         return quick_machine; /* QUICK_END is never jumped to: the test before it answers */
     if (last->code >= 2 * QUICK_TEXT)
         return quick_ask;
-    return forms[last->code][2 * is_pair + (last[1].code == QUICK_END)];
+    uint32_t pair = !is_pair ? 0 : q->code == 2 * QUICK_INT ? 2 : 4;
+    return forms[last->code][pair + (last[1].code == QUICK_END)];
 }
 
 void expr_run(const struct expr *expr, const struct expr_host *host, struct arena *scratch,
@@ -1017,7 +1025,7 @@ void expr_run(const struct expr *expr, const struct expr_host *host, struct aren
 {
     const struct quick *q = expr->quick;
     if (unlikely(host->slot_count < expr->quick_slots))
-        run_asking(expr, host, scratch, q, out);
+        run_asking(expr, host, scratch, out, q);
     else
-        q->run(expr, host, scratch, q, out, (const char *)host->slots);
+        q->run(expr, host, scratch, out, q, (const char *)host->slots);
 }
