@@ -8,6 +8,10 @@
  *
  *     event_to_ack_p50, _p99    until the client has its 200: the log's write and fdatasync are in it
  *     event_to_smtp_p50, _p99   until the mail's final dot has been read
+ *     disk_p50, _p99            the disk alone, as the log asks for it: 4 KiB into reserved room and
+ *                               fdatasync, in the same folder, once between each two of these events. An
+ *                               event's 200 and its mail each wait for one such write, so that no tail of
+ *                               theirs can be better than this one
  *     burst_10k_s               10,000 people enter at once, in posts of 100: from the first byte sent
  *                               until the last of 10,000 mails has been read
  *
@@ -30,6 +34,7 @@
 #define BURST_BATCH 100
 #define WARM_UP     20
 #define REST_MS     30
+#define PROBE_BYTES (4u << 10)
 
 struct fixture {
     char wend[OS_PATH_BYTES];
@@ -39,6 +44,8 @@ struct fixture {
     FILE *journal;
     uint16_t port;
     int socket;
+    struct os_file *probe; /* beside the log */
+    uint64_t probes;
 };
 
 static const char *const files[][2] = {
@@ -186,6 +193,31 @@ static void make_people(struct fixture *x, uint64_t count)
     buf_fini(&body);
 }
 
+static void open_probe(struct fixture *x, uint64_t count)
+{
+    char path[OS_PATH_BYTES];
+    struct fault f = {0};
+    must(os_path_join(path, sizeof(path), x->folder, "probe"));
+    if (os_file_open(os_disk_real(), path, OS_CREATE, &x->probe, &f) != OK ||
+        os_file_preallocate(x->probe, count * PROBE_BYTES, &f) != OK ||
+        os_file_sync(x->probe, &f) != OK)
+        give_up("the probe:", &f);
+}
+
+/* How long the disk takes now. */
+static int64_t probe_ns(struct fixture *x)
+{
+    uint8_t piece[PROBE_BYTES];
+    struct fault f = {0};
+    memset(piece, (int)(x->probes % 255) + 1, sizeof(piece));
+    int64_t start_ns = os_clock_monotonic_ns();
+    if (os_file_write(x->probe, x->probes * PROBE_BYTES, piece, PROBE_BYTES, &f) != OK ||
+        os_file_sync(x->probe, &f) != OK)
+        give_up("the probe:", &f);
+    x->probes++;
+    return os_clock_monotonic_ns() - start_ns;
+}
+
 static void measure(struct fixture *x, uint64_t person, int64_t *to_ack_ns, int64_t *to_smtp_ns)
 {
     struct buf body;
@@ -289,12 +321,19 @@ int main(int argc, char **argv)
 
     int64_t *to_ack_ns = mem_new(count * sizeof(*to_ack_ns));
     int64_t *to_smtp_ns = mem_new(count * sizeof(*to_smtp_ns));
+    int64_t *disk_ns = mem_new(count * sizeof(*disk_ns));
+    open_probe(x, count);
     for (uint64_t i = 0; i < WARM_UP; i++)
         measure(x, i, to_ack_ns, to_smtp_ns);
-    for (uint64_t i = 0; i < count; i++)
+    for (uint64_t i = 0; i < count; i++) {
         measure(x, WARM_UP + i, &to_ack_ns[i], &to_smtp_ns[i]);
+        disk_ns[i] = probe_ns(x);
+        os_clock_sleep_ms(REST_MS);
+    }
+    os_file_close(x->probe);
     print("event_to_ack", to_ack_ns, count);
     print("event_to_smtp", to_smtp_ns, count);
+    print("disk", disk_ns, count);
     burst(x, WARM_UP + count);
 
     stop_server(x);
