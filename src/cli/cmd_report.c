@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "api/budget_json.h"
 #include "api/journey_json.h"
 #include "cli/common.h"
 #include "cli/table.h"
-#include "decide/rule.h"
+#include "decide/budget.h"
 #include "replay/recount.h"
 #include "when/span.h"
+#include "when/zone.h"
 
 struct reporting {
     struct cli *cli;
@@ -236,6 +238,66 @@ static int report_print_funnel(struct reporting *r)
     return CLI_OK;
 }
 
+/* ---- budgets ------------------------------------------------------------------------------------- */
+
+static struct str amount(struct cli *c, const struct plan_budget *budget, int64_t count)
+{
+    char text[MONEY_BYTES];
+    if (budget->is_money)
+        return arena_copy(&c->arena, money_print(count, text));
+    return arena_printf(&c->arena, "%ld", count);
+}
+
+/* The period's bound on the clock of the budget's calendar. */
+static struct str bound(struct cli *c, const struct plan *plan, const struct plan_budget *budget,
+                        int64_t at_ms)
+{
+    if (at_ms == INT64_MIN || at_ms == FOREVER_MS)
+        return STR("");
+    return print_moment(&c->arena, zoneset_zone(plan->zones, budget->zone), at_ms);
+}
+
+static int report_print_budgets(struct reporting *r)
+{
+    struct cli *c = r->cli;
+    struct engine *e = r->recovered.engine;
+    const struct plan *plan = engine_plan(e);
+    struct buf out;
+    if (c->is_json) {
+        buf_init(&out);
+        budgets_json(e, &out);
+        term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&out)));
+        buf_fini(&out);
+        return CLI_OK;
+    }
+    struct table table;
+    table_init(&table, &c->arena);
+    table_column(&table, "budget", TABLE_LEFT);
+    table_column(&table, "is", TABLE_LEFT);
+    table_column(&table, "from", TABLE_LEFT);
+    table_column(&table, "until", TABLE_LEFT);
+    table_column(&table, "used", TABLE_RIGHT);
+    table_column(&table, "left", TABLE_RIGHT);
+    table_column(&table, "messages", TABLE_RIGHT);
+    for (uint32_t i = 0; plan != NULL && i < plan->budget_count; i++) {
+        const struct plan_budget *budget = &plan->budgets[i];
+        struct budget_period period = budget_period(plan, budget, engine_now(e));
+        struct budget_account account = budget_look(engine_budgets(e), budget, period);
+        table_text(&table, names_text(engine_names(e), budget->name));
+        table_text(&table, budget->text);
+        table_text(&table, bound(c, plan, budget, period.from_ms));
+        table_text(&table, bound(c, plan, budget, period.until_ms));
+        table_text(&table, amount(c, budget, account.used));
+        table_text(&table, amount(c, budget, max_of(budget->limit - account.used, INT64_C(0))));
+        table_int(&table, (int64_t)account.messages);
+    }
+    if (plan == NULL || plan->budget_count == 0)
+        term_text(&c->out, "the programme has no budgets\n");
+    else
+        table_print(&table, &c->out);
+    return CLI_OK;
+}
+
 /* ---- which --------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -284,8 +346,8 @@ int cmd_report(struct cli *c)
     while (place < array_count(reports) && strcmp(reports[place].name, name) != 0)
         place++;
     if (place == array_count(reports))
-        return cli_usage(c, "there is no report \"%s\"; there is: %s (%s)", name, reports[0].name,
-                         reports[0].doc);
+        return cli_usage(c, "there is no report \"%s\"; there are: %s (%s) and %s (%s)", name,
+                         reports[0].name, reports[0].doc, reports[1].name, reports[1].doc);
     funnel_init(&r.recounted);
     int code = open_counts(&r);
     if (code == CLI_OK)

@@ -125,6 +125,9 @@ void desk_answer(struct person *who, const struct stage_message *answer)
         return;
     case TO_VOUCHER_RETURN:
     case TO_VOUCHER_SPEND:
+    case TO_BUDGET_RETURN:
+    case TO_BUDGET_SPEND:
+    case TO_BUDGET_TAKE:
     case TO_RECALL:
     case TO_POOL_QUEUE:
     case TO_POOL_REVOKE:
@@ -356,6 +359,10 @@ void desk_receipt(struct person *who, const struct receipt *r)
     bool was_in_doubt = in->state == INTENT_IN_DOUBT;
     if (in->fallback != 0 && r->kind != RECEIPT_ACCEPTED)
         in->reason = OUTCOME_FAILED; /* the outcome is the last attempt's */
+    bool is_taken =
+        r->kind == RECEIPT_ACCEPTED || r->kind == RECEIPT_DELIVERED || r->kind == RECEIPT_BOUNCED;
+    if (r->kind != RECEIPT_IN_DOUBT)
+        intent_settle_charge(who, in->decision, is_taken);
     if (!was_in_doubt)
         person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
                                                 .channel = in->channel,

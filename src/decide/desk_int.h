@@ -13,6 +13,7 @@
  *     follow.c    what belongs together: sets of all_of, follow-ups, engagement
  *     unite.c     merges, another programme
  *     keep.c      another release
+ *     budget.h    what all messages together may cost (rule_budget.c asks it)
  *
  * Intents and lines are named by their place in the person's lists: it is good until one ends.
  *
@@ -107,6 +108,9 @@ void intent_set_channels(const struct person *who, struct intent *in, const stru
 
 /* The slot of one that ends: given back, unless the message went out or may have. */
 void intent_settle_slot(struct person *who, struct intent *in, enum outcome outcome);
+
+/* What budgets were charged for the decision's attempt, if anything still is open: spent, or given back. */
+void intent_settle_charge(struct person *who, uint64_t decision, bool is_out);
 
 /* Notes that the intent has ended so, for results and witnesses. */
 void intent_say_end(struct person *who, const struct intent *in, enum outcome outcome,

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/canary.h"
+#include "decide/budget.h"
 #include "decide/desk_int.h"
 
 #include "base/hook.h"
@@ -91,6 +92,13 @@ static void settle_voucher(struct person *who, const struct intent *in, bool is_
                      });
 }
 
+void intent_settle_charge(struct person *who, uint64_t decision, bool is_out)
+{
+    if (budgets_hold(who->budgets, decision))
+        person_send(who, (struct stage_message){.kind = is_out ? TO_BUDGET_SPEND : TO_BUDGET_RETURN,
+                                                .decision = decision});
+}
+
 void intent_settle_slot(struct person *who, struct intent *in, enum outcome outcome)
 {
     bool is_out = outcome == OUTCOME_SENT || outcome == OUTCOME_UNKNOWN || in->fallback != 0;
@@ -100,6 +108,7 @@ void intent_settle_slot(struct person *who, struct intent *in, enum outcome outc
     else if (in->has_slot)
         ledger_keep(who, in);
     settle_voucher(who, in, is_out || is_doubted);
+    intent_settle_charge(who, in->decision, is_out || is_doubted);
 }
 
 void intent_say_end(struct person *who, const struct intent *in, enum outcome outcome,

@@ -40,6 +40,15 @@ void keep_now(struct person *who, uint32_t place, const struct keep *k)
         own->at_ms = min_of(k->granted_ms, who->now_ms);
         ledger_note(who, RESULT_SPENT, in);
     }
+    if (who->plan->budget_count > 0)
+        person_send(who, (struct stage_message){.kind = TO_BUDGET_TAKE,
+                                                .channel = in->channel,
+                                                .lane = in->lane,
+                                                .plan = in->plan,
+                                                .message_index = in->message_index,
+                                                .journey = in->journey,
+                                                .provider = intent_provider(who, in),
+                                                .decision = in->decision});
     person_note_about(who, in->journey, in->message,
                       "message %.*s: another release granted attempt %u; it is in doubt",
                       STR_ARG(names_text(who->names, in->message)), in->attempt);
@@ -123,6 +132,7 @@ static void undo(struct person *who, const struct keep *k)
                                             .provider = intent_provider(who, in),
                                             .decision = in->decision});
     ledger_return(who, in);
+    intent_settle_charge(who, in->decision, false);
     in->state = INTENT_DEFERRED;
     in->rule = RULE_POOL;
     in->not_before_ms = FOREVER_MS;

@@ -144,14 +144,23 @@ void pool_granted(struct pool *pool)
     pool->in_flight++;
 }
 
+bool pool_is_before(const struct pool *a, const struct pool *b)
+{
+    return order(&a->heap[0].message, &b->heap[0].message) < 0;
+}
+
+bool pool_can_move(const struct pool *pool, uint32_t slots, int64_t now_ms)
+{
+    return pool->count > 0 && (pool->heap[0].message.until_ms <= now_ms ||
+                               pool->in_flight < slots + planted("pool-one-more"));
+}
+
 bool pool_next(struct pool *pool, uint32_t slots, int64_t now_ms, struct arena *scratch,
                struct stage_message *out)
 {
-    if (pool->count == 0)
+    if (!pool_can_move(pool, slots, now_ms))
         return false;
     bool has_lapsed = pool->heap[0].message.until_ms <= now_ms;
-    if (!has_lapsed && pool->in_flight >= slots + planted("pool-one-more"))
-        return false;
     struct pool_entry entry = take(pool, 0);
     *out = entry.message;
     if (has_lapsed)

@@ -56,6 +56,12 @@ bool pool_next(struct pool *pool, uint32_t slots, int64_t now_ms, struct arena *
                struct stage_message *out);
 void pool_granted(struct pool *pool);
 
+/* Does the best of `a` go before the best of `b`, in the order of rule 12? Requires that both have one. */
+bool pool_is_before(const struct pool *a, const struct pool *b);
+
+/* Can the pool's best move: is a connection free, or has its `until` passed? */
+bool pool_can_move(const struct pool *pool, uint32_t slots, int64_t now_ms);
+
 /* When the provider's rate lets the next message go; INT64_MIN: at once, there is none. In no stretch of
  * rate.per_ms more than rate.count go, and no more than a second's worth of them at once. */
 int64_t pool_rate_ms(const struct pool *pool, struct plan_pace rate);

@@ -96,6 +96,10 @@ void answer_join(struct answer *both, struct answer one);
 /* What one cap says, which is meant for this intent: for rules that have caps of their own. (rule_cap.c) */
 struct answer cap_ask(const struct question *q, const struct plan_cap *cap);
 
+/* Does the cap (or a budget's scope) speak about the message? Reads plan, lane_flags, channel, category, group,
+ * journey and message of the question. (rule_cap.c) */
+bool cap_is_meant(const struct question *q, const struct plan_cap *cap);
+
 /* Like printf into q->words, if somebody asks; what several caps or windows say is told apart. */
 #define say(q, ...)                                    \
     do {                                               \

@@ -67,7 +67,7 @@ static bool is_touch_of(const struct plan_cap *c, uint32_t event)
 }
 
 /* Does the cap speak about this intent? */
-static bool is_meant(const struct question *q, const struct plan_cap *c)
+bool cap_is_meant(const struct question *q, const struct plan_cap *c)
 {
     if (!(q->lane_flags & LANE_CAPS))
         return false;
@@ -328,7 +328,7 @@ struct answer rule_cap_ask(const struct question *q)
 {
     struct answer answer = ANSWER_ALLOW;
     for (uint32_t i = 0; i < q->plan->cap_count; i++)
-        if (is_meant(q, &q->plan->caps[i]))
+        if (cap_is_meant(q, &q->plan->caps[i]))
             answer_join(&answer, cap_ask(q, &q->plan->caps[i]));
     return answer;
 }

@@ -242,6 +242,30 @@ static void check_holders(struct audit *a, uint64_t *listed)
     }
 }
 
+/* Every budget has used at least what is charged to it in its period, and no more than its limit. */
+static void check_budgets(struct audit *a)
+{
+    struct engine *e = a->engine;
+    const struct plan *plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
+    for (uint32_t i = 0; plan != NULL && i < plan->budget_count; i++) {
+        const struct plan_budget *budget = &plan->budgets[i];
+        struct budget_period period = budget_period(plan, budget, e->now_ms);
+        struct budget_account account = budget_look(&e->budgets, budget, period);
+        struct str name = names_text(e->names, budget->name);
+        struct index_entry charge;
+        int64_t open = 0;
+        for (uint32_t place = 0; budgets_next(&e->budgets, &place, &charge);)
+            if (charge.key.high == budget->name && (int64_t)charge.second == account.from_ms)
+                open += (int64_t)charge.first;
+        if (open > account.used)
+            fault(a, 0, "budget \"%.*s\" has used %ld, but %ld are charged", STR_ARG(name),
+                  account.used, open);
+        if (account.used > budget->limit && e->kept_grant_count == 0 && e->plans.count == 2)
+            fault(a, 0, "budget \"%.*s\" has used %ld of %ld", STR_ARG(name), account.used,
+                  budget->limit);
+    }
+}
+
 uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, struct str line))
 {
     struct audit a = {.engine = e, .self = self, .note = note};
@@ -265,6 +289,7 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
     if (held != listed)
         fault(&a, 0, "%lu addresses are held, %lu are known", held, listed);
     check_members(&a);
+    check_budgets(&a);
     uint64_t at_providers = 0, waiting = 0;
     for (uint32_t i = 0; i < e->pools.count; i++)
         at_providers += e->pools.at[i].in_flight;

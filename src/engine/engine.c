@@ -145,6 +145,7 @@ struct person engine_person(struct engine *e, uint64_t number)
         .plans = &e->plans,
         .plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL,
         .controls = &e->controls,
+        .budgets = &e->budgets,
         .names = e->names,
         .secret = e->secret,
         .scratch = &e->scratch,
@@ -282,6 +283,7 @@ struct engine *engine_new(const struct engine_options *options)
     addresses_init(&e->addresses, &e->host);
     pools_init(&e->pools);
     vouchers_init(&e->vouchers);
+    budgets_init(&e->budgets);
     gate_init(&e->gate);
     e->gate.host = &e->host;
     controls_init(&e->controls);
@@ -318,6 +320,7 @@ void engine_free(struct engine *e)
     claims_fini(&e->claims);
     pools_fini(&e->pools);
     vouchers_fini(&e->vouchers);
+    budgets_fini(&e->budgets);
     sweeps_fini(e);
     selectors_fini(e);
     lifecycle_fini(e);
@@ -1186,6 +1189,90 @@ static const struct plan_voucher *voucher_of(const struct plan *plan, uint32_t n
     return NULL;
 }
 
+/* How many messages of its queue the provider may have under way now. */
+static uint32_t slots_of(const struct engine *e, const struct plan *plan, const struct pool *pool)
+{
+    uint16_t index = plan_provider_find(plan, pool->provider);
+    if (index == PLAN_NO_INDEX || pool_rate_ms(pool, plan->providers[index].rate) > e->now_ms)
+        return 0;
+    return plan->providers[index].slots;
+}
+
+/* The pool whose turn it is: one that can move, or NULL. What one provider grants is another's loss only where
+ * they spend from one budget: then the best of all queues goes first. */
+static struct pool *best_pool(struct engine *e, const struct plan *plan, const struct pool *last)
+{
+    struct pool *best = NULL;
+    uint32_t from = last == NULL || plan->budget_count > 0 ? 0 : (uint32_t)(last - e->pools.at);
+    for (uint32_t i = from; i < e->pools.count; i++) {
+        struct pool *pool = &e->pools.at[i];
+        if (!pool_can_move(pool, slots_of(e, plan, pool), e->now_ms))
+            continue;
+        if (best == NULL || pool_is_before(pool, best))
+            best = pool;
+        if (plan->budget_count == 0)
+            break;
+    }
+    return best;
+}
+
+/* Takes the best out of the queue, and grants it unless something is against it. */
+static void grant_next(struct engine *e, const struct plan *plan, struct pool *pool)
+{
+    struct stage_message m;
+    uint16_t index = plan_provider_find(plan, pool->provider);
+    if (!pool_next(pool, slots_of(e, plan, pool), e->now_ms, &e->scratch, &m))
+        return;
+    if (m.kind == BACK_LAPSED) {
+        answer(e, &m);
+        return;
+    }
+    struct question q;
+    uint16_t carrier;
+    bool has_budgets = plan->budget_count > 0 && !m.is_listing;
+    if (has_budgets) {
+        q = budgets_question(&e->plans, &m, e->now_ms, &carrier);
+        if (budgets_short(&e->budgets, &q, carrier, m.decision) != NULL) {
+            m.kind = BACK_LAPSED; /* the desk asks again, and finds that nothing is left */
+            answer(e, &m);
+            return;
+        }
+    }
+    const struct plan_voucher *codes = voucher_of(plan, m.voucher);
+    struct str code = {0};
+    bool has_code = codes != NULL && voucher_look(&e->vouchers, codes, m.decision, &code);
+    if (m.voucher != NAME_NONE && !has_code && m.empty != VOUCHER_WITHOUT) {
+        m.kind = BACK_EMPTY;
+        answer(e, &m);
+        return;
+    }
+    m.how = m.is_listing ? 0 : gate_ask(&e->gate, plan, &m, e->now_ms, &m.at_ms);
+    if (m.how != 0) {
+        m.kind = BACK_REFUSED;
+        answer(e, &m);
+        return;
+    }
+    pool_granted(pool);
+    if (index != PLAN_NO_INDEX)
+        pool_rate_take(pool, plan->providers[index].rate, e->now_ms);
+    m.kind = BACK_GRANTED;
+    m.at_ms = e->now_ms;
+    if (has_code)
+        voucher_take(&e->vouchers, codes, m.decision, code);
+    if (has_budgets)
+        budgets_take(&e->budgets, &q, carrier, m.decision);
+    act(e, &m, has_code ? code : STR(""));
+    answer(e, &m);
+}
+
+/* What was granted elsewhere has cost what it costs. */
+static void charge(struct engine *e, const struct stage_message *m)
+{
+    uint16_t carrier;
+    struct question q = budgets_question(&e->plans, m, e->now_ms, &carrier);
+    budgets_take(&e->budgets, &q, carrier, m->decision);
+}
+
 static void pool_stage(struct engine *e)
 {
     for (uint32_t i = 0; i < e->messages.count; i++) {
@@ -1197,6 +1284,10 @@ static void pool_stage(struct engine *e)
         const struct stage_message *m = &e->messages.at[i];
         if (m->kind == TO_VOUCHER_RETURN || m->kind == TO_VOUCHER_SPEND)
             voucher_settle(&e->vouchers, m->voucher, m->decision, m->kind == TO_VOUCHER_SPEND);
+        else if (m->kind == TO_BUDGET_RETURN || m->kind == TO_BUDGET_SPEND)
+            budgets_settle(&e->budgets, m->decision, m->kind == TO_BUDGET_SPEND);
+        else if (m->kind == TO_BUDGET_TAKE)
+            charge(e, m);
         else if (m->kind == TO_POOL_DONE)
             pool_done(pools_get(&e->pools, m->provider));
         else if (m->kind == TO_POOL_QUEUE)
@@ -1216,42 +1307,10 @@ static void pool_stage(struct engine *e)
         }
     }
     const struct plan *plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
-    for (uint32_t i = 0; plan != NULL && i < e->pools.count; i++) {
-        struct pool *pool = &e->pools.at[i];
-        uint16_t index = plan_provider_find(plan, pool->provider);
-        uint32_t slots = index == PLAN_NO_INDEX ? 0 : plan->providers[index].slots;
-        struct stage_message m;
-        struct plan_pace rate =
-            index == PLAN_NO_INDEX ? (struct plan_pace){0} : plan->providers[index].rate;
-        while (pool_next(pool, pool_rate_ms(pool, rate) <= e->now_ms ? slots : 0, e->now_ms,
-                         &e->scratch, &m)) {
-            if (m.kind == BACK_LAPSED) {
-                answer(e, &m);
-                continue;
-            }
-            const struct plan_voucher *codes = voucher_of(plan, m.voucher);
-            struct str code = {0};
-            bool has_code = codes != NULL && voucher_look(&e->vouchers, codes, m.decision, &code);
-            if (m.voucher != NAME_NONE && !has_code && m.empty != VOUCHER_WITHOUT) {
-                m.kind = BACK_EMPTY;
-                answer(e, &m);
-                continue;
-            }
-            m.how = m.is_listing ? 0 : gate_ask(&e->gate, plan, &m, e->now_ms, &m.at_ms);
-            if (m.how != 0) {
-                m.kind = BACK_REFUSED;
-                answer(e, &m);
-                continue;
-            }
-            pool_granted(pool);
-            pool_rate_take(pool, rate, e->now_ms);
-            m.kind = BACK_GRANTED;
-            m.at_ms = e->now_ms;
-            if (has_code)
-                voucher_take(&e->vouchers, codes, m.decision, code);
-            act(e, &m, has_code ? code : STR(""));
-            answer(e, &m);
-        }
+    struct pool *pool = plan == NULL ? NULL : best_pool(e, plan, NULL);
+    while (pool != NULL) {
+        grant_next(e, plan, pool);
+        pool = best_pool(e, plan, pool);
     }
 }
 
@@ -1420,6 +1479,11 @@ const struct plan *engine_plan(const struct engine *e)
 const struct funnel *engine_funnel(const struct engine *e)
 {
     return &e->funnel;
+}
+
+const struct budgets *engine_budgets(const struct engine *e)
+{
+    return &e->budgets;
 }
 
 const struct engine_counts *engine_counts(const struct engine *e)

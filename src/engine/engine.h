@@ -26,7 +26,7 @@
 #include "model/result.h"
 #include "profile/person.h"
 
-#define STATE_FORMAT 8 /* of what engine_save() writes: docs/formats/state.md */
+#define STATE_FORMAT 9 /* of what engine_save() writes: docs/formats/state.md */
 
 struct engine;
 
@@ -140,6 +140,7 @@ const struct plans *engine_plans(const struct engine *e);
 const struct plan *engine_plan(const struct engine *e);         /* the newest programme, or NULL */
 const struct controls *engine_controls(const struct engine *e); /* what operators have said */
 const struct funnel *engine_funnel(const struct engine *e);     /* what came of it so far */
+const struct budgets *engine_budgets(const struct engine *e);   /* what they have come to */
 const struct engine_counts *engine_counts(const struct engine *e);
 uint64_t engine_profile_count(const struct engine *e);
 uint64_t engine_bytes(const struct engine *e); /* memory of live state */

@@ -6,6 +6,7 @@
 
 #include "audience/audience.h"
 #include "base/map.h"
+#include "decide/budget.h"
 #include "decide/desk.h"
 #include "decide/gate.h"
 #include "decide/listing.h"
@@ -156,6 +157,7 @@ struct engine {
     struct addresses addresses;
     struct pools pools;
     struct vouchers vouchers;
+    struct budgets budgets;
     struct gate gate;
     struct names *names;
     struct plans plans;

@@ -968,6 +968,65 @@ static enum status load_kept(struct engine *e, struct cursor *in)
     return in->is_bad ? FIX_INPUT : OK;
 }
 
+/* ---- budgets ----------------------------------------------------------------------------------- */
+
+static uint64_t hash_budgets(const struct budgets *all, const struct texts *texts)
+{
+    uint64_t sum = 0;
+    struct index_entry charge;
+    for (uint32_t i = 0; i < all->count; i++) {
+        const struct budget_account *a = &all->at[i];
+        sum += hash_pair(hash_pair(hash_pair(text_hash(texts, a->name), (uint64_t)a->from_ms),
+                                   hash_pair((uint64_t)a->used, a->messages)),
+                         17);
+    }
+    for (uint32_t place = 0; budgets_next(all, &place, &charge);)
+        sum += hash_pair(
+            hash_pair(hash_pair(text_hash(texts, (uint32_t)charge.key.high), charge.key.low),
+                      hash_pair(charge.first, charge.second)),
+            18);
+    return sum;
+}
+
+static void put_budgets(const struct budgets *all, struct buf *b)
+{
+    struct index_entry charge;
+    buf_add_varint(b, all->count);
+    for (uint32_t i = 0; i < all->count; i++) {
+        buf_add_varint(b, all->at[i].name);
+        buf_add_zigzag(b, all->at[i].from_ms);
+        buf_add_zigzag(b, all->at[i].used);
+        buf_add_varint(b, all->at[i].messages);
+    }
+    buf_add_varint(b, all->charges.count);
+    for (uint32_t place = 0; budgets_next(all, &place, &charge);) {
+        buf_add_varint(b, charge.key.high);
+        buf_add_u64(b, charge.key.low);
+        buf_add_varint(b, charge.first);
+        buf_add_zigzag(b, (int64_t)charge.second);
+    }
+}
+
+static void load_budgets(struct budgets *all, struct cursor *in)
+{
+    uint64_t accounts = cursor_varint(in);
+    for (uint64_t i = 0; i < accounts && !in->is_bad; i++) {
+        struct budget_account *a = budgets_account(all, (uint32_t)cursor_varint(in));
+        a->from_ms = cursor_zigzag(in);
+        a->used = cursor_zigzag(in);
+        a->messages = cursor_varint(in);
+    }
+    uint64_t charges = cursor_varint(in);
+    for (uint64_t i = 0; i < charges && !in->is_bad; i++) {
+        struct index_entry charge = {.key.high = cursor_varint(in)};
+        charge.key.low = cursor_u64(in);
+        charge.first = cursor_varint(in);
+        charge.second = (uint64_t)cursor_zigzag(in);
+        if (!in->is_bad && id128_is_set(charge.key))
+            budgets_restore(all, &charge);
+    }
+}
+
 uint64_t engine_hash(const struct engine *e)
 {
     uint64_t sum = hash_pair(e->batch, (uint64_t)e->now_ms);
@@ -1066,7 +1125,9 @@ uint64_t engine_hash(const struct engine *e)
     struct id128 code;
     uint64_t holder;
     for (uint32_t place = 0; voucher_next(&e->vouchers, &place, &code, &holder);)
-        sum += hash_pair(hash_pair(hash_pair(code.high, code.low), holder), 5);
+        sum += hash_pair(
+            hash_pair(hash_pair(text_hash(&texts, (uint32_t)code.high), code.low), holder), 5);
+    sum += hash_budgets(&e->budgets, &texts);
     mem_free(texts.hashes);
     buf_fini(&b);
     return sum;
@@ -1214,6 +1275,7 @@ void engine_save(const struct engine *e, void *self,
         buf_add_u64(&b, code.low);
         buf_add_u64(&b, holder);
     }
+    put_budgets(&e->budgets, &b);
     put(self, STR("pools"), 0, buf_str(&b));
     buf_fini(&b);
 }
@@ -1452,6 +1514,7 @@ static enum status load_pools(struct engine *e, struct cursor *in)
         if (!in->is_bad)
             voucher_restore(&e->vouchers, code, holder);
     }
+    load_budgets(&e->budgets, in);
     return OK;
 }
 

@@ -12,7 +12,7 @@
 #include "measure/funnel.h"
 #include "model/plan.h"
 
-#define REPORT_RULES 16
+#define REPORT_RULES 32
 
 /* A quantile lies in [low_ms, high_ms). */
 struct report_bounds {

@@ -21,6 +21,7 @@
 
 #include "base/arena.h"
 #include "base/value.h"
+#include "model/money.h"
 #include "model/names.h"
 #include "model/record.h"
 #include "model/terms.h"
@@ -44,6 +45,7 @@ struct channel_template; /* channel/channel.h: how a message is rendered; opaque
 #define PLAN_HOLDS_MAX       32
 #define PLAN_REGULATIONS_MAX 64
 #define PLAN_WINDOWS_MAX     32
+#define PLAN_BUDGETS_MAX     32
 #define PLAN_CALENDARS_MAX   64
 #define PLAN_DAYS_MAX        4096 /* of one part of a calendar */
 
@@ -711,6 +713,21 @@ struct plan_cap {
     struct str text;         /* as written, for `why` and `check` */
 };
 
+/* Numbers are written to disk. */
+enum budget_per { BUDGET_DAY = 1, BUDGET_WEEK, BUDGET_MONTH, BUDGET_EVER };
+
+/* What may be spent on messages to all people together: decide/budget.h. */
+struct plan_budget {
+    uint32_t name;
+    uint8_t per;           /* enum budget_per */
+    bool is_money;         /* the limit is an amount; else a number of messages */
+    bool refuses;          /* used up: the channel is refused; else it waits for the next period */
+    uint16_t zone;         /* in whose calendar the periods are: index in zones */
+    int64_t limit;         /* millionths, or messages */
+    struct plan_cap scope; /* which messages it is for; kind, limit and window are not used */
+    struct str text;
+};
+
 /* Days of a calendar that are of one region, or everybody's. */
 struct plan_calendar_part {
     struct str region; /* empty: everybody's */
@@ -802,6 +819,7 @@ struct plan_provider {
     uint16_t
         fallback; /* index of the provider that has what this one refuses by policy, or PLAN_NO_INDEX */
     uint32_t slots; /* connections, hence attempts in flight at once */
+    int64_t cost;   /* of one message; MONEY_NOT_SAID = what one on its channel costs */
     uint32_t setting_count;
     const struct plan_setting
         *settings; /* secrets appear as ${ENV:NAME} or ${FILE:path}, unresolved */
@@ -849,6 +867,9 @@ struct plan {
     const struct plan_cap *caps;
     uint32_t window_count;
     const struct plan_window *windows; /* quiet hours */
+    uint32_t budget_count;
+    const struct plan_budget *budgets;
+    int64_t costs[CHANNEL_END]; /* of one message; MONEY_NOT_SAID where nothing is said */
     uint32_t calendar_count;
     const struct plan_calendar *calendars;
     uint32_t regulation_count;

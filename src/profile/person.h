@@ -47,6 +47,9 @@ enum stage_message_kind {
     TO_VOUCHER_RETURN, /* the decision's message will not go out: its code is free again */
     TO_VOUCHER_SPEND,  /* it went out: its code is gone */
     TO_RECALL,         /* the attempt under way is not to be tried again */
+    TO_BUDGET_RETURN, /* the decision's attempt was not sent: what budgets were charged comes back */
+    TO_BUDGET_SPEND,  /* it was */
+    TO_BUDGET_TAKE,   /* another release granted it: budgets are charged whatever is left */
 };
 
 enum suppression {
@@ -128,6 +131,8 @@ struct witness {
 
 #define PERSON_WOKEN_MAX 8
 
+struct budgets; /* decide/budget.h */
+
 struct person {
     struct space *space;
     struct addresses *addresses; /* told of every address that comes and goes; NULL: nobody is */
@@ -136,6 +141,8 @@ struct person {
     const struct plans *plans;
     const struct plan *plan;         /* the newest, or NULL */
     const struct controls *controls; /* what operators have said; NULL = nothing */
+    const struct budgets
+        *budgets; /* what the batch before has left in them; NULL = nobody counts */
     const struct names *names;
     const uint8_t *secret;
     struct arena *scratch; /* reset after the batch */

@@ -599,6 +599,7 @@ void build_check(struct compile *c)
     ties_look(c);
     slips_look(c);
     quiet_look(c);
+    budgets_look(c);
     stages_check(c);
 }
 

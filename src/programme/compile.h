@@ -190,6 +190,10 @@ uint16_t build_calendar(struct compile *c, const struct yaml_node *node); /* plu
 uint32_t build_channels(const struct yaml_node *node);                    /* bits */
 uint64_t build_categories(struct compile *c, const struct yaml_node *node, uint32_t lanes,
                           const char *rule); /* bits; each in one of `lanes` (bits) */
+/* Which messages a cap or budget is for: channel, category, ..., into `cap` and as words behind `text`. */
+void build_scope(struct compile *c, const struct yaml_node *node, const char *rule,
+                 struct plan_cap *cap, struct buf *text);
+void build_unknown_zone(struct compile *c, const struct yaml_node *node); /* says so */
 uint16_t build_category(struct compile *c, const struct yaml_file *file,
                         const struct yaml_node *node);
 uint16_t build_group_index(struct compile *c, const struct yaml_file *file,
@@ -262,6 +266,11 @@ uint16_t build_provider(struct compile *c, const struct yaml_file *file,
 void audiences_compile(struct compile *c); /* behind providers */
 void audience_step_compile(struct compile *c, const struct yaml_file *yaml,
                            const struct yaml_node *node, struct plan_step_audience *out);
+
+/* ---- budgets (budget.c) -------------------------------------------------------------------------- */
+
+void budgets_compile(struct compile *c); /* behind categories and groups */
+void budgets_look(struct compile *c);    /* behind messages: what they count at all */
 
 /* ---- vouchers (voucher.c) ------------------------------------------------------------------------ */
 

@@ -134,6 +134,10 @@ static void provider_compile(struct compile *c, struct compile_file *file)
     provider->fallback = PLAN_NO_INDEX;
     rate_compile(c, yaml, provider);
     provider->slots = (uint32_t)shape_int(slots, 4);
+    provider->cost = MONEY_NOT_SAID;
+    const struct yaml_node *cost = shape_value(yaml->root, "", "cost");
+    if (cost && !cost->is_bad && !money_parse(cost->text, &provider->cost))
+        provider->cost = MONEY_NOT_SAID; /* said already */
     if (!kind)
         return;
     provider->kind = arena_copy(c->arena, str_of(kind->name));

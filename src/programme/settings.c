@@ -167,7 +167,7 @@ static void traits_compile(struct compile *c)
 
 /* ---- zone ------------------------------------------------------------------------------------ */
 
-static void zone_unknown(struct compile *c, const struct yaml_node *node)
+void build_unknown_zone(struct compile *c, const struct yaml_node *node)
 {
     findings_add(c->findings, FINDING_UNKNOWN_NAME, yaml_place(&c->settings->yaml, node),
                  "there is no time zone \"%.*s\"", STR_ARG(node->text));
@@ -186,7 +186,7 @@ static void zone_compile(struct compile *c)
         return;
     c->plan->zone = 0;
     if (node)
-        zone_unknown(c, node);
+        build_unknown_zone(c, node);
     else
         findings_add(c->findings, FINDING_UNREADABLE, (struct place){STR("programme.yaml"), 0, 0},
                      "the zone data has no UTC");
@@ -203,7 +203,7 @@ static void unknown_zones_compile(struct compile *c)
         if (zone != ZONE_NONE)
             c->plan->unknown_zones[c->plan->unknown_zone_count++] = zone;
         else if (!node->is_bad)
-            zone_unknown(c, node);
+            build_unknown_zone(c, node);
     }
 }
 
@@ -591,15 +591,15 @@ static void cap_keep(struct compile *c, const struct yaml_node *keep, struct pla
     cap->kept = min_of(cap->kept, cap->limit - 1);
 }
 
-static void cap_scope(struct compile *c, const struct yaml_node *node, struct plan_cap *cap,
-                      struct buf *text)
+void build_scope(struct compile *c, const struct yaml_node *node, const char *rule,
+                 struct plan_cap *cap, struct buf *text)
 {
     const struct yaml_node *channel = shape_value(node, "", "channel");
     const struct yaml_node *category = shape_value(node, "", "category");
     const struct yaml_node *group = shape_value(node, "", "group");
     const struct yaml_node *journey = shape_value(node, "", "journey");
     cap->channels = build_channels(channel);
-    cap->categories = build_categories(c, category, lanes_with(LANE_CAPS), "caps");
+    cap->categories = build_categories(c, category, lanes_with(LANE_CAPS), rule);
     cap->groups = groups_of(c, group);
     cap->journey = build_journey_index(c, &c->settings->yaml, journey);
     const struct yaml_node *tag = shape_value(node, "", "tag");
@@ -652,7 +652,7 @@ static struct plan_cap cap_of_gap(struct compile *c, const struct yaml_node *nod
     char span[SPAN_BYTES];
     buf_init(&text);
     buf_printf(&text, "%s between two", span_print(span_of_ms(cap.window_ms), span).at);
-    cap_scope(c, node, &cap, &text);
+    build_scope(c, node, "caps", &cap, &text);
     words_add(&text, after, ", also after ");
     cap.text = rule_text(c, &text);
     return cap;
@@ -681,7 +681,7 @@ static struct plan_cap cap_of_limit(struct compile *c, const struct yaml_node *n
     struct buf text;
     buf_init(&text);
     buf_printf(&text, "%u per %.*s", cap.limit, STR_ARG(shape_text(per, STR("day"))));
-    cap_scope(c, node, &cap, &text);
+    build_scope(c, node, "caps", &cap, &text);
     cap_keep(c, shape_value(node, "", "keep"), &cap);
     cap.text = rule_text(c, &text);
     return cap;
@@ -905,6 +905,7 @@ uint32_t build_holdout(struct compile *c, const struct yaml_node *node, const ch
 void settings_compile_rules(struct compile *c)
 {
     caps_compile(c);
+    budgets_compile(c);
     quiet_hours_compile(c);
     holds_compile(c);
     complaint_compile(c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "programme/shape.h"
 
+#include "model/money.h"
 #include "model/names.h"
 #include "model/terms.h"
 #include "when/span.h"
@@ -266,6 +267,16 @@ static void check_percent(struct shape_check *c, const struct key *key, struct y
               STR_ARG(node->text));
 }
 
+static void check_money(struct shape_check *c, const struct key *key, struct yaml_node *node)
+{
+    int64_t amount;
+    bool is_scalar = node->type != YAML_LIST && node->type != YAML_MAP && node->type != YAML_NULL;
+    if (is_scalar && money_parse(node->text, &amount))
+        return;
+    wrong_type(c, key, node, "an amount of money: digits, and up to six more behind a point");
+    finding_advise(c->findings, "write 500 or 0.045, without a currency");
+}
+
 static void check_span(struct shape_check *c, const struct key *key, struct yaml_node *node)
 {
     if (node->type == YAML_INT) {
@@ -518,6 +529,7 @@ static void value_check(struct shape_check *c, const struct key *key, struct yam
     case KEY_BOOL: check_bool(c, key, node); return;
     case KEY_INT: check_int(c, key, node); return;
     case KEY_PERCENT: check_percent(c, key, node); return;
+    case KEY_MONEY: check_money(c, key, node); return;
     case KEY_SPAN:
     case KEY_DAYS:
     case KEY_PER: check_span(c, key, node); return;
@@ -870,6 +882,7 @@ static const char *type_words(const struct key *key)
     case KEY_BOOL: return "true or false";
     case KEY_INT: return "whole number";
     case KEY_PERCENT: return "percent";
+    case KEY_MONEY: return "amount of money";
     case KEY_SPAN: return "time";
     case KEY_DAYS: return "time or calendar days";
     case KEY_RANK: return "whole number or expression";

@@ -19,6 +19,7 @@ enum key_type {
     KEY_INT,
     KEY_RANK, /* a whole number, or an expression */
     KEY_PERCENT,
+    KEY_MONEY,  /* 500, 0.045 */
     KEY_SPAN,   /* 90s, 2h, 3d */
     KEY_DAYS,   /* a span, or calendar days: 2 days, day, week */
     KEY_LENGTH, /* the same, months too, or an expression */

@@ -88,6 +88,7 @@ static const char *sample_of(const struct key *key)
     case KEY_BOOL: return "true";
     case KEY_INT: return "1";
     case KEY_PERCENT: return "12.5";
+    case KEY_MONEY: return "0.045";
     case KEY_SPAN: return "2h";
     case KEY_DAYS: return "2 days";
     case KEY_RANK: return "'entry.value'";

@@ -14,6 +14,7 @@
 #include "server/server_int.h"
 #include "server/story.h"
 
+#include "api/budget_json.h"
 #include "api/journey_json.h"
 #include "api/member_list.h"
 #include "api/person_json.h"
@@ -433,7 +434,10 @@ static void answer_operator(struct core *c, const struct work *work)
         return;
     }
     buf_init(&out);
-    journeys_json(c->engine, &out);
+    if (work->question == QUESTION_BUDGETS)
+        budgets_json(c->engine, &out);
+    else
+        journeys_json(c->engine, &out);
     answer_with(work, &out);
     buf_fini(&out);
 }

@@ -126,6 +126,7 @@ enum question_kind {
     QUESTION_SEGMENT_WHY,
     QUESTION_JOURNEYS,
     QUESTION_FUNNEL,
+    QUESTION_BUDGETS,
     QUESTION_COMMAND,
     QUESTION_LIST, /* puts people on a list, takes them off, or replaces it */
 };
