@@ -44,10 +44,10 @@ canary-programs: $(B)/wend $(foreach r,src/profile src/audience src/journey src/
 fuzz:                                    ## every fuzz target for 10 s (SECONDS_EACH=)
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-programs
 	@tools/fuzz_smoke $(or $(SECONDS_EACH),10)
-bench:                                   ## every figure, one line each: name value unit
+bench:                                   ## every figure, one line each: name value unit (ROUNDS=3)
 	@$(MAKE) --no-print-directory VARIANT=release bench-programs >&2
 	@$(MAKE) --no-print-directory VARIANT=release bench-run
 bench-programs: $(BENCHES) $(B)/wend
 bench-run:
-	@set -e; for b in $(BENCHES); do $$b; done
+	@tools/bench --rounds $(or $(ROUNDS),3) $(BENCHES)
 .PHONY: bench-programs bench-run

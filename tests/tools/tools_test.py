@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The tools are tested too: what tools/rooms must refuse, and what tools/run_tests must count."""
+"""The tools are tested too: what tools/rooms must refuse, what tools/run_tests must count, what tools/bench must
+write."""
 import importlib.machinery
 import importlib.util
 import os
@@ -102,6 +103,42 @@ class Globals(unittest.TestCase):
         self.assertEqual(code, 1, said)
         for name in ("count", "zero", "mine", "calls", "place"):
             self.assertRegex(said, rf"src/decide/a.o: {name}")
+
+
+class Bench(unittest.TestCase):
+    def run_benches(self, *scripts):
+        """What tools/bench does with three rounds of these shell scripts: (exit code, output, results)."""
+        with tempfile.TemporaryDirectory() as tree:
+            programs = []
+            for i, script in enumerate(scripts):
+                programs.append(os.path.join(tree, f"bench{i}"))
+                with open(programs[-1], "w", encoding="utf-8") as file:
+                    file.write(f"#!/bin/sh\ncd {tree}\necho x >>rounds{i}\nround=$(wc -l <rounds{i})\n{script}\n")
+                os.chmod(programs[-1], 0o755)
+            results = os.path.join(tree, "results.md")
+            done = subprocess.run([os.path.join(ROOT, "tools/bench"), "--results", results, *programs],
+                                  capture_output=True, text=True, check=False)
+            written = ""
+            if os.path.exists(results):
+                with open(results, encoding="utf-8") as file:
+                    written = file.read()
+            return done.returncode, done.stdout, written
+
+    def test_the_middle_of_the_rounds_counts(self):
+        code, said, written = self.run_benches('echo "thing_ns $((round * round)) ns"', 'echo "other 1500 per_second"')
+        self.assertEqual(code, 0, said)
+        self.assertEqual(said, "thing_ns 4 ns\nother 1500 per_second\n")
+        self.assertIn("| `thing_ns` | 4 | 1 to 9 | ns |  |  |\n", written)
+        self.assertIn("| `other` | 1,500 | 1,500 to 1,500 | per second |  |  |\n", written)
+
+    def test_a_target_is_met_or_missed(self):
+        written = self.run_benches('echo "zone_convert_ns $((round * 10)) ns"')[2]
+        self.assertIn("| `zone_convert_ns` | 20 | 10 to 30 | ns | at most 20 | 2 of 3 |\n", written)
+
+    def test_a_bench_that_fails_ends_it_without_results(self):
+        code, _, written = self.run_benches('echo "thing 1 ns"', "exit 3")
+        self.assertNotEqual(code, 0)
+        self.assertEqual(written, "")
 
 
 class Counting(unittest.TestCase):
