@@ -82,6 +82,8 @@ static void write_kills(struct json_writer *w, const struct engine *e)
         json_write_key_bool(w, "all_lanes", (k->flags & KILL_ALL_LANES) != 0);
         write_moment(w, "since", k->since_ms);
         write_name(w, "by", engine_names(e), k->by);
+        if (k->monitor != NAME_NONE)
+            write_name(w, "monitor", engine_names(e), k->monitor);
         json_write_end(w);
     }
     json_write_end(w);

@@ -34,11 +34,13 @@ static void print_kills(struct cli *c, const struct engine *e)
         term_print(&c->out, TERM_RED, "  killed: %.*s%s%.*s",
                    STR_ARG(kill_scope_name((enum kill_scope)k->scope)), name.len ? " " : "",
                    STR_ARG(name));
-        term_text(&c->out, " since %.*s by %.*s%s%s\n",
-                  STR_ARG(print_moment(&c->arena, zone_of_utc(), k->since_ms)),
-                  STR_ARG(names_text(engine_names(e), k->by)),
-                  k->flags & KILL_DROPS ? ", what is pending is withdrawn" : "",
-                  k->flags & KILL_ALL_LANES ? ", in all lanes" : "");
+        term_text(
+            &c->out, " since %.*s by %s%.*s%s%s\n",
+            STR_ARG(print_moment(&c->arena, zone_of_utc(), k->since_ms)),
+            k->monitor != NAME_NONE ? "monitor " : "",
+            STR_ARG(names_text(engine_names(e), k->monitor != NAME_NONE ? k->monitor : k->by)),
+            k->flags & KILL_DROPS ? ", what is pending is withdrawn" : "",
+            k->flags & KILL_ALL_LANES ? ", in all lanes" : "");
     }
 }
 

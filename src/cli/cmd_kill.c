@@ -13,7 +13,10 @@ static bool read_scope(struct cli *c, struct command_word *out, struct buf *requ
     static const struct {
         const char *option;
         enum kill_scope scope;
-    } scopes[] = {{"journey", KILL_JOURNEY}, {"message", KILL_MESSAGE}, {"channel", KILL_CHANNEL}};
+    } scopes[] = {{"journey", KILL_JOURNEY},
+                  {"message", KILL_MESSAGE},
+                  {"category", KILL_CATEGORY},
+                  {"channel", KILL_CHANNEL}};
     enum channel channel;
     uint32_t given = 0;
     for (size_t i = 0; i < array_count(scopes); i++) {
@@ -31,7 +34,8 @@ static bool read_scope(struct cli *c, struct command_word *out, struct buf *requ
         given++;
     }
     if (given != 1) {
-        *code = cli_usage(c, "say what: one of --journey, --message, --channel and --all");
+        *code =
+            cli_usage(c, "say what: one of --journey, --message, --category, --channel and --all");
         return false;
     }
     if (out->scope == KILL_CHANNEL && !channel_find(out->name, &channel)) {

@@ -5,11 +5,24 @@
  */
 #include "decide/operator.h"
 
+static struct kill_subject subject_of(const struct person *who, const struct intent *in,
+                                      enum channel channel)
+{
+    const struct plan *plan = who->plans->at[in->plan];
+    const struct plan_message *m = plan_message_at(plan, in->message_index);
+    return (struct kill_subject){
+        .journey = in->journey,
+        .message = in->message,
+        .category = m == NULL ? NAME_NONE : plan->categories[m->category].name,
+        .channel = channel,
+        .lane = (enum lane)in->lane,
+    };
+}
+
 static const struct kill *kill_of(const struct question *q)
 {
-    const struct intent *in = q->intent;
-    return controls_kill_of(q->who->controls, in->journey, in->message, q->channel,
-                            (enum lane)in->lane);
+    struct kill_subject x = subject_of(q->who, q->intent, q->channel);
+    return controls_kill_of(q->who->controls, &x);
 }
 
 static void say_kill(const struct question *q, const struct kill *k)
@@ -19,6 +32,13 @@ static void say_kill(const struct question *q, const struct kill *k)
                       : k->scope == KILL_CHANNEL ? channel_name((enum channel)k->channel)
                                                  : names_text(names, k->name);
     struct str by = names_text(names, k->by);
+    if (k->monitor != NAME_NONE) {
+        say(q, "monitor %.*s is raised since %s: %.*s%s%.*s waits",
+            STR_ARG(names_text(names, k->monitor)), moment(q, k->since_ms),
+            STR_ARG(kill_scope_name((enum kill_scope)k->scope)), k->scope == KILL_ALL ? ": " : " ",
+            STR_ARG(what));
+        return;
+    }
     say(q, "kill %u (%.*s%s%.*s) since %s%s%.*s", k->number,
         STR_ARG(kill_scope_name((enum kill_scope)k->scope)), k->scope == KILL_ALL ? ": " : " ",
         STR_ARG(what), moment(q, k->since_ms), by.len ? ", by " : "", STR_ARG(by));
@@ -66,10 +86,10 @@ struct answer operator_holds(const struct question *q)
 /* ---- when it is over ------------------------------------------------------------------------------ */
 
 /* Does the intent wait for the operator, as far as is known? */
-static bool waits(const struct intent *in, const struct kill *what)
+static bool waits(const struct person *who, const struct intent *in, const struct kill *what)
 {
-    bool is_meant = kill_meets(what, in->journey, in->message, CHANNEL_NONE, (enum lane)in->lane);
-    return is_meant && in->state == INTENT_DEFERRED && in->rule == RULE_HOLD &&
+    struct kill_subject x = subject_of(who, in, CHANNEL_NONE);
+    return kill_meets(what, &x) && in->state == INTENT_DEFERRED && in->rule == RULE_HOLD &&
            in->not_before_ms == FOREVER_MS;
 }
 
@@ -79,8 +99,9 @@ bool desk_has(const struct person *who, const struct kill *what, bool *waits_for
     *waits_for_it = false;
     for (uint32_t i = 0; i < who->profile->intents.count; i++) {
         const struct intent *in = person_intent(who, i);
-        has |= kill_meets(what, in->journey, in->message, CHANNEL_NONE, (enum lane)in->lane);
-        *waits_for_it |= waits(in, what);
+        struct kill_subject x = subject_of(who, in, CHANNEL_NONE);
+        has |= kill_meets(what, &x);
+        *waits_for_it |= waits(who, in, what);
     }
     return has;
 }
@@ -89,7 +110,7 @@ void desk_controlled(struct person *who, const struct kill *what, int64_t releas
 {
     for (uint32_t i = 0; i < who->profile->intents.count && release_ms > who->now_ms; i++) {
         struct intent *in = person_touch_intent(who, i);
-        if (!waits(in, what))
+        if (!waits(who, in, what))
             continue;
         in->rule = RULE_POOL; /* the pace is a rate: what rule 13 says stands until its time */
         in->not_before_ms = release_ms;

@@ -382,6 +382,7 @@ static void activate(struct engine *e, const struct record *r)
     sweeps_renew(e, e->now_ms);
     selectors_activate(e, false);
     lifecycle_activated(e);
+    monitors_activated(e);
     sweeps_existing(e, old);
     if (e->plans_from == 0)
         e->plans_from = e->plans.newest;

@@ -191,6 +191,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     struct profile *l = from.profile, *w = who.profile;
     if (desk_under_way(&who) + desk_under_way(&from) > PROFILE_UNITED_MAX)
         return false;
+    e->counts.late_merges += l->ledger.count > 0;
     change_note_merge(e, loser);
     sweeps_merge(e, loser, winner);
     lifecycle_merge(e, loser, winner);
@@ -288,6 +289,7 @@ struct engine *engine_new(const struct engine_options *options)
     e->gate.host = &e->host;
     controls_init(&e->controls);
     funnel_init(&e->funnel);
+    monitors_init(&e->monitors);
     e->names = names_new();
     e->plans.at = mem_new(sizeof(e->plans.at[0]));
     e->plans.count = 1;
@@ -325,6 +327,7 @@ void engine_free(struct engine *e)
     selectors_fini(e);
     lifecycle_fini(e);
     funnel_fini(&e->funnel);
+    monitors_engine_fini(e);
     gate_fini(&e->gate);
     names_free(e->names);
     mem_free(e->plans.at);
@@ -473,6 +476,18 @@ void engine_keep_grant(struct engine *e, const struct keep *k)
     e->kept_grants[e->kept_grant_count++] = *k;
 }
 
+/* Is it known whose event it is? A visitor's is not: what they did may be somebody's whom we know. */
+static void note_match(struct engine *e, const struct record *r, uint64_t profile, bool is_found)
+{
+    bool is_matched = id128_is_set(r->user) || (is_found && profile == 0);
+    if (!is_matched && profile != 0)
+        is_matched = (engine_profile(e, identity_follow(&e->host, profile))->known &
+                      PROFILE_KNOWS_USER) != 0;
+    e->counts.matched += is_matched;
+    if (unlikely(e->monitors.count > 0))
+        monitors_event(e, r, is_matched ? EVENT_IS_NEW : EVENT_IS_UNMATCHED);
+}
+
 static void resolve_record(struct engine *e, const struct batch *b, uint32_t place)
 {
     const struct record *r = &b->records[place];
@@ -482,18 +497,24 @@ static void resolve_record(struct engine *e, const struct batch *b, uint32_t pla
         e->counts.events++;
         if (identity_is_duplicate(&e->identity, r)) {
             e->counts.duplicates++;
+            if (unlikely(e->monitors.count > 0))
+                monitors_event(e, r, EVENT_IS_DUPLICATE);
             results_add(&e->results, (struct result){.kind = RESULT_DUPLICATE,
                                                      .id = r->message_hash,
                                                      .at_ms = r->at_ms});
             return;
         }
         if (unlikely(r->kind == EVENT_BUSINESS)) {
+            if (e->monitors.count > 0)
+                monitors_event(e, r, EVENT_IS_NEW);
             sweeps_business(e, r);
             return;
         }
         profile = identity_resolve(&e->identity, &e->host, r);
-        if (unlikely(profile == 0 && r->kind != EVENT_BUSINESS))
-            engine_find_record(e, b, r, place);
+        bool is_found = profile != 0;
+        if (unlikely(!is_found))
+            is_found = engine_find_record(e, b, r, place);
+        note_match(e, r, profile, is_found);
     } else if (r->type == RECORD_RECEIPT) {
         struct receipt receipt;
         if (receipt_read(r, &receipt))
@@ -585,16 +606,22 @@ static void apply_own_event(struct person *who, const struct record *r)
     switch (r->name) {
     case NAME_CONSENT_CHANGED:
         consent_event(who);
-        if (consent_stops(r))
-            opt_out(who, decision_of(r));
+        if (consent_stops(r)) {
+            struct message_before before = monitors_before(who, decision_of(r));
+            opt_out(who, before.decision);
+            monitors_answer(who, &before, WATCH_UNSUBSCRIBED, (uint8_t)consent_channel(r));
+        }
         return;
     case NAME_PREFERENCES_CHANGED: choices_event(who); return;
     case NAME_MEMBER_ADDED:
     case NAME_MEMBER_REMOVED: audience_event(who); return;
-    case NAME_UNSUBSCRIBED:
+    case NAME_UNSUBSCRIBED: {
+        struct message_before before = monitors_before(who, decision_of(r));
         consent_event(who);
-        opt_out(who, decision_of(r));
+        opt_out(who, before.decision);
+        monitors_answer(who, &before, WATCH_UNSUBSCRIBED, (uint8_t)consent_channel(r));
         return;
+    }
     case NAME_MESSAGE_OPENED:
     case NAME_MESSAGE_CLICKED:
     case NAME_MESSAGE_COMPLAINED: {
@@ -606,10 +633,14 @@ static void apply_own_event(struct person *who, const struct record *r)
             consent_event(who); /* about what is not said: it counts as a no to all */
         if (decision == 0)
             return;
+        struct message_before before = monitors_before(who, decision);
         desk_engaged(who, decision,
                      r->name == NAME_MESSAGE_OPENED    ? ENGAGED_OPENED
                      : r->name == NAME_MESSAGE_CLICKED ? ENGAGED_CLICKED
                                                        : ENGAGED_COMPLAINED);
+        monitors_answer(who, &before,
+                        r->name == NAME_MESSAGE_COMPLAINED ? WATCH_COMPLAINED : WATCH_ENGAGED,
+                        CHANNEL_EMAIL);
         if (r->name == NAME_MESSAGE_COMPLAINED)
             opt_out(who, decision);
         return;
@@ -701,8 +732,11 @@ static void apply_record(struct person *who, const struct record *r)
     }
     struct receipt receipt;
     if (r->type == RECORD_RECEIPT && who->plan != NULL && receipt_read(r, &receipt))
-        if (!listings_receipt(who, &receipt))
+        if (!listings_receipt(who, &receipt)) {
+            struct message_before before = monitors_before(who, receipt.decision);
             desk_receipt(who, &receipt);
+            monitors_receipt(who, &before, receipt.kind);
+        }
     struct keep k;
     if (unlikely(r->type == RECORD_RELEASE) && who->plan != NULL && keep_read(r, &k))
         desk_keep(who, &k);
@@ -968,7 +1002,8 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
     for (uint32_t moments = 0;; moments++) {
         const struct item *item = at < last ? &e->items[e->keys[at] & 0xffffff] : NULL;
         const struct record *r = item != NULL && item->place != ITEM_NOWHERE &&
-                                         item->kind != ITEM_SWEEP && item->kind != ITEM_CONTROL
+                                         item->kind != ITEM_SWEEP && item->kind != ITEM_CONTROL &&
+                                         item->kind != ITEM_ALARM
                                      ? &b->records[item->place]
                                      : NULL;
         int64_t item_ms = item == NULL ? FOREVER_MS : r == NULL ? e->now_ms : r->at_ms;
@@ -981,6 +1016,8 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
                 apply_touch(&who, r != NULL);
             else if (item->kind == ITEM_SWEEP)
                 sweep_enter(&who, &e->sweeps[item->place]);
+            else if (item->kind == ITEM_ALARM)
+                monitors_hear(&who, item->place);
             else if (item->kind == ITEM_CONTROL) /* of a merge */
                 lifecycle_touch(&who, item->place);
             else
@@ -1387,6 +1424,7 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     claims_reset(&e->claims);
 
     apply_broadcasts(e, batch);
+    monitors_step(e);
     empty_inboxes(e);
     lifecycle_step(e);
     if (e->plans.newest)
@@ -1396,6 +1434,7 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     resolve_records(e, batch);
     sweeps_step(e);
     sweeps_schedules(e);
+    monitors_tell(e);
     watch_ids(e);
     profile_stage(e, batch);
     sweeps_end(e);
@@ -1403,6 +1442,8 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     count_transitions(e);
     if (!e->is_shadow)
         funnel_add(&e->funnel, e->results.rows, e->results.count);
+    monitors_results(e);
+    e->monitor_is_due = monitors_are_due(e);
 
     e->counts.batches++;
     e->counts.records += batch->count;
@@ -1452,13 +1493,14 @@ int64_t engine_next(const struct engine *e)
     int64_t next_ms = rates_next(e);
     for (uint32_t i = 0; i < PARTITIONS; i++)
         next_ms = min_of(next_ms, e->due_ms[i]);
+    next_ms = min_of(next_ms, monitors_next(e));
     return min_of(next_ms, sweeps_next(e));
 }
 
 bool engine_has_inbox(const struct engine *e)
 {
     return e->inbox_count > 0 || e->sweep < PARTITIONS || e->tidy < PARTITIONS ||
-           e->walk_count > 0 || sweeps_are_ready(e);
+           e->walk_count > 0 || e->monitor_is_due || sweeps_are_ready(e);
 }
 
 const struct names *engine_names(const struct engine *e)

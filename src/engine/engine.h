@@ -21,6 +21,7 @@
 #pragma once
 
 #include "measure/funnel.h"
+#include "measure/monitor.h"
 #include "model/action.h"
 #include "model/names.h"
 #include "model/result.h"
@@ -62,6 +63,9 @@ struct engine_counts {
     uint64_t events;
     uint64_t duplicates;
     uint64_t unfound; /* events by address only that found nobody */
+    uint64_t matched; /* events about somebody whose user id is known */
+    uint64_t
+        late_merges; /* merges of two people of whom the lesser one had been written to already */
     uint64_t timers;
     uint64_t settles;
     uint64_t saturated; /* past events that had to make room while a question could reach them */
@@ -141,6 +145,7 @@ const struct plan *engine_plan(const struct engine *e);         /* the newest pr
 const struct controls *engine_controls(const struct engine *e); /* what operators have said */
 const struct funnel *engine_funnel(const struct engine *e);     /* what came of it so far */
 const struct budgets *engine_budgets(const struct engine *e);   /* what they have come to */
+const struct monitors *engine_monitors(const struct engine *e); /* as engine_plan()'s */
 const struct engine_counts *engine_counts(const struct engine *e);
 uint64_t engine_profile_count(const struct engine *e);
 uint64_t engine_bytes(const struct engine *e); /* memory of live state */
@@ -210,7 +215,7 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
 
 /* ---- snapshots --------------------------------------------------------------------------------- */
 
-/* Writes the whole state as named sections ("meta", "ids", "profiles", "controls", "funnel", "pools",
+/* Writes the whole state as named sections ("meta", "ids", "profiles", "controls", "monitors", "funnel", "pools",
  * "gate", "addresses"), by partition. docs/formats/state.md has the bytes. */
 void engine_save(const struct engine *e, void *self,
                  void (*put)(void *self, struct str section, uint32_t partition, struct str bytes));

@@ -15,7 +15,9 @@
 #include "engine/engine.h"
 #include "journey/journey.h"
 #include "measure/funnel.h"
+#include "measure/monitor.h"
 #include "model/identifier.h"
+#include "model/receipt.h"
 #include "profile/addresses.h"
 #include "profile/identity.h"
 #include "when/timers.h"
@@ -49,8 +51,16 @@ struct told {
 
 /* Something for a profile to work on in this batch. ITEM_TOUCH: it was merged, or the programme has
  * changed; everything is to be asked again. ITEM_SWEEP: a walk over people has come to it.
- * ITEM_CONTROL: an operator's word has. */
-enum item_kind { ITEM_INBOX, ITEM_CONTROL, ITEM_TIMER, ITEM_RECORD, ITEM_TOUCH, ITEM_SWEEP };
+ * ITEM_CONTROL: an operator's word has. ITEM_ALARM: they are told of a monitor. */
+enum item_kind {
+    ITEM_INBOX,
+    ITEM_CONTROL,
+    ITEM_TIMER,
+    ITEM_RECORD,
+    ITEM_TOUCH,
+    ITEM_SWEEP,
+    ITEM_ALARM,
+};
 
 #define ITEM_NOWHERE UINT32_MAX
 
@@ -103,6 +113,12 @@ struct control_touch {
     bool is_phase;
     bool takes_existing;
     int64_t release_ms;
+};
+
+/* A monitor has been raised or cleared in this batch. */
+struct alarm {
+    uint32_t monitor; /* index */
+    struct monitor_view view;
 };
 
 /* An index of who did `event` with which `property`: selector.c. */
@@ -202,10 +218,14 @@ struct engine {
     struct controls controls;
     struct control_walk *walks;
     uint32_t walk_count;
+    struct monitors monitors;
+    bool monitor_is_due; /* derived: the next batch raises or clears one */
 
     /* of the batch at hand */
     struct control_touch *touches;
     uint32_t touch_count, touch_room;
+    struct alarm *alarms;
+    uint32_t alarm_count, alarm_room;
     struct arena scratch;
     struct results results;
     struct messages messages;
@@ -265,8 +285,9 @@ void engine_keep_grant(struct engine *e, const struct keep *k);
 /* The record at `place` of the batch is for the profile to work on. */
 void engine_add_record(struct engine *e, uint64_t profile, uint32_t place);
 
-/* Finds out whom the record at `place`, which carries no id, means by an address: those work on it. */
-void engine_find_record(struct engine *e, const struct batch *b, const struct record *r,
+/* Finds out whom the record at `place`, which carries no id, means by an address: those work on it. False:
+ * nobody. */
+bool engine_find_record(struct engine *e, const struct batch *b, const struct record *r,
                         uint32_t place);
 
 void claims_reset(struct claims *c); /* before each batch */
@@ -363,11 +384,53 @@ void lifecycle_restore(struct engine *e, const struct control_walk *walk);
 
 void lifecycle_fini(struct engine *e);
 
+/* What the monitor's kill is about waits from this batch on; goes on, at a pace. */
+void lifecycle_wait(struct engine *e, const struct kill *kill);
+void lifecycle_go_on(struct engine *e, uint32_t place, uint32_t pace_count, int64_t pace_ms);
+
 /* Is the person in a segment whose members the journey takes in (`existing: enter`)? */
 bool engine_is_existing(struct person *who, uint32_t journey);
 
 /* The person enters the journey if so. */
 void engine_take_existing(struct engine *e, struct person *who, uint32_t journey);
+
+/* ---- monitor.c --------------------------------------------------------------------------------- */
+
+enum event_news { EVENT_IS_NEW, EVENT_IS_DUPLICATE, EVENT_IS_UNMATCHED };
+
+/* An event has come in. */
+void monitors_event(struct engine *e, const struct record *r, enum event_news news);
+
+/* The message's line of the ledger before a receipt or an answer is applied. */
+struct message_before {
+    uint64_t decision;
+    bool has_line;
+    struct sent line;
+};
+
+struct message_before monitors_before(const struct person *who, uint64_t decision);
+
+/* It has been applied. `channel`: where it is not known which message was answered. */
+void monitors_receipt(struct person *who, const struct message_before *b, enum receipt_kind kind);
+void monitors_answer(struct person *who, const struct message_before *b, enum watch watch,
+                     uint8_t channel);
+
+/* The batch is done: its rows. */
+void monitors_results(struct engine *e);
+
+/* At the head of a batch: what has been counted is judged. */
+void monitors_step(struct engine *e);
+
+/* Who is to be told has something to work on; that has come to the person: e->alarms[place]. */
+void monitors_tell(struct engine *e);
+void monitors_hear(struct person *who, uint32_t place);
+
+/* Another programme is live. */
+void monitors_activated(struct engine *e);
+
+bool monitors_are_due(const struct engine *e);
+int64_t monitors_next(const struct engine *e);
+void monitors_engine_fini(struct engine *e);
 
 /* ---- selector.c -------------------------------------------------------------------------------- */
 

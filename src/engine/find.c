@@ -230,7 +230,7 @@ static uint64_t find_one(struct engine *e, const struct record *r)
     return best;
 }
 
-void engine_find_record(struct engine *e, const struct batch *b, const struct record *r,
+bool engine_find_record(struct engine *e, const struct batch *b, const struct record *r,
                         uint32_t place)
 {
     uint64_t profiles[FOUND_MAX];
@@ -245,10 +245,11 @@ void engine_find_record(struct engine *e, const struct batch *b, const struct re
     for (uint32_t i = 0; i < count; i++)
         engine_add_record(e, profiles[i], place);
     if (count > 0)
-        return;
+        return true;
     e->counts.unfound++;
     results_add(&e->results,
                 (struct result){.kind = RESULT_UNFOUND, .number = r->name, .at_ms = r->at_ms});
+    return false;
 }
 
 struct str engine_person_id(struct engine *e, uint64_t profile)

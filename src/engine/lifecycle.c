@@ -82,8 +82,16 @@ static void touch_pools(struct engine *e, const struct kill *what, bool is_phase
         const struct pool *pool = &e->pools.at[i];
         for (uint32_t k = 0; k < pool->count; k++) {
             const struct stage_message *m = &pool->heap[k].message;
-            if (kill_meets(what, m->journey, m->message, (enum channel)m->channel,
-                           (enum lane)m->lane))
+            const struct plan *plan = e->plans.at[m->plan];
+            const struct plan_message *message = plan_message_at(plan, m->message_index);
+            struct kill_subject x = {
+                .journey = m->journey,
+                .message = m->message,
+                .category = message == NULL ? NAME_NONE : plan->categories[message->category].name,
+                .channel = (enum channel)m->channel,
+                .lane = (enum lane)m->lane,
+            };
+            if (kill_meets(what, &x))
                 touch(e, m->profile,
                       &(struct control_touch){
                           .what = *what, .is_phase = is_phase, .release_ms = e->now_ms});
@@ -250,7 +258,7 @@ static bool kill_of(const struct engine *e, const struct command_word *word, uin
                          .flags = word->flags,
                          .by = by,
                          .since_ms = e->now_ms};
-    if (word->scope == KILL_JOURNEY || word->scope == KILL_MESSAGE) {
+    if (word->scope != KILL_CHANNEL && word->scope != KILL_ALL) {
         out->name = names_find(e->names, word->name);
         return out->name != NAME_NONE;
     }
@@ -270,6 +278,20 @@ static void set_kill(struct engine *e, const struct command_word *word, uint32_t
     begin(e, &(struct control_walk){.what = *k}); /* to what is under way, too */
 }
 
+void lifecycle_wait(struct engine *e, const struct kill *kill)
+{
+    const struct kill *k = controls_kill(&e->controls, kill);
+    must(k != NULL);
+    touch_pools(e, k, false);
+}
+
+void lifecycle_go_on(struct engine *e, uint32_t place, uint32_t pace_count, int64_t pace_ms)
+{
+    struct kill k = e->controls.kills[place];
+    controls_unkill(&e->controls, place);
+    begin(e, &(struct control_walk){.what = k, .pace_count = pace_count, .pace_ms = pace_ms});
+}
+
 static void take_back(struct engine *e, const struct command_word *word, uint32_t by)
 {
     struct kill wanted;
@@ -279,11 +301,8 @@ static void take_back(struct engine *e, const struct command_word *word, uint32_
                                         wanted.channel);
     if (place == UINT32_MAX)
         return;
-    struct kill k = e->controls.kills[place];
-    controls_unkill(&e->controls, place);
-    tell_kill(e, &k, NEWS_TAKEN_BACK);
-    begin(e, &(struct control_walk){
-                 .what = k, .pace_count = word->pace_count, .pace_ms = word->pace_ms});
+    tell_kill(e, &e->controls.kills[place], NEWS_TAKEN_BACK);
+    lifecycle_go_on(e, place, word->pace_count, word->pace_ms);
 }
 
 void lifecycle_command(struct engine *e, const struct record *r)

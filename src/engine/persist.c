@@ -594,6 +594,7 @@ static void code_kill(struct codec *c, struct kill *x)
     code_u8(c, &x->flags);
     code_name(c, &x->name);
     code_name(c, &x->by);
+    code_name(c, &x->monitor);
     code_time(c, &x->since_ms);
 }
 
@@ -666,7 +667,7 @@ static enum status load_controls(struct engine *e, struct cursor *in)
     }
     uint64_t ever = cursor_varint(in);
     count = cursor_varint(in);
-    if (in->is_bad || count > KILLS_MAX || ever > UINT32_MAX)
+    if (in->is_bad || count > KILLS_MAX + KILLS_BY_MONITORS_MAX || ever > UINT32_MAX)
         return FIX_INPUT;
     for (uint64_t i = 0; i < count && !in->is_bad; i++) {
         struct kill x = {0};
@@ -674,7 +675,8 @@ static enum status load_controls(struct engine *e, struct cursor *in)
         if (x.scope == 0 || x.scope >= KILL_SCOPE_END || x.channel >= CHANNEL_END)
             return FIX_INPUT;
         struct kill *k = controls_kill(&e->controls, &x);
-        must(k != NULL);
+        if (k == NULL)
+            return FIX_INPUT;
         k->number = x.number;
     }
     e->controls.kills_ever = (uint32_t)ever;
@@ -686,6 +688,64 @@ static enum status load_controls(struct engine *e, struct cursor *in)
             return FIX_INPUT;
         lifecycle_restore(e, &x);
     }
+    return OK;
+}
+
+/* ---- monitors ---------------------------------------------------------------------------------- */
+
+static void code_monitor(struct codec *c, struct monitor *x)
+{
+    uint8_t is_raised = x->is_raised;
+    code_name(c, &x->name);
+    code_word(c, &x->hash);
+    code_time(c, &x->since_ms);
+    code_time(c, &x->heard_ms);
+    code_time(c, &x->newest);
+    code_u8(c, &is_raised);
+    x->is_raised = is_raised != 0;
+    code_time(c, &x->changed_ms);
+    code_time(c, &x->value);
+    code_u64(c, &x->raised_times);
+    code_u32(c, &x->cell_count);
+}
+
+static void put_monitors(const struct engine *e, const struct texts *texts, struct buf *out)
+{
+    struct codec c = {.out = out, .texts = texts};
+    buf_add_varint(out, e->monitors.count);
+    for (uint32_t i = 0; i < e->monitors.count; i++) {
+        struct monitor x = e->monitors.at[i];
+        code_monitor(&c, &x);
+        for (uint32_t k = 0; k < x.cell_count; k++) {
+            code_u64(&c, &x.cells[k].count);
+            code_u64(&c, &x.cells[k].of);
+        }
+    }
+}
+
+/* Those of the newest programme, which "meta" has named, are there and empty before. */
+static enum status load_monitors(struct engine *e, struct cursor *in)
+{
+    struct codec c = {.in = in};
+    const struct plan *plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
+    uint64_t count = cursor_varint(in);
+    monitors_set(&e->monitors, plan, e->now_ms);
+    if (count != e->monitors.count)
+        return FIX_INPUT;
+    for (uint64_t i = 0; i < count && !in->is_bad; i++) {
+        struct monitor *m = &e->monitors.at[i];
+        struct monitor x = {0};
+        code_monitor(&c, &x);
+        if (in->is_bad || x.name != m->name || x.hash != m->hash || x.cell_count != m->cell_count)
+            return FIX_INPUT;
+        x.cells = m->cells;
+        *m = x;
+        for (uint32_t k = 0; k < x.cell_count; k++) {
+            code_u64(&c, &m->cells[k].count);
+            code_u64(&c, &m->cells[k].of);
+        }
+    }
+    e->monitor_is_due = !in->is_bad && monitors_are_due(e);
     return OK;
 }
 
@@ -1061,6 +1121,9 @@ uint64_t engine_hash(const struct engine *e)
     put_controls(e, &texts, &b);
     sum += hash_bytes(b.at, b.len, 11);
     b.len = 0;
+    put_monitors(e, &texts, &b);
+    sum += hash_bytes(b.at, b.len, 18);
+    b.len = 0;
     put_funnel(e, &texts, &b);
     sum += hash_bytes(b.at, b.len, 12);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
@@ -1195,6 +1258,10 @@ void engine_save(const struct engine *e, void *self,
     b.len = 0;
     put_controls(e, NULL, &b);
     put(self, STR("controls"), 0, buf_str(&b));
+
+    b.len = 0;
+    put_monitors(e, NULL, &b);
+    put(self, STR("monitors"), 0, buf_str(&b));
 
     b.len = 0;
     put_funnel(e, NULL, &b);
@@ -1535,6 +1602,8 @@ enum status engine_load(struct engine *e, struct str section, uint32_t partition
         status = load_selectors(e, &in);
     else if (str_is(section, "controls"))
         status = load_controls(e, &in);
+    else if (str_is(section, "monitors"))
+        status = load_monitors(e, &in);
     else if (str_is(section, "funnel"))
         status = load_funnel(e, &in);
     else if (str_is(section, "ids"))

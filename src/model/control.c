@@ -10,7 +10,7 @@ static const struct str phases[PHASE_END] = {
 };
 
 static const struct str scopes[KILL_SCOPE_END] = {
-    {"", 0}, {"journey", 7}, {"message", 7}, {"channel", 7}, {"all", 3},
+    {"", 0}, {"journey", 7}, {"message", 7}, {"channel", 7}, {"all", 3}, {"category", 8},
 };
 
 struct str phase_name(enum journey_phase phase)
@@ -194,21 +194,36 @@ void controls_forget(struct controls *c, uint32_t journey)
 
 /* ---- kills --------------------------------------------------------------------------------------- */
 
-uint32_t controls_kill_find(const struct controls *c, enum kill_scope scope, uint32_t name,
-                            uint8_t channel)
+static uint32_t place_of_kill(const struct controls *c, const struct kill *wanted)
 {
     for (uint32_t i = 0; i < c->kill_count; i++) {
         const struct kill *k = &c->kills[i];
-        if (k->scope == scope && k->name == name && k->channel == channel)
+        if (k->scope == wanted->scope && k->name == wanted->name && k->channel == wanted->channel &&
+            k->monitor == wanted->monitor)
             return i;
     }
     return UINT32_MAX;
 }
 
+uint32_t controls_kill_find(const struct controls *c, enum kill_scope scope, uint32_t name,
+                            uint8_t channel)
+{
+    return place_of_kill(c,
+                         &(struct kill){.scope = (uint8_t)scope, .name = name, .channel = channel});
+}
+
+uint32_t controls_kill_count(const struct controls *c)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < c->kill_count; i++)
+        count += c->kills[i].monitor == NAME_NONE;
+    return count;
+}
+
 struct kill *controls_kill(struct controls *c, const struct kill *kill)
 {
-    uint32_t place = controls_kill_find(c, (enum kill_scope)kill->scope, kill->name, kill->channel);
-    if (place == UINT32_MAX && c->kill_count == KILLS_MAX)
+    uint32_t place = place_of_kill(c, kill);
+    if (place == UINT32_MAX && kill->monitor == NAME_NONE && controls_kill_count(c) == KILLS_MAX)
         return NULL;
     if (place == UINT32_MAX && c->kill_count == c->kill_room) {
         c->kill_room = c->kill_room ? c->kill_room * 2 : 8;
@@ -227,29 +242,29 @@ void controls_unkill(struct controls *c, uint32_t place)
     memmove(c->kills + place, c->kills + place + 1, (c->kill_count - place) * sizeof(c->kills[0]));
 }
 
-bool kill_meets(const struct kill *k, uint32_t journey, uint32_t message, enum channel channel,
-                enum lane lane)
+bool kill_meets(const struct kill *k, const struct kill_subject *x)
 {
-    bool is_ordinary = (lane_term(lane)->flags & LANE_EXITS) != 0;
-    if (!is_ordinary && k->scope != KILL_CHANNEL && !(k->flags & KILL_ALL_LANES))
+    bool is_ordinary = (lane_term(x->lane)->flags & LANE_EXITS) != 0;
+    bool is_channel = k->scope == KILL_CHANNEL && k->monitor == NAME_NONE;
+    if (!is_ordinary && !is_channel && !(k->flags & KILL_ALL_LANES))
         return false;
     switch ((enum kill_scope)k->scope) {
-    case KILL_JOURNEY: return k->name == journey;
-    case KILL_MESSAGE: return k->name == message;
-    case KILL_CHANNEL: return channel == CHANNEL_NONE || k->channel == channel;
+    case KILL_JOURNEY: return k->name == x->journey;
+    case KILL_MESSAGE: return k->name == x->message;
+    case KILL_CATEGORY: return k->name == x->category;
+    case KILL_CHANNEL: return x->channel == CHANNEL_NONE || k->channel == x->channel;
     case KILL_ALL: return true;
     case KILL_SCOPE_END: break;
     }
     return false;
 }
 
-const struct kill *controls_kill_of(const struct controls *c, uint32_t journey, uint32_t message,
-                                    enum channel channel, enum lane lane)
+const struct kill *controls_kill_of(const struct controls *c, const struct kill_subject *x)
 {
     const struct kill *found = NULL;
     for (uint32_t i = 0; c != NULL && i < c->kill_count; i++) {
         const struct kill *k = &c->kills[i];
-        if (!kill_meets(k, journey, message, channel, lane))
+        if (!kill_meets(k, x))
             continue;
         if (found == NULL || (k->flags & KILL_DROPS && !(found->flags & KILL_DROPS)))
             found = k;
@@ -264,6 +279,7 @@ static void put_name(const struct command_word *in, struct buf *clear)
     switch ((enum kill_scope)in->scope) {
     case KILL_JOURNEY: body_put_text(clear, NAME_JOURNEY, in->name); break;
     case KILL_MESSAGE: body_put_text(clear, NAME_MESSAGE, in->name); break;
+    case KILL_CATEGORY: body_put_text(clear, NAME_CATEGORY, in->name); break;
     case KILL_CHANNEL:
         body_put_text(clear, NAME_CHANNEL, channel_name((enum channel)in->channel));
         break;
@@ -321,7 +337,9 @@ static bool read_scope(const struct record *in, struct command_word *out)
             return false;
         out->channel = (uint8_t)channel;
     } else if (scope != KILL_ALL) {
-        out->name = body_get_text(in->clear, scope == KILL_JOURNEY ? NAME_JOURNEY : NAME_MESSAGE);
+        out->name = body_get_text(in->clear, scope == KILL_JOURNEY   ? NAME_JOURNEY
+                                             : scope == KILL_MESSAGE ? NAME_MESSAGE
+                                                                     : NAME_CATEGORY);
         return out->name.len > 0;
     }
     return true;
@@ -360,20 +378,39 @@ bool command_read(const struct record *in, struct command_word *out)
     return false;
 }
 
-/* Names of what there is, for the sentence about what there is not. */
-static enum status unknown(const struct plan *plan, const struct names *names,
-                           const struct command_word *word, bool is_message, struct fault *f)
+static const char *const kinds[] = {"journey", "message", "category"};
+enum kind { KIND_JOURNEY, KIND_MESSAGE, KIND_CATEGORY };
+
+static uint32_t count_of(const struct plan *plan, enum kind kind)
 {
-    struct str known[256], near;
-    uint32_t count = is_message ? plan->message_count : plan->journey_count;
-    count = min_of(count, (uint32_t)array_count(known));
+    return kind == KIND_JOURNEY   ? plan->journey_count
+           : kind == KIND_MESSAGE ? plan->message_count
+                                  : plan->category_count;
+}
+
+static uint32_t name_at(const struct plan *plan, enum kind kind, uint32_t i)
+{
+    return kind == KIND_JOURNEY   ? plan->journeys[i].name
+           : kind == KIND_MESSAGE ? plan->messages[i].name
+                                  : plan->categories[i].name;
+}
+
+/* Is there one of that name? Else a sentence with the nearest. */
+static bool is_known(const struct plan *plan, const struct names *names, uint32_t name,
+                     struct str text, enum kind kind, struct fault *f)
+{
+    struct str list[256], near;
+    uint32_t count = count_of(plan, kind);
+    for (uint32_t i = 0; i < count && name != NAME_NONE; i++)
+        if (name_at(plan, kind, i) == name)
+            return true;
+    count = min_of(count, (uint32_t)array_count(list));
     for (uint32_t i = 0; i < count; i++)
-        known[i] = names_text(names, is_message ? plan->messages[i].name : plan->journeys[i].name);
-    near = str_nearest(word->name, known, count);
-    fault_set(f, "there is no %s \"%.*s\"%s%.*s%s", is_message ? "message" : "journey",
-              STR_ARG(str_part(word->name, 0, 100)), near.len ? "; did you mean \"" : "",
-              STR_ARG(near), near.len ? "\"?" : "");
-    return FIX_INPUT;
+        list[i] = names_text(names, name_at(plan, kind, i));
+    near = str_nearest(text, list, count);
+    fault_set(f, "there is no %s \"%.*s\"%s%.*s%s", kinds[kind], STR_ARG(str_part(text, 0, 100)),
+              near.len ? "; did you mean \"" : "", STR_ARG(near), near.len ? "\"?" : "");
+    return false;
 }
 
 enum status command_check(const struct controls *c, const struct plan *plan,
@@ -382,27 +419,27 @@ enum status command_check(const struct controls *c, const struct plan *plan,
 {
     uint32_t name = word->name.len ? names_find(names, word->name) : NAME_NONE;
     bool is_kill = word->kind != COMMAND_PHASE;
-    bool is_message = is_kill && word->scope == KILL_MESSAGE;
-    bool is_journey = !is_kill || word->scope == KILL_JOURNEY;
+    enum kill_scope scope = is_kill ? (enum kill_scope)word->scope : KILL_JOURNEY;
+    bool has_name = scope == KILL_JOURNEY || scope == KILL_MESSAGE || scope == KILL_CATEGORY;
     if (plan == NULL) {
         fault_set(f, "no programme is active");
         return FIX_INPUT;
     }
-    uint32_t place =
-        is_kill ? controls_kill_find(c, (enum kill_scope)word->scope,
-                                     is_message || is_journey ? name : NAME_NONE, word->channel)
-                : UINT32_MAX;
+    uint32_t place = is_kill
+                         ? controls_kill_find(c, scope, has_name ? name : NAME_NONE, word->channel)
+                         : UINT32_MAX;
     if (word->kind == COMMAND_UNKILL && place == UINT32_MAX) {
         fault_set(f, "that is not killed");
         return FIX_INPUT;
     }
     if (word->kind == COMMAND_UNKILL)
         return OK; /* also of what is not in the programme any more */
-    if (is_journey && (name == NAME_NONE || plan_journey_find(plan, name) == PLAN_NO_INDEX))
-        return unknown(plan, names, word, false, f);
-    if (is_message && (name == NAME_NONE || plan_message_find(plan, name) == PLAN_NO_INDEX))
-        return unknown(plan, names, word, true, f);
-    if (word->kind == COMMAND_KILL && place == UINT32_MAX && c->kill_count == KILLS_MAX) {
+    enum kind kind = scope == KILL_JOURNEY   ? KIND_JOURNEY
+                     : scope == KILL_MESSAGE ? KIND_MESSAGE
+                                             : KIND_CATEGORY;
+    if (has_name && !is_known(plan, names, name, word->name, kind, f))
+        return FIX_INPUT;
+    if (word->kind == COMMAND_KILL && place == UINT32_MAX && controls_kill_count(c) == KILLS_MAX) {
         fault_set(f, "%u kills are in force, which is the most there may be", KILLS_MAX);
         return FIX_INPUT;
     }

@@ -15,7 +15,8 @@
  *     draining    refused                   go on until they end        go out
  *     stopped     refused                   end `withdrawn`             end `withdrawn`
  *
- * A *kill* keeps messages from going out, of a journey, of one kind, of a channel, or all of them: they
+ * A *kill* keeps messages from going out, of a journey, of one kind, of a category, of a channel, or all of
+ * them, by an operator's word or as long as a monitor is raised (measure/monitor.h): they
  * wait until it is taken back, or (drop) end `withdrawn`. It is meant for marketing; otp, alert, legal,
  * opt_in and service go on unless it says all_lanes, or is about their channel.
  *
@@ -62,6 +63,7 @@ enum kill_scope {
     KILL_MESSAGE,
     KILL_CHANNEL,
     KILL_ALL,
+    KILL_CATEGORY,
     KILL_SCOPE_END,
 };
 
@@ -72,7 +74,8 @@ enum kill_flag {
 
 #define PAUSES_MAX \
     16 /* of one journey that are remembered; a wait that an older one froze ends early */
-#define KILLS_MAX 256 /* in force at once */
+#define KILLS_MAX             256 /* of operators, in force at once */
+#define KILLS_BY_MONITORS_MAX 256 /* in a programme */
 
 /* A stretch of time in which a journey's waits stood still. */
 struct pause {
@@ -93,12 +96,13 @@ struct journey_control {
 };
 
 struct kill {
-    uint32_t number; /* 1, 2, ...: how it is named */
-    uint8_t scope;   /* enum kill_scope */
-    uint8_t channel; /* CHANNEL */
-    uint8_t flags;   /* enum kill_flag */
-    uint32_t name;   /* JOURNEY, MESSAGE */
-    uint32_t by;     /* name of who said so; NAME_NONE = not known */
+    uint32_t number;  /* 1, 2, ...: how it is named */
+    uint8_t scope;    /* enum kill_scope */
+    uint8_t channel;  /* CHANNEL */
+    uint8_t flags;    /* enum kill_flag */
+    uint32_t name;    /* JOURNEY, MESSAGE, CATEGORY */
+    uint32_t by;      /* name of who said so; NAME_NONE = not known */
+    uint32_t monitor; /* name of the monitor that did, as long as it is raised; NAME_NONE = none */
     int64_t since_ms;
 };
 
@@ -151,19 +155,29 @@ void controls_forget(struct controls *c, uint32_t journey);
 /* Adds a kill, or replaces one of the same scope. NULL: there are too many. */
 struct kill *controls_kill(struct controls *c, const struct kill *kill);
 
-/* The place of the kill of that scope, or UINT32_MAX. */
+/* The place of the operators' kill of that scope, or UINT32_MAX. */
 uint32_t controls_kill_find(const struct controls *c, enum kill_scope scope, uint32_t name,
                             uint8_t channel);
 
+/* How many are operators'. */
+uint32_t controls_kill_count(const struct controls *c);
+
 void controls_unkill(struct controls *c, uint32_t place);
 
-/* Is a message of the journey in the lane on that channel what the kill is about? CHANNEL_NONE: on any. */
-bool kill_meets(const struct kill *k, uint32_t journey, uint32_t message, enum channel channel,
-                enum lane lane);
+/* A message, as kills ask about it. */
+struct kill_subject {
+    uint32_t journey; /* names */
+    uint32_t message;
+    uint32_t category;
+    enum channel channel; /* CHANNEL_NONE: on any */
+    enum lane lane;
+};
+
+/* Is that what the kill is about? */
+bool kill_meets(const struct kill *k, const struct kill_subject *x);
 
 /* The first kill that meets it, one that drops before one that does not; NULL if none does. */
-const struct kill *controls_kill_of(const struct controls *c, uint32_t journey, uint32_t message,
-                                    enum channel channel, enum lane lane);
+const struct kill *controls_kill_of(const struct controls *c, const struct kill_subject *x);
 
 /* "active", "paused", ... */
 struct str phase_name(enum journey_phase phase);

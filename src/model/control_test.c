@@ -6,7 +6,7 @@
 static void a_command_is_read_as_it_was_written(void **state)
 {
     (void)state;
-    for (uint32_t i = 0; i < 5 * 4 + 2 * 4 * 4; i++) {
+    for (uint32_t i = 0; i < 5 * 4 + 2 * 5 * 4; i++) {
         struct command_word word = {0}, back;
         struct record r;
         struct buf clear;
@@ -17,12 +17,12 @@ static void a_command_is_read_as_it_was_written(void **state)
             word.name = STR("cart");
         } else {
             uint32_t k = i - 20;
-            word.kind = k < 16 ? COMMAND_KILL : COMMAND_UNKILL;
+            word.kind = k < 20 ? COMMAND_KILL : COMMAND_UNKILL;
             word.flags = word.kind == COMMAND_KILL ? k % 4 : 0;
-            word.scope = (uint8_t)(KILL_JOURNEY + k / 4 % 4);
+            word.scope = (uint8_t)(KILL_JOURNEY + k / 4 % 5);
             word.channel = word.scope == KILL_CHANNEL ? CHANNEL_EMAIL : CHANNEL_NONE;
-            word.name = word.scope == KILL_JOURNEY || word.scope == KILL_MESSAGE ? STR("cart")
-                                                                                 : (struct str){0};
+            word.name = word.scope != KILL_CHANNEL && word.scope != KILL_ALL ? STR("cart")
+                                                                             : (struct str){0};
         }
         if (word.kind != COMMAND_KILL && i % 3 == 0) {
             word.pace_count = i + 1;
@@ -69,23 +69,57 @@ static void the_word_that_came_last_counts(void **state)
     controls_fini(&c);
 }
 
+/* Of a message of category 9 in journey 1. */
+static const struct kill *found(const struct controls *c, uint32_t message, enum channel channel,
+                                enum lane lane)
+{
+    return controls_kill_of(
+        c, &(struct kill_subject){
+               .journey = 1, .message = message, .category = 9, .channel = channel, .lane = lane});
+}
+
+static void a_monitors_kill_is_about_marketing_and_beside_the_operators(void **state)
+{
+    (void)state;
+    struct controls c;
+    controls_init(&c);
+    controls_kill(&c, &(struct kill){.scope = KILL_CATEGORY, .name = 9, .monitor = 5});
+    assert_non_null(found(&c, 3, CHANNEL_EMAIL, LANE_MARKETING));
+    assert_null(found(&c, 3, CHANNEL_EMAIL, LANE_ALERT));
+    assert_int_equal(controls_kill_count(&c), 0);
+    assert_int_equal(controls_kill_find(&c, KILL_CATEGORY, 9, 0), UINT32_MAX);
+    controls_kill(&c, &(struct kill){.scope = KILL_CATEGORY, .name = 9});
+    assert_int_equal(c.kill_count, 2);
+    assert_int_equal(controls_kill_find(&c, KILL_CATEGORY, 9, 0), 1);
+    controls_unkill(&c, 0);
+    controls_unkill(&c, 0);
+    controls_kill(&c, &(struct kill){.scope = KILL_CATEGORY, .name = 8});
+    assert_null(found(&c, 3, CHANNEL_EMAIL, LANE_MARKETING));
+    /* what a monitor pauses of a channel are not its codes and alerts */
+    controls_kill(&c,
+                  &(struct kill){.scope = KILL_CHANNEL, .channel = CHANNEL_EMAIL, .monitor = 5});
+    assert_non_null(found(&c, 3, CHANNEL_EMAIL, LANE_MARKETING));
+    assert_null(found(&c, 3, CHANNEL_EMAIL, LANE_OTP));
+    controls_fini(&c);
+}
+
 static void a_kill_means_marketing_unless_it_says_more(void **state)
 {
     (void)state;
     struct controls c;
     controls_init(&c);
     controls_kill(&c, &(struct kill){.scope = KILL_MESSAGE, .name = 3});
-    assert_non_null(controls_kill_of(&c, 1, 3, CHANNEL_EMAIL, LANE_MARKETING));
-    assert_null(controls_kill_of(&c, 1, 4, CHANNEL_EMAIL, LANE_MARKETING));
-    assert_null(controls_kill_of(&c, 1, 3, CHANNEL_EMAIL, LANE_SERVICE));
+    assert_non_null(found(&c, 3, CHANNEL_EMAIL, LANE_MARKETING));
+    assert_null(found(&c, 4, CHANNEL_EMAIL, LANE_MARKETING));
+    assert_null(found(&c, 3, CHANNEL_EMAIL, LANE_SERVICE));
     controls_kill(&c, &(struct kill){.scope = KILL_CHANNEL, .channel = CHANNEL_SMS});
-    assert_non_null(controls_kill_of(&c, 1, 4, CHANNEL_SMS, LANE_OTP));
-    assert_null(controls_kill_of(&c, 1, 4, CHANNEL_EMAIL, LANE_OTP));
+    assert_non_null(found(&c, 4, CHANNEL_SMS, LANE_OTP));
+    assert_null(found(&c, 4, CHANNEL_EMAIL, LANE_OTP));
     controls_kill(&c, &(struct kill){.scope = KILL_ALL, .flags = KILL_DROPS | KILL_ALL_LANES});
-    assert_int_equal(controls_kill_of(&c, 1, 3, CHANNEL_EMAIL, LANE_MARKETING)->scope, KILL_ALL);
+    assert_int_equal(found(&c, 3, CHANNEL_EMAIL, LANE_MARKETING)->scope, KILL_ALL);
     controls_kill(&c, &(struct kill){.scope = KILL_ALL}); /* in place of the one before */
     assert_int_equal(c.kill_count, 3);
-    assert_null(controls_kill_of(&c, 1, 4, CHANNEL_EMAIL, LANE_OTP));
+    assert_null(found(&c, 4, CHANNEL_EMAIL, LANE_OTP));
     controls_unkill(&c, controls_kill_find(&c, KILL_ALL, 0, CHANNEL_NONE));
     assert_int_equal(c.kill_count, 2);
     controls_fini(&c);
@@ -107,6 +141,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST("what operators say leads to a phase, and nothing else does", verbs_lead_to_phases),
+        TEST("a monitor's kill is about marketing, and beside the operators'",
+             a_monitors_kill_is_about_marketing_and_beside_the_operators),
         TEST("a command is read as it was written", a_command_is_read_as_it_was_written),
         TEST("the word that came last counts", the_word_that_came_last_counts),
         TEST("a kill means marketing unless it says more",

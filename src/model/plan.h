@@ -25,6 +25,7 @@
 #include "model/names.h"
 #include "model/record.h"
 #include "model/terms.h"
+#include "model/watch.h"
 #include "when/calendar.h"
 #include "when/span.h"
 #include "when/window.h"
@@ -895,6 +896,8 @@ struct plan {
     const struct plan_audience *audiences;
     uint32_t provider_count;
     const struct plan_provider *providers;
+    uint32_t monitor_count;
+    const struct plan_monitor *monitors;
     uint32_t binding_count;
     const struct plan_binding *bindings;
     uint32_t feature_count;

@@ -272,6 +272,10 @@ void audience_step_compile(struct compile *c, const struct yaml_file *yaml,
 void budgets_compile(struct compile *c); /* behind categories and groups */
 void budgets_look(struct compile *c);    /* behind messages: what they count at all */
 
+/* ---- monitors (monitor.c) ------------------------------------------------------------------------ */
+
+void monitors_compile(struct compile *c); /* behind journeys and messages */
+
 /* ---- vouchers (voucher.c) ------------------------------------------------------------------------ */
 
 void vouchers_compile(struct compile *c);

@@ -320,6 +320,18 @@ static uint16_t message_of(struct reader *r, const struct yaml_node *node)
     return PLAN_NO_INDEX;
 }
 
+static void category_look(struct reader *r, const struct yaml_node *node)
+{
+    uint32_t name = names_find(r->names, node->text);
+    struct str *known = arena_array(&r->scratch, struct str, r->plan->category_count);
+    for (uint32_t i = 0; i < r->plan->category_count; i++) {
+        if (r->plan->categories[i].name == name)
+            return;
+        known[i] = names_text(r->names, r->plan->categories[i].name);
+    }
+    unknown_say(r, node, "category", known, r->plan->category_count);
+}
+
 static uint32_t message_name(struct reader *r, const struct yaml_node *node)
 {
     uint16_t index = message_of(r, node);
@@ -555,6 +567,7 @@ static void scope_read(struct reader *r, const struct yaml_node *node, const str
     switch (scope) {
     case KILL_JOURNEY: (void)journey_of(r, name); break;
     case KILL_MESSAGE: (void)message_of(r, name); break;
+    case KILL_CATEGORY: category_look(r, name); break;
     case KILL_CHANNEL:
         out->channel = channel_of(name);
         if (out->channel == CHANNEL_NONE)
@@ -606,6 +619,17 @@ static void command_of(struct reader *r, const struct yaml_node *node, const cha
 
 /* ---- facts ----------------------------------------------------------------------------------- */
 
+/* Where an event comes from. */
+static void origin_read(struct reader *r, const struct yaml_node *node, struct scenario_fact *out)
+{
+    const struct yaml_node *source = shape_value(node, "", "source");
+    const struct yaml_node *id = shape_value(node, "", "message_id");
+    const struct yaml_node *visitor = shape_value(node, "", "visitor");
+    out->source = source ? names_add(r->names, source->text) : NAME_NONE;
+    out->message_id = id ? arena_copy(r->arena, id->text) : STR("");
+    out->visitor = visitor ? arena_copy(r->arena, visitor->text) : STR("");
+}
+
 static void fact_read(struct reader *r, const struct yaml_node *node, const char *member,
                       struct scenario_fact *out)
 {
@@ -636,7 +660,7 @@ static void fact_read(struct reader *r, const struct yaml_node *node, const char
     const struct yaml_node *value = shape_value(node, "", member);
     struct fields fields = {0};
     switch (out->kind) {
-    case SCENARIO_EVENT:
+    case SCENARIO_EVENT: origin_read(r, node, out); __attribute__((fallthrough));
     case SCENARIO_BUSINESS:
         out->event = value ? names_add(r->names, value->text) : NAME_NONE;
         event_look(r, value, out->event);
@@ -693,7 +717,7 @@ static void address_read(struct reader *r, const struct yaml_node *node, struct 
                                : is_phone                                       ? CHANNEL_SMS
                                                                                 : CHANNEL_PUSH;
     } else if (!person && !yaml_find_key(node, "person") && !yaml_find_key(node, "address") &&
-               !yaml_find_key(node, "business")) {
+               out->visitor.len == 0 && !yaml_find_key(node, "business")) {
         findings_add(r->findings, FINDING_MISSING_KEY, yaml_place(r->file, node),
                      "the line does not say who");
         finding_advise(r->findings, "person: ID, or address: ann@example.org");

@@ -75,6 +75,9 @@ struct scenario_fact {
     uint32_t message;
     struct scenario_consent consent;
     struct command_word command;
+    uint32_t source;       /* EVENT: name; NAME_NONE = none */
+    struct str message_id; /* EVENT: empty = one of its own */
+    struct str visitor;    /* EVENT: the anonymous id; empty = none */
     uint32_t field_count;
     const struct scenario_field *fields;
 };

@@ -4,6 +4,7 @@
 #include "model/money.h"
 #include "model/names.h"
 #include "model/terms.h"
+#include "model/watch.h"
 #include "when/span.h"
 
 #include <stdarg.h>
@@ -91,9 +92,15 @@ const struct shape_union *shape_union_get(const char *symbol)
 
 struct str shape_choices(const struct key *key, struct arena *scratch)
 {
+    struct str all = STR("");
+    if (strcmp(key->of, "=watches") == 0) {
+        for (int i = WATCH_NONE + 1; i < WATCH_END; i++)
+            all = arena_printf(scratch, "%.*s%s%.*s", STR_ARG(all), all.len ? "|" : "",
+                               STR_ARG(watch_term((enum watch)i)->name));
+        return all;
+    }
     if (strcmp(key->of, "=outcomes") != 0)
         return str_of(key->of);
-    struct str all = STR("");
     for (int i = OUTCOME_NONE + 1; i < OUTCOME_END; i++)
         all = arena_printf(scratch, "%.*s%s%.*s", STR_ARG(all), all.len ? "|" : "",
                            STR_ARG(outcome_term((enum outcome)i)->name));

@@ -29,6 +29,7 @@ struct stage {
     struct fate *fates;
     uint32_t *answers_used; /* by answer: attempts that it has answered */
     uint32_t locals[256];   /* profiles made so far, by partition */
+    uint8_t secret[IDENTIFIER_SECRET_BYTES];
     struct fault *f;
 };
 
@@ -189,6 +190,16 @@ static enum status add_stranger(struct stage *s, uint32_t partition, struct str 
     return world_apply(s->world, &r, s->f);
 }
 
+/* Do monitors tell the person, whom they know by the user id? */
+static bool is_told(const struct plan *plan, struct str id)
+{
+    for (uint32_t i = 0; i < plan->monitor_count; i++)
+        for (uint32_t k = 0; k < plan->monitors[i].tell_count; k++)
+            if (str_equal(plan->monitors[i].tells[k], id))
+                return true;
+    return false;
+}
+
 /* An identifier in a partition whose next profile has the luck that the scenario wants; if need be
  * after some strangers. */
 static enum status choose_user(struct stage *s, uint32_t person)
@@ -196,6 +207,12 @@ static enum status choose_user(struct stage *s, uint32_t person)
     const struct scenario_person *p = &s->scenario->people[person];
     struct fate *fate = &s->fates[person];
     uint64_t hash = hash_str(p->id, 77);
+    if (is_told(s->plan, p->id)) {
+        fate->user = identifier_hash(IDENTIFIER_USER, p->id, s->secret);
+        uint32_t own = (uint32_t)(fate->user.high & 255);
+        fate->profile = profile_number(own, ++s->locals[own]);
+        return OK;
+    }
     for (uint32_t i = 0; i < TRIES_MAX; i++) {
         uint32_t partition = (uint32_t)(hash + i) & 255, strangers = i / 256;
         uint64_t number = profile_number(partition, s->locals[partition] + strangers + 1);
@@ -231,8 +248,10 @@ static struct body body_in(struct arena *arena, struct buf *b)
 /* Who a record is about: a person, by id, or whoever an address finds. */
 static void put_who(struct stage *s, struct buf *b, const struct scenario_fact *fact)
 {
+    if (fact->visitor.len > 0)
+        body_put_text(b, NAME_ANONYMOUS_ID, fact->visitor);
     if (fact->address.len == 0 && fact->person == UINT16_MAX)
-        return; /* it is nobody's */
+        return; /* it is nobody's, or a visitor's */
     if (fact->address.len == 0)
         body_put_text(b, NAME_USER_ID, s->scenario->people[fact->person].id);
     else
@@ -331,6 +350,11 @@ static enum status apply_fact(struct stage *s, const struct scenario_fact *fact,
     r.personal = fact_body(s, fact);
     if (fact->happened_ms != SCENARIO_NO_TIME)
         r.event_ms = fact->happened_ms;
+    r.source = fact->source;
+    if (fact->message_id.len > 0)
+        r.message_hash = hash_str(fact->message_id, 79) | 1;
+    if (fact->visitor.len > 0) /* whoever they turn out to be was there before them, and stays */
+        r.anonymous = id_in(255, fact->visitor, 0);
     switch (fact->kind) {
     case SCENARIO_EVENT:
     case SCENARIO_COMMAND: break;
@@ -767,16 +791,15 @@ static bool meets(struct stage *s, const struct scenario_expect *x,
 static enum status play(struct stage *s, uint32_t watched)
 {
     const struct scenario *scenario = s->scenario;
-    uint8_t secret[IDENTIFIER_SECRET_BYTES];
     int64_t start_ms = scenario->until_ms;
-    directory_secret(1, secret);
+    directory_secret(1, s->secret);
     if (scenario->from_ms != SCENARIO_NO_TIME)
         start_ms = scenario->from_ms + SECOND_MS;
     else if (scenario->fact_count)
         start_ms = scenario->facts[0].at_ms;
     /* People are introduced a second before anything happens to them. */
     struct world_options options = {
-        .secret = secret,
+        .secret = s->secret,
         .host = {.self = s,
                  .act = answer_attempt,
                  .recall = recall_attempt,

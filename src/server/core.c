@@ -11,12 +11,14 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "server/journeys.h"
+#include "server/monitors.h"
 #include "server/server_int.h"
 #include "server/story.h"
 
 #include "api/budget_json.h"
 #include "api/journey_json.h"
 #include "api/member_list.h"
+#include "api/monitor_json.h"
 #include "api/person_json.h"
 #include "api/segment_json.h"
 #include "api/why_json.h"
@@ -119,6 +121,7 @@ static void publish(struct core *c, const struct batch_ref *ref)
     struct server *s = c->server;
     const struct engine_counts *counts = engine_counts(c->engine);
     journeys_post(s->journeys, c->engine);
+    monitor_board_post(s->monitors, c->engine);
     count_set(s, COUNTER_BATCH, engine_batch(c->engine));
     count_set(s, COUNTER_BATCHES, counts->batches);
     count_set(s, COUNTER_RECORDS, counts->records);
@@ -126,7 +129,9 @@ static void publish(struct core *c, const struct batch_ref *ref)
     count_set(s, COUNTER_DUPLICATES, counts->duplicates);
     count_set(s, COUNTER_UNFOUND, counts->unfound);
     count_set(s, COUNTER_TIMERS, counts->timers);
+    count_set(s, COUNTER_MATCHED, counts->matched);
     count_set(s, COUNTER_MERGES, counts->merges);
+    count_set(s, COUNTER_LATE_MERGES, counts->late_merges);
     count_set(s, COUNTER_SATURATED, counts->saturated);
     count_set(s, COUNTER_ERRORS, counts->errors);
     count_set(s, COUNTER_ACTIONS, counts->actions);
@@ -436,6 +441,8 @@ static void answer_operator(struct core *c, const struct work *work)
     buf_init(&out);
     if (work->question == QUESTION_BUDGETS)
         budgets_json(c->engine, &out);
+    else if (work->question == QUESTION_MONITORS)
+        monitors_json(c->engine, &out);
     else
         journeys_json(c->engine, &out);
     answer_with(work, &out);

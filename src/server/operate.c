@@ -82,6 +82,10 @@ static bool read_scope(struct http_request *request, struct command_word *out)
         out->scope = KILL_MESSAGE;
         given++;
     }
+    if (http_request_parameter(request, STR("category"), &out->name)) {
+        out->scope = KILL_CATEGORY;
+        given++;
+    }
     if (http_request_parameter(request, STR("channel"), &out->name)) {
         out->scope = KILL_CHANNEL;
         given++;
@@ -91,7 +95,8 @@ static bool read_scope(struct http_request *request, struct command_word *out)
         given++;
     }
     if (given != 1) {
-        refuse(request, "no_scope", "say what: ?journey=, ?message=, ?channel= or ?all=yes");
+        refuse(request, "no_scope",
+               "say what: ?journey=, ?message=, ?category=, ?channel= or ?all=yes");
         return false;
     }
     if (out->scope != KILL_CHANNEL)

@@ -7,6 +7,7 @@
 #include "os/process.h"
 #include "server/change.h"
 #include "server/journeys.h"
+#include "server/monitors.h"
 #include "server/operate.h"
 #include "server/story.h"
 #include "when/civil.h"
@@ -99,6 +100,7 @@ void metrics_write(struct server *s, struct buf *out)
         buf_printf(out, "wend_receipts_total{kind=\"%s\"} %lu\n",
                    receipt_name((enum receipt_kind)i),
                    atomic_load_explicit(&s->receipts[i], memory_order_relaxed));
+    monitor_board_read(s->monitors, out);
 }
 
 static void answer_metrics(struct server *s, struct http_request *request)
@@ -356,6 +358,14 @@ static void answer_journeys(struct server *s, struct http_request *request)
     struct operator_question *q = arena_new(http_request_arena(request), struct operator_question);
     *q = (struct operator_question){0};
     if (!core_ask_operator(s->core, QUESTION_JOURNEYS, q, request))
+        answer_busy(request);
+}
+
+static void answer_monitors(struct server *s, struct http_request *request)
+{
+    struct operator_question *q = arena_new(http_request_arena(request), struct operator_question);
+    *q = (struct operator_question){0};
+    if (!core_ask_operator(s->core, QUESTION_MONITORS, q, request))
         answer_busy(request);
 }
 

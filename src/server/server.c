@@ -13,6 +13,7 @@
 #include "server/change.h"
 #include "server/held.h"
 #include "server/journeys.h"
+#include "server/monitors.h"
 #include "server/operate.h"
 #include "server/server_int.h"
 #include "server/story.h"
@@ -88,6 +89,7 @@ enum status server_open(const struct server_options *options, struct server **ou
 {
     struct server *s = mem_new(sizeof(*s));
     s->journeys = journeys_new();
+    s->monitors = monitor_board_new();
     s->options = *options;
     journal_init(&s->journal, options->journal, options->is_json, options->is_quiet);
     os_mutex_init(&s->names_lock);
@@ -587,5 +589,6 @@ void server_free(struct server *s)
     os_mutex_fini(&s->failure_lock);
     journal_fini(&s->journal);
     journeys_free(s->journeys);
+    monitor_board_free(s->monitors);
     mem_free(s);
 }

@@ -70,7 +70,8 @@ struct server {
     struct core *core;
     struct sender *sender;
     struct stories *stories;
-    struct journeys *journeys; /* journeys.h */
+    struct journeys *journeys;      /* journeys.h */
+    struct monitor_board *monitors; /* monitors.h */
     struct changes *changes;
     struct loaded_backfill *backfill; /* the last one: the engine may still borrow it */
     struct ingest *ingest;
@@ -125,6 +126,7 @@ enum question_kind {
     QUESTION_MEMBERS,
     QUESTION_SEGMENT_WHY,
     QUESTION_JOURNEYS,
+    QUESTION_MONITORS,
     QUESTION_FUNNEL,
     QUESTION_BUDGETS,
     QUESTION_COMMAND,

@@ -23,9 +23,14 @@ name: Test shop
 categories:
   order-update: {lane: service, settle: 0s}
   news: {lane: marketing, settle: 0s}
+  alarms: {lane: alert, valid_for: 1d, settle: 0s}
 caps: []
 quiet_hours: []
+monitors:
+  - {name: twice, watch: duplicates, source: app, event: Ordered, over: 1h, above: 40%, at_least: 4, tell: ops,
+     pause: {categories: news}}
 ''',
+    'journeys/alarm.yaml': 'journey: alarm\nowner: t\nenter: {event: Monitor Raised}\nsteps: [{send: alarm}]\n',
     'journeys/news.yaml': 'journey: news\nowner: t\nenter: {event: Joined}\nsteps: [{send: news}]\n',
     'journeys/orders.yaml': 'journey: orders\nowner: t\nenter: {event: Ordered}\nsteps: [{send: receipt}]\n',
     'journeys/nudge.yaml': 'journey: nudge\nowner: t\ngoal: Bought\nenter: {event: Seen}\n'
@@ -40,7 +45,7 @@ settings:
   security: optional
 ''',
 }
-for name, category in [('news', 'news'), ('nudge', 'news'), ('receipt', 'order-update')]:
+for name, category in [('news', 'news'), ('nudge', 'news'), ('receipt', 'order-update'), ('alarm', 'alarms')]:
     PROGRAMME[f'messages/{name}/message.yaml'] = f"category: {category}\nemail: {{subject: '{name}'}}\n"
     PROGRAMME[f'messages/{name}/email.txt.liquid'] = name + '.'
 
@@ -274,6 +279,36 @@ def the_funnel_is_the_same_live_offline_and_recounted():
         assert kept['versions'] == w_versions, (kept, w_versions)
 
 
+# requirement: S188, S227
+def a_raised_monitor_tells_ops_and_pauses_what_depends_on_it_also_after_a_crash():
+    with World() as w:
+        w.meet('ann')
+        w.server.send(identify('ops', email='ops@example.org'))
+        assert w.server.metrics()['wend_monitor_raised{monitor="twice"}'] == 0
+        for message in ['m1', 'm2', 'm3', 'm1', 'm2', 'm3']:
+            w.server.send(event('ann', 'Ordered', message))
+        w.post.wait('ops@example.org', 'alarm')
+        is_ = w.get('/v1/monitors')['monitors'][0]
+        assert (is_['monitor'], is_['is_raised'], is_['unit']) == ('twice', True, 'percent'), is_
+        assert is_['pauses'] == [{'scope': 'category', 'name': 'news'}], is_
+        assert (is_['value'], is_['count'], is_['of']) == (50.0, 3, 6), is_
+        wait_for(lambda: w.server.metrics()['wend_monitor_raised{monitor="twice"}'] == 1)
+        w.server.kill()
+        w.server.start()
+        w.server.send(event('ann', 'Joined'))
+        wait_for(lambda: w.journey('news')['in_flight'] == 1)
+        quiet()
+        assert not w.got('ann', 'news')
+        assert [(k['scope'], k['monitor']) for k in w.get('/v1/journeys')['kills']] == [('category', 'twice')]
+        why = w.server.request('/v1/why?person=ann&past=no', key=SERVER_KEY)[1].decode()
+        assert 'monitor twice is raised since' in why, why
+        w.get('/v1/monitors', 403, WRITE_KEY)
+        assert w.server.stop() == 0
+        listed = w.wend('monitor', 'ls', w.data)
+        assert 'raised' in listed and '50.00 %' in listed, listed
+        replay(w.data)
+
+
 def what_is_not_there_or_not_understood_changes_nothing():
     with World() as w:
         for path, status in [('/v1/journeys/nobody/pause', 404), ('/v1/journeys/nudge/pause?entries=eaten', 400),
@@ -286,7 +321,7 @@ def what_is_not_there_or_not_understood_changes_nothing():
         w.get('/v1/journeys', 403, WRITE_KEY)
         assert w.get('/v1/journeys')['kills'] == []
         assert {j['journey']: j['state'] for j in w.get('/v1/journeys')['journeys']} == \
-            {'idea': 'draft', 'news': 'active', 'nudge': 'active', 'orders': 'active'}
+            {'alarm': 'active', 'idea': 'draft', 'news': 'active', 'nudge': 'active', 'orders': 'active'}
         assert w.server.stop() == 0
 
 
@@ -301,6 +336,7 @@ def main():
             a_stopped_journey_ends_for_everybody_also_if_the_server_dies_at_once,
             the_commands_reach_the_server_and_the_directory_when_there_is_none,
             the_funnel_is_the_same_live_offline_and_recounted,
+            a_raised_monitor_tells_ops_and_pauses_what_depends_on_it_also_after_a_crash,
             what_is_not_there_or_not_understood_changes_nothing,
     ]:
         if len(sys.argv) < 2 or sys.argv[1] in test.__name__:
