@@ -283,6 +283,7 @@ void lifecycle_wait(struct engine *e, const struct kill *kill)
     const struct kill *k = controls_kill(&e->controls, kill);
     must(k != NULL);
     touch_pools(e, k, false);
+    begin(e, &(struct control_walk){.what = *k}); /* to what is under way, too */
 }
 
 void lifecycle_go_on(struct engine *e, uint32_t place, uint32_t pace_count, int64_t pace_ms)
