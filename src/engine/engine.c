@@ -665,7 +665,7 @@ static void apply_event(struct person *who, const struct record *r)
         learn_ids(who, r);
     if (r->kind == EVENT_IDENTIFY) {
         set_traits(who, r->clear, r->event_ms);
-        set_traits(who, r->personal, r->event_ms);
+        set_traits(who, record_personal(r), r->event_ms);
         if (who->changed & plan_wake_bit(NAME_TIMEZONE) && p->instances.count)
             journey_thaw(who);
     }
@@ -707,7 +707,7 @@ static void shadow_event(struct person *who, const struct record *r)
     p->first_seen_ms = min_of(p->first_seen_ms, r->event_ms);
     if (r->kind == EVENT_IDENTIFY) {
         set_traits(who, r->clear, r->event_ms);
-        set_traits(who, r->personal, r->event_ms);
+        set_traits(who, record_personal(r), r->event_ms);
     }
     if (r->kind <= EVENT_SCREEN)
         change_note_event(who->engine, who);

@@ -117,7 +117,7 @@ static void begin(struct engine *e, const struct plan_way *way, const struct rec
         .flags = r->flags,
         .began_ms = e->now_ms,
         .clear = bytes_of(r->clear),
-        .personal = bytes_of(r->personal),
+        .personal = bytes_of(record_personal(r)),
         .name = r->name,
         .source = r->source,
         .event_ms = r->event_ms,

@@ -59,7 +59,7 @@ uint32_t block_salt(uint64_t log_id)
 
 void block_write_header(struct block *b, uint8_t *out)
 {
-    must(b->length <= EVLOG_BLOCK_BYTES_MAX);
+    must(b->length <= block_bytes_max(b->kind));
     put_u32(out + AT_MAGIC, BLOCK_MAGIC);
     out[AT_KIND] = b->kind;
     out[AT_VERSION] = BLOCK_VERSION;
@@ -103,11 +103,11 @@ enum verdict block_read_header(const uint8_t *in, struct block *b, const char **
     *why = "it is written in a format that this release does not know";
     if (in[AT_VERSION] != BLOCK_VERSION)
         return BYTES_STRANGE;
-    if (b->kind < BLOCK_SEGMENT || b->kind > BLOCK_MARK || in[AT_FLAGS + 1] != 0)
+    if (b->kind < BLOCK_SEGMENT || b->kind >= BLOCK_KIND_END || in[AT_FLAGS + 1] != 0)
         return BYTES_STRANGE;
     if ((b->flags & ~(BLOCK_ENDS_COMMIT | BLOCK_ENDS_SEGMENT)) != 0)
         return BYTES_STRANGE;
-    if (b->length > EVLOG_BLOCK_BYTES_MAX)
+    if (b->length > block_bytes_max(b->kind))
         return BYTES_STRANGE;
     return BYTES_GOOD;
 }

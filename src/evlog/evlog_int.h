@@ -21,7 +21,11 @@ enum block_kind {
     BLOCK_NAMES,       /* some of the names known so far */
     BLOCK_BATCH,
     BLOCK_RESULTS,
-    BLOCK_MARK, /* an orderly end: of the process or of the segment */
+    BLOCK_MARK,  /* an orderly end: of the process or of the segment */
+    BLOCK_SEAL,  /* what follows is sealed, and how: sealed_int.h */
+    BLOCK_PACK,  /* batches and results, sealed */
+    BLOCK_INDEX, /* of a sealed segment */
+    BLOCK_KIND_END,
 };
 
 enum block_flag {
@@ -51,6 +55,12 @@ enum verdict {
     BYTES_BAD,     /* not whole: torn or damaged */
     BYTES_STRANGE, /* whole, but this release cannot read them */
 };
+
+/* What cannot be compressed gets longer by being sealed. */
+static inline uint32_t block_bytes_max(uint8_t kind)
+{
+    return kind == BLOCK_PACK ? 2 * EVLOG_BLOCK_BYTES_MAX : EVLOG_BLOCK_BYTES_MAX;
+}
 
 static inline uint64_t block_padded_bytes(uint32_t length)
 {
@@ -89,6 +99,8 @@ enum status segment_list(struct os_disk *disk, const char *dir, struct arena *a,
 
 /* Reads the blocks of one segment in order and verifies each before it is shown. */
 struct walker {
+    struct os_disk *disk; /* of the folder in which the keys are */
+    char dir[OS_PATH_BYTES];
     struct os_file *file;
     uint64_t segment;  /* its name */
     uint64_t offset;   /* of the next block */
@@ -104,6 +116,7 @@ struct walker {
     uint64_t quiet_offset; /* nothing but zeros was found from here on, the last time; UINT64_MAX */
     struct record *records;
     uint32_t record_room;
+    struct sealed *sealed; /* how the segment is sealed; NULL: it is plain */
 };
 
 enum walk {
@@ -132,6 +145,10 @@ void walker_fini(struct walker *w);
 enum status walker_open(struct walker *w, struct os_disk *disk, const char *dir, uint64_t segment,
                         struct fault *f) mustuse;
 void walker_close(struct walker *w);
+
+/* The same with a file that is open already, which it takes: a segment under another name. */
+void walker_begin(struct walker *w, struct os_disk *disk, const char *dir, struct os_file *file,
+                  uint64_t segment);
 
 /* Forgets what was read ahead, so that what has been written since is seen. */
 void walker_refresh(struct walker *w);

@@ -28,73 +28,6 @@ static struct evlog *open_log(const struct case_options *o)
     return log;
 }
 
-/* One commit: a batch or two, and the results of the one before. */
-static enum status write_some(struct evlog *log, struct memory *m, struct dice *d, uint32_t records)
-{
-    uint64_t before = evlog_batch_next(log) - 1;
-    uint64_t count = happens(d, 4) ? 2 : 1;
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t number = evlog_batch_next(log);
-        int64_t now_ms = 1700000000000 + (int64_t)number * 20;
-        const struct batch *b = random_batch(m, d, number, now_ms, evlog_names(log), records);
-        enum status done = evlog_append(log, b, NULL);
-        if (done != OK)
-            return done;
-    }
-    if (before > evlog_results_newest(log) && !happens(d, 5)) {
-        char text[64];
-        snprintf(text, sizeof(text), "results of %u %u", (unsigned)before, (unsigned)roll(d, 1000));
-        m->results[before] = arena_copy(&m->arena, str_of(text));
-        enum status done = evlog_append_results(log, before, m->results[before], NULL);
-        if (done != OK)
-            return done;
-    }
-    return evlog_commit(log, NULL);
-}
-
-/* Reads the log from `from` to its end and compares with what was appended. Returns the newest batch;
- * all that are read are as remembered, without a gap. */
-static uint64_t read_all(struct os_disk *disk, struct memory *m, uint64_t from,
-                         enum status *how_it_ended, struct fault *f)
-{
-    struct evlog_reader *r;
-    uint64_t next = max_of(from, 1);
-    uint64_t results = 0;
-    assert_int_equal(evlog_reader_open(disk, FIXTURE_DIR, from, &r, f), OK);
-    for (;;) {
-        struct evlog_item item;
-        *how_it_ended = evlog_reader_next(r, &item, f);
-        if (*how_it_ended != OK || item.kind == EVLOG_END)
-            break;
-        assert_true(item.now_ms == m->batches[item.number].now_ms);
-        if (item.kind == EVLOG_BATCH) {
-            assert_true(item.number == next);
-            assert_same_batch(&item.batch, &m->batches[next]);
-            next++;
-        } else {
-            assert_true(item.number > results);
-            assert_true(item.number >= from);
-            assert_true(item.number < next);
-            assert_true(str_equal(item.results, m->results[item.number]));
-            results = item.number;
-        }
-    }
-    evlog_reader_close(r);
-    return next - 1;
-}
-
-static void assert_reads_back(struct os_disk *disk, struct memory *m, uint64_t from,
-                              uint64_t newest)
-{
-    struct fault f = {0};
-    enum status ended;
-    uint64_t got = read_all(disk, m, from, &ended, &f);
-    if (ended != OK)
-        print_message("%s: %s\n", f.file, f.text);
-    assert_int_equal(ended, OK);
-    assert_true(got == newest);
-}
-
 static void what_was_committed_reads_back_from_any_batch(void **state)
 {
     (void)state;
@@ -341,7 +274,7 @@ static void a_changed_byte_anywhere_is_refused_after_an_orderly_end(void **state
             struct fault f = {0};
             enum status ended;
             fake_disk_damage(o.fake, path, at, mask);
-            uint64_t got = read_all(o.log.disk, &m, 1, &ended, &f);
+            uint64_t got = read_log(o.log.disk, &m, 1, &ended, &f);
             if (is_last && at >= mark_at) {
                 assert_int_equal(ended, OK);
                 assert_true(got == newest);
@@ -391,7 +324,7 @@ static void damage_in_the_last_commit_is_cut_and_before_it_refused(void **state)
         struct fault f = {0};
         enum status ended;
         fake_disk_damage(o.fake, path, at, 0x10);
-        uint64_t got = read_all(o.log.disk, &m, 1, &ended, &f);
+        uint64_t got = read_log(o.log.disk, &m, 1, &ended, &f);
         fake_disk_damage(o.fake, path, at, 0x10);
         /* A commit has at most two batches and one result block. */
         if (ended == OK) {
@@ -454,7 +387,7 @@ static void a_missing_or_foreign_segment_is_refused(void **state)
     assert_int_equal(os_rename(o.log.disk, path, "elsewhere", NULL), OK);
     struct fault f = {0};
     enum status ended;
-    read_all(o.log.disk, &m, 1, &ended, &f);
+    read_log(o.log.disk, &m, 1, &ended, &f);
     assert_int_equal(ended, GIVE_UP);
 
     /* The same place in the log of another data directory. */
@@ -471,12 +404,12 @@ static void a_missing_or_foreign_segment_is_refused(void **state)
     assert_int_equal(os_read_whole(p.log.disk, other, SIZE_MAX, &content, NULL), OK);
     assert_int_equal(os_write_whole(o.log.disk, path, buf_str(&content), NULL), OK);
     f = (struct fault){0};
-    read_all(o.log.disk, &m, 1, &ended, &f);
+    read_log(o.log.disk, &m, 1, &ended, &f);
     assert_int_equal(ended, GIVE_UP);
     assert_non_null(strstr(f.text, "another log"));
 
     assert_int_equal(os_rename(o.log.disk, "elsewhere", path, NULL), OK);
-    read_all(o.log.disk, &m, 1, &ended, NULL);
+    read_log(o.log.disk, &m, 1, &ended, NULL);
     assert_int_equal(ended, OK);
 
     /* Without its beginning, the log can be read from where it begins now, and not from before. */
@@ -486,7 +419,7 @@ static void a_missing_or_foreign_segment_is_refused(void **state)
     f = (struct fault){0};
     assert_int_equal(evlog_reader_open(o.log.disk, FIXTURE_DIR, 1, &r, &f), FIX_INPUT);
     assert_non_null(strstr(f.text, "the log begins with batch"));
-    read_all(o.log.disk, &m, firsts[1], &ended, NULL);
+    read_log(o.log.disk, &m, firsts[1], &ended, NULL);
     assert_int_equal(ended, OK);
     buf_fini(&content);
     memory_fini(&m);

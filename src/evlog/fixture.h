@@ -165,7 +165,7 @@ static inline void assert_same_record(const struct record *a, const struct recor
     assert_true(id128_equal(a->anonymous, b->anonymous));
     assert_true(id128_equal(a->previous, b->previous));
     assert_same_body(a->clear, b->clear);
-    assert_same_body(a->personal, b->personal);
+    assert_same_body(record_personal(a), record_personal(b));
 }
 
 static inline void assert_same_batch(const struct batch *a, const struct batch *b)
@@ -175,4 +175,72 @@ static inline void assert_same_batch(const struct batch *a, const struct batch *
     assert_int_equal(a->count, b->count);
     for (uint32_t i = 0; i < a->count; i++)
         assert_same_record(&a->records[i], &b->records[i]);
+}
+
+/* One commit: a batch or two, and the results of the one before. */
+static inline enum status write_some(struct evlog *log, struct memory *m, struct dice *d,
+                                     uint32_t records)
+{
+    uint64_t before = evlog_batch_next(log) - 1;
+    uint64_t count = happens(d, 4) ? 2 : 1;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t number = evlog_batch_next(log);
+        int64_t now_ms = 1700000000000 + (int64_t)number * 20;
+        const struct batch *b = random_batch(m, d, number, now_ms, evlog_names(log), records);
+        enum status done = evlog_append(log, b, NULL);
+        if (done != OK)
+            return done;
+    }
+    if (before > evlog_results_newest(log) && !happens(d, 5)) {
+        char text[64];
+        snprintf(text, sizeof(text), "results of %u %u", (unsigned)before, (unsigned)roll(d, 1000));
+        m->results[before] = arena_copy(&m->arena, str_of(text));
+        enum status done = evlog_append_results(log, before, m->results[before], NULL);
+        if (done != OK)
+            return done;
+    }
+    return evlog_commit(log, NULL);
+}
+
+/* Reads the log from `from` to its end and compares with what was appended. Returns the newest batch;
+ * all that are read are as remembered, without a gap. */
+static inline uint64_t read_log(struct os_disk *disk, struct memory *m, uint64_t from,
+                                enum status *how_it_ended, struct fault *f)
+{
+    struct evlog_reader *r;
+    uint64_t next = max_of(from, 1);
+    uint64_t results = 0;
+    assert_int_equal(evlog_reader_open(disk, FIXTURE_DIR, from, &r, f), OK);
+    for (;;) {
+        struct evlog_item item;
+        *how_it_ended = evlog_reader_next(r, &item, f);
+        if (*how_it_ended != OK || item.kind == EVLOG_END)
+            break;
+        assert_true(item.now_ms == m->batches[item.number].now_ms);
+        if (item.kind == EVLOG_BATCH) {
+            assert_true(item.number == next);
+            assert_same_batch(&item.batch, &m->batches[next]);
+            next++;
+        } else {
+            assert_true(item.number > results);
+            assert_true(item.number >= from);
+            assert_true(item.number < next);
+            assert_true(str_equal(item.results, m->results[item.number]));
+            results = item.number;
+        }
+    }
+    evlog_reader_close(r);
+    return next - 1;
+}
+
+static inline void assert_reads_back(struct os_disk *disk, struct memory *m, uint64_t from,
+                                     uint64_t newest)
+{
+    struct fault f = {0};
+    enum status ended;
+    uint64_t got = read_log(disk, m, from, &ended, &f);
+    if (ended != OK)
+        print_message("%s: %s\n", f.file, f.text);
+    assert_int_equal(ended, OK);
+    assert_true(got == newest);
 }

@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/hash.h"
-#include "evlog/evlog_int.h"
+#include "evlog/bytes_int.h"
 
 /* Which of the optional fields are there. */
 enum {
@@ -25,44 +25,6 @@ enum {
 #define FIXED_BYTES_MAX (5 + 2 * 5 + 3 * 10 + 5 + 3 * 8 + 3 * 16)
 /* What comes round it: length before; clear length, algorithm, personal length and CRC behind. */
 #define AROUND_BYTES_MAX (3 + 3 + 1 + 3 + 4)
-
-static uint8_t *put_varint(uint8_t *out, uint64_t x)
-{
-    while (x >= 0x80) {
-        *out++ = (uint8_t)(x | 0x80);
-        x >>= 7;
-    }
-    *out++ = (uint8_t)x;
-    return out;
-}
-
-static uint64_t fold(int64_t x)
-{
-    return ((uint64_t)x << 1) ^ (uint64_t)(x >> 63);
-}
-
-static int64_t unfold(uint64_t x)
-{
-    return (int64_t)(x >> 1) ^ -(int64_t)(x & 1);
-}
-
-/* Differences wrap, so that every pair of times survives the way there and back. */
-static int64_t minus(int64_t a, int64_t b)
-{
-    return (int64_t)((uint64_t)a - (uint64_t)b);
-}
-
-static uint8_t *put_bytes(uint8_t *out, const void *at, size_t bytes)
-{
-    if (bytes > 0)
-        memcpy(out, at, bytes);
-    return out + bytes;
-}
-
-static uint8_t *put_id(uint8_t *out, struct id128 id)
-{
-    return put_bytes(put_bytes(out, &id.high, 8), &id.low, 8);
-}
 
 static uint8_t *put_fixed(uint8_t *out, const struct record *r, int64_t now_ms)
 {
@@ -139,60 +101,6 @@ bool record_write(struct buf *out, const struct record *r, int64_t now_ms, uint3
     out->len += whole;
     *sum = hash_crc32c(*sum, &crc, 4);
     return true;
-}
-
-/* Reading: `at` moves, and becomes NULL where the bytes end too early. */
-static uint64_t get_varint(const uint8_t **at, const uint8_t *end)
-{
-    const uint8_t *p = *at;
-    if (likely(p != NULL && p < end && *p < 0x80)) {
-        *at = p + 1;
-        return *p;
-    }
-    uint64_t x = 0;
-    for (unsigned shift = 0; p != NULL && p < end && shift < 64; shift += 7) {
-        uint8_t byte = *p++;
-        x |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *at = p;
-            return x;
-        }
-    }
-    *at = NULL;
-    return 0;
-}
-
-static const uint8_t *get_bytes(const uint8_t **at, const uint8_t *end, uint64_t bytes)
-{
-    const uint8_t *p = *at;
-    if (unlikely(p == NULL || (uint64_t)(end - p) < bytes)) {
-        *at = NULL;
-        return NULL;
-    }
-    *at = p + bytes;
-    return p;
-}
-
-static uint64_t get_u64(const uint8_t **at, const uint8_t *end)
-{
-    const uint8_t *p = get_bytes(at, end, 8);
-    uint64_t x = 0;
-    if (p != NULL)
-        memcpy(&x, p, 8);
-    return x;
-}
-
-static struct id128 get_id(const uint8_t **at, const uint8_t *end)
-{
-    uint64_t high = get_u64(at, end);
-    return (struct id128){high, get_u64(at, end)};
-}
-
-static struct body get_body(const uint8_t **at, const uint8_t *end)
-{
-    uint64_t bytes = get_varint(at, end);
-    const uint8_t *p = get_bytes(at, end, bytes);
-    return (struct body){p, p != NULL ? (uint32_t)bytes : 0};
 }
 
 /* The fields between length and CRC; false where they do not add up. */

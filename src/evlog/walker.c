@@ -18,7 +18,7 @@
  */
 #include "base/hash.h"
 #include "base/mem.h"
-#include "evlog/evlog_int.h"
+#include "evlog/sealed_int.h"
 
 #define WINDOW_BYTES (1u << 20) /* read at once */
 
@@ -46,7 +46,16 @@ enum status walker_open(struct walker *w, struct os_disk *disk, const char *dir,
         done = os_file_open(disk, path, OS_READ, &file, f);
     if (done != OK)
         return done;
+    walker_begin(w, disk, dir, file, segment);
+    return OK;
+}
+
+void walker_begin(struct walker *w, struct os_disk *disk, const char *dir, struct os_file *file,
+                  uint64_t segment)
+{
     walker_close(w);
+    w->disk = disk;
+    must(str_to_z(str_of(dir), w->dir, sizeof(w->dir)));
     w->file = file;
     w->segment = segment;
     w->offset = 0;
@@ -54,11 +63,12 @@ enum status walker_open(struct walker *w, struct os_disk *disk, const char *dir,
     w->is_finished = false;
     w->quiet_offset = UINT64_MAX;
     walker_refresh(w);
-    return OK;
 }
 
 void walker_close(struct walker *w)
 {
+    sealed_free(w->sealed);
+    w->sealed = NULL;
     os_file_close(w->file);
     w->file = NULL;
 }
@@ -98,7 +108,9 @@ static enum verdict check_header(struct walker *w, const struct block *b, const 
     *why = "it does not follow the block before it";
     if (b->previous != w->chain)
         return BYTES_BAD;
-    if (w->knows_commit && b->commit != commit)
+    /* What is sealed is no commit any more; its last block has the number of the last one. */
+    bool ends_sealed = w->sealed != NULL && b->kind == BLOCK_MARK && b->commit >= commit;
+    if (w->knows_commit && b->commit != commit && !ends_sealed)
         return BYTES_BAD;
     *why = "it belongs to another log";
     if (w->knows_id && b->salt != block_salt(w->log_id))
@@ -272,7 +284,7 @@ static enum status is_still_quiet(struct walker *w, bool *is_quiet, struct fault
 static enum status end_or_damage(struct walker *w, enum walk_place place, const char *why,
                                  struct tail *tail, struct fault *f)
 {
-    if (place == WALK_OLDER)
+    if (place == WALK_OLDER || w->sealed != NULL)
         return damaged(w, why, f);
     uint64_t later = 0;
     enum status done = search_tail(w, &tail->bytes_torn, &later, f);
@@ -303,8 +315,9 @@ static void step(struct walker *w, const struct block *b)
     w->offset += block_padded_bytes(b->length);
 }
 
-enum status walker_next(struct walker *w, enum walk_place place, enum walk *what, struct block *b,
-                        struct tail *tail, struct fault *f)
+/* The next block as it stands in the file. */
+static enum status next_stored(struct walker *w, enum walk_place place, enum walk *what,
+                               struct block *b, struct tail *tail, struct fault *f)
 {
     if (w->is_finished) {
         *what = WALK_FINISHED;
@@ -349,4 +362,66 @@ enum status walker_next(struct walker *w, enum walk_place place, enum walk *what
     }
     *what = WALK_TAIL;
     return OK;
+}
+
+/* The next block of the pack that is open. */
+static enum status next_packed(struct walker *w, struct block *b, struct fault *f)
+{
+    struct sealed *s = w->sealed;
+    bool is_end;
+    const char *why = pack_fault(s->pack);
+    if (why != NULL)
+        return damaged(w, why, f);
+    if (pack_next(s->pack, b, &w->records, &w->record_room, &is_end, &why) != BYTES_GOOD)
+        return damaged(w, why, f);
+    s->is_in_pack = !is_end;
+    return OK;
+}
+
+static enum status begin_pack(struct walker *w, const struct block *b, struct fault *f)
+{
+    const char *why = "nothing says how it is sealed";
+    if (w->sealed == NULL || !pack_open(w->sealed->pack, b, &why))
+        return damaged(w, why, f);
+    w->sealed->is_in_pack = true;
+    return OK;
+}
+
+static enum status begin_sealed(struct walker *w, const struct block *b, struct fault *f)
+{
+    const char *why;
+    enum verdict verdict;
+    enum status status = sealed_begin(w, b, &verdict, &why, f);
+    if (status != OK || verdict == BYTES_GOOD)
+        return status;
+    if (verdict == BYTES_BAD)
+        return damaged(w, why, f);
+    fault_set(f, "unreadable block before byte %llu: %s", (unsigned long long)w->offset, why);
+    fault_place(f, w->file->path, 0, 0);
+    return GIVE_UP;
+}
+
+enum status walker_next(struct walker *w, enum walk_place place, enum walk *what, struct block *b,
+                        struct tail *tail, struct fault *f)
+{
+    for (;;) {
+        enum status status;
+        if (w->sealed != NULL && w->sealed->is_in_pack) {
+            status = next_packed(w, b, f);
+            *what = WALK_BLOCK;
+            if (status != OK || w->sealed->is_in_pack)
+                return status;
+        }
+        status = next_stored(w, place, what, b, tail, f);
+        if (status != OK || *what != WALK_BLOCK)
+            return status;
+        if (b->kind == BLOCK_SEAL)
+            status = begin_sealed(w, b, f);
+        else if (b->kind == BLOCK_PACK)
+            status = begin_pack(w, b, f);
+        else if (b->kind != BLOCK_INDEX)
+            return OK;
+        if (status != OK)
+            return status;
+    }
 }

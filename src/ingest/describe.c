@@ -78,6 +78,6 @@ void record_describe(const struct record *record, struct vocabulary *v, struct a
     write_hash(w, "message", record->message_hash);
     write_hash(w, "routing", record->routing_hash);
     write_body(w, "clear", record->clear, v, scratch);
-    write_body(w, "personal", record->personal, v, scratch);
+    write_body(w, "personal", record_personal(record), v, scratch);
     json_write_end(w);
 }

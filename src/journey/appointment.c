@@ -404,7 +404,7 @@ void appointment_collect(struct person *who, const struct plan_way *way, uint64_
     struct buf item;
     buf_init(&item);
     add_fields(who, who->event->clear, &item);
-    add_fields(who, who->event->personal, &item);
+    add_fields(who, record_personal(who->event), &item);
     if (item.len + 3 > COLLECTED_BYTES)
         item.len = 0; /* too large to wait with others: it counts, but without its properties */
     uint32_t place = find_collection(who, journey, key);

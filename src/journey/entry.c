@@ -14,7 +14,7 @@ void entry_keep(struct person *who, const struct plan_journey *j, struct blob *e
     for (uint32_t i = 0; i < j->kept_count; i++) {
         struct body_field field;
         bool is_there = body_find(who->event->clear, j->kept[i], &field) ||
-                        body_find(who->event->personal, j->kept[i], &field);
+                        body_find(record_personal(who->event), j->kept[i], &field);
         if (is_there)
             buf_add(b, field.value + field.value_bytes - field.whole_bytes, field.whole_bytes);
     }

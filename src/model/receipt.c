@@ -50,7 +50,7 @@ bool receipt_read(const struct record *in, struct receipt *out)
         .tries = (uint32_t)min_of(max_of(body_get_int(in->clear, NAME_TRIES, 0), (int64_t)0),
                                   (int64_t)UINT32_MAX),
         .again_ms = body_get_int(in->clear, NAME_AGAIN, 0),
-        .detail = body_get_text(in->personal, NAME_DETAIL),
+        .detail = body_get_text(record_personal(in), NAME_DETAIL),
     };
     return true;
 }

@@ -70,6 +70,13 @@ enum record_flag {
 #define MAX_LATENESS_MS   HOUR_MS     /* default of a live source */
 #define BATCH_LATENESS_MS (36 * HOUR_MS)
 
+/* A personal part that is still sealed. Whoever reads the log makes these; they are good as long as the
+ * record. */
+struct record_seal {
+    /* The bytes that the part is in; NULL where nobody can read them any more (the key is destroyed). */
+    const uint8_t *(*open)(struct record_seal *seal);
+};
+
 struct record {
     uint8_t type;          /* enum record_type */
     uint8_t kind;          /* enum event_kind, programme_kind, receipt_kind, command_kind; else 0 */
@@ -88,8 +95,19 @@ struct record {
     struct id128 anonymous; /* keyed hash of the anonymous id */
     struct id128 previous;  /* alias: keyed hash of the previous id, as a user id */
     struct body clear;
-    struct body personal;
+    struct body personal;     /* read it by record_personal() */
+    struct record_seal *seal; /* not NULL: `personal` has no bytes yet, but their number; */
+    uint32_t seal_at;         /* and where they are in what the seal keeps */
 };
+
+/* The personal part; empty where its person was erased. */
+static inline struct body record_personal(const struct record *r)
+{
+    if (likely(r->seal == NULL))
+        return r->personal;
+    const uint8_t *at = r->seal->open(r->seal);
+    return at != NULL ? (struct body){at + r->seal_at, r->personal.bytes} : (struct body){NULL, 0};
+}
 
 /* What the engine applies at once; `count` may be 0 (an empty batch moves inboxes on). */
 struct batch {
@@ -108,5 +126,5 @@ uint64_t record_key(const struct record *r, uint32_t name);
 static inline struct value record_get(const struct record *r, uint32_t name, struct arena *scratch)
 {
     struct value x = body_get(r->clear, name, scratch);
-    return x.type != VALUE_NONE ? x : body_get(r->personal, name, scratch);
+    return x.type != VALUE_NONE ? x : body_get(record_personal(r), name, scratch);
 }

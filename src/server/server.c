@@ -10,6 +10,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "replay/backfill.h"
+#include "replay/owner.h"
 #include "server/change.h"
 #include "server/held.h"
 #include "server/journeys.h"
@@ -85,6 +86,48 @@ static enum status take_directory(struct server *s, struct fault *f)
     return status;
 }
 
+/* ---- sealing ------------------------------------------------------------------------------------- */
+
+static void segment_closed(void *context, const char *path, uint64_t batch_first,
+                           uint64_t batch_last)
+{
+    struct server *s = context;
+    (void)path;
+    (void)batch_first;
+    (void)batch_last;
+    if (s->sealer != NULL)
+        sealer_wake(s->sealer);
+}
+
+static struct id128 record_owner(void *context, const struct record *r)
+{
+    struct server *s = context;
+    return owner_by_address(&s->directory, r);
+}
+
+static void sealer_told(void *context, const struct seal_counts *counts, const struct fault *f)
+{
+    struct server *s = context;
+    count_add(s, COUNTER_SEALED, counts->segments);
+    if (f != NULL)
+        journal_say(&s->journal, JOURNAL_ERROR, "log", "a closed segment could not be sealed: %s",
+                    f->text);
+    else
+        journal_say(&s->journal, JOURNAL_INFO, "log",
+                    "%u segments of the log were sealed: %lu records, %lu bytes became %lu",
+                    counts->segments, counts->records, counts->bytes_before, counts->bytes_after);
+}
+
+static enum status start_sealer(struct server *s, struct fault *f)
+{
+    return sealer_start(&(struct sealer_options){.disk = s->directory.disk,
+                                                 .dir = s->directory.log,
+                                                 .owner = record_owner,
+                                                 .context = s,
+                                                 .told = sealer_told},
+                        &s->sealer, f);
+}
+
 enum status server_open(const struct server_options *options, struct server **out, struct fault *f)
 {
     struct server *s = mem_new(sizeof(*s));
@@ -95,7 +138,10 @@ enum status server_open(const struct server_options *options, struct server **ou
     os_mutex_init(&s->names_lock);
     os_mutex_init(&s->failure_lock);
     enum status status = directory_make(os_disk_real(), options->data, NULL, &s->directory, f);
-    struct evlog_options log = {.disk = os_disk_real(), .spare = EVLOG_SPARE_BY_CALLER};
+    struct evlog_options log = {.disk = os_disk_real(),
+                                .spare = EVLOG_SPARE_BY_CALLER,
+                                .closed = segment_closed,
+                                .closed_context = s};
     if (status == OK &&
         !os_path_join(s->held_path, sizeof(s->held_path), s->directory.path, "held")) {
         fault_set(f, "the path of the data directory is too long");
@@ -411,6 +457,8 @@ static enum status start_all(struct server *s, const struct plan *plan,
     count_set(s, COUNTER_DEDUPE_WINDOW, MESSAGES_KEPT);
     enum status status = start_ingest(s, f);
     if (status == OK)
+        status = start_sealer(s, f);
+    if (status == OK)
         status = read_unreported(s, &unreported, f);
     if (status == OK)
         status = sender_start(s, plan, active, &s->sender, f);
@@ -516,6 +564,8 @@ static enum status stop_all(struct server *s, struct fault *f)
         committer_stop(s->committer);
     }
     s->committer = NULL;
+    sealer_stop(s->sealer);
+    s->sealer = NULL;
     if (s->core != NULL)
         core_join(s->core);
     if (s->sender != NULL)

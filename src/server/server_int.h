@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "evlog/committer.h"
+#include "evlog/sealer.h"
 #include "http/server.h"
 #include "ingest/ingest_routes.h"
 #include "model/receipt.h"
@@ -59,6 +60,7 @@ struct server {
     char held_path[OS_PATH_BYTES];
     struct recovered recovered;
     struct evlog *log;
+    struct sealer *sealer; /* from before the first batch of this run on */
     struct pace pace;
     struct journal journal;
 

@@ -25,6 +25,10 @@
  *     parse_event, apply_event   parts of that, by the thread's own time
  *     log_bytes_per_event    the log's batches; log_result_bytes_per_event: its result blocks
  *     replay_events          reading back and applying, on one thread
+ *     seal_records           records a second of processor time that closed segments are sealed with
+ *     log_bytes_per_event_sealed  what a record of the traffic takes then, result blocks and index included
+ *     log_open_sealed        records a second that are read back with what is personal in all of them
+ *     replay_events_sealed   as replay_events, from sealed segments
  *     profile_bytes          memory of the engine's live state for each person of the fixture: profile,
  *                            traits, consent, history, instances, identifiers, dedupe, timers
  *     engine_resident        memory of the whole process then
@@ -38,6 +42,7 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "evlog/evlog.h"
+#include "evlog/seal.h"
 #include "ingest/ingest.h"
 #include "model/identifier.h"
 #include "os/clock.h"
@@ -65,6 +70,7 @@ struct bench {
     struct engine *engine;
     struct plan *plan;
     uint32_t names_told;
+    uint64_t traffic_batch; /* the first of what is measured */
     int64_t now_ms;
     uint64_t seed;
     struct buf body, results;
@@ -527,7 +533,7 @@ static void note_size(struct sizes *s, const struct evlog_item *item)
     s->events = item->batch.count;
 }
 
-static void replay(struct bench *b)
+static void replay(struct bench *b, bool is_sealed)
 {
     struct fault f = {0};
     struct evlog_reader *reader;
@@ -537,8 +543,6 @@ static void replay(struct bench *b)
     struct engine *again = engine_new(&options);
     struct sizes sizes = {0};
     engine_prepare(again, b->plan);
-    must_be(evlog_close(b->log, &f), &f);
-    b->log = NULL;
     must_be(evlog_reader_open(os_disk_real(), b->directory.log, 1, &reader, &f), &f);
     int64_t spent_ns = 0;
     uint64_t seen = 0;
@@ -563,12 +567,64 @@ static void replay(struct bench *b)
         fprintf(stderr, "bench: the replay has another state\n");
         exit(1);
     }
+    bench_rate(is_sealed ? "replay_events_sealed" : "replay_events", seen, spent_ns);
+    engine_free(again);
+    if (is_sealed)
+        return;
     bench_print("log_bytes_per_event", (double)sizes.batch_bytes / (double)sizes.batch_events,
                 "bytes");
     bench_print("log_result_bytes_per_event",
                 (double)sizes.result_bytes / (double)sizes.batch_events, "bytes");
-    bench_rate("replay_events", seen, spent_ns);
-    engine_free(again);
+}
+
+/* The segment that is open is closed, so that all can be sealed. */
+static void close_log(struct bench *b)
+{
+    struct fault f = {0};
+    must_be(evlog_roll(b->log, &f), &f);
+    must_be(evlog_close(b->log, &f), &f);
+    b->log = NULL;
+}
+
+static void seal(struct bench *b)
+{
+    struct fault f = {0};
+    struct keystore *keys;
+    struct seal_counts people, traffic;
+    must_be(keystore_open(os_disk_real(), b->directory.log, NULL, &keys, &f), &f);
+    struct seal_options o = {.disk = os_disk_real(),
+                             .dir = b->directory.log,
+                             .keys = keys,
+                             .batch_last = b->traffic_batch - 1};
+    must_be(seal_segments(&o, &people, &f), &f);
+    o.batch_last = 0;
+    int64_t start_ns = os_clock_thread_ns();
+    must_be(seal_segments(&o, &traffic, &f), &f);
+    bench_rate("seal_records", traffic.records, os_clock_thread_ns() - start_ns);
+    bench_print("log_bytes_per_event_sealed",
+                (double)traffic.bytes_after / (double)max_of(traffic.records, 1u), "bytes");
+    keystore_close(keys);
+}
+
+static void open_all(struct bench *b)
+{
+    struct fault f = {0};
+    struct evlog_reader *reader;
+    struct evlog_item item;
+    uint64_t count = 0, bytes = 0;
+    must_be(evlog_reader_open(os_disk_real(), b->directory.log, b->traffic_batch, &reader, &f), &f);
+    int64_t start_ns = os_clock_thread_ns();
+    for (;;) {
+        must_be(evlog_reader_next(reader, &item, &f), &f);
+        if (item.kind == EVLOG_END)
+            break;
+        count += item.batch.count;
+        for (uint32_t i = 0; i < item.batch.count; i++)
+            bytes += record_personal(&item.batch.records[i]).bytes;
+    }
+    bench_rate("log_open_sealed", count, os_clock_thread_ns() - start_ns);
+    bench_keep(bytes);
+    evlog_reader_close(reader);
 }
 
 int main(void)
@@ -615,6 +671,8 @@ int main(void)
     /* Everybody has a past before anything is measured. */
     for (uint64_t i = 0; i < b.people / BATCH_EVENTS; i++)
         one_batch(&b);
+    must_be(evlog_roll(b.log, &f), &f);
+    b.traffic_batch = evlog_batch_next(b.log);
     bench_print("profile_bytes", (double)engine_bytes(b.engine) / (double)b.people, "bytes");
 
     serve_requests(&b, INGEST_BATCH, batches);
@@ -629,7 +687,11 @@ int main(void)
     bench_print("parse_event", (double)b.parse_ns / (double)(batches * BATCH_EVENTS), "ns");
     bench_print("apply_event", (double)b.apply_ns / (double)(batches * BATCH_EVENTS), "ns");
     bench_print("engine_resident", (double)os_process_resident_bytes() / 1e6, "MB");
-    replay(&b);
+    close_log(&b);
+    replay(&b, false);
+    seal(&b);
+    open_all(&b);
+    replay(&b, true);
 
     engine_free(b.engine);
     programme_plan_free(b.plan);
