@@ -1,28 +1,27 @@
-/* smtp.c - e-mail through an SMTP server, by libcurl.
+/* smtp.c - e-mail through an SMTP server.
  *
- * A connection slot is one easy handle, kept: libcurl keeps the connection in it, so a mail on a warm
- * connection is MAIL, RCPT, DATA, the message, and the final dot.
+ * libcurl opens the connection: names and addresses, TLS, the greeting, EHLO, STARTTLS, AUTH. A mail is
+ * then ours: MAIL, RCPT, DATA, the message with the final dot, over smtp_wire.h. A connection slot is one
+ * easy handle, kept. (libcurl can send mails by itself, one command for each answer. Done here, a server
+ * that says PIPELINING is told all three commands at once, RFC 2920, and the dot goes with the message: two
+ * waits for a mail where there were five, and half of the system calls.)
  *
  * *How one tells that a mail is in doubt.* RFC 1047 names the gap: between the moment at which the
  * server may have seen the final "\r\n.\r\n" and the one at which its answer has been read, a lost
- * connection leaves both sides in good faith and the client ignorant. The gap's beginning is the
- * question. libcurl writes the message in pieces and tells its debug callback how many bytes of it the
- * socket took (CURLINFO_DATA_OUT); it writes the dot when, and only when, all bytes of the size that
- * was announced have been taken. So
+ * connection leaves both sides in good faith and the client ignorant. So
  *
- *     bytes taken < size                      the dot was not written: known not accepted
- *     bytes taken = size, an answer was read  the answer decides
- *     bytes taken = size, and no answer       in doubt
+ *     not all bytes taken by the socket, dot included   known not accepted
+ *     all bytes taken, and an answer was read           the answer decides
+ *     all bytes taken, and no answer                    in doubt
  *
- * This is exact but for one window: where the write of the dot itself fails, five bytes, it says in
- * doubt though the dot may not have left. It errs to the safe side. The count is exact because nothing
- * between us and the socket changes bytes: mime.h promises that no line begins with a dot, so libcurl
- * has nothing to stuff, and the size announced is the size written. A server that answers early (421
- * in the middle of the message) is read after the dot was written, as libcurl does not read while it
- * writes; a refusal is a refusal then, too.
+ * The message is sent as it is: mime.h promises that no line begins with a dot, so there is nothing to
+ * stuff, and the size announced is the size written. A server that answers early (421 in the middle of
+ * the message) is read after the dot was written, as nothing is read while writing; a refusal is a refusal
+ * then, too.
  *
- * The stage of a refusal comes from the same callback: the commands that libcurl wrote last
- * (CURLINFO_HEADER_OUT). RCPT's 550 is about the person, MAIL's is about us.
+ * The stage of a refusal is that of the command it answers. RCPT's 550 is about the person, MAIL's is
+ * about us. While libcurl connects, its debug callback shows which command it wrote last. Where commands
+ * went together, the first refusal counts and the answers behind it are not waited for.
  *
  * *A kept connection that has died* is no answer of the provider. Where a send on a kept connection
  * fails before any byte of the message was written, with no answer or with 421 (the server's good-bye
@@ -42,8 +41,11 @@
 #include "channel/channel_int.h"
 #include "channel/mime.h"
 #include "channel/smtp_reply.h"
+#include "channel/smtp_wire.h"
+#include "os/clock.h"
 
 #define URL_BYTES   600
+#define AT_ONCE_MAX 65536 /* a message up to this goes in one piece with its dot */
 #define SOCKETS_MAX 4
 
 // clang-format off
@@ -226,38 +228,43 @@ struct smtp_connection {
     char url[URL_BYTES + 260];
     char error[CURL_ERROR_SIZE];
 
+    struct smtp_wire wire; /* while `easy` is there */
+    struct buf out;        /* what is to be written at once */
+    bool can_pipeline;     /* what the server has said after EHLO */
+    bool has_size;
+
     /* The send that is running. */
-    const struct channel_payload *payload;
-    size_t given_bytes; /* of the message: given to libcurl ... */
-    size_t taken_bytes; /* ... and taken by the socket */
+    size_t taken_bytes; /* of the message and its dot: by the socket */
     enum smtp_stage stage;
     struct smtp_reply reply; /* to the last command, or to the dot */
     bool is_fresh;           /* a socket was opened for it */
     bool is_leaving;         /* QUIT was said: what is answered now is about nothing */
 };
 
-static size_t on_read(char *to, size_t size, size_t count, void *context)
+/* One line of what a server says while libcurl connects: an extension it has, perhaps. */
+static void note_extension(struct smtp_connection *c, struct str line)
 {
-    struct smtp_connection *c = context;
-    size_t bytes = min_of(size * count, c->payload->bytes.len - c->given_bytes);
-    memcpy(to, c->payload->bytes.at + c->given_bytes, bytes);
-    c->given_bytes += bytes;
-    return bytes;
+    line = str_trim(line);
+    if (!str_starts(line, STR("250")) || line.len < 5)
+        return;
+    char word[16] = "";
+    struct str rest = str_part(line, 4, SIZE_MAX);
+    for (size_t i = 0; i < rest.len && i < sizeof(word) - 1 && rest.at[i] != ' '; i++)
+        word[i] = (char)(rest.at[i] >= 'a' && rest.at[i] <= 'z' ? rest.at[i] - 32 : rest.at[i]);
+    c->can_pipeline = c->can_pipeline || strcmp(word, "PIPELINING") == 0;
+    c->has_size = c->has_size || strcmp(word, "SIZE") == 0;
 }
 
 static size_t on_line(char *line, size_t size, size_t count, void *context)
 {
     struct smtp_connection *c = context;
-    if (!c->is_leaving)
-        smtp_reply_line(&c->reply, (struct str){line, size * count});
-    return size * count;
-}
-
-static size_t on_body(char *at, size_t size, size_t count, void *context)
-{
-    (void)at;
-    (void)context;
-    return size * count;
+    struct str text = {line, size * count};
+    if (c->is_leaving)
+        return text.len;
+    if (c->stage == SMTP_CONNECT)
+        note_extension(c, text);
+    smtp_reply_line(&c->reply, text);
+    return text.len;
 }
 
 static int on_socket(void *context, curl_socket_t socket, curlsocktype purpose)
@@ -297,9 +304,10 @@ static void on_command(struct smtp_connection *c, struct str line)
         const char *word;
         enum smtp_stage stage;
     } commands[] = {
-        {"EHLO ", SMTP_CONNECT}, {"HELO ", SMTP_CONNECT},   {"STARTTLS\r\n", SMTP_CONNECT},
-        {"AUTH ", SMTP_AUTH},    {"MAIL FROM:", SMTP_MAIL}, {"RCPT TO:", SMTP_RCPT},
-        {"DATA\r\n", SMTP_DATA},
+        {"EHLO ", SMTP_CONNECT},
+        {"HELO ", SMTP_CONNECT},
+        {"STARTTLS\r\n", SMTP_CONNECT},
+        {"AUTH ", SMTP_AUTH},
     };
     c->is_leaving = c->is_leaving || str_starts(line, STR("QUIT\r\n"));
     if (c->is_leaving)
@@ -307,6 +315,8 @@ static void on_command(struct smtp_connection *c, struct str line)
     for (size_t i = 0; i < array_count(commands); i++)
         if (str_starts(line, str_of(commands[i].word)))
             c->stage = commands[i].stage;
+    if (str_starts(line, STR("EHLO "))) /* what was said before STARTTLS does not count */
+        c->can_pipeline = c->has_size = false;
     c->reply = (struct smtp_reply){0}; /* what comes next answers this command */
 }
 
@@ -314,15 +324,8 @@ static int on_debug(CURL *easy, curl_infotype type, char *at, size_t bytes, void
 {
     struct smtp_connection *c = context;
     (void)easy;
-    if (type == CURLINFO_HEADER_OUT) {
+    if (type == CURLINFO_HEADER_OUT)
         on_command(c, (struct str){at, bytes});
-    } else if (type == CURLINFO_DATA_OUT) {
-        c->taken_bytes += bytes;
-        if (c->taken_bytes >= c->payload->bytes.len) {
-            c->stage = SMTP_DOT;
-            c->reply = (struct smtp_reply){0};
-        }
-    }
     return 0;
 }
 
@@ -358,17 +361,14 @@ static void open_handle(struct smtp_connection *c)
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* nor what the environment says */
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, c->error);
-    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(easy, CURLOPT_MAXCONNECTS, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
     curl_easy_setopt(easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)(timeout_ms / SECOND_MS + 1));
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-    curl_easy_setopt(easy, CURLOPT_READDATA, c);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_line);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, c);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
     curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, c);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
@@ -388,6 +388,7 @@ static void *connection_new(const struct channel_provider *p, const struct chann
     struct smtp_connection *c = mem_new(sizeof(*c));
     c->provider = p;
     c->stop = stop;
+    buf_init(&c->out);
     for (size_t i = 0; i < SOCKETS_MAX; i++)
         c->sockets[i] = -1;
     struct str url = channel_provider_text(p, "url"), helo = channel_provider_text(p, "helo");
@@ -423,13 +424,15 @@ static void connection_rest(void *connection)
 
 static void connection_free(void *connection)
 {
-    connection_rest(connection);
-    mem_free(connection);
+    struct smtp_connection *c = connection;
+    connection_rest(c);
+    buf_fini(&c->out);
+    mem_free(c);
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-/* libcurl failed and the server said nothing that explains it. */
+/* It failed and the server said nothing that explains it. */
 static enum transmission_outcome outcome_without_reply(const struct smtp_connection *c,
                                                        CURLcode code)
 {
@@ -476,25 +479,97 @@ static void judge(const struct smtp_connection *c, CURLcode code, struct transmi
 
 _Static_assert(sizeof(((struct transmission *)0)->detail) == SMTP_REPLY_TEXT_BYTES, "one size");
 
+/* Writes one command and reads its answer; with NULL the command is written already. */
+static CURLcode command(struct smtp_connection *c, enum smtp_stage stage, const struct str *text)
+{
+    size_t taken;
+    CURLcode code = CURLE_OK;
+    c->stage = stage;
+    c->reply = (struct smtp_reply){0};
+    if (text != NULL)
+        code = smtp_wire_write(&c->wire, *text, &taken);
+    if (code == CURLE_OK)
+        code = smtp_wire_reply(&c->wire, &c->reply);
+    if (code != CURLE_OK)
+        return code;
+    bool is_fine = stage == SMTP_DATA ? c->reply.code == 354 : c->reply.code / 100 == 2;
+    return is_fine ? CURLE_OK : CURLE_WEIRD_SERVER_REPLY;
+}
+
+/* MAIL, RCPT and DATA, as far as nothing is refused. */
+static CURLcode envelope(struct smtp_connection *c, const struct channel_payload *payload)
+{
+    struct buf *out = &c->out;
+    size_t ends[3], taken;
+    CURLcode code = CURLE_OK;
+    out->len = 0;
+    buf_printf(out, "MAIL FROM:<%.*s>", STR_ARG(payload->from));
+    if (c->has_size)
+        buf_printf(out, " SIZE=%zu", payload->bytes.len);
+    buf_add_str(out, STR("\r\n"));
+    ends[0] = out->len;
+    buf_printf(out, "RCPT TO:<%.*s>\r\n", STR_ARG(payload->to));
+    ends[1] = out->len;
+    buf_add_str(out, STR("DATA\r\n"));
+    ends[2] = out->len;
+    c->stage = SMTP_MAIL;
+    if (c->can_pipeline)
+        code = smtp_wire_write(&c->wire, buf_str(out), &taken);
+    for (uint32_t i = 0; i < 3 && code == CURLE_OK; i++) {
+        size_t from = i == 0 ? 0 : ends[i - 1];
+        struct str line = str_part(buf_str(out), from, ends[i] - from);
+        code = command(c, (enum smtp_stage)(SMTP_MAIL + i), c->can_pipeline ? NULL : &line);
+    }
+    return code;
+}
+
+_Static_assert(SMTP_RCPT == SMTP_MAIL + 1 && SMTP_DATA == SMTP_MAIL + 2, "in their order");
+
+/* The message and its dot. */
+static CURLcode message(struct smtp_connection *c, const struct channel_payload *payload)
+{
+    struct str text = buf_str(&payload->bytes), end = STR("\r\n.\r\n");
+    size_t taken = 0;
+    CURLcode code = CURLE_OK;
+    if (str_ends(text, STR("\r\n")))
+        end = str_part(end, 2, SIZE_MAX);
+    c->reply = (struct smtp_reply){0};
+    c->out.len = 0;
+    if (text.len <= AT_ONCE_MAX)
+        buf_add_str(&c->out, text);
+    else
+        code = smtp_wire_write(&c->wire, text, &c->taken_bytes);
+    buf_add_str(&c->out, end);
+    if (code == CURLE_OK) {
+        code = smtp_wire_write(&c->wire, buf_str(&c->out), &taken);
+        c->taken_bytes += taken;
+    }
+    return code == CURLE_OK ? command(c, SMTP_DOT, NULL) : code;
+}
+
 static CURLcode perform(struct smtp_connection *c, const struct channel_payload *payload)
 {
-    c->payload = payload;
-    c->given_bytes = c->taken_bytes = 0;
+    CURLcode code = CURLE_OK;
+    c->taken_bytes = 0;
     c->stage = SMTP_CONNECT;
     c->reply = (struct smtp_reply){0};
     c->is_fresh = c->is_leaving = false;
     c->error[0] = '\0';
-    if (c->easy == NULL)
+    c->wire.until_ns = os_clock_monotonic_ns() +
+                       channel_provider_integer(c->provider, "timeout") * INT64_C(1000000);
+    if (c->easy != NULL && smtp_wire_has_rest(&c->wire))
+        close_handle(c, SHUT_RDWR);
+    if (c->easy == NULL) {
         open_handle(c);
-    struct curl_slist *to = curl_slist_append(NULL, payload->to.at);
-    must(to != NULL);
-    curl_easy_setopt(c->easy, CURLOPT_MAIL_FROM, payload->from.at);
-    curl_easy_setopt(c->easy, CURLOPT_MAIL_RCPT, to);
-    curl_easy_setopt(c->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)payload->bytes.len);
-    CURLcode code = curl_easy_perform(c->easy);
-    curl_easy_setopt(c->easy, CURLOPT_MAIL_RCPT, NULL);
-    curl_slist_free_all(to);
-    return code;
+        code = curl_easy_perform(c->easy);
+        if (code == CURLE_OK)
+            code = smtp_wire_open(&c->wire, c->easy, c->stop);
+    }
+    if (code == CURLE_OK && channel_stop_is_asked(c->stop))
+        code = CURLE_ABORTED_BY_CALLBACK;
+    if (code == CURLE_OK)
+        code = envelope(c, payload);
+    return code == CURLE_OK ? message(c, payload) : code;
 }
 
 /* Did a kept connection turn out to be dead, before anything was risked? */
@@ -519,8 +594,7 @@ static void send_mail(void *connection, const struct channel_payload *payload, i
         code = perform(c, payload);
     }
     judge(c, code, out);
-    /* NOTE: libcurl keeps a connection on which it stopped waiting for the answer to the dot, and would
-     * take that answer for one to the next mail's MAIL. */
+    /* An answer that was not waited for would be taken for one to the next mail's MAIL. */
     if (code != CURLE_OK)
         close_handle(c, out->code >= 400 ? SHUT_RD : SHUT_RDWR);
 }

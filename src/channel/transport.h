@@ -5,12 +5,10 @@
  *       ...                                                          │
  *       done(context, ticket, result)  ◄─────────────────────────────┘   in the slot's thread
  *
- * Why a thread for each slot and not one loop over all: libcurl waits for the answer to a mail's final
- * dot inside its "done" step, and does so blocking even under its multi interface (smtp_done() calls
- * its state machine until it ends). Behind one loop a provider that thinks for 200 ms about each mail
- * would let all slots together send five a second. Slots are few (a provider's connection limit), a
- * thread waiting on a condition costs nothing and wakes in tens of microseconds, and rendering runs in
- * parallel for free.
+ * Why a thread for each slot and not one loop over all: what waits, waits plainly (smtp_wire.h,
+ * libcurl while it connects), and a provider that thinks for 200 ms about each mail holds nobody else up.
+ * Slots are few (a provider's connection limit), a thread waiting on a condition costs nothing and wakes in
+ * tens of microseconds, and rendering runs in parallel for free.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -1,5 +1,6 @@
-/* sink.h - a mail server for benches: a few threads of this process that speak as much SMTP as libcurl
- * needs, answer at once, and keep nothing but the moment at which the last mail's final dot came.
+/* sink.h - a mail server for benches: a few threads of this process that speak as much SMTP as Wend
+ * needs, take commands that come together, answer at once, and keep nothing but the moment at which the
+ * last mail's final dot came.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -48,32 +49,45 @@ static inline void sink_note(struct sink *s)
         must(os_queue_push(s->mails, &now_ns) == OK);
 }
 
-/* Answers what is whole in `at`; returns how much of it is to be kept. */
+/* What one command is answered with. */
+static inline const char *sink_reply(const char *line)
+{
+    return memcmp(line, "EHLO", 4) == 0   ? "250-sink\r\n250-PIPELINING\r\n250 SIZE 50000000\r\n"
+           : memcmp(line, "DATA", 4) == 0 ? "354 go on\r\n"
+                                          : "250 Ok\r\n";
+}
+
+/* Answers what is whole in `at`, all at once; returns how much of it is to be kept. */
 static inline size_t sink_answer(struct sink_call *call, char *at, size_t len, bool *is_data)
 {
     static const char dot[] = "\r\n.\r\n";
-    if (*is_data) {
-        if (len < 5 || memcmp(at + len - 5, dot, 5) != 0) {
-            size_t kept = len < 5 ? len : 5;
-            memmove(at, at + len - kept, kept);
-            return kept;
+    char out[1024] = "";
+    size_t done = 0, bytes = 0;
+    while (done < len && bytes < sizeof(out) - 128) {
+        const char *reply = "250 Ok\r\n";
+        if (*is_data) {
+            const char *end = memmem(at + done, len - done, dot, 5);
+            if (end == NULL) {
+                done = max_of(done, len - min_of(len, (size_t)4)); /* a dot's beginning, perhaps */
+                break;
+            }
+            done = (size_t)(end - at) + 5;
+            sink_note(call->sink);
+            *is_data = false;
+        } else {
+            const char *end = memchr(at + done, '\n', len - done);
+            if (end == NULL)
+                break;
+            reply = sink_reply(at + done);
+            *is_data = reply[0] == '3';
+            done = (size_t)(end - at) + 1;
         }
-        sink_note(call->sink);
-        sink_say(call->socket, "250 Ok\r\n");
-        *is_data = false;
-        return 0;
+        bytes += (size_t)snprintf(out + bytes, sizeof(out) - bytes, "%s", reply);
     }
-    if (at[len - 1] != '\n')
-        return len;
-    if (memcmp(at, "EHLO", 4) == 0) {
-        sink_say(call->socket, "250-sink\r\n250 SIZE 50000000\r\n");
-    } else if (memcmp(at, "DATA", 4) == 0) {
-        *is_data = true;
-        sink_say(call->socket, "354 go on\r\n");
-    } else {
-        sink_say(call->socket, "250 Ok\r\n");
-    }
-    return 0;
+    if (bytes > 0)
+        sink_say(call->socket, out);
+    memmove(at, at + done, len - done);
+    return len - done;
 }
 
 static inline void sink_talk(void *context)

@@ -17,7 +17,7 @@
 
 #define PYTHON "/usr/bin/python3"
 
-enum { PLAIN, BARE, STARTTLS, SMTPS, AUTH, RAW, PORTS };
+enum { PLAIN, BARE, STARTTLS, SMTPS, AUTH, RAW, PIPED, PORTS };
 
 static struct {
     struct peer server;
@@ -456,6 +456,49 @@ static void idle(void **state)
     assert_int_equal(logged("bye@"), 3);
 }
 
+/* The server answers nothing before it has all three commands. */
+static void together(void **state)
+{
+    (void)state;
+    needs_server();
+    forget_mails();
+    const struct {
+        const char *to;
+        enum transmission_outcome outcome;
+        int32_t code;
+        bool is_fresh;
+    } rows[] = {
+        {"ann", TRANSMISSION_ACCEPTED, 250, true},
+        {"slowly", TRANSMISSION_ACCEPTED, 250, false},
+        {"ben", TRANSMISSION_ACCEPTED, 250, false},
+        {"unknown", TRANSMISSION_BAD_ADDRESS, 550, false},
+        {"ann", TRANSMISSION_ACCEPTED, 250, true}, /* after a refusal the connection is not kept */
+        {"open", TRANSMISSION_BAD_ADDRESS, 550, false}, /* the server waits for a message */
+        {"sender", TRANSMISSION_NO_ACCESS, 530, true},
+        {"room", TRANSMISSION_UNREACHABLE, 452, true},
+        {"ann", TRANSMISSION_ACCEPTED, 250, true},
+        {"bye", TRANSMISSION_ACCEPTED, 250, true},    /* 421, and then on a new connection */
+        {"extra", TRANSMISSION_ACCEPTED, 250, false}, /* a good-bye right behind the answer */
+        {"ann", TRANSMISSION_ACCEPTED, 250, true},
+    };
+    const char *const hasty[] = {"security", "none", "timeout", "10s", NULL};
+    struct channel_provider *p = provider(PIPED, hasty);
+    struct channel_connection *c = channel_connection_new(p);
+    for (size_t i = 0; i < array_count(rows); i++) {
+        struct transmission t = deliver(c, p, rows[i].to);
+        if (t.outcome != rows[i].outcome)
+            print_error("%s:\n", rows[i].to);
+        expect(&t, rows[i].outcome);
+        assert_int_equal(t.code, rows[i].code);
+        assert_int_equal(t.is_fresh, rows[i].is_fresh);
+    }
+    channel_connection_free(c);
+    channel_provider_free(p);
+    assert_int_equal(logged("piped "), 8);
+    assert_int_equal(logged("piped ann@"), 4);
+    assert_int_equal(logged("piped open@"), 0);
+}
+
 /* --- what Python reads --- */
 
 static void random_text(struct buf *out, uint64_t *seed, uint32_t len, bool has_lines)
@@ -767,6 +810,8 @@ int main(void)
         TEST("a mail is in doubt when it was sent whole and no answer came, never before", doubt),
         TEST("an answer that comes too late answers nothing else", late_answer),
         TEST("a server's good-bye between two mails costs nothing", idle),
+        TEST("commands go together where the server says so, and the first refusal counts",
+             together),
         TEST("Python's email module reads what was written", read_back),
         TEST("a crowd of mails meets a moody server, and each is sent once", crowd),
         TEST("a stop lets sends end, then ends them and says what became of them", stops),

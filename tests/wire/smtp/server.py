@@ -4,7 +4,7 @@
 
     server.py --dir DIR [--cert FILE --key FILE] [--user NAME --password WORD]
 
-Listens on free ports of 127.0.0.1 and prints one line: `ports PLAIN BARE STARTTLS SMTPS AUTH RAW`; ends
+Listens on free ports of 127.0.0.1 and prints one line: `ports PLAIN BARE STARTTLS SMTPS AUTH RAW PIPED`; ends
 when its standard input ends. Each accepted mail becomes DIR/N.eml, its envelope a line of DIR/log:
 
     N PORT-NAME session-number tls=0|1 auth=NAME|- from to
@@ -20,6 +20,12 @@ What a recipient's name does, before its @:
 RAW speaks just enough SMTP by itself and then does what the recipient's name says: `half` breaks off in
 the middle of the message, `early` answers 552 in the middle of it, `talk` answers 250 with many lines,
 `noise` answers the dot with what is no reply, `dot` accepts.
+
+PIPED says PIPELINING and means it: it answers MAIL only when RCPT and DATA have come behind it. Then, by the
+recipient's name: `unknown` is refused, and DATA too; `open` is refused, but DATA is not; `sender` has the
+sender refused, `room` only DATA; `slowly` gets its answers byte by byte; `bye` is answered 421 where a mail
+went before; `extra` is accepted, and a good-bye comes in the same piece. What was accepted is a line of
+DIR/log, and so is a dot that should not have come.
 """
 import argparse
 import asyncio
@@ -150,6 +156,55 @@ async def raw(reader, writer):
     writer.transport.abort()
 
 
+PIPED = {
+    'unknown': '250 Ok\r\n550 5.1.1 no such mailbox\r\n503 5.5.1 no recipient',
+    'open': '250 Ok\r\n550 5.1.1 no such mailbox\r\n354 go on',
+    'sender': '530 5.7.0 authenticate first\r\n503 5.5.1 no sender\r\n503 5.5.1 no recipient',
+    'room': '250 Ok\r\n250 Ok\r\n452 4.3.1 no room',
+}
+
+
+async def piped(reader, writer):
+    def note(text):
+        with open(os.path.join(args.dir, 'log'), 'a') as out:
+            out.write(f'piped {text}\n')
+
+    local, mails = '', 0
+
+    async def say(text):
+        data = text.encode() + b'\r\n'
+        for piece in [data[i:i + 1] for i in range(len(data))] if local == 'slowly' else [data]:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.001 if local == 'slowly' else 0)
+
+    try:
+        await say('220 piped')
+        while True:
+            line = (await reader.readline()).decode('latin-1')
+            if line[:4] == 'EHLO':
+                await say('250-piped\r\n250-pipelining\r\n250 SIZE 10000000')
+                continue
+            if line[:4] != 'MAIL':
+                break
+            local = (await reader.readline()).decode('latin-1').split('<')[1].split('@')[0]
+            if (await reader.readline()) != b'DATA\r\n':
+                break
+            if local == 'bye' and mails > 0:
+                await say('421 4.4.2 idle too long')
+                break
+            await say(PIPED.get(local, '250 Ok\r\n250 Ok\r\n354 go on'))
+            if not PIPED.get(local, '354').split('\r\n')[-1].startswith('354'):
+                continue
+            await reader.readuntil(b'\r\n.\r\n')
+            note(f'{local}@')
+            mails += 1
+            await say('250 2.0.0 Ok' + ('\r\n421 4.3.2 closing' if local == 'extra' else ''))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    writer.transport.abort()
+
+
 async def main(args):
     loop = asyncio.get_running_loop()
     context = None
@@ -181,6 +236,8 @@ async def main(args):
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)  # so that the client has to wait
     await asyncio.start_server(raw, sock=small, limit=1 << 24)
     ports.append(small.getsockname()[1])
+    together = await asyncio.start_server(piped, '127.0.0.1', 0, limit=1 << 24)
+    ports.append(together.sockets[0].getsockname()[1])
     print('ports', *ports, flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     os._exit(0)
@@ -192,4 +249,5 @@ parser.add_argument('--cert')
 parser.add_argument('--key')
 parser.add_argument('--user', default='user')
 parser.add_argument('--password', default='pass word')
-asyncio.run(main(parser.parse_args()))
+args = parser.parse_args()
+asyncio.run(main(args))
