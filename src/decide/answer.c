@@ -5,6 +5,7 @@
 #include "decide/desk_int.h"
 
 #include "profile/consent.h"
+#include "profile/habits.h"
 #include "profile/holds.h"
 
 #define AGAIN_MS         (30 * SECOND_MS) /* before an attempt in doubt is made again */
@@ -128,6 +129,7 @@ void desk_answer(struct person *who, const struct stage_message *answer)
     case TO_BUDGET_RETURN:
     case TO_BUDGET_SPEND:
     case TO_BUDGET_TAKE:
+    case TO_HOURS:
     case TO_RECALL:
     case TO_POOL_QUEUE:
     case TO_POOL_REVOKE:
@@ -429,6 +431,8 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how)
         return;
     }
     ledger_mark(who, decision, how == ENGAGED_CLICKED ? SENT_CLICKED : SENT_OPENED);
+    habits_note(who, how == ENGAGED_CLICKED ? HABIT_CLICK : HABIT_OPEN, (enum channel)s.channel,
+                who->event->event_ms);
     person_changed_name(who, s.message);
     engaged_cancel(who, &s);
     who->engaged(who, s.instance, s.message);

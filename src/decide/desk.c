@@ -207,6 +207,7 @@ static void act(struct person *who, const struct line_up *up, uint32_t rank,
     case VERDICT_GO: {
         uint64_t decision = in->decision;
         struct verdict next = *v;
+        intent_keep_best_time(who, place, (enum channel)v->channel);
         while (next.kind == VERDICT_GO && !intent_hand_over(who, place, &next)) {
             place = intent_find(who, decision); /* one channel fewer */
             next = verdict_of_intent(who, person_intent(who, place));
@@ -218,6 +219,7 @@ static void act(struct person *who, const struct line_up *up, uint32_t rank,
     case VERDICT_END: intent_finish(who, place, (enum outcome)v->outcome, v->rule); return;
     case VERDICT_WAIT: break;
     }
+    intent_keep_best_time(who, place, (enum channel)v->channel);
     in->state = INTENT_DEFERRED;
     in->channel = v->channel;
     in->rule = v->rule;

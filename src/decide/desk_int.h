@@ -13,6 +13,7 @@
  *     follow.c    what belongs together: sets of all_of, follow-ups, engagement
  *     unite.c     merges, another programme
  *     keep.c      another release
+ *     rule_best_time.c  the hour in which they read
  *     budget.h    what all messages together may cost (rule_budget.c asks it)
  *
  * Intents and lines are named by their place in the person's lists: it is good until one ends.
@@ -111,6 +112,12 @@ void intent_settle_slot(struct person *who, struct intent *in, enum outcome outc
 
 /* What budgets were charged for the decision's attempt, if anything still is open: spent, or given back. */
 void intent_settle_charge(struct person *who, uint64_t decision, bool is_out);
+
+/* The best moment from now on for the question's channel; its send has a best time. (rule_best_time.c) */
+int64_t best_time_choose(const struct question *q);
+
+/* What is chosen for the channel is so from here on. */
+void intent_keep_best_time(struct person *who, uint32_t place, enum channel channel);
 
 /* Notes that the intent has ended so, for results and witnesses. */
 void intent_say_end(struct person *who, const struct intent *in, enum outcome outcome,

@@ -146,6 +146,7 @@ struct person engine_person(struct engine *e, uint64_t number)
         .plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL,
         .controls = &e->controls,
         .budgets = &e->budgets,
+        .hours = &e->hours,
         .names = e->names,
         .secret = e->secret,
         .scratch = &e->scratch,
@@ -215,6 +216,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
         desk_unite(&who, &from);
     }
     listings_unite(&who, &from);
+    habits_unite(&who, &from);
     w->first_seen_ms = min_of(w->first_seen_ms, l->first_seen_ms);
     w->last_seen_ms = max_of(w->last_seen_ms, l->last_seen_ms);
     w->known |= l->known;
@@ -686,6 +688,9 @@ static void apply_event(struct person *who, const struct record *r)
         if (p->intents.count && !(r->flags & RECORD_IS_HISTORY) &&
             (r->name >= NAME_FIXED_END || r->kind != EVENT_TRACK))
             desk_seen(who);
+        if (r->kind != EVENT_IDENTIFY && r->name >= NAME_FIXED_END &&
+            (r->kind != EVENT_TRACK || !(r->flags & RECORD_IS_SERVER)))
+            habits_note(who, HABIT_VISIT, CHANNEL_NONE, r->event_ms);
         audience_changed(who);
         bool is_forged = means != NULL && means->is_ours;
         if (!is_forged &&
@@ -1323,6 +1328,8 @@ static void pool_stage(struct engine *e)
             voucher_settle(&e->vouchers, m->voucher, m->decision, m->kind == TO_VOUCHER_SPEND);
         else if (m->kind == TO_BUDGET_RETURN || m->kind == TO_BUDGET_SPEND)
             budgets_settle(&e->budgets, m->decision, m->kind == TO_BUDGET_SPEND);
+        else if (m->kind == TO_HOURS)
+            hours_note(&e->hours, m, e->now_ms);
         else if (m->kind == TO_BUDGET_TAKE)
             charge(e, m);
         else if (m->kind == TO_POOL_DONE)

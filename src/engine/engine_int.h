@@ -19,6 +19,7 @@
 #include "model/identifier.h"
 #include "model/receipt.h"
 #include "profile/addresses.h"
+#include "profile/habits.h"
 #include "profile/identity.h"
 #include "when/timers.h"
 
@@ -174,6 +175,7 @@ struct engine {
     struct pools pools;
     struct vouchers vouchers;
     struct budgets budgets;
+    struct hours hours;
     struct gate gate;
     struct names *names;
     struct plans plans;

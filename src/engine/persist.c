@@ -286,6 +286,8 @@ static void code_intent(struct codec *c, struct intent *x)
     code_u16(c, &x->tries);
     code_i32(c, &x->code);
     code_time(c, &x->again_ms);
+    code_u8(c, &x->best_channel);
+    code_time(c, &x->best_ms);
     code_u8(c, &x->instead);
 }
 
@@ -510,6 +512,7 @@ static void code_listing(struct codec *c, struct listing *x)
 }
 
 CODE_LIST(code_listings, struct listing, code_listing)
+CODE_LIST(code_habits, uint32_t, code_u32)
 
 static void code_profile(struct codec *c, struct profile *x)
 {
@@ -539,6 +542,7 @@ static void code_profile(struct codec *c, struct profile *x)
     code_choices(c, &x->choices);
     code_wishes(c, &x->wishes);
     code_listings(c, &x->listings);
+    code_habits(c, &x->habits);
 }
 
 static void code_str(struct codec *c, struct str *x)
@@ -1087,6 +1091,33 @@ static void load_budgets(struct budgets *all, struct cursor *in)
     }
 }
 
+/* ---- hours -------------------------------------------------------------------------------------- */
+
+static void put_hours(const struct hours *all, struct buf *b)
+{
+    buf_add_zigzag(b, all->week);
+    for (uint32_t c = 0; c < CHANNEL_END; c++)
+        for (uint32_t h = 0; h < HOURS_OF_WEEK; h++)
+            if (all->at[c][h] != 0) {
+                buf_add_byte(b, (uint8_t)c);
+                buf_add_byte(b, (uint8_t)h);
+                buf_add_varint(b, all->at[c][h]);
+            }
+}
+
+static enum status load_hours(struct hours *all, struct cursor *in)
+{
+    all->week = cursor_zigzag(in);
+    while (cursor_left(in) > 0 && !in->is_bad) {
+        uint8_t channel = cursor_byte(in), hour = cursor_byte(in);
+        uint64_t weight = cursor_varint(in);
+        if (channel >= CHANNEL_END || hour >= HOURS_OF_WEEK)
+            return FIX_INPUT;
+        all->at[channel][hour] = weight;
+    }
+    return OK;
+}
+
 uint64_t engine_hash(const struct engine *e)
 {
     uint64_t sum = hash_pair(e->batch, (uint64_t)e->now_ms);
@@ -1191,6 +1222,9 @@ uint64_t engine_hash(const struct engine *e)
         sum += hash_pair(
             hash_pair(hash_pair(text_hash(&texts, (uint32_t)code.high), code.low), holder), 5);
     sum += hash_budgets(&e->budgets, &texts);
+    b.len = 0;
+    put_hours(&e->hours, &b);
+    sum += hash_bytes(b.at, b.len, 19);
     mem_free(texts.hashes);
     buf_fini(&b);
     return sum;
@@ -1344,6 +1378,10 @@ void engine_save(const struct engine *e, void *self,
     }
     put_budgets(&e->budgets, &b);
     put(self, STR("pools"), 0, buf_str(&b));
+
+    b.len = 0;
+    put_hours(&e->hours, &b);
+    put(self, STR("hours"), 0, buf_str(&b));
     buf_fini(&b);
 }
 
@@ -1614,6 +1652,8 @@ enum status engine_load(struct engine *e, struct str section, uint32_t partition
         status = load_gate(e, &in);
     else if (str_is(section, "pools"))
         status = load_pools(e, &in);
+    else if (str_is(section, "hours"))
+        status = load_hours(&e->hours, &in);
     if (status == OK && (in.is_bad || cursor_left(&in) != 0))
         status = FIX_INPUT;
     if (status != OK)

@@ -300,6 +300,8 @@ struct plan_send {
     uint16_t provider;          /* index: instead of the message's on its channel; PLAN_NO_INDEX */
     uint16_t voucher;           /* index of the pool of codes, or PLAN_NO_INDEX */
     uint8_t voucher_empty;      /* enum voucher_empty */
+    int64_t best_within_ms;     /* so long the best hour is waited for; 0 = none is */
+    int32_t best_otherwise_ms;  /* the time of day where nothing is known; MOMENT_NO_CLOCK = at once */
     uint32_t engaged_count;
     const uint32_t *engaged; /* names of messages: engagement with one of them cancels it */
     const struct plan_follow_up *follow_up; /* NULL = none */
@@ -914,6 +916,7 @@ struct plan {
     uint32_t reader_count;
     const struct plan_readers *readers; /* by ascending name: whom a change of it wakes */
     uint64_t segments_hash;             /* of all of them: equal = nothing to bring up to date */
+    bool has_best_times;                /* sends wait for the person's best hour */
     bool has_existing;                  /* journeys take in who is in a segment already */
 
     uint32_t event_count;

@@ -15,6 +15,7 @@
  *              ├─ memberships  which segments they are in                (src/audience)
  *              ├─ wishes       who would have them in an ad audience
  *              ├─ listings     what is told to ad networks             (src/decide)
+ *              ├─ habits       in which hours they open, click and come by
  *              └─ appointments when journeys begin by their clock        (src/journey)
  *
  * Names are numbers of names.h and outlive programme versions; an index into a plan stands beside the
@@ -95,6 +96,7 @@ struct profile {
     int64_t stage_ms;        /* in it since then */
     struct vec wishes;       /* struct wish */
     struct vec listings;     /* struct listing */
+    struct vec habits;       /* uint32_t, ascending: profile/habits.h */
     uint32_t appointed_plan; /* the plan whose dates and schedules `appointments` has */
 };
 
@@ -336,6 +338,8 @@ struct intent {
     uint16_t tries;       /* transmissions of the attempt that failed for now; 0 = none did */
     int32_t code;         /* what the provider said to the last of them; 0 = nothing */
     int64_t again_ms;     /* when the next one is made; 0 = not known */
+    uint8_t best_channel; /* on which its best time has been chosen; 0 = on none */
+    int64_t best_ms;
     uint8_t instead; /* which of its send's `instead` it is, plus one; 0 = the send's own message */
 };
 

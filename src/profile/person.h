@@ -49,6 +49,7 @@ enum stage_message_kind {
     TO_RECALL,         /* the attempt under way is not to be tried again */
     TO_BUDGET_RETURN, /* the decision's attempt was not sent: what budgets were charged comes back */
     TO_BUDGET_SPEND,  /* it was */
+    TO_HOURS, /* somebody read or came by: habit `how`, hour of the week `attempt` */
     TO_BUDGET_TAKE,   /* another release granted it: budgets are charged whatever is left */
 };
 
@@ -132,6 +133,7 @@ struct witness {
 #define PERSON_WOKEN_MAX 8
 
 struct budgets; /* decide/budget.h */
+struct hours;   /* profile/habits.h */
 
 struct person {
     struct space *space;
@@ -143,6 +145,7 @@ struct person {
     const struct controls *controls; /* what operators have said; NULL = nothing */
     const struct budgets
         *budgets; /* what the batch before has left in them; NULL = nobody counts */
+    const struct hours *hours;       /* when all people read, by the batch before; NULL = not known */
     const struct names *names;
     const uint8_t *secret;
     struct arena *scratch; /* reset after the batch */

@@ -4,6 +4,8 @@
  */
 #include "programme/journey_int.h"
 
+#include "when/span.h"
+
 #define FALLBACK_WITHIN_MS HOUR_MS
 
 /* ---- what engagement cancels ---------------------------------------------------------------------- */
@@ -162,6 +164,44 @@ static void provider_choose(struct builder *b, const struct yaml_node *node, str
                  STR_ARG(channel_name((enum channel)channel)));
 }
 
+/* best_time: {within: 24h, otherwise: '10:00'} */
+static void best_time_compile(struct builder *b, const struct yaml_node *node,
+                              struct plan_send *send)
+{
+    struct compile *c = b->c;
+    const struct yaml_node *best = shape_value(node, "", "best_time");
+    const struct yaml_node *within = shape_value(best, "within", "within");
+    const struct yaml_node *otherwise = shape_value(best, "within", "otherwise");
+    const struct plan_message *message = &c->messages[send->message];
+    send->best_otherwise_ms = MOMENT_NO_CLOCK;
+    if (!best || best->is_bad)
+        return;
+    if (otherwise && !otherwise->is_bad &&
+        (clock_parse(otherwise->text, &send->best_otherwise_ms, NULL) != OK ||
+         send->best_otherwise_ms == DAY_MS))
+        send->best_otherwise_ms = 0; /* 24:00 is the next day's 0:00 */
+    send->best_within_ms = shape_span_ms(within, DAY_MS);
+    c->plan->has_best_times = true;
+    if (send->best_within_ms < HOUR_MS || send->best_within_ms > 7 * DAY_MS) {
+        findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(b->yaml, within ? within : best),
+                     "the best hour is looked for within 1h to 7d");
+        return;
+    }
+    if (message->category >= c->plan->category_count)
+        return;
+    int64_t valid_ms = send->valid_for_ms ? send->valid_for_ms : message->valid_for_ms;
+    const struct lane_term *lane =
+        lane_term((enum lane)c->plan->categories[message->category].lane);
+    if (!(lane->flags & LANE_WINDOWS))
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, best),
+                     "messages of the lane %.*s do not wait for a better hour",
+                     STR_ARG(lane->name));
+    else if (valid_ms < HOUR_MS)
+        findings_add(c->findings, FINDING_UNDELIVERABLE, yaml_place(b->yaml, best),
+                     "\"%.*s\" may wait for less than an hour: there is no better one to choose",
+                     STR_ARG(names_text(c->names, message->name)));
+}
+
 static void follow_up_compile(struct builder *b, const struct yaml_node *node,
                               struct plan_send *first)
 {
@@ -273,6 +313,7 @@ static void insteads_compile(struct builder *b, const struct yaml_node *list,
             findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, item),
                          "\"all_of\" is several messages: none takes the place of another");
         voucher_compile(b, step, &one->send);
+        best_time_compile(b, step, &one->send);
         message_note(b, message);
         guards_store(b, &one->send);
         send->instead_count++;
@@ -321,6 +362,7 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
     message_note(b, message);
     guards_store(b, send);
     voucher_compile(b, node, send);
+    best_time_compile(b, node, send);
     provider_choose(b, node, send);
     if (follow_up)
         follow_up_compile(b, follow_up, send);
