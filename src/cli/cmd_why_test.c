@@ -118,12 +118,12 @@ static void one_journey(void **state)
 {
     struct shop *s = *state;
     wend(s, "why", "./d", "ann", "--journey", "order");
-    says(s, "enters order\n");
+    says(s, "enters order, because of Ordered\n");
     says(s, "message thanks: sent");
     says_nothing_of(s, "order-paid");
     says_nothing_of(s, "thanks-paid");
     wend(s, "why", "./d", "ann", "--journey", "order-paid");
-    says(s, "enters order-paid\n");
+    says(s, "enters order-paid, because of Paid\n");
     says(s, "message thanks-paid: sent");
     says_nothing_of(s, "message thanks: ");
 }
@@ -373,7 +373,7 @@ static void not_entered(void **state)
     says(s,
          "12:00:00  entry into order-paid refused: error: the event has no \"invoice\" that could "
          "be the key of the journey\n");
-    says(s, "12:01:00  enters order-paid\n");
+    says(s, "12:01:00  enters order-paid, because of Paid\n");
     says(s, "12:02:00  entry into order-paid refused: again: they have been in it, and it may be "
             "entered once\n");
     says(s,
@@ -422,11 +422,11 @@ static void between_moments(void **state)
 {
     struct shop *s = *state;
     wend(s, "why", "./d", "ann", "--since", "2026-01-05T11:30", "--until", "2026-01-05T12:00:30");
-    says(s, "enters order-paid\n");
-    says_nothing_of(s, "enters order\n");
+    says(s, "enters order-paid, because of Paid\n");
+    says_nothing_of(s, "enters order, because of Ordered\n");
     wend(s, "why", "./d", "ann", "--until", "2026-01-05T11:30");
-    says(s, "enters order\n");
-    says_nothing_of(s, "enters order-paid\n");
+    says(s, "enters order, because of Ordered\n");
+    says_nothing_of(s, "enters order-paid, because of Paid\n");
     wend(s, "why", "./d", "ann", "--until", "soon");
     assert_int_equal(s->code, CLI_USAGE);
     says(s, "--until is a moment such as 2026-03-02T12:00, not \"soon\"");
@@ -449,12 +449,12 @@ static void one_clock(void **state)
     wend(s, "run", "./p", "--events", "./t.ndjson", "--data", "./t", "--after", "1h", "--quiet");
     wend(s, "why", "./t", "ann");
     says(s, "  times are those of UTC\n");
-    says(s, "  2026-01-05 11:00:00  enters order\n");
+    says(s, "  2026-01-05 11:00:00  enters order, because of Ordered\n");
     says(s, "  times are those of Asia/Tokyo\n");
-    says(s, "  2026-01-05 21:00:00  enters order-paid\n");
+    says(s, "  2026-01-05 21:00:00  enters order-paid, because of Paid\n");
     wend(s, "why", "./t", "ann", "--since", "2026-01-05T20:59");
-    says(s, "  2026-01-05 21:00:00  enters order-paid\n");
-    says_nothing_of(s, "enters order\n");
+    says(s, "  2026-01-05 21:00:00  enters order-paid, because of Paid\n");
+    says_nothing_of(s, "enters order, because of Ordered\n");
 }
 
 /* ---- what is to come ----------------------------------------------------------------------------- */

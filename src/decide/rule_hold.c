@@ -1,8 +1,10 @@
 /* rule_hold.c - is the person left alone just now: an open ticket, a complaint? Or does an
- * operator hold the message: its journey is paused, or it is killed for now?
+ * operator hold the message: its journey is paused, or it is killed for now? Or does the message
+ * need to know something first (needs.h)?
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "decide/needs.h"
 #include "decide/operator.h"
 #include "profile/holds.h"
 
@@ -48,15 +50,18 @@ struct answer rule_hold_ask(const struct question *q)
     struct answer operator= operator_holds(q);
     if (operator.kind != ALLOW)
         return operator;
+    struct answer needs = needs_ask(q);
     if (q->who->profile->holds.count == 0 || q->category == PLAN_NO_INDEX)
-        return ANSWER_ALLOW;
+        return needs;
     int64_t until_ms;
     uint16_t hold = holds_ask(q->who, q->category, (enum lane)q->intent->lane, q->at_ms, &until_ms);
     if (hold == PLAN_NO_INDEX)
-        return ANSWER_ALLOW;
+        return needs;
     if (q->words != NULL || q->blamed != NULL)
         say_holds(q);
     if (hold != HOLD_COMPLAINT && q->plan->holds[hold].drops)
         return (struct answer){.kind = NEVER, .outcome = OUTCOME_HELD};
-    return (struct answer){.kind = NOT_BEFORE, .at_ms = until_ms, .least_ms = last_known(q)};
+    answer_join(&needs,
+                (struct answer){.kind = NOT_BEFORE, .at_ms = until_ms, .least_ms = last_known(q)});
+    return needs;
 }

@@ -200,6 +200,30 @@ static void end_preempted(struct person *who, uint64_t id)
     }
 }
 
+/* What made the person enter, in words: "Cart Updated", "the schedule", "being in vip". */
+static struct str cause_of(const struct person *who)
+{
+    const struct record *r = who->event;
+    if (r == NULL)
+        return STR("its turn");
+    if (r->kind == EVENT_ENTER)
+        return STR("a call of the API");
+    switch (r->name) {
+    case NAME_SCHEDULE: return STR("its schedule");
+    case NAME_DATE: return STR("a date of theirs");
+    case NAME_API: return STR("a call of the API");
+    case NAME_HANDOFF: return STR("a handoff");
+    case NAME_RUN: return STR("a run of another journey");
+    default: break;
+    }
+    struct str name = names_text(who->names, r->name);
+    struct value segment = record_get(r, NAME_SEGMENT, NULL);
+    if (name.len > 0 && name.at[0] != '$')
+        return name;
+    bool has_name = segment.type == VALUE_TEXT && segment.text.len > 0 && segment.text.at[0] != '$';
+    return has_name ? segment.text : STR("a condition that has turned true");
+}
+
 /* The instance at `place` begins. */
 static void begin(struct person *who, uint32_t place)
 {
@@ -209,9 +233,9 @@ static void begin(struct person *who, uint32_t place)
                                        .version = in->plan,
                                        .id = in->id,
                                        .number = (in->flags & INSTANCE_IS_GHOST) != 0});
-    person_tell(who, &(struct note){.kind = NOTE_ENTRY, .journey = in->journey}, "enters %.*s%s",
-                STR_ARG(names_text(who->names, in->journey)),
-                in->flags & INSTANCE_IS_GHOST ? " (control group)" : "");
+    person_tell(who, &(struct note){.kind = NOTE_ENTRY, .journey = in->journey},
+                "enters %.*s%s, because of %.*s", STR_ARG(names_text(who->names, in->journey)),
+                in->flags & INSTANCE_IS_GHOST ? " (control group)" : "", STR_ARG(cause_of(who)));
     /* Group precedence and in_journey() may have changed for everything pending. */
     person_changed_name(who, in->journey);
     who->is_desk_due |= who->profile->intents.count != 0;

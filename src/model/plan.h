@@ -663,7 +663,8 @@ struct plan_message {
     int32_t priority;     /* the category's unless given */
     uint8_t supersedes;   /* enum supersede */
     struct plan_expr only_if;
-    uint32_t channel_mask; /* bit per enum channel that it has content for */
+    struct plan_expr needs; /* it waits until this is so */
+    uint32_t channel_mask;  /* bit per enum channel that it has content for */
     uint32_t field_count;
     const uint32_t *fields; /* slots that its templates read; an action carries their values */
     const struct channel_template *templates[CHANNEL_END];
@@ -674,7 +675,8 @@ struct plan_message {
 
 struct plan_category {
     uint32_t name;
-    uint8_t lane; /* enum lane */
+    struct plan_expr needs; /* its messages wait until this is so */
+    uint8_t lane;           /* enum lane */
     int32_t priority;
     int64_t valid_for_ms;
     int64_t settle_ms;

@@ -272,6 +272,8 @@ void audience_step_compile(struct compile *c, const struct yaml_file *yaml,
 void budgets_compile(struct compile *c); /* behind categories and groups */
 void budgets_look(struct compile *c);    /* behind messages: what they count at all */
 
+void needs_compile(struct compile *c); /* of categories; behind segments and traits (needs.c) */
+
 /* ---- monitors (monitor.c) ------------------------------------------------------------------------ */
 
 void monitors_compile(struct compile *c); /* behind journeys and messages */

@@ -553,6 +553,10 @@ static void message_compile(struct compile *c, struct compile_file *file)
                   (struct scope_target){
                       .flags = SCOPE_ENTRY, .wanted = EXPR_WANT_BOOL, .kept = &info->entry_reads},
                   &message->only_if);
+    scope_compile(c, yaml, shape_value(root, "", "needs"),
+                  (struct scope_target){
+                      .flags = SCOPE_ENTRY, .wanted = EXPR_WANT_BOOL, .kept = &info->entry_reads},
+                  &message->needs);
     if (index != PLAN_NO_INDEX)
         message_deadline(c, file, category);
     providers_look(c, yaml);

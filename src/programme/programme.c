@@ -594,6 +594,7 @@ static void compile_parts(struct compile *c)
     segments_compile(c);
     stages_compile(c);
     regulations_compile(c);
+    needs_compile(c);
     providers_compile(c);
     audiences_compile(c);
     messages_compile(c);

@@ -243,7 +243,7 @@ static size_t quoted_end(struct str s, size_t at)
 static bool key_takes_expression(struct str key)
 {
     return str_is(key, "when") || str_is(key, "unless") || str_is(key, "if") ||
-           str_is(key, "require") || str_is(key, "only_if");
+           str_is(key, "require") || str_is(key, "only_if") || str_is(key, "needs");
 }
 
 /* Why the value needs quotes; NULL if it does not. */

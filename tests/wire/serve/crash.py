@@ -131,6 +131,7 @@ class Crash:
                 logged[fields['unique']] = logged.get(fields['unique'], 0) + 1
         return logged
 
+    # requirement: S252
     def no_acknowledged_event_is_lost(self):
         lost = self.sent - set(self.logged)
         assert not lost, len(lost)
@@ -139,6 +140,7 @@ class Crash:
     def nothing_is_in_the_log_that_nobody_sent(self):
         assert not set(self.logged) - self.sent
 
+    # requirement: S252
     def each_event_counts_once(self):
         assert self.report['events'] == sum(self.logged.values()), self.report
         assert self.report['events'] - self.report['duplicates'] == len(self.sent), self.report

@@ -309,6 +309,23 @@ def a_raised_monitor_tells_ops_and_pauses_what_depends_on_it_also_after_a_crash(
         replay(w.data)
 
 
+# requirement: S141
+def what_happens_is_counted_from_the_first_event_on_and_nobody_has_set_anything_up():
+    with World() as w:
+        w.meet('ann')
+        w.server.send(event('ann', 'Joined'), event('ann', 'Ordered'))
+        w.post.wait('ann@example.org', 'news')
+        w.post.wait('ann@example.org', 'receipt')
+        wait_for(lambda: w.journey('news')['in_flight'] == 0 and w.journey('orders')['in_flight'] == 0)
+        for journey in ('news', 'orders'):
+            v = w.get(f'/v1/report/funnel?journey={journey}')['versions'][0]
+            assert (v['entered'], v['ended'], v['messages'][0]['outcomes'][0]['outcome']) == (1, 1, 'sent'), v
+        now = w.server.metrics()
+        assert now['wend_events_total'] == now['wend_events_matched_total'] == 4, now
+        assert (now['wend_profiles'], now['wend_actions_total'], now['wend_merges_late_total']) == (1, 2, 0), now
+        assert w.server.stop() == 0
+
+
 def what_is_not_there_or_not_understood_changes_nothing():
     with World() as w:
         for path, status in [('/v1/journeys/nobody/pause', 404), ('/v1/journeys/nudge/pause?entries=eaten', 400),
@@ -337,6 +354,7 @@ def main():
             the_commands_reach_the_server_and_the_directory_when_there_is_none,
             the_funnel_is_the_same_live_offline_and_recounted,
             a_raised_monitor_tells_ops_and_pauses_what_depends_on_it_also_after_a_crash,
+            what_happens_is_counted_from_the_first_event_on_and_nobody_has_set_anything_up,
             what_is_not_there_or_not_understood_changes_nothing,
     ]:
         if len(sys.argv) < 2 or sys.argv[1] in test.__name__:

@@ -245,6 +245,7 @@ def a_programme_with_errors_is_refused_with_3_and_changes_nothing():
 # --- messages -------------------------------------------------------------------------------------------
 
 
+# requirement: S173
 def the_right_mail_arrives_once_and_as_it_was_written():
     with World() as w:
         w.server.start()
@@ -485,6 +486,7 @@ def why_says_which_rule_holds_a_message_back_and_until_when():
         assert not w.post.of('u1@example.org', 'A promotion')
 
 
+# requirement: S252
 def the_same_message_id_again_sends_nothing_more():
     with World() as w:
         w.server.start()
@@ -719,6 +721,7 @@ def stories_are_told_while_events_come_in():
         assert replay(w.data)['audit_faults'] == 0
 
 
+# requirement: S252
 def many_clients_at_once_lose_and_double_nothing():
     with World() as w:
         w.server.start()
