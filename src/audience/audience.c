@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "audience/audience.h"
+#include "base/canary.h"
 
 #include "profile/ask.h"
 
@@ -145,6 +146,8 @@ static void ask_one(struct person *who, uint32_t index, enum cause cause, struct
     if (manual == 0 && s->when.code != NULL) {
         who->asked++;
         asked = ask(who, who->plan, &s->when, (struct blob){0});
+        if (planted("member-not-asked"))
+            asked.until_ms = FOREVER_MS;
         if (unlikely(asked.is_error) && cause == CAUSE_NOTHING &&
             (w->woken == NULL || is_wanted(w->woken, index)))
             note_failure(who, s);

@@ -85,7 +85,7 @@ static void make_room(struct person *who, uint32_t place)
     const struct intent *in = person_intent(who, place);
     uint64_t yields[PROFILE_UNITED_MAX];
     uint32_t count = 0, revoking, lower;
-    if (in->is_ghost) /* stands in nobody's way */
+    if (in->is_ghost || planted("room-not-made")) /* a ghost stands in nobody's way */
         return;
     for (uint32_t i = 0; i < who->profile->intents.count; i++) {
         const struct intent *other = person_intent(who, i);

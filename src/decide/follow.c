@@ -122,6 +122,7 @@ void follow_plan(struct person *who, const struct intent *of)
     };
     made.deadline_ms = made.settle_ms + intent_valid_ms(&follow->send, m);
     made.reach_ms = made.settle_ms + follow->send.wait_address_ms;
+    intent_say_proposed(who, &made);
     if (in == NULL) {
         intent_note(who, &made, OUTCOME_ABORTED, RULE_NONE, who->at_ms);
         return;

@@ -137,7 +137,8 @@ void intent_finish(struct person *who, uint32_t place, enum outcome outcome, uin
         outcome = OUTCOME_BOUNCED;
     intent_settle_slot(who, &in, outcome);
     bool was_told = in.state == INTENT_IN_DOUBT; /* the journey went on when the doubt began */
-    intent_say_end(who, &in, outcome, rule);
+    if (!planted("ends-without-a-word"))
+        intent_say_end(who, &in, outcome, rule);
     blob_set(who->space, &in.entry, NULL, 0);
     person_drop_intent(who, place);
     person_changed_name(who, in.message);

@@ -1,15 +1,15 @@
-/* audit.c - what must hold of the state, recounted from scratch: for tests, the simulator, and
- * `wend replay --verify`. Decisions.md calls them invariants; each has its line here.
+/* audit.c - what must hold of the state, recounted from scratch: the checkpoints of invariants.h, tests,
+ * the simulator, and `wend replay --verify`.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "engine/engine_int.h"
-#include "profile/ask.h"
-
-#include "profile/traits.h"
+#include "engine/invariants_int.h"
 
 #include <stdarg.h>
-#include <stdio.h>
+
+#include "base/mem.h"
+#include "profile/ask.h"
+#include "profile/traits.h"
 
 struct audit {
     struct engine *engine;
@@ -18,20 +18,16 @@ struct audit {
     uint64_t faults;
 };
 
-static void fault(struct audit *a, uint64_t profile, const char *format, ...) printf_like(3, 4);
+static void fault(struct audit *a, enum invariant broken, uint64_t profile, const char *format, ...)
+    printf_like(4, 5);
 
-static void fault(struct audit *a, uint64_t profile, const char *format, ...)
+static void fault(struct audit *a, enum invariant broken, uint64_t profile, const char *format, ...)
 {
-    char text[400];
-    int used = snprintf(text, sizeof(text), "profile %lx: ", profile);
     va_list args;
     va_start(args, format);
-    int more = vsnprintf(text + used, sizeof(text) - (size_t)used, format, args);
+    invariant_say(a->self, a->note, broken, profile, format, args);
     va_end(args);
-    must(used > 0 && more > 0);
     a->faults++;
-    if (a->note)
-        a->note(a->self, (struct str){text, min_of(strlen(text), sizeof(text) - 1)});
 }
 
 /* Does the line count in the cap, as the cap rule sees it for an intent that the cap means? */
@@ -116,8 +112,8 @@ static void check_caps(struct audit *a, struct person *who)
                 }
             }
             if (inside > limit && kept == 0)
-                fault(a, who->id, "cap \"%.*s\" holds %u of %u at %ld", STR_ARG(c->text), inside,
-                      limit, end->at_ms);
+                fault(a, INVARIANT_CAP, who->id, "cap \"%.*s\" holds %u of %u at %ld",
+                      STR_ARG(c->text), inside, limit, end->at_ms);
         }
     }
 }
@@ -133,18 +129,19 @@ static void check_slots(struct audit *a, struct person *who)
             owners += in->decision == s->decision && in->has_slot;
         }
         if (s->state == SENT_RESERVED && owners != 1)
-            fault(a, who->id, "a reserved slot has %u owners", owners);
+            fault(a, INVARIANT_SLOT, who->id, "a reserved slot has %u owners", owners);
         for (uint32_t k = i + 1; k < who->profile->ledger.count; k++)
             if (person_sent(who, k)->decision == s->decision)
-                fault(a, who->id, "decision %lx has two lines", s->decision);
+                fault(a, INVARIANT_SLOT, who->id, "decision %lx has two lines", s->decision);
     }
     for (uint32_t k = 0; k < who->profile->intents.count; k++) {
         const struct intent *in = person_intent(who, k);
         bool is_at_pool = in->state == INTENT_QUEUED || in->state == INTENT_GRANTED;
         if (is_at_pool && !in->has_slot)
-            fault(a, who->id, "intent %lx is under way without a slot", in->decision);
+            fault(a, INVARIANT_SLOT, who->id, "intent %lx is under way without a slot",
+                  in->decision);
         if (in->deadline_ms < in->created_ms)
-            fault(a, who->id, "intent %lx ends before it begins", in->decision);
+            fault(a, INVARIANT_SLOT, who->id, "intent %lx ends before it begins", in->decision);
     }
 }
 
@@ -158,16 +155,16 @@ static void check_memberships(struct audit *a, struct person *who)
         struct audience_reason reason = audience_explain(who, (uint16_t)i);
         bool is_in = audience_is_in(who, s->name);
         if (is_in != reason.is_in)
-            fault(a, who->id, "stored as %s segment \"%.*s\", but is %s: %.*s",
+            fault(a, INVARIANT_MEMBER, who->id, "stored as %s segment \"%.*s\", but is %s: %.*s",
                   is_in ? "in" : "not in", STR_ARG(names_text(who->names, s->name)),
                   reason.is_in ? "in" : "not in", STR_ARG(reason.clause));
     }
     for (uint32_t i = 0; i < who->profile->memberships.count; i++)
         if (person_membership(who, i)->ask_ms < who->profile->audience_ms)
-            fault(a, who->id, "a membership is to be asked before anybody looks");
+            fault(a, INVARIANT_MEMBER, who->id, "a membership is to be asked before anybody looks");
     for (uint32_t i = 1; i < who->profile->memberships.count; i++)
         if (person_membership(who, i - 1)->segment >= person_membership(who, i)->segment)
-            fault(a, who->id, "memberships are not in order");
+            fault(a, INVARIANT_MEMBER, who->id, "memberships are not in order");
 }
 
 /* As many are in each segment as are counted. */
@@ -185,7 +182,7 @@ static void check_members(struct audit *a)
             count += audience_is_in(&who, plan->segments[i].name);
         }
         if (count != engine_members(a->engine, plan->segments[i].name))
-            fault(a, 0, "segment \"%.*s\" has %lu members, but counts %lu",
+            fault(a, INVARIANT_MEMBER, 0, "segment \"%.*s\" has %lu members, but counts %lu",
                   STR_ARG(names_text(a->engine->names, plan->segments[i].name)), count,
                   engine_members(a->engine, plan->segments[i].name));
     }
@@ -198,7 +195,8 @@ static void check_timer(struct audit *a, struct person *who)
     int64_t due_ms = engine_deadline(who);
     int64_t set_ms = timers_due_ms(timers, profile_local(who->id));
     if (max_of(due_ms, who->now_ms + 1) != set_ms && due_ms != set_ms)
-        fault(a, who->id, "timer at %ld, earliest deadline at %ld", set_ms, due_ms);
+        fault(a, INVARIANT_TIMER, who->id, "timer at %ld, earliest deadline at %ld", set_ms,
+              due_ms);
 }
 
 /* Who holds an address is listed or counted there; *held counts them. */
@@ -215,7 +213,7 @@ static void check_addresses(struct audit *a, struct person *who, uint64_t *held)
         for (uint32_t k = 0; k < count; k++)
             is_there |= list[k] == who->id;
         if (!is_there)
-            fault(a, who->id, "its address on channel %u does not find it", i);
+            fault(a, INVARIANT_HOLDER, who->id, "its address on channel %u does not find it", i);
         ++*held;
     }
 }
@@ -236,7 +234,8 @@ static void check_holders(struct audit *a, uint64_t *listed)
                 for (uint32_t c = CHANNEL_NONE + 1; c < CHANNEL_END; c++)
                     has_it |= id128_equal(traits_held(&who, (enum channel)c), address);
                 if (!has_it)
-                    fault(a, list[k], "is listed at an address that it does not have");
+                    fault(a, INVARIANT_HOLDER, list[k],
+                          "is listed at an address that it does not have");
             }
         }
     }
@@ -258,12 +257,138 @@ static void check_budgets(struct audit *a)
             if (charge.key.high == budget->name && (int64_t)charge.second == account.from_ms)
                 open += (int64_t)charge.first;
         if (open > account.used)
-            fault(a, 0, "budget \"%.*s\" has used %ld, but %ld are charged", STR_ARG(name),
-                  account.used, open);
+            fault(a, INVARIANT_BUDGET, 0, "budget \"%.*s\" has used %ld, but %ld are charged",
+                  STR_ARG(name), account.used, open);
         if (account.used > budget->limit && e->kept_grant_count == 0 && e->plans.count == 2)
-            fault(a, 0, "budget \"%.*s\" has used %ld of %ld", STR_ARG(name), account.used,
-                  budget->limit);
+            fault(a, INVARIANT_BUDGET, 0, "budget \"%.*s\" has used %ld of %ld", STR_ARG(name),
+                  account.used, budget->limit);
     }
+}
+
+enum counted { COUNTED_LIVE = 1, COUNTED_STEP, COUNTED_INTENT, COUNTED_HELD };
+
+/* What the rows counted must be what is there: instances and where they stand, intents. */
+struct recount {
+    struct map_u64 nets; /* key -> place */
+    struct net {
+        uint32_t kind, name;
+        int64_t more;
+    } * net;
+    uint32_t count, room;
+};
+
+static void add(struct recount *r, enum counted kind, uint64_t a, uint64_t b, int64_t more)
+{
+    uint64_t key = hash_pair(hash_pair(kind, a), b);
+    uint32_t place = map_u64_find(&r->nets, key);
+    if (place == MAP_NONE) {
+        if (r->count == r->room) {
+            r->room = r->room ? r->room * 2 : 64;
+            r->net = mem_resize(r->net, r->room * sizeof(r->net[0]));
+        }
+        place = r->count++;
+        r->net[place] = (struct net){kind, (uint32_t)a, 0};
+        map_u64_set(&r->nets, key, place);
+    }
+    r->net[place].more += more;
+}
+
+static void recount_rows(struct recount *r, const struct funnel *f)
+{
+    for (uint32_t i = 0; i < f->count; i++) {
+        const struct funnel_row *row = &f->rows[i];
+        int64_t n = (int64_t)row->count;
+        uint64_t place = (uint64_t)row->version << 16 | row->step;
+        switch (row->what) {
+        case FUNNEL_ENTERED: add(r, COUNTED_LIVE, row->journey, 0, n); break;
+        case FUNNEL_ENDED: add(r, COUNTED_LIVE, row->journey, 0, -n); break;
+        case FUNNEL_BEGAN: add(r, COUNTED_STEP, row->journey, place, n); break;
+        case FUNNEL_LEFT: add(r, COUNTED_STEP, row->journey, place, -n); break;
+        case FUNNEL_PROPOSED:
+        case FUNNEL_REOPENED: add(r, COUNTED_INTENT, row->journey, row->name, n); break;
+        case FUNNEL_OUTCOME: add(r, COUNTED_INTENT, row->journey, row->name, -n); break;
+        default: break;
+        }
+    }
+}
+
+static void recount_person(struct recount *r, const struct person *who)
+{
+    for (uint32_t i = 0; i < who->profile->instances.count; i++) {
+        const struct instance *in = person_instance(who, i);
+        uint64_t place = (uint64_t)in->plan << 16 | in->step;
+        if (in->state == INSTANCE_QUEUED)
+            continue; /* has not begun */
+        add(r, COUNTED_LIVE, in->journey, 0, -1);
+        add(r, COUNTED_HELD, in->journey, 0, 1);
+        if (in->flags & INSTANCE_IN_STEP)
+            add(r, COUNTED_STEP, in->journey, place, -1);
+    }
+    for (uint32_t i = 0; i < who->profile->intents.count; i++) {
+        const struct intent *in = person_intent(who, i);
+        if (in->state != INTENT_WATCHED)
+            add(r, COUNTED_INTENT, in->journey, in->message, -1);
+    }
+}
+
+static void check_counts(struct audit *a)
+{
+    static const char *const names[] = {"", "live instances", "people at a step",
+                                        "pending messages", "live instances that are counted"};
+    struct engine *e = a->engine;
+    struct recount r = {0};
+    map_u64_init(&r.nets);
+    recount_rows(&r, &e->funnel);
+    for (uint64_t number = engine_each(e, 0); number != 0; number = engine_each(e, number)) {
+        struct person who;
+        engine_look(e, number, &who);
+        recount_person(&r, &who);
+    }
+    for (uint32_t i = 0; i < e->live.count; i++)
+        add(&r, COUNTED_HELD, e->live.entries[i].key, 0, -(int64_t)e->live.entries[i].value);
+    for (uint32_t i = 0; i < r.count; i++)
+        if (r.net[i].more != 0)
+            fault(a, INVARIANT_COUNT, 0, "%s of journey %.*s: %ld more are counted than are there",
+                  names[r.net[i].kind], STR_ARG(names_text(e->names, r.net[i].name)),
+                  r.net[i].more);
+    map_u64_fini(&r.nets);
+    mem_free(r.net);
+}
+
+uint64_t audit_person(struct engine *e, struct person *who, void *self,
+                      void (*note)(void *self, struct str line))
+{
+    struct audit a = {.engine = e, .self = self, .note = note};
+    if (who->plan == NULL)
+        return 0;
+    check_caps(&a, who);
+    check_slots(&a, who);
+    check_timer(&a, who);
+    check_memberships(&a, who);
+    return a.faults;
+}
+
+/* Attempts that people know of, those whose grant is still on its way to them too, against the pools. */
+static void check_pools(struct audit *a, uint64_t in_flight)
+{
+    struct engine *e = a->engine;
+    const struct plan *plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
+    uint64_t at_providers = 0, waiting = 0;
+    for (uint32_t i = 0; i < e->pools.count; i++) {
+        const struct pool *pool = &e->pools.at[i];
+        uint16_t index = plan != NULL ? plan_provider_find(plan, pool->provider) : PLAN_NO_INDEX;
+        at_providers += pool->in_flight;
+        if (index != PLAN_NO_INDEX && e->batch > 0 &&
+            pool->in_flight > plan->providers[index].slots && e->plans.newest == 1)
+            fault(a, INVARIANT_FLIGHT, 0, "%u attempts at a provider of %u connections",
+                  pool->in_flight, plan->providers[index].slots);
+    }
+    for (uint32_t i = 0; i < PARTITIONS; i++)
+        for (uint32_t k = 0; k < e->partitions[i].inbox.count; k++)
+            waiting += e->partitions[i].inbox.at[k].kind == BACK_GRANTED;
+    if (at_providers != in_flight + waiting)
+        fault(a, INVARIANT_FLIGHT, 0, "%lu attempts at providers, %lu known to people",
+              at_providers, in_flight + waiting);
 }
 
 uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, struct str line))
@@ -274,12 +399,7 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
         struct person who;
         engine_look(e, number, &who);
         check_addresses(&a, &who, &held);
-        if (who.plan == NULL)
-            continue;
-        check_caps(&a, &who);
-        check_slots(&a, &who);
-        check_timer(&a, &who);
-        check_memberships(&a, &who);
+        a.faults += audit_person(e, &who, self, note);
         for (uint32_t i = 0; i < who.profile->intents.count; i++)
             in_flight += person_intent(&who, i)->state == INTENT_GRANTED;
         for (uint32_t i = 0; i < who.profile->listings.count; i++)
@@ -287,17 +407,11 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
     }
     check_holders(&a, &listed);
     if (held != listed)
-        fault(&a, 0, "%lu addresses are held, %lu are known", held, listed);
+        fault(&a, INVARIANT_HOLDER, 0, "%lu addresses are held, %lu are known", held, listed);
     check_members(&a);
     check_budgets(&a);
-    uint64_t at_providers = 0, waiting = 0;
-    for (uint32_t i = 0; i < e->pools.count; i++)
-        at_providers += e->pools.at[i].in_flight;
-    for (uint32_t i = 0; i < PARTITIONS; i++)
-        for (uint32_t k = 0; k < e->partitions[i].inbox.count; k++)
-            waiting += e->partitions[i].inbox.at[k].kind == BACK_GRANTED;
-    if (at_providers != in_flight + waiting)
-        fault(&a, 0, "%lu attempts at providers, %lu known to people", at_providers,
-              in_flight + waiting);
+    if (!e->is_shadow)
+        check_counts(&a);
+    check_pools(&a, in_flight);
     return a.faults;
 }

@@ -3,16 +3,18 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "journey/journey_int.h"
 
 void step_begun(struct person *who, struct instance *in)
 {
     in->flags |= INSTANCE_IN_STEP;
-    person_result(who, (struct result){.kind = RESULT_STEP,
-                                       .step = in->step,
-                                       .journey = in->journey,
-                                       .version = in->plan,
-                                       .id = in->id});
+    for (uint32_t times = planted("step-begins-twice") ? 2 : 1; times > 0; times--)
+        person_result(who, (struct result){.kind = RESULT_STEP,
+                                           .step = in->step,
+                                           .journey = in->journey,
+                                           .version = in->plan,
+                                           .id = in->id});
 }
 
 void step_left(struct person *who, struct instance *in, enum step_left how)

@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "journey/journey_int.h"
 
 void arm_take(struct step *s, uint32_t name, uint16_t target)
@@ -18,7 +19,8 @@ void arm_take(struct step *s, uint32_t name, uint16_t target)
 
 enum step_answer step_split_run(struct step *s)
 {
-    const struct plan_arm *arm = plan_split_arm(&s->means->split, s->who->id);
+    const struct plan_arm *arm =
+        plan_split_arm(&s->means->split, planted("lot-by-instance") ? s->at->id : s->who->id);
     if (arm == NULL)
         return STEP_GO;
     arm_take(s, arm->name, arm->target);

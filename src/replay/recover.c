@@ -12,6 +12,7 @@
 #include "os/last_words.h"
 #include "replay/backfill.h"
 #include "replay/difference.h"
+#include "replay/watch.h"
 
 #define RELEASE_SECTION "release" /* of a snapshot: whose the log was then: hash in hex, version */
 #define RESULTS_LAG_MAX 4096      /* batches whose result block may still be on its way */
@@ -467,6 +468,7 @@ static enum status run_tail(const struct directory *d, const struct recover_opti
                             struct recovered *r, struct evlog_reader *reader, struct fault *f)
 {
     struct ring *ring = mem_new(sizeof(*ring));
+    struct invariants *watch = watch_new(r->engine);
     enum status status = OK;
     for (uint32_t i = 0; i < RESULTS_LAG_MAX; i++)
         buf_init(&ring->at[i].bytes);
@@ -511,6 +513,7 @@ static enum status run_tail(const struct directory *d, const struct recover_opti
                       "of the log was applied again: the release that wrote it could");
         must(hook(HOOK_CLAIM) != item.number);
         engine_apply(r->engine, &item.batch, &out);
+        watch_batch(watch, &item.batch);
         os_last_words(NULL, 0, NULL);
         backfill_free(r->backfill);
         r->backfill = NULL;
@@ -543,6 +546,7 @@ static enum status run_tail(const struct directory *d, const struct recover_opti
     for (uint32_t i = 0; i < RESULTS_LAG_MAX; i++)
         buf_fini(&ring->at[i].bytes);
     mem_free(ring);
+    watch_end(watch);
     return status;
 }
 

@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "replay/watch.h"
 
 #define COMMIT_BYTES (4u << 20) /* buffered for the log before it is written */
 
 struct world {
     struct shelf *shelf;
     struct engine *engine;
+    struct invariants *watch; /* NULL: not asked for */
     struct world_options options;
     int64_t now_ms;
     uint32_t names_told; /* numbers below this are known to the engine */
@@ -97,6 +99,7 @@ static enum status step(struct world *w, int64_t now_ms, struct fault *f)
             return status;
     }
     engine_apply(w->engine, &batch, &out);
+    watch_batch(w->watch, &batch);
     w->record_count = 0;
     if (w->options.log != NULL) {
         w->results.len = 0;
@@ -242,6 +245,7 @@ struct world *world_of(struct shelf *shelf, struct engine *engine,
     struct world *w = mem_new(sizeof(*w));
     w->shelf = shelf;
     w->engine = engine;
+    w->watch = watch_new(engine);
     w->options = *options;
     w->now_ms = engine_now(engine);
     w->names_told = names_count(engine_names(engine));
@@ -267,6 +271,7 @@ void world_free(struct world *w)
 {
     if (w == NULL)
         return;
+    watch_end(w->watch);
     engine_free(w->engine);
     arena_fini(&w->bodies);
     mem_free(w->records);

@@ -27,6 +27,7 @@
 #include "model/identifier.h"
 #include "os/clock.h"
 #include "profile/traits.h"
+#include "replay/watch.h"
 #include "server/operate.h"
 #include "when/civil.h"
 #include "json/json_write.h"
@@ -72,6 +73,7 @@ struct work {
 struct core {
     struct server *server;
     struct engine *engine;
+    struct invariants *watch; /* NULL: not asked for */
     struct os_queue *queue;
     struct os_thread thread;
     struct buf results;
@@ -169,6 +171,7 @@ static void apply(struct core *c, struct batch_ref *ref)
     /* Effects wait only for the batch, not for its results. */
     for (uint32_t i = 0; i < out.action_count; i++)
         sender_take(s->sender, &out.actions[i]);
+    watch_batch(c->watch, &committed->batch);
     for (uint32_t i = 0; i < out.recall_count; i++)
         sender_recall(s->sender, &out.recalls[i]);
     c->results.len = 0;
@@ -581,6 +584,7 @@ enum status core_start(struct server *s, struct core **out, struct fault *f)
     struct core *c = mem_new(sizeof(*c));
     c->server = s;
     c->engine = s->recovered.engine;
+    c->watch = watch_new(c->engine);
     c->snapshot_batch = engine_batch(c->engine);
     c->queue = os_queue_new(sizeof(struct work), QUEUE_MAX);
     buf_init(&c->results);
@@ -610,5 +614,6 @@ void core_free(struct core *c)
     os_cond_fini(&c->change);
     os_mutex_fini(&c->lock);
     buf_fini(&c->results);
+    watch_end(c->watch);
     mem_free(c);
 }

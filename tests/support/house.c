@@ -42,6 +42,7 @@ struct house *house_new(void)
 
 void house_free(struct house *h)
 {
+    invariants_free(h->invariants);
     engine_free(h->engine);
     for (uint32_t i = 0; i < h->plan_count; i++)
         programme_plan_free(h->plans[i]);
@@ -296,6 +297,12 @@ static void tell_names(struct house *h)
     h->names_told += fresh;
 }
 
+static void note_fault(void *self, struct str line)
+{
+    (void)self;
+    printf("audit: %.*s\n", STR_ARG(line));
+}
+
 void house_apply(struct house *h, int64_t now_ms)
 {
     struct engine_output out;
@@ -309,7 +316,11 @@ void house_apply(struct house *h, int64_t now_ms)
         r->event_ms = r->event_ms ? r->event_ms : r->at_ms;
     }
     struct batch batch = {++h->batch, now_ms, h->record_count, h->records};
+    if (h->invariants == NULL)
+        h->invariants = invariants_new(h->engine, NULL, note_fault);
     engine_apply(h->engine, &batch, &out);
+    if (invariants_batch(h->invariants, &batch) != 0)
+        fail_msg("an invariant is broken in batch %lu", h->batch);
     h->record_count = 0;
     results_write(out.results, out.result_count, now_ms, &h->log);
     for (uint32_t i = 0; i < out.result_count; i++) {
@@ -423,17 +434,13 @@ void house_hop(struct house *h)
     assert_int_equal(engine_hash(copy), engine_hash(h->engine));
     assert_int_equal(engine_next(copy), engine_next(h->engine));
     assert_int_equal(engine_has_inbox(copy), engine_has_inbox(h->engine));
+    invariants_free(h->invariants);
+    h->invariants = NULL; /* those of the copy know nothing of the time before */
     engine_free(h->engine);
     h->engine = copy;
 }
 
 /* ---- looking ------------------------------------------------------------------------------------ */
-
-static void note_fault(void *self, struct str line)
-{
-    (void)self;
-    printf("audit: %.*s\n", STR_ARG(line));
-}
 
 void house_check(struct house *h)
 {

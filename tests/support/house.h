@@ -20,7 +20,7 @@
 #pragma once
 
 #include "base/mem.h"
-#include "engine/engine.h"
+#include "engine/invariants.h"
 #include "model/identifier.h"
 #include "model/receipt.h"
 
@@ -56,6 +56,7 @@ struct house {
     struct plan *plans[HOUSE_VERSIONS];
     uint32_t plan_count;
     struct engine *engine;
+    struct invariants *invariants; /* looked after in every batch; NULL = none was applied yet */
     uint8_t secret[IDENTIFIER_SECRET_BYTES];
     uint64_t batch;
     int64_t now_ms;
