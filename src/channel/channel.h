@@ -244,6 +244,7 @@ struct channel_payload {
     struct str to;        /* envelope recipient */
     struct str subject;   /* as rendered, for logs and previews */
     struct str id;        /* the attempt's id */
+    const void *more;     /* the kind's own, in scratch */
 };
 
 void channel_payload_init(struct channel_payload *out);

@@ -26,6 +26,7 @@ static inline bool channel_stop_is_asked(const struct channel_stop *s)
 struct channel_value {
     struct str text; /* NUL-terminated beyond its length; empty = absent */
     int64_t integer; /* integers, durations in ms, flags */
+    bool is_given;   /* also where it is a reference that was not read */
     struct mime_mailbox mailbox;
 };
 

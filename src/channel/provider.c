@@ -65,6 +65,7 @@ static enum status read_option(struct channel_provider *p, const struct channel_
         return FIX_INPUT;
     }
     is_given[at] = true;
+    p->values[at].is_given = true;
 
     char kind;
     struct str what, text;

@@ -179,7 +179,7 @@ static void kinds(void **state)
     (void)state;
     size_t count;
     const struct channel_kind *const *list = channel_kinds(&count);
-    assert_int_equal(count, 2);
+    assert_int_equal(count, 3);
     for (size_t i = 0; i < count; i++) {
         assert_ptr_equal(channel_kind_find(str_of(list[i]->name)), list[i]);
         for (const struct channel_setting *s = list[i]->settings; s->name; s++)

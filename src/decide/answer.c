@@ -404,6 +404,8 @@ void desk_receipt(struct person *who, const struct receipt *r)
              RULE_POOL);
         return;
     case RECEIPT_TEMPORARY:
+    case RECEIPT_TASK_DONE:
+    case RECEIPT_TASK_DECLINED:
     case RECEIPT_KIND_END: break;
     }
 }

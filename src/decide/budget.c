@@ -95,7 +95,7 @@ struct question budgets_question(const struct plans *plans, const struct stage_m
         .group = journey == PLAN_NO_INDEX ? PLAN_NO_INDEX : plan->journeys[journey].group,
         .channel = (enum channel)attempt->channel,
         .lane_flags = lane_term((enum lane)attempt->lane)->flags,
-        .is_listing = attempt->is_listing,
+        .is_listing = attempt->about == ABOUT_LISTING,
         .at_ms = at_ms,
     };
 }

@@ -343,6 +343,8 @@ static const char *try_words(enum receipt_kind kind)
     case RECEIPT_ABORTED: return "could not be rendered";
     case RECEIPT_DELIVERED: return "reported as delivered";
     case RECEIPT_BOUNCED: return "bounced";
+    case RECEIPT_TASK_DONE:
+    case RECEIPT_TASK_DECLINED: break; /* no message's */
     case RECEIPT_KIND_END: break;
     }
     return "";

@@ -266,7 +266,7 @@ static void start(struct person *who, struct listing *x, bool adds)
                          .created_ms = who->now_ms,
                          .deadline_ms = who->now_ms + ATTEMPT_MS,
                          .until_ms = FOREVER_MS,
-                         .is_listing = true,
+                         .about = ABOUT_LISTING,
                          .fields = freeze(who, x),
                      });
 }
@@ -291,7 +291,7 @@ static bool reconcile(struct person *who, struct listing *x, bool is_wanted)
                                                 .channel = CHANNEL_WEBHOOK,
                                                 .provider = x->provider,
                                                 .decision = x->decision,
-                                                .is_listing = true});
+                                                .about = ABOUT_LISTING});
         return false;
     case LISTING_GRANTED:
         if (x->adds == is_wanted)
@@ -446,6 +446,8 @@ bool listings_receipt(struct person *who, const struct receipt *r)
             fail(who, x, FAILED_MS);
         return true;
     case RECEIPT_TEMPORARY:
+    case RECEIPT_TASK_DONE:
+    case RECEIPT_TASK_DECLINED:
     case RECEIPT_KIND_END: break;
     }
     return true;

@@ -8,12 +8,10 @@
 static struct kill_subject subject_of(const struct person *who, const struct intent *in,
                                       enum channel channel)
 {
-    const struct plan *plan = who->plans->at[in->plan];
-    const struct plan_message *m = plan_message_at(plan, in->message_index);
     return (struct kill_subject){
         .journey = in->journey,
         .message = in->message,
-        .category = m == NULL ? NAME_NONE : plan->categories[m->category].name,
+        .category = plan_category_of(who->plans->at[in->plan], in->message_index),
         .channel = channel,
         .lane = (enum lane)in->lane,
     };

@@ -404,6 +404,10 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
             in_flight += person_intent(&who, i)->state == INTENT_GRANTED;
         for (uint32_t i = 0; i < who.profile->listings.count; i++)
             in_flight += person_listing(&who, i)->state >= LISTING_GRANTED;
+        for (uint32_t i = 0; i < who.profile->errands.count; i++) {
+            uint8_t state = person_errand(&who, i)->state;
+            in_flight += state == ERRAND_GRANTED || state == ERRAND_RECALLED;
+        }
     }
     check_holders(&a, &listed);
     if (held != listed)

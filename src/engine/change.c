@@ -182,6 +182,10 @@ static uint32_t oldest_plan(const struct engine *e, uint64_t number)
         if (x->state != LISTING_IDLE)
             oldest = min_of(oldest, x->plan);
     }
+    for (uint32_t i = 0; i < profile->errands.count; i++) {
+        const struct errand *x = vec_at(space, &profile->errands, i, sizeof(*x));
+        oldest = min_of(oldest, x->plan);
+    }
     for (uint32_t i = 0; i < profile->pasts.count; i++) {
         const struct past *x = vec_at(space, &profile->pasts, i, sizeof(*x));
         if (x->goal_until_ms != 0)

@@ -217,6 +217,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     }
     listings_unite(&who, &from);
     habits_unite(&who, &from);
+    errands_unite(&who, &from);
     w->first_seen_ms = min_of(w->first_seen_ms, l->first_seen_ms);
     w->last_seen_ms = max_of(w->last_seen_ms, l->last_seen_ms);
     w->known |= l->known;
@@ -234,6 +235,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     vec_clear(from.space, &l->choices, sizeof(struct choice));
     vec_clear(from.space, &l->wishes, sizeof(struct wish));
     vec_clear(from.space, &l->listings, sizeof(struct listing));
+    vec_clear(from.space, &l->errands, sizeof(struct errand));
     vec_clear(from.space, &l->instances, sizeof(struct instance));
     vec_clear(from.space, &l->pasts, sizeof(struct past));
     vec_clear(from.space, &l->intents, sizeof(struct intent));
@@ -615,6 +617,8 @@ static void apply_own_event(struct person *who, const struct record *r)
         }
         return;
     case NAME_PREFERENCES_CHANGED: choices_event(who); return;
+    case NAME_TASK_DONE:
+    case NAME_TASK_DECLINED: errands_event(who); return;
     case NAME_MEMBER_ADDED:
     case NAME_MEMBER_REMOVED: audience_event(who); return;
     case NAME_UNSUBSCRIBED: {
@@ -737,7 +741,7 @@ static void apply_record(struct person *who, const struct record *r)
     }
     struct receipt receipt;
     if (r->type == RECORD_RECEIPT && who->plan != NULL && receipt_read(r, &receipt))
-        if (!listings_receipt(who, &receipt)) {
+        if (!listings_receipt(who, &receipt) && !errands_receipt(who, &receipt)) {
             struct message_before before = monitors_before(who, receipt.decision);
             desk_receipt(who, &receipt);
             monitors_receipt(who, &before, receipt.kind);
@@ -761,6 +765,8 @@ static int64_t next_moment(const struct person *who)
         next_ms = min_of(next_ms, audience_deadline(who));
     if (p->appointments.count)
         next_ms = min_of(next_ms, appointments_deadline(who));
+    if (p->errands.count)
+        next_ms = min_of(next_ms, errands_due(who));
     for (uint32_t i = 0; i < p->intents.count; i++) {
         const struct intent *in = person_intent(who, i);
         if (in->state <= INTENT_QUEUED && in->deadline_ms > who->at_ms)
@@ -784,6 +790,8 @@ int64_t engine_deadline(const struct person *who)
         next_ms = min_of(next_ms, desk_deadline(who));
     if (who->profile->wishes.count || who->profile->listings.count)
         next_ms = min_of(next_ms, listings_deadline(who));
+    if (who->profile->errands.count)
+        next_ms = min_of(next_ms, errands_deadline(who));
     return next_ms;
 }
 
@@ -796,6 +804,8 @@ static void run_timers(struct person *who, int64_t at_ms)
         holds_timer(who);
         journey_thaw(who);
     }
+    if (who->profile->errands.count)
+        errands_timer(who);
     journey_timer(who);
     if (who->profile->appointments.count)
         appointments_timer(who);
@@ -969,6 +979,26 @@ static void apply_touch(struct person *who, bool is_merge)
     journey_thaw(who);
 }
 
+static void take_answer(struct person *who, const struct stage_message *answer)
+{
+    switch ((enum message_about)answer->about) {
+    case ABOUT_MESSAGE: desk_answer(who, answer); return;
+    case ABOUT_LISTING: listings_answer(who, answer); return;
+    case ABOUT_ERRAND: errands_answer(who, answer); return;
+    }
+}
+
+/* What journeys ask of others is handed over; what ends by that leads on, perhaps to more of it. */
+static void settle_errands(struct engine *e, struct person *who)
+{
+    for (uint32_t round = 0; round < SETTLE_ROUNDS_MAX && who->profile->errands.count; round++) {
+        errands_settle(who);
+        if (!who->has_ready)
+            return;
+        go_on(e, who);
+    }
+}
+
 /* Applies the items [first, last) of one person: inbox, then timers and records by time, then one
  * settle of the desk. */
 static void work(struct engine *e, const struct batch *b, uint32_t first, uint32_t last)
@@ -993,10 +1023,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
             lifecycle_touch(&who, item->place);
             continue;
         }
-        if (e->inbox.at[item->place].is_listing)
-            listings_answer(&who, &e->inbox.at[item->place]);
-        else
-            desk_answer(&who, &e->inbox.at[item->place]);
+        take_answer(&who, &e->inbox.at[item->place]);
     }
     who.at_ms = e->before_ms;
     if (e->settled_merged > 0)
@@ -1041,6 +1068,9 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         desk_timer(&who);
         go_on(e, &who);
     }
+    bool is_asking = who.profile->errands.count != 0;
+    if (is_asking && who.plan != NULL)
+        settle_errands(e, &who);
     for (uint32_t round = 0; round < SETTLE_ROUNDS_MAX && who.profile->intents.count; round++) {
         if (!who.is_desk_due && who.changed == 0)
             break;
@@ -1049,6 +1079,8 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         who.is_desk_due = false;
         who.changed = 0;
         go_on(e, &who);
+        if (who.profile->errands.count && who.plan != NULL)
+            settle_errands(e, &who);
     }
     bool is_listed = who.profile->wishes.count || who.profile->listings.count;
     if (is_listed && who.plan != NULL)
@@ -1058,7 +1090,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
     e->counts.segments += who.asked;
     e->counts.saturated += who.saturated;
     e->counts.errors += who.errors;
-    if (had_timer || who.is_touched || is_listed || who.profile->intents.count ||
+    if (had_timer || who.is_touched || is_listed || is_asking || who.profile->intents.count ||
         who.profile->instances.count) {
         int64_t due_ms = engine_deadline(&who);
         const struct timers *timers = &e->partitions[profile_partition(who.id)].timers;
@@ -1183,7 +1215,8 @@ static void act(struct engine *e, const struct stage_message *m, struct str code
         .type = ACTION_ATTEMPT,
         .channel = m->channel,
         .lane = m->lane,
-        .attempts = (uint8_t)lane_term((enum lane)m->lane)->attempts,
+        .attempts =
+            m->about == ABOUT_ERRAND ? m->how : (uint8_t)lane_term((enum lane)m->lane)->attempts,
         .attempt = m->attempt,
         .profile = m->profile,
         .decision = m->decision,
@@ -1200,7 +1233,7 @@ static void act(struct engine *e, const struct stage_message *m, struct str code
         .fields = fields,
     };
     e->counts.actions++;
-    if (m->is_listing)
+    if (m->about != ABOUT_MESSAGE)
         return;
     results_add(&e->results, (struct result){.kind = RESULT_GRANTED,
                                              .how = m->channel,
@@ -1271,7 +1304,7 @@ static void grant_next(struct engine *e, const struct plan *plan, struct pool *p
     }
     struct question q;
     uint16_t carrier;
-    bool has_budgets = plan->budget_count > 0 && !m.is_listing;
+    bool has_budgets = plan->budget_count > 0 && m.about == ABOUT_MESSAGE;
     if (has_budgets) {
         q = budgets_question(&e->plans, &m, e->now_ms, &carrier);
         if (budgets_short(&e->budgets, &q, carrier, m.decision) != NULL) {
@@ -1288,8 +1321,11 @@ static void grant_next(struct engine *e, const struct plan *plan, struct pool *p
         answer(e, &m);
         return;
     }
-    m.how = m.is_listing ? 0 : gate_ask(&e->gate, plan, &m, e->now_ms, &m.at_ms);
-    if (m.how != 0) {
+    uint8_t refusal = 0;
+    if (m.about == ABOUT_MESSAGE)
+        refusal = gate_ask(&e->gate, plan, &m, e->now_ms, &m.at_ms);
+    if (refusal != 0) {
+        m.how = refusal;
         m.kind = BACK_REFUSED;
         answer(e, &m);
         return;
@@ -1399,7 +1435,7 @@ static void sweep(struct engine *e)
             bool is_owed = profile->forward == 0 && profile->appointed_plan != e->plans.newest &&
                            (profile->appointments.count || plan->appointment_count);
             if (profile->intents.count || profile->instances.count || is_behind || is_owed ||
-                profile->wishes.count)
+                profile->wishes.count || profile->errands.count)
                 engine_add_item(e, profile_number(e->sweep, local), ITEM_TOUCH, ITEM_NOWHERE);
         }
         seen += p->count;
@@ -1623,6 +1659,7 @@ void engine_explain(struct engine *e, uint64_t profile, const struct witness *wi
     for (uint32_t i = 0; i < who.profile->intents.count; i++)
         desk_explain(&who, i);
     listings_explain(&who);
+    errands_explain(&who);
     journey_explain(&who);
     appointments_explain(&who);
 }
@@ -1657,6 +1694,15 @@ void engine_pending(struct engine *e, void *self, void (*note)(void *self, struc
                                             .attempt = x->attempt,
                                             .provider = x->provider,
                                             .is_called_off = x->state == LISTING_RECALLED});
+        }
+        for (uint32_t i = 0; i < who.profile->errands.count; i++) {
+            const struct errand *x = person_errand(&who, i);
+            if (x->state == ERRAND_GRANTED || x->state == ERRAND_RECALLED)
+                note(self, (struct pending){.profile = number,
+                                            .decision = x->decision,
+                                            .attempt = x->attempt,
+                                            .provider = x->provider,
+                                            .is_called_off = x->state == ERRAND_RECALLED});
         }
     }
 }

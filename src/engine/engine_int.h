@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "decide/budget.h"
 #include "decide/desk.h"
+#include "decide/errand.h"
 #include "decide/gate.h"
 #include "decide/listing.h"
 #include "decide/pool.h"

@@ -70,6 +70,8 @@ void lifecycle_touch(struct person *who, uint32_t place)
     if (t.is_phase)
         journey_controlled(who, t.what.name, t.release_ms);
     desk_controlled(who, &t.what, t.release_ms);
+    if (who->profile->errands.count)
+        errands_controlled(who, &t.what, t.release_ms);
     if (t.takes_existing)
         engine_take_existing(e, who, t.what.name);
 }
@@ -82,12 +84,10 @@ static void touch_pools(struct engine *e, const struct kill *what, bool is_phase
         const struct pool *pool = &e->pools.at[i];
         for (uint32_t k = 0; k < pool->count; k++) {
             const struct stage_message *m = &pool->heap[k].message;
-            const struct plan *plan = e->plans.at[m->plan];
-            const struct plan_message *message = plan_message_at(plan, m->message_index);
             struct kill_subject x = {
                 .journey = m->journey,
                 .message = m->message,
-                .category = message == NULL ? NAME_NONE : plan->categories[message->category].name,
+                .category = plan_category_of(e->plans.at[m->plan], m->message_index),
                 .channel = (enum channel)m->channel,
                 .lane = (enum lane)m->lane,
             };
@@ -143,6 +143,7 @@ static int64_t release_ms(const struct engine *e, const struct control_walk *w)
 static bool concerns(struct person *who, const struct control_walk *w, bool *is_overdue)
 {
     bool has = desk_has(who, &w->what, is_overdue);
+    has |= errands_have(who, &w->what, is_overdue);
     if (!w->is_phase)
         return has;
     if (w->takes_existing && engine_is_existing(who, w->what.name))

@@ -514,6 +514,37 @@ static void code_listing(struct codec *c, struct listing *x)
 CODE_LIST(code_listings, struct listing, code_listing)
 CODE_LIST(code_habits, uint32_t, code_u32)
 
+static void code_errand(struct codec *c, struct errand *x)
+{
+    code_word(c, &x->decision);
+    code_u64(c, &x->key_profile);
+    code_u64(c, &x->profile);
+    code_word(c, &x->instance);
+    code_name(c, &x->journey);
+    code_name(c, &x->name);
+    code_u32(c, &x->plan);
+    code_u16(c, &x->errand);
+    code_u16(c, &x->step);
+    code_name(c, &x->provider);
+    code_u16(c, &x->attempt);
+    code_u8(c, &x->kind);
+    code_u8(c, &x->state);
+    code_u8(c, &x->ending);
+    code_u8(c, &x->is_ghost);
+    code_u8(c, &x->rule);
+    code_u8(c, &x->is_heard);
+    code_u8(c, &x->withdraws);
+    code_time(c, &x->began_ms);
+    code_time(c, &x->deadline_ms);
+    code_time(c, &x->ask_ms);
+    code_body(c, &x->says);
+    if (c->in != NULL && (x->kind < ERRAND_CALL || x->kind > ERRAND_TASK ||
+                          x->state > ERRAND_OPEN || x->ending >= ERRAND_ENDINGS))
+        c->in->is_bad = true;
+}
+
+CODE_LIST(code_errands, struct errand, code_errand)
+
 static void code_profile(struct codec *c, struct profile *x)
 {
     code_time(c, &x->first_seen_ms);
@@ -543,6 +574,7 @@ static void code_profile(struct codec *c, struct profile *x)
     code_wishes(c, &x->wishes);
     code_listings(c, &x->listings);
     code_habits(c, &x->habits);
+    code_errands(c, &x->errands);
 }
 
 static void code_str(struct codec *c, struct str *x)
@@ -939,7 +971,7 @@ static void code_message(struct codec *c, struct stage_message *x)
     code_id(c, &x->address);
     code_name(c, &x->voucher);
     code_u8(c, &x->empty);
-    code_u8(c, &x->is_listing);
+    code_u8(c, &x->about);
 }
 
 static void code_address_attempt(struct codec *c, struct address_attempt *x)

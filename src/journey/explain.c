@@ -71,6 +71,13 @@ void journey_explain(struct person *who)
                         STR_ARG(name), STR_ARG(names_text(who->names, step->id)),
                         person_moment(who, in->step_ms));
             break;
+        case INSTANCE_ASKING:
+            about.until_ms = FOREVER_MS;
+            person_tell(who, &about, "%.*s: at step %.*s since %s, until its %.*s has ended",
+                        STR_ARG(name), STR_ARG(names_text(who->names, step->id)),
+                        person_moment(who, in->step_ms),
+                        STR_ARG(step_kind_name((enum step_kind)step->kind)));
+            break;
         case INSTANCE_AWAY:
             about.until_ms = FOREVER_MS;
             person_tell(who, &about,

@@ -436,7 +436,7 @@ static enum met waits_meet(struct person *who, uint32_t place)
         if (w->refreshes_entry) {
             struct blob old = s.at->entry, entry = {0};
             entry_keep(who, s.journey, &entry);
-            outcomes_keep(who, s.journey, old, &entry);
+            outcomes_keep(who, s.at->plan, s.journey, old, &entry);
             blob_set(who->space, &old, NULL, 0);
             s.at = person_touch_instance(who, place);
             s.at->entry = entry;
@@ -688,6 +688,8 @@ void journey_ready(struct person *who)
     /* Each has moved forward, begun or ended before it is ready again. */
     while (who->has_ready) {
         who->has_ready = false;
+        if (who->profile->errands.count)
+            errands_hear(who);
         struct roll roll = roll_of(who);
         for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;) {
             const struct instance *in = person_instance(who, i);

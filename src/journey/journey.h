@@ -70,6 +70,9 @@ void journey_unite(struct person *who, struct person *from);
 /* Holds or the person's clock have changed: the ends of waits are reckoned anew. */
 void journey_thaw(struct person *who);
 
+/* Calls and tasks that have ended (profile/errands.h): their instances go on. */
+void errands_hear(struct person *who);
+
 /* Where the person is in each journey, and until when: lines to the witness. */
 void journey_explain(struct person *who);
 

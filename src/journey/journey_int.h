@@ -77,8 +77,8 @@ void instance_run(struct person *who, uint32_t place);
 void outcome_store(struct person *who, uint32_t place, uint16_t step, enum outcome outcome);
 
 /* Another event becomes entry.*: what became of sends so far, which stands in `from`, goes on to hold. */
-void outcomes_keep(struct person *who, const struct plan_journey *j, struct blob from,
-                   struct blob *entry);
+void outcomes_keep(struct person *who, uint32_t plan, const struct plan_journey *j,
+                   struct blob from, struct blob *entry);
 
 /* Ends the instance at `place`; later ones move down. */
 void instance_end(struct person *who, uint32_t place, enum journey_end end);

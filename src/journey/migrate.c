@@ -71,6 +71,7 @@ static void move(struct person *who, uint32_t place, uint16_t journey_index, uin
     bool stays = has_begun && kind == to->steps[target].kind &&
                  ((kind == STEP_WAIT && state == INSTANCE_WAITING) ||
                   (kind == STEP_SEND && state == INSTANCE_SENDING) ||
+                  ((kind == STEP_CALL || kind == STEP_TASK) && state == INSTANCE_ASKING) ||
                   (kind == STEP_RUN && state == INSTANCE_AWAY &&
                    s.means->other.journey == to->steps[target].other.journey));
     int64_t old_due_ms = state == INSTANCE_WAITING ? wait_due(&s) : FOREVER_MS;

@@ -88,8 +88,24 @@ const struct plan_message *plan_message_at(const struct plan *p, uint32_t index)
 {
     if (index < p->message_count)
         return &p->messages[index];
-    index -= p->message_count;
-    return index < p->audience_count ? &p->audiences[index].export : NULL;
+    if (index - p->message_count < p->audience_count)
+        return &p->audiences[index - p->message_count].export;
+    const struct plan_errand *errand = plan_errand_at(p, index);
+    return errand != NULL ? &errand->request : NULL;
+}
+
+uint32_t plan_category_of(const struct plan *p, uint32_t message_index)
+{
+    const struct plan_message *m = plan_message_at(p, message_index);
+    return m == NULL || m->category == PLAN_NO_INDEX ? NAME_NONE : p->categories[m->category].name;
+}
+
+const struct plan_errand *plan_errand_at(const struct plan *p, uint32_t message_index)
+{
+    uint32_t before = p->message_count + p->audience_count;
+    if (message_index < before || message_index - before >= p->errand_count)
+        return NULL;
+    return &p->errands[message_index - before];
 }
 
 uint16_t plan_message_find(const struct plan *p, uint32_t name)
@@ -146,6 +162,8 @@ uint64_t plan_layout(const struct plan *p, const struct names *names)
         hash = add_name(hash, names, p->messages[i].name);
     for (uint32_t i = 0; i < p->audience_count; i++)
         hash = add_name(hash, names, p->audiences[i].name);
+    for (uint32_t i = 0; i < p->errand_count; i++)
+        hash = add_name(hash, names, p->errands[i].name);
     for (uint32_t i = 0; i < p->provider_count; i++)
         hash = add_name(hash, names, p->providers[i].name);
     for (uint32_t i = 0; i < p->segment_count; i++)

@@ -68,6 +68,8 @@ struct channel_template; /* channel/channel.h: how a message is rendered; opaque
 #define PLAN_SEQUENCE_MAX      8  /* steps of a sequence, and as many events that break it */
 #define PLAN_STAGES_MAX        32
 #define PLAN_AUDIENCES_MAX     64
+#define PLAN_ERRANDS_MAX       256  /* steps call and task, in all journeys together */
+#define PLAN_SAVES_MAX         16   /* values that one of them saves */
 #define PLAN_SEGMENTS_MAX      1024 /* those without a name of their own included */
 
 /* ---- what expressions and templates may read --------------------------------------------------- */
@@ -264,6 +266,8 @@ enum step_kind {
     STEP_MILESTONE, /* no step of a file: where a person stands until the milestone is reached */
     STEP_STAGE,
     STEP_AUDIENCE,
+    STEP_CALL,
+    STEP_TASK,
 };
 
 struct plan_way;
@@ -301,7 +305,8 @@ struct plan_send {
     uint16_t voucher;           /* index of the pool of codes, or PLAN_NO_INDEX */
     uint8_t voucher_empty;      /* enum voucher_empty */
     int64_t best_within_ms;     /* so long the best hour is waited for; 0 = none is */
-    int32_t best_otherwise_ms;  /* the time of day where nothing is known; MOMENT_NO_CLOCK = at once */
+    int32_t
+        best_otherwise_ms; /* the time of day where nothing is known; MOMENT_NO_CLOCK = at once */
     uint32_t engaged_count;
     const uint32_t *engaged; /* names of messages: engagement with one of them cancels it */
     const struct plan_follow_up *follow_up; /* NULL = none */
@@ -452,6 +457,15 @@ struct plan_step_audience {
     uint8_t until; /* enum wish_until */
 };
 
+/* A call of a web service, or a task for people: the instance waits for what comes of it. */
+struct plan_step_errand {
+    uint16_t errand;    /* index */
+    uint16_t if_failed; /* step, or PLAN_NO_INDEX = `next`: failed, declined */
+    uint16_t if_late;   /* the same: timed out, overdue */
+    uint32_t
+        told_as; /* name under which the instance keeps what came of it; NAME_NONE: nobody asks */
+};
+
 /* The standing place of a milestone: everybody behind its steps waits here until it is reached. */
 struct plan_stand {
     uint16_t milestone; /* its number; PLAN_NO_INDEX: before all of them, where nobody stays */
@@ -473,6 +487,7 @@ struct plan_step {
         struct plan_stand stand;
         uint32_t stage; /* name */
         struct plan_step_audience audience;
+        struct plan_step_errand errand;
     };
 };
 
@@ -815,6 +830,75 @@ struct plan_audience {
     struct plan_message export; /* what tells the provider; its fields are enum audience_field */
 };
 
+/* A value of the answer that the instance keeps. */
+struct plan_save {
+    uint32_t name;   /* of the value as saved.NAME is kept: "$saved:NAME" */
+    uint32_t source; /* TASK: name of the event's property */
+    struct str
+        path; /* CALL: where the JSON answer has it: "customer.tier", "items[0].sku"; "$status" */
+};
+
+/* Fields that stand before those that a call's template reads, and are all of a task's. */
+enum errand_field { ERRAND_KEY, CALL_OWN_FIELDS };
+enum task_field {
+    TASK_KEY,
+    TASK_ACTION,
+    TASK_QUEUE,
+    TASK_TITLE,
+    TASK_DETAILS,
+    TASK_ASSIGNEE,
+    TASK_DUE,
+    TASK_PERSON,
+    TASK_JOURNEY,
+    TASK_FIELDS,
+};
+
+enum errand_kind { ERRAND_CALL = 1, ERRAND_TASK }; /* numbers are written to disk */
+
+/* How an errand ended. Numbers are written to disk; names and arms: model/errand.h. */
+enum errand_ending {
+    ERRAND_PENDING,
+    ERRAND_ANSWERED,  /* CALL: 2xx, and the answer could be read */
+    ERRAND_DONE,      /* TASK */
+    ERRAND_FAILED,    /* refused for good, or no answer that can be read */
+    ERRAND_DECLINED,  /* TASK: by whoever had it */
+    ERRAND_TIMED_OUT, /* CALL: no answer within its time */
+    ERRAND_OVERDUE,   /* TASK */
+    ERRAND_HELD_OUT,  /* not asked for: the person is in a control group */
+    ERRAND_WITHDRAWN, /* an operator's kill that drops, or a stopped journey */
+    ERRAND_ENDINGS,
+};
+
+/* A piece of a task's title: text, or the value of a slot. */
+struct plan_piece {
+    struct str text;
+    uint32_t slot; /* 0 = text */
+};
+
+struct plan_phrase {
+    uint32_t count;
+    const struct plan_piece *pieces;
+};
+
+/* What a step call or task asks for (decide/errand.h). */
+struct plan_errand {
+    uint32_t name;     /* "JOURNEY/STEP" */
+    uint8_t kind;      /* enum errand_kind */
+    bool is_once;      /* CALL, retry: never */
+    bool reads;        /* CALL, GET: nothing is changed by it */
+    bool is_told;      /* TASK: a provider is; else it is listed only */
+    struct str stub;   /* CALL: what is answered where nobody is asked: tests, forecasts; JSON */
+    uint32_t queue;    /* TASK: name */
+    int64_t within_ms; /* CALL: no transmission begins later; TASK: when it is overdue */
+    uint32_t endings[ERRAND_ENDINGS];            /* names, as results and tests have them */
+    struct plan_phrase title, details, assignee; /* TASK */
+    uint32_t save_count;
+    const struct plan_save *saves;
+    struct plan_message
+        request; /* what tells the provider; the first fields are enum errand_field, or
+                                  * all of them enum task_field */
+};
+
 struct plan_provider {
     uint32_t name;
     struct str kind; /* "smtp", "webhook": channel/channels.def */
@@ -898,6 +982,8 @@ struct plan {
     const struct plan_voucher *vouchers;
     uint32_t audience_count;
     const struct plan_audience *audiences;
+    uint32_t errand_count;
+    const struct plan_errand *errands;
     uint32_t provider_count;
     const struct plan_provider *providers;
     uint32_t monitor_count;
@@ -966,8 +1052,15 @@ uint16_t plan_message_find(const struct plan *p, uint32_t name);
 uint16_t plan_provider_find(const struct plan *p, uint32_t name);
 uint16_t plan_audience_find(const struct plan *p, uint32_t name);
 
-/* What an action's message index means: a message, or behind them an audience's export. NULL: neither. */
+/* What an action's message index means: a message, behind them an audience's export, behind those what an
+ * errand asks for. NULL: none of them. */
 const struct plan_message *plan_message_at(const struct plan *p, uint32_t index);
+
+/* The name of the category of what that index means; NAME_NONE: it has none. */
+uint32_t plan_category_of(const struct plan *p, uint32_t message_index);
+
+/* The errand that the message index means, or NULL. */
+const struct plan_errand *plan_errand_at(const struct plan *p, uint32_t message_index);
 
 /* Where somebody at a step with that id of an older version goes: a step, PLAN_END or PLAN_NO_MOVE. */
 uint16_t plan_move_of(const struct plan_journey *j, uint32_t step_id);

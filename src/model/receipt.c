@@ -17,6 +17,7 @@ void receipt_write(const struct receipt *in, int64_t now_ms, struct buf *clear,
         body_put_int(clear, NAME_AGAIN, in->again_ms);
     if (in->detail.len != 0)
         body_put_text(personal, NAME_DETAIL, in->detail);
+    buf_add(personal, in->saved.at, in->saved.bytes);
     *out = (struct record){
         .type = RECORD_RECEIPT,
         .kind = (uint8_t)in->kind,
@@ -51,6 +52,7 @@ bool receipt_read(const struct record *in, struct receipt *out)
                                   (int64_t)UINT32_MAX),
         .again_ms = body_get_int(in->clear, NAME_AGAIN, 0),
         .detail = body_get_text(record_personal(in), NAME_DETAIL),
+        .saved = record_personal(in),
     };
     return true;
 }
@@ -68,6 +70,8 @@ const char *receipt_name(enum receipt_kind kind)
     case RECEIPT_ABORTED: return "aborted";
     case RECEIPT_DELIVERED: return "delivered";
     case RECEIPT_BOUNCED: return "bounced";
+    case RECEIPT_TASK_DONE: return "task_done";
+    case RECEIPT_TASK_DECLINED: return "task_declined";
     case RECEIPT_KIND_END: break;
     }
     return "?";

@@ -20,7 +20,9 @@ enum receipt_kind {
     RECEIPT_GAVE_UP,          /* known not accepted, and no time is left to try again */
     RECEIPT_ABORTED,          /* the template aborted or could not be rendered */
     RECEIPT_DELIVERED,
-    RECEIPT_BOUNCED, /* after acceptance; code says whether the address is bad (5xx of class 1) */
+    RECEIPT_BOUNCED,   /* after acceptance; code says whether the address is bad (5xx of class 1) */
+    RECEIPT_TASK_DONE, /* by people, through the API; `by` in detail */
+    RECEIPT_TASK_DECLINED,
     RECEIPT_KIND_END,
 };
 
@@ -34,6 +36,7 @@ struct receipt {
     uint32_t tries;    /* transmissions of the attempt so far; 0 = not said */
     int64_t again_ms;  /* TEMPORARY: when the next one is made; 0 = not said */
     struct str detail; /* the provider's words; personal; may be empty */
+    struct body saved; /* of a call's answer, by plan_save.name; read: all personal fields */
 };
 
 /* Fills `out`, whose bodies are written to the buffers and borrowed from them. The caller sets

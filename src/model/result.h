@@ -64,6 +64,15 @@ enum arm_news {
 /* RESULT_CONVERTED: whose goal it was. Numbers are written to disk: append only. */
 enum convert_group { CONVERTED_TREATED, CONVERTED_GHOST, CONVERTED_CROSSED };
 
+/* What is new about a call or task. Numbers are written to disk: append only. */
+enum errand_news {
+    ERRAND_IS_REFUSED = 1, /* for now: a rule is against it */
+    ERRAND_IS_HANDED,      /* an attempt is under way */
+    ERRAND_IS_OPEN,        /* a task that people have now */
+    ERRAND_IS_OVER,        /* its instance hears of it: `waited` says how it ended */
+    ERRAND_IS_DROPPED, /* nobody waits for it any more: its instance has ended, or gone elsewhere */
+};
+
 enum step_left { LEFT_FOR_NEXT, LEFT_FOR_END, LEFT_FOR_VERSION };
 
 struct result {

@@ -16,6 +16,7 @@
  *              ├─ wishes       who would have them in an ad audience
  *              ├─ listings     what is told to ad networks             (src/decide)
  *              ├─ habits       in which hours they open, click and come by
+ *              ├─ errands      calls and tasks that instances wait for (src/decide)
  *              └─ appointments when journeys begin by their clock        (src/journey)
  *
  * Names are numbers of names.h and outlive programme versions; an index into a plan stands beside the
@@ -41,6 +42,7 @@
 #define PROFILE_CHOICES_MAX      32
 #define PROFILE_HISTORIES_MAX    1024
 #define PROFILE_WISHES_MAX       64
+#define PROFILE_ERRANDS_MAX      64
 #define PROFILE_IDENTIFIERS_MAX  64
 #define PROFILE_TRAITS_BYTES     16384 /* all traits of one person together */
 
@@ -97,6 +99,7 @@ struct profile {
     struct vec wishes;       /* struct wish */
     struct vec listings;     /* struct listing */
     struct vec habits;       /* uint32_t, ascending: profile/habits.h */
+    struct vec errands;      /* struct errand */
     uint32_t appointed_plan; /* the plan whose dates and schedules `appointments` has */
 };
 
@@ -227,6 +230,7 @@ enum instance_state {
     INSTANCE_AWAY,        /* at a run step, until the instance that it called is over */
     INSTANCE_STANDING,    /* behind a milestone's steps, until it is reached */
     INSTANCE_QUEUED, /* not begun: waits for its turn (at_once: queue); asked again at due_ms */
+    INSTANCE_ASKING, /* at a call or task step, until the errand `decision` is over */
 };
 
 enum instance_flag {
@@ -419,4 +423,39 @@ struct listing {
     int64_t since_ms;   /* when `known` came to be */
     int64_t again_ms;   /* no other attempt before */
     uint8_t member[32]; /* SHA-256 of the address */
+};
+
+enum errand_state {                 /* numbers are written to disk */
+                    ERRAND_WAITING, /* begun; not handed over yet: a rule, or nobody to tell, is in the way */
+                    ERRAND_QUEUED,   /* handed to the provider's pool */
+                    ERRAND_REVOKING, /* taken back from it; its answer is on the way */
+                    ERRAND_GRANTED,  /* an attempt is under way */
+                    ERRAND_RECALLED, /* the same, and it is not to be tried again */
+                    ERRAND_OPEN,     /* TASK: people have it */
+};
+
+/* What an instance asks of somebody outside, and waits for (decide/errand.h). */
+struct errand {
+    uint64_t decision;    /* of the instance, the step and the visit */
+    uint64_t key_profile; /* with `decision` its id for whoever is asked, whatever merges */
+    uint64_t profile;     /* the one whose attempt it is: it may have been merged since */
+    uint64_t instance;
+    uint32_t journey;  /* name */
+    uint32_t name;     /* the step's id */
+    uint32_t plan;     /* number, under which it was begun */
+    uint16_t errand;   /* index in that plan */
+    uint16_t step;     /* in that plan */
+    uint32_t provider; /* name, of the attempt; NAME_NONE = none yet */
+    uint16_t attempt;  /* k of the attempt under way or the last one */
+    uint8_t kind;      /* enum errand_kind */
+    uint8_t state;     /* enum errand_state */
+    uint8_t ending;    /* enum errand_ending */
+    uint8_t is_ghost;  /* of an instance that is held out */
+    uint8_t rule;      /* the number of the rule that is against it; 0 = none */
+    uint8_t is_heard;  /* its instance knows how it ended */
+    uint8_t withdraws; /* TASK: the attempt says that nobody need do it any more */
+    int64_t began_ms;
+    int64_t deadline_ms; /* timed out, or overdue */
+    int64_t ask_ms;      /* WAITING: when the rules are asked again though nothing happens */
+    struct blob says;    /* TASK: enum task_field + 1 to text; once it has ended, what is saved */
 };

@@ -35,6 +35,9 @@ struct transmission {
     int64_t retry_after_ms; /* the provider asks for this much patience; 0 = it did not say */
     char detail
         [TRANSMISSION_DETAIL_BYTES]; /* the provider's words, or what went wrong; a NUL ends it */
+    struct str
+        answer; /* ACCEPTED, of a call: the answer's body, good until the connection sends again;
+                        * not kept by whoever keeps the rest */
 };
 
 /* "accepted", "slow_down", ... */

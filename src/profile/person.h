@@ -49,7 +49,7 @@ enum stage_message_kind {
     TO_RECALL,         /* the attempt under way is not to be tried again */
     TO_BUDGET_RETURN, /* the decision's attempt was not sent: what budgets were charged comes back */
     TO_BUDGET_SPEND,  /* it was */
-    TO_HOURS, /* somebody read or came by: habit `how`, hour of the week `attempt` */
+    TO_HOURS,         /* somebody read or came by: habit `how`, hour of the week `attempt` */
     TO_BUDGET_TAKE,   /* another release granted it: budgets are charged whatever is left */
 };
 
@@ -62,9 +62,16 @@ enum suppression {
     SUPPRESSED_STOPPED,         /* STOP, or a block: every lane but otp */
 };
 
+/* Numbers are written to disk. */
+enum message_about {
+    ABOUT_MESSAGE,
+    ABOUT_LISTING, /* an ad audience's (decide/listing.h) */
+    ABOUT_ERRAND,  /* a call or task (decide/errand.h) */
+};
+
 struct stage_message {
     uint8_t kind; /* enum stage_message_kind */
-    uint8_t how;
+    uint8_t how;  /* QUEUE, of an errand: enum attempts, whatever its lane says */
     uint8_t channel;
     uint8_t lane;
     uint16_t attempt;
@@ -77,9 +84,9 @@ struct stage_message {
     uint32_t journey; /* name */
     int32_t journey_priority;
     int32_t priority;
-    uint32_t voucher;   /* name of the pool of codes; NAME_NONE = none */
-    uint8_t empty;      /* enum voucher_empty */
-    uint8_t is_listing; /* it tells about an ad audience: no address gate, no result of a message */
+    uint32_t voucher; /* name of the pool of codes; NAME_NONE = none */
+    uint8_t empty;    /* enum voucher_empty */
+    uint8_t about;    /* enum message_about; not a message: no address gate, no result of one */
     uint64_t profile;
     uint64_t decision;
     int64_t created_ms;
@@ -144,8 +151,8 @@ struct person {
     const struct plan *plan;         /* the newest, or NULL */
     const struct controls *controls; /* what operators have said; NULL = nothing */
     const struct budgets
-        *budgets; /* what the batch before has left in them; NULL = nobody counts */
-    const struct hours *hours;       /* when all people read, by the batch before; NULL = not known */
+        *budgets;              /* what the batch before has left in them; NULL = nobody counts */
+    const struct hours *hours; /* when all people read, by the batch before; NULL = not known */
     const struct names *names;
     const uint8_t *secret;
     struct arena *scratch; /* reset after the batch */
@@ -295,6 +302,7 @@ PERSON_LIST(appointment, appointments)
 PERSON_LIST(membership, memberships)
 PERSON_LIST(wish, wishes)
 PERSON_LIST(listing, listings)
+PERSON_LIST(errand, errands)
 
 /* Where the membership in the segment with that name is in the list, or would be. */
 uint32_t person_membership_place(const struct person *who, uint32_t segment);

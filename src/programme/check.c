@@ -187,6 +187,14 @@ static void walk_from(struct walk *w, uint16_t at, int64_t now_ms, uint32_t dept
             for (uint32_t i = 0; i < step->choose.count && w->ways < WAYS_MAX; i++)
                 walk_from(w, step->choose.candidates[i].target, now_ms, depth + 1);
             break;
+        case STEP_CALL:
+        case STEP_TASK:
+            if (step->errand.if_failed != PLAN_NO_INDEX)
+                walk_from(w, step->errand.if_failed, now_ms, depth + 1);
+            if (step->errand.if_late != PLAN_NO_INDEX)
+                walk_from(w, step->errand.if_late,
+                          now_ms + c->plan->errands[step->errand.errand].within_ms, depth + 1);
+            break;
         case STEP_HANDOFF:
         case STEP_RUN:
         case STEP_MILESTONE:
@@ -248,6 +256,12 @@ static void reach_step(struct reach *r, const struct plan_step *step)
         for (uint32_t i = 0; i < step->choose.count; i++)
             reach_add(r, step->choose.candidates[i].target);
         reach_add(r, step->next);
+        return;
+    case STEP_CALL:
+    case STEP_TASK:
+        reach_add(r, step->next);
+        reach_add(r, step->errand.if_failed);
+        reach_add(r, step->errand.if_late);
         return;
     case STEP_EXIT: return;
     case STEP_HANDOFF: /* where it is refused */
@@ -565,6 +579,8 @@ static void categories_look(struct compile *c)
         bool is_used = false;
         for (uint32_t k = 0; k < c->plan->audience_count; k++)
             is_used |= c->plan->audiences[k].export.category == i;
+        for (uint32_t k = 0; k < c->plan->errand_count; k++)
+            is_used |= c->plan->errands[k].request.category == i;
         for (uint32_t k = 0; k < c->plan->message_count; k++)
             is_used |= c->plan->messages[k].category == i;
         if (is_offer && category->lane != LANE_MARKETING) {

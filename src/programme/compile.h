@@ -116,6 +116,7 @@ struct compile_told {
     struct str step;
     struct place place;
     uint32_t name; /* under which the instance keeps it */
+    bool is_saved; /* instead: saved.NAME, of any step */
 };
 
 struct compile {
@@ -141,7 +142,10 @@ struct compile {
     struct compile_message *message_infos;
     struct compile_group *groups;
 
-    struct compile_told *told; /* sends whose outcome is asked for */
+    struct compile_told
+        *told; /* sends whose outcome is asked for, and what is read of what is saved */
+    struct plan_errand *errands; /* PLAN_ERRANDS_MAX; NULL = none yet */
+    bool has_all_errands;
     struct plan_stage *stages;
     bool *stage_is_covered; /* a journey speaks to people in it */
     struct compile_segment *segments;
@@ -277,6 +281,16 @@ void needs_compile(struct compile *c); /* of categories; behind segments and tra
 /* ---- monitors (monitor.c) ------------------------------------------------------------------------ */
 
 void monitors_compile(struct compile *c); /* behind journeys and messages */
+
+/* ---- calls and tasks (errand.c) ------------------------------------------------------------------ */
+
+/* The name under which an instance keeps saved.NAME; NAME_NONE: nothing can be called so. */
+uint32_t saved_name(struct compile *c, struct str name);
+/* Is it such a name? */
+bool saved_is(struct str name);
+/* The node of a journey's file reads what is kept under that name, if it is one of these. */
+void saved_told(struct compile *c, const struct yaml_file *yaml, const struct yaml_node *node,
+                uint32_t name);
 
 /* ---- vouchers (voucher.c) ------------------------------------------------------------------------ */
 

@@ -67,6 +67,8 @@ static const char *step_kind_name(enum step_kind kind)
     case STEP_SET: return "set";
     case STEP_STAGE: return "stage";
     case STEP_AUDIENCE: return "audience";
+    case STEP_CALL: return "call";
+    case STEP_TASK: return "task";
     case STEP_EXIT: return "exit";
     case STEP_GOAL: return "goal";
     case STEP_CHOOSE: return "choose";
@@ -123,8 +125,9 @@ static void id_given(struct builder *b, const struct yaml_node *node, uint32_t n
  * bounded by YAML_DEPTH_MAX. */
 static void ids_collect(struct builder *b, const struct yaml_node *list)
 {
-    static const char *const lists[] = {"if_not_sent", "if_refused", "do",  "on_timeout",
-                                        "branch",      "choose",     "arms"};
+    static const char *const lists[] = {"if_not_sent",  "if_refused",  "do",        "on_timeout",
+                                        "branch",       "choose",      "arms",      "if_failed",
+                                        "if_timed_out", "if_declined", "if_overdue"};
     for (uint32_t i = 0; list && list->type == YAML_LIST && i < list->count; i++) {
         const struct yaml_node *item = list->items[i];
         const struct yaml_node *id = shape_value(item, "", "id");
@@ -209,6 +212,7 @@ static void step_compile(struct builder *b, const struct yaml_node *node, const 
         {"split", STEP_SPLIT}, {"choose", STEP_CHOOSE}, {"handoff", STEP_HANDOFF},
         {"run", STEP_RUN},     {"set", STEP_SET},       {"exit", STEP_EXIT},
         {"goal", STEP_GOAL},   {"stage", STEP_STAGE},   {"audience", STEP_AUDIENCE},
+        {"call", STEP_CALL},   {"task", STEP_TASK},
     };
     enum step_kind kind = STEP_EXIT;
     for (size_t i = 0; i < array_count(kinds); i++)
@@ -233,7 +237,8 @@ static void step_compile(struct builder *b, const struct yaml_node *node, const 
     if (!step)
         return;
     step_name(b, node, step);
-    if (b->is_aside && (kind == STEP_WAIT || kind == STEP_RUN))
+    if (b->is_aside &&
+        (kind == STEP_WAIT || kind == STEP_RUN || kind == STEP_CALL || kind == STEP_TASK))
         findings_add(
             b->c->findings, FINDING_CONFLICT, yaml_place(b->yaml, node),
             "a reaction that stays takes no time: \"%s\" needs then: exit, or then: go STEP",
@@ -256,6 +261,8 @@ static void step_compile(struct builder *b, const struct yaml_node *node, const 
         *last_message = LAST_MANY; /* the other one may have sent something */
         ends_open(b, ends, &step->next);
         return;
+    case STEP_CALL: call_compile(b, node, step, ends, last_message); return;
+    case STEP_TASK: task_compile(b, node, step, ends, last_message); return;
     case STEP_MILESTONE: return; /* no step of a file */
     case STEP_EXIT: return;
     case STEP_STAGE:
@@ -361,10 +368,12 @@ static void kept_store(struct builder *b)
 {
     const struct name_set *kept = &b->info->kept;
     uint32_t *names = arena_array(b->c->arena, uint32_t, kept->count);
-    if (kept->count)
-        memcpy(names, kept->names, kept->count * sizeof(*names));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < kept->count; i++)
+        if (!saved_is(names_text(b->c->names, kept->names[i]))) /* no event brings those */
+            names[count++] = kept->names[i];
     b->journey->kept = names;
-    b->journey->kept_count = kept->count;
+    b->journey->kept_count = count;
 }
 
 static void steps_store(struct builder *b)
@@ -473,6 +482,7 @@ static void journey_compile(struct compile *c, struct compile_file *file)
     ends_close(&ends, PLAN_END);
     reactions_compile(&b);
     outcomes_compile(&b);
+    saves_check(&b);
     steps_look(&b, root);
     if (steps && !steps->is_bad && steps->type == YAML_LIST && steps->count == 0)
         findings_add(c->findings, FINDING_MISSING_KEY, yaml_place(b.yaml, steps),

@@ -106,6 +106,12 @@ void choose_compile(struct builder *b, const struct yaml_node *node, struct plan
 void handoff_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,
                      struct open_ends *ends, uint16_t *last_message);
 void run_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step);
+void call_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,
+                  struct open_ends *ends, uint16_t *last_message); /* errand.c */
+void task_compile(struct builder *b, const struct yaml_node *node, struct plan_step *step,
+                  struct open_ends *ends, uint16_t *last_message);
+/* The steps are there: is all saved that is read? (errand.c) */
+void saves_check(struct builder *b);
 void set_compile(struct builder *b, const struct yaml_pair *pair, struct plan_step *step);
 
 /* The milestones' steps, behind the open ends; the reactions', behind everything. (journey_reaction.c) */

@@ -113,12 +113,14 @@ static void channels_compile(struct builder *b, const struct yaml_node *node,
 
 /* ---- the step ------------------------------------------------------------------------------------- */
 
-static void message_note(struct builder *b, uint16_t message)
+static void message_note(struct builder *b, const struct yaml_node *node, uint16_t message)
 {
     struct compile *c = b->c;
     c->message_infos[message].is_sent = true;
     for (uint32_t i = 0; i < c->message_infos[message].entry_reads.count; i++)
         name_set_add(c, &b->info->kept, c->message_infos[message].entry_reads.names[i]);
+    for (uint32_t i = 0; i < c->message_infos[message].entry_reads.count; i++)
+        saved_told(c, b->yaml, node, c->message_infos[message].entry_reads.names[i]);
 }
 
 static void voucher_compile(struct builder *b, const struct yaml_node *node, struct plan_send *send)
@@ -156,6 +158,11 @@ static void provider_choose(struct builder *b, const struct yaml_node *node, str
     if (send->provider == PLAN_NO_INDEX)
         return;
     uint8_t channel = c->providers[send->provider].channel;
+    if (str_is(c->providers[send->provider].kind, "http")) {
+        findings_add(c->findings, FINDING_CONFLICT, yaml_place(b->yaml, provider),
+                     "\"%.*s\" answers calls; it carries no messages", STR_ARG(provider->text));
+        return;
+    }
     for (uint32_t i = 0; i < send->channel_count; i++)
         if (send->channels[i] == channel || send->channels[i] == PLAN_CHANNEL_PREFERRED)
             return;
@@ -243,7 +250,7 @@ static void follow_up_compile(struct builder *b, const struct yaml_node *node,
                      yaml_place(b->yaml, shape_value(node, "", "send")),
                      "the follow-up has the content_key of the first, so that it would always end "
                      "as a duplicate");
-    message_note(b, message);
+    message_note(b, node, message);
     guards_store(b, &follow->send);
     /* Engagement is looked back at as long as it may cancel. */
     c->ledger_ms = max_of(c->ledger_ms, follow->after_ms + one->valid_for_ms);
@@ -314,7 +321,7 @@ static void insteads_compile(struct builder *b, const struct yaml_node *list,
                          "\"all_of\" is several messages: none takes the place of another");
         voucher_compile(b, step, &one->send);
         best_time_compile(b, step, &one->send);
-        message_note(b, message);
+        message_note(b, step, message);
         guards_store(b, &one->send);
         send->instead_count++;
     }
@@ -359,7 +366,7 @@ void send_compile(struct builder *b, const struct yaml_node *node, struct plan_s
     send->wait_address_ms =
         shape_span_ms(shape_value(shape_value(node, "", "if_unreachable"), "wait", "wait"), 0);
     channels_compile(b, node, send);
-    message_note(b, message);
+    message_note(b, node, message);
     guards_store(b, send);
     voucher_compile(b, node, send);
     best_time_compile(b, node, send);
@@ -393,23 +400,25 @@ void outcomes_compile(struct builder *b)
         struct str *known = arena_array(&c->scratch, struct str, b->count + 1);
         uint32_t count = 0;
         bool is_found = false;
-        if (told->file != b->yaml)
+        if (told->file != b->yaml || told->is_saved)
             continue;
         for (uint32_t i = 0; i < b->count; i++) {
-            struct str id = names_text(c->names, b->steps[i].id);
-            if (b->steps[i].kind != STEP_SEND)
+            struct plan_step *step = &b->steps[i];
+            struct str id = names_text(c->names, step->id);
+            bool is_errand = step->kind == STEP_CALL || step->kind == STEP_TASK;
+            if (step->kind != STEP_SEND && !is_errand)
                 continue;
             known[count++] = id;
             if (!str_equal(id, told->step))
                 continue;
-            b->steps[i].send.told_as = told->name;
+            *(is_errand ? &step->errand.told_as : &step->send.told_as) = told->name;
             is_found = true;
         }
         if (is_found)
             continue;
         struct str near = str_nearest(told->step, known, count);
         findings_add(c->findings, FINDING_UNKNOWN_NAME, told->place,
-                     "outcome(): the journey has no send with the id \"%.*s\"",
+                     "outcome(): the journey has no send, call or task with the id \"%.*s\"",
                      STR_ARG(told->step));
         if (near.len)
             finding_advise(c->findings, "did you mean \"%.*s\"?", STR_ARG(near));

@@ -400,8 +400,7 @@ static bool is_given(struct str path)
 /* Does a template of the design read it that this release cannot answer? */
 static bool is_later(struct str path)
 {
-    return str_starts(path, STR("catalog")) || str_starts(path, STR("offer")) ||
-           str_starts(path, STR("call."));
+    return str_starts(path, STR("catalog")) || str_starts(path, STR("offer"));
 }
 
 static uint32_t field_slot(struct compile *c, const struct yaml_file *file,
@@ -477,11 +476,12 @@ static uint16_t provider_for(struct compile *c, const struct yaml_file *file, en
         uint16_t index = node->is_bad
                              ? PLAN_NO_INDEX
                              : plan_provider_find(c->plan, names_find(c->names, node->text));
-        if (index != PLAN_NO_INDEX && c->providers[index].channel == channel)
+        if (index != PLAN_NO_INDEX && c->providers[index].channel == channel &&
+            !str_is(c->providers[index].kind, "http"))
             return index;
     }
     for (uint32_t i = 0; i < c->plan->provider_count; i++)
-        if (c->providers[i].channel == channel)
+        if (c->providers[i].channel == channel && !str_is(c->providers[i].kind, "http"))
             return (uint16_t)i;
     return PLAN_NO_INDEX;
 }

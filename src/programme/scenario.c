@@ -3,6 +3,7 @@
 
 #include "programme/compile.h"
 
+#include "model/errand.h"
 #include "model/names.h"
 #include "model/plan.h"
 #include "model/result.h"
@@ -374,6 +375,29 @@ static uint32_t step_of(struct reader *r, uint16_t journey, const struct yaml_no
     return NAME_NONE;
 }
 
+/* The id of a step of these kinds (bits) in any journey. */
+static uint32_t errand_step(struct reader *r, const struct yaml_node *node, uint32_t kinds)
+{
+    struct str *known = arena_array(&r->scratch, struct str, r->plan->errand_count + 1);
+    uint32_t count = 0;
+    if (!node || node->is_bad)
+        return NAME_NONE;
+    for (uint32_t i = 0; i < r->plan->journey_count; i++) {
+        for (uint32_t k = 0; k < r->plan->journeys[i].step_count; k++) {
+            const struct plan_step *step = &r->plan->journeys[i].steps[k];
+            if (!(kinds >> step->kind & 1))
+                continue;
+            struct str id = names_text(r->names, step->id);
+            if (str_equal(id, node->text))
+                return step->id;
+            if (count < r->plan->errand_count)
+                known[count++] = id;
+        }
+    }
+    unknown_say(r, node, kinds >> STEP_CALL & 1 ? "call" : "task", known, count);
+    return NAME_NONE;
+}
+
 static uint8_t channel_of(const struct yaml_node *node)
 {
     enum channel channel = CHANNEL_NONE;
@@ -512,6 +536,41 @@ static void people_read(struct reader *r, const struct yaml_node *list, struct s
     out->person_count = count;
 }
 
+/* What is said of an answer to a call, or to who is told of a task. */
+static void call_answer_read(struct reader *r, const struct yaml_node *node,
+                             struct scenario_answer *out)
+{
+    const struct yaml_node *call = shape_value(node, "", "call");
+    const struct yaml_node *answer = shape_value(node, "", "answer");
+    const struct yaml_node *status = shape_value(node, "", "status");
+    const struct yaml_node *json = shape_value(node, "", "json");
+    const struct yaml_node *stray = status ? status : json;
+    out->is_late = answer && str_is(answer->text, "timed_out");
+    if (!call) {
+        if (stray || out->is_late)
+            findings_add(r->findings, FINDING_CONFLICT, yaml_place(r->file, stray ? stray : answer),
+                         "this belongs to a call: call: STEP");
+        else if (!answer && !node->is_bad)
+            findings_add(r->findings, FINDING_MISSING_KEY, yaml_place(r->file, node),
+                         "the line does not say what is answered");
+        return;
+    }
+    if (shape_value(node, "", "message"))
+        findings_add(r->findings, FINDING_CONFLICT, yaml_place(r->file, call),
+                     "\"message\" and \"call\" do not stand together");
+    if (answer && stray)
+        findings_add(r->findings, FINDING_CONFLICT, yaml_place(r->file, stray),
+                     "\"answer\" says that there is no such answer");
+    out->step = errand_step(r, call, 1u << STEP_CALL | 1u << STEP_TASK);
+    out->has_json = json != NULL;
+    out->json = arena_copy(r->arena, shape_text(json, STR("")));
+    if (!answer)
+        out->code = (int32_t)shape_int(status, 200);
+    if (status && !status->is_bad && out->code < 200)
+        findings_add(r->findings, FINDING_WRONG_VALUE, yaml_place(r->file, status),
+                     "an answer has a status of 200 or more");
+}
+
 static void answers_read(struct reader *r, const struct yaml_node *list, struct scenario *out)
 {
     uint32_t count = shape_count(list);
@@ -526,6 +585,7 @@ static void answers_read(struct reader *r, const struct yaml_node *list, struct 
             .code = (int32_t)shape_int(shape_value(node, "", "code"), 0),
             .times = (uint32_t)shape_int(shape_value(node, "", "times"), UINT32_MAX),
         };
+        call_answer_read(r, node, &answers[i]);
     }
     out->answers = answers;
     out->answer_count = count;
@@ -645,6 +705,7 @@ static void fact_read(struct reader *r, const struct yaml_node *node, const char
         {"complain", SCENARIO_COMPLAIN},
         {"unsubscribe", SCENARIO_UNSUBSCRIBE},
         {"receipt", SCENARIO_RECEIPT},
+        {"task", SCENARIO_TASK},
         {"business", SCENARIO_BUSINESS},
         {"enter", SCENARIO_ENTER},
         {"pause", SCENARIO_COMMAND},
@@ -674,6 +735,11 @@ static void fact_read(struct reader *r, const struct yaml_node *node, const char
         break;
     case SCENARIO_IDENTIFY: fields = traits_of(r, value); break;
     case SCENARIO_COMMAND: command_of(r, node, member, &out->command); break;
+    case SCENARIO_TASK:
+        out->event = value && str_is(value->text, "done") ? NAME_TASK_DONE : NAME_TASK_DECLINED;
+        out->step = errand_step(r, shape_value(node, "", "of"), 1u << STEP_TASK);
+        fields_add(r, shape_value(node, "", "properties"), STR(""), &fields);
+        break;
     case SCENARIO_CONSENT: break; /* facts_read() makes one of each channel */
     case SCENARIO_OPEN:
     case SCENARIO_CLICK:
@@ -783,7 +849,8 @@ static void facts_read(struct reader *r, const struct yaml_node *list, struct sc
 /* ---- expectations ---------------------------------------------------------------------------- */
 
 /* The name of the step's way number k, which people may be expected to take; false: it has no more. */
-static bool way_of_step(const struct plan_step *step, uint32_t k, uint32_t *name)
+static bool way_of_step(const struct plan *plan, const struct plan_step *step, uint32_t k,
+                        uint32_t *name)
 {
     bool is_there = false;
     *name = NAME_NONE;
@@ -793,6 +860,12 @@ static bool way_of_step(const struct plan_step *step, uint32_t k, uint32_t *name
         *name = step->wait.endings[k].label;
     else if (step->kind == STEP_CHOOSE && (is_there = k < step->choose.count))
         *name = step->choose.candidates[k].name;
+    else if ((step->kind == STEP_CALL || step->kind == STEP_TASK) &&
+             (is_there = k + 1 < ERRAND_ENDINGS)) {
+        const struct plan_errand *e = &plan->errands[step->errand.errand];
+        if (errand_can_end((enum errand_kind)e->kind, (enum errand_ending)(k + 1)))
+            *name = e->endings[k + 1];
+    }
     return is_there;
 }
 
@@ -808,7 +881,7 @@ static uint32_t took_of(struct reader *r, uint16_t journey, const struct yaml_no
     for (uint32_t i = 0; i < j->step_count; i++) {
         const struct plan_step *step = &j->steps[i];
         uint32_t own;
-        for (uint32_t k = 0; way_of_step(step, k, &own); k++) {
+        for (uint32_t k = 0; way_of_step(r->plan, step, k, &own); k++) {
             if (own == name && name != NAME_NONE)
                 return name;
             if (own != NAME_NONE && count < array_count(known))
@@ -849,6 +922,9 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
         {"refused", EXPECT_REFUSED},
         {"stage", EXPECT_STAGE},
         {"audience", EXPECT_IN_AUDIENCE},
+        {"called", EXPECT_CALLED},
+        {"not_called", EXPECT_NOT_CALLED},
+        {"task", EXPECT_TASK_OPEN},
     };
     const struct yaml_node *value = shape_value(node, "", member);
     const struct yaml_node *reason = shape_value(node, "", "reason");
@@ -885,7 +961,21 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
         if (value && end_find(value->text, &end))
             out->end = (uint8_t)end;
         return;
-    case EXPECT_IN_STEP: out->step = step_of(r, out->journey, value); return;
+    case EXPECT_IN_STEP:
+    case EXPECT_NOT_CALLED: out->step = step_of(r, out->journey, value); return;
+    case EXPECT_CALLED:
+        out->step = step_of(r, out->journey, value);
+        out->at_ms = moment_of(r, shape_value(node, "", "at"));
+        out->before_ms = moment_of(r, shape_value(node, "", "before"));
+        out->after_ms = moment_of(r, shape_value(node, "", "after"));
+        return;
+    case EXPECT_TASK_CLOSED:
+    case EXPECT_TASK_OPEN:
+        if (str_is(shape_text(shape_value(node, "", "is"), STR("open")), "closed"))
+            out->kind = EXPECT_TASK_CLOSED;
+        out->step = step_of(r, out->journey, value);
+        out->at_ms = moment_of(r, shape_value(node, "", "at"));
+        return;
     case EXPECT_TOOK: out->arm = took_of(r, out->journey, value); return;
     case EXPECT_IN_SEGMENT:
     case EXPECT_NOT_IN_SEGMENT:

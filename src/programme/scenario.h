@@ -57,6 +57,7 @@ enum scenario_fact_kind {
     SCENARIO_BUSINESS,    /* event, fields = properties; nobody's */
     SCENARIO_ENTER,       /* event = name of the journey, fields = payload */
     SCENARIO_COMMAND,     /* command: nobody's */
+    SCENARIO_TASK, /* event = NAME_TASK_DONE or ..._DECLINED, of `step`; fields = properties */
 };
 
 /* One line of `when`, or of a person's `history`. */
@@ -73,6 +74,7 @@ struct scenario_fact {
     int32_t code;            /* RECEIPT: SMTP or HTTP status; 0 = none */
     uint32_t event;          /* EVENT: name */
     uint32_t message;
+    uint32_t step; /* TASK: the step's id */
     struct scenario_consent consent;
     struct command_word command;
     uint32_t source;       /* EVENT: name; NAME_NONE = none */
@@ -110,6 +112,10 @@ struct scenario_answer {
     uint8_t receipt;  /* enum receipt_kind */
     int32_t code;
     uint32_t times; /* the first so many attempts; UINT32_MAX = all */
+    uint32_t step;  /* of a call or task: its id; NAME_NONE: it is a message's */
+    bool is_late;   /* CALL: none comes before its deadline */
+    bool has_json;
+    struct str json; /* CALL: the answer's body, instead of the stub */
 };
 
 enum scenario_expect_kind {
@@ -123,6 +129,10 @@ enum scenario_expect_kind {
     EXPECT_NOT_IN_SEGMENT,
     EXPECT_IN_AUDIENCE, /* the provider has them in the audience `segment` at at_ms, or at the end */
     EXPECT_OUT_OF_AUDIENCE,
+    EXPECT_CALLED, /* the call `step` of journey went out: `times`, at, before, after */
+    EXPECT_NOT_CALLED,
+    EXPECT_TASK_OPEN, /* the task `step` of journey is open at at_ms, or at the end */
+    EXPECT_TASK_CLOSED,
     EXPECT_STAGE,    /* in the stage `segment` at at_ms, or at the end */
     EXPECT_SENT,     /* message went out: outcome class OUT, `times`, at, before, after, channel */
     EXPECT_NOT_SENT, /* message did not go out at all; `outcome`, if given, is why (any intent) */

@@ -2,6 +2,7 @@
  *
  *     event.PATH      a property of the event that is being applied   SLOT_EVENT
  *     entry.PATH      a property of the event that began the instance SLOT_ENTRY
+ *     saved.NAME      what a call or task of the journey has saved    SLOT_ENTRY, "$saved:NAME"
  *     traits.PATH     a declared trait (person.PATH is the same)      SLOT_TRAIT
  *     person.id, event_name, journey.name, message.name, message.id   SLOT_META
  *     did(...) ...    what is remembered about the person             a plan_binding
@@ -275,6 +276,27 @@ static enum expr_found property_path(struct scope *s, const struct expr_path *pa
     return EXPR_FOUND;
 }
 
+/* What a call or task of the journey has saved: kept beside entry.*. */
+static enum expr_found saved_path(struct scope *s, const struct expr_path *path,
+                                  struct expr_slot *out, struct fault *f)
+{
+    uint32_t name = path->count > 1 ? saved_name(s->c, path->parts[1]) : NAME_NONE;
+    if (name == NAME_NONE) {
+        fault_set(f, "saved alone is no value; write saved.NAME");
+        return EXPR_REFUSED;
+    }
+    if (!(s->target.flags & SCOPE_ENTRY) || s->target.kept == NULL) {
+        fault_set(f, "saved.%.*s is known inside a journey only, behind its entry",
+                  STR_ARG(path->parts[1]));
+        return EXPR_REFUSED;
+    }
+    name_set_add(s->c, s->target.kept, name);
+    if (str_starts(s->file->path, STR("journeys/")))
+        saved_told(s->c, s->file, s->node, name);
+    *out = scope_property_slot(SLOT_ENTRY, name, 2);
+    return EXPR_FOUND;
+}
+
 static enum expr_found scope_path(void *self, const struct expr_path *path, struct expr_slot *out,
                                   struct fault *f)
 {
@@ -284,6 +306,8 @@ static enum expr_found scope_path(void *self, const struct expr_path *path, stru
         return property_path(s, path, SLOT_EVENT, out, f);
     if (str_is(root, "entry"))
         return property_path(s, path, SLOT_ENTRY, out, f);
+    if (str_is(root, "saved"))
+        return saved_path(s, path, out, f);
     for (size_t i = 0; i < array_count(metas); i++) {
         uint32_t parts = strchr(metas[i].name, '.') ? 2 : 1;
         if (path->count < parts || !str_is(scope_join(s->c, path->parts, 0, parts), metas[i].name))
@@ -326,7 +350,8 @@ static bool scope_name(void *self, enum expr_name_kind kind, uint32_t index, str
         *type = function->type;
         return true;
     }
-    static const char *const roots[] = {"event", "entry", "traits", "person", "event_name"};
+    static const char *const roots[] = {"event",  "entry",      "traits",
+                                        "person", "event_name", "saved"};
     *type = &expr_dyn;
     if (index < array_count(roots)) {
         *name = str_of(roots[index]);
@@ -543,9 +568,17 @@ uint32_t scope_template_slot(struct compile *c, struct str path, struct fault *f
         fault_set(f, "%.*s alone is no value; write entry.PROPERTY", STR_ARG(parts[0]));
         return 0;
     }
+    if (str_is(parts[0], "saved")) {
+        uint32_t name = count > 1 ? saved_name(c, parts[1]) : NAME_NONE;
+        if (name)
+            return SLOT(SLOT_ENTRY, name);
+        fault_set(f, "saved alone is no value; write saved.NAME");
+        return 0;
+    }
     static const struct str known[] = {
-        {"person", 6},        {"traits", 6},      {"entry", 5},         {"event", 5},
-        {"journey.name", 12}, {"message.id", 10}, {"message.name", 12}, {"voucher.code", 12},
+        {"saved", 5},       {"person", 6},        {"traits", 6},
+        {"entry", 5},       {"event", 5},         {"journey.name", 12},
+        {"message.id", 10}, {"message.name", 12}, {"voucher.code", 12},
     };
     if (str_is(path, "journey.name"))
         return SLOT(SLOT_META, META_JOURNEY);

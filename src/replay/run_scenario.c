@@ -5,11 +5,16 @@
 
 #include "base/mem.h"
 #include "decide/rule.h"
+#include "model/answer.h"
+#include "model/errand.h"
 #include "replay/world.h"
 #include "when/zone.h"
 
 #define TRIES_MAX \
     (256 * 200) /* profiles tried until one is in the control groups that are wanted */
+
+#define TRY_AGAIN_MS      (5 * SECOND_MS) /* as outbox_retry_standard() without chance */
+#define TRY_AGAIN_MOST_MS (30 * MINUTE_MS)
 
 /* What is remembered of one person's fate. */
 struct fate {
@@ -55,9 +60,70 @@ static void keep_results(void *self, uint64_t batch, int64_t now_ms, const struc
     }
 }
 
+/* The line that answers the attempt, one that has uses left; NULL: it is accepted. */
+static const struct scenario_answer *next_answer(struct stage *s, const struct action *a,
+                                                 const struct plan_errand *errand)
+{
+    uint32_t step = NAME_NONE;
+    if (errand != NULL) {
+        struct person who;
+        engine_look(world_engine(s->world), a->profile, &who);
+        for (uint32_t i = 0; i < who.profile->errands.count; i++)
+            if (person_errand(&who, i)->decision == a->decision)
+                step = person_errand(&who, i)->name;
+    }
+    for (uint32_t i = 0; i < s->scenario->answer_count; i++) {
+        const struct scenario_answer *x = &s->scenario->answers[i];
+        bool is_meant = x->step == step &&
+                        (x->message == NAME_NONE || x->message == a->message_name) &&
+                        (x->person == UINT16_MAX || s->fates[x->person].profile == a->profile);
+        if (!is_meant || s->answers_used[i] >= x->times)
+            continue;
+        s->answers_used[i]++;
+        return x;
+    }
+    return NULL;
+}
+
+static bool is_tried_again(const struct plan_errand *errand, const struct scenario_answer *x)
+{
+    bool is_slow = x->code == 408 || x->code == 425 || x->code == 429 || x->code >= 500;
+    return x->receipt == 0 && !x->is_late && is_slow && !errand->is_once;
+}
+
+/* What the outbox would report of a call in the end, and when. */
+static void answer_call(struct stage *s, const struct action *a, const struct plan_errand *errand,
+                        struct receipt *receipt, int64_t now_ms)
+{
+    struct buf saved;
+    int64_t at_ms = now_ms, pause_ms = TRY_AGAIN_MS;
+    const struct scenario_answer *x = next_answer(s, a, errand);
+    for (; x != NULL && is_tried_again(errand, x) && at_ms < a->deadline_ms;
+         x = next_answer(s, a, errand)) {
+        at_ms += pause_ms;
+        pause_ms = min_of(pause_ms * 2, TRY_AGAIN_MOST_MS);
+    }
+    struct str json = x != NULL && x->has_json ? x->json : errand->stub;
+    buf_init(&saved);
+    receipt->code = x == NULL || x->code == 0 ? 200 : x->code;
+    if ((x != NULL && x->is_late) || at_ms >= a->deadline_ms) {
+        receipt->kind = RECEIPT_GAVE_UP;
+        at_ms = a->deadline_ms;
+    } else if (x != NULL && x->receipt != 0) {
+        receipt->kind = (enum receipt_kind)x->receipt;
+    } else if (receipt->code / 100 != 2 ||
+               answer_pick(errand, receipt->code, json, &saved, NULL) != OK) {
+        receipt->kind = RECEIPT_REJECTED_MESSAGE;
+    }
+    receipt->saved = body_of(&saved);
+    world_receipt_at(s->world, receipt, at_ms);
+    buf_fini(&saved);
+}
+
 static void answer_attempt(void *self, const struct action *a, int64_t now_ms)
 {
     struct stage *s = self;
+    const struct plan_errand *errand = plan_errand_at(s->plan, a->message);
     struct receipt receipt = {
         .kind = RECEIPT_ACCEPTED,
         .profile = a->profile,
@@ -65,17 +131,17 @@ static void answer_attempt(void *self, const struct action *a, int64_t now_ms)
         .attempt = a->attempt,
         .provider = s->plan->providers[a->provider].name,
     };
-    (void)now_ms;
-    for (uint32_t i = 0; i < s->scenario->answer_count; i++) {
-        const struct scenario_answer *x = &s->scenario->answers[i];
-        bool is_meant = (x->message == NAME_NONE || x->message == a->message_name) &&
-                        (x->person == UINT16_MAX || s->fates[x->person].profile == a->profile);
-        if (!is_meant || s->answers_used[i] >= x->times)
-            continue;
-        s->answers_used[i]++;
-        receipt.kind = (enum receipt_kind)x->receipt;
+    if (errand != NULL && errand->kind == ERRAND_CALL) {
+        answer_call(s, a, errand, &receipt, now_ms);
+        return;
+    }
+    const struct scenario_answer *x = next_answer(s, a, errand);
+    if (x != NULL) {
         receipt.code = x->code;
-        break;
+        if (x->receipt != 0)
+            receipt.kind = (enum receipt_kind)x->receipt;
+        else if (x->code / 100 != 2)
+            receipt.kind = RECEIPT_REJECTED_MESSAGE;
     }
     world_receipt(s->world, &receipt);
 }
@@ -317,6 +383,30 @@ static const struct result *newest_grant(const struct fate *fate, uint32_t messa
     return NULL;
 }
 
+/* The id of the person's open task of that step, as an event names it. */
+static enum status task_key(struct stage *s, const struct scenario_fact *fact, struct body *out)
+{
+    struct person who;
+    engine_look(world_engine(s->world), s->fates[fact->person].profile, &who);
+    for (uint32_t i = 0; i < who.profile->errands.count; i++) {
+        const struct errand *x = person_errand(&who, i);
+        if (x->state != ERRAND_OPEN || x->ending != ERRAND_PENDING || x->name != fact->step)
+            continue;
+        char key[ERRAND_KEY_BYTES];
+        struct buf b;
+        buf_init(&b);
+        errand_key_print(x->key_profile, x->decision, key);
+        body_put_text(&b, NAME_TASK, str_of(key));
+        *out = body_in(s->arena, &b);
+        return OK;
+    }
+    fault_set(s->f, "%.*s has no open task %.*s at this moment",
+              STR_ARG(s->scenario->people[fact->person].id),
+              STR_ARG(names_text(s->shelf->names, fact->step)));
+    fault_place(s->f, NULL, fact->place.line, fact->place.column);
+    return FIX_INPUT;
+}
+
 static enum status apply_command(struct stage *s, const struct scenario_fact *fact)
 {
     struct buf clear;
@@ -360,6 +450,12 @@ static enum status apply_fact(struct stage *s, const struct scenario_fact *fact,
     case SCENARIO_COMMAND: break;
     case SCENARIO_BUSINESS: r.kind = EVENT_BUSINESS; break;
     case SCENARIO_ENTER: r.kind = EVENT_ENTER; break;
+    case SCENARIO_TASK: {
+        enum status status = task_key(s, fact, &r.clear);
+        if (status != OK)
+            return status;
+        break;
+    }
     case SCENARIO_IDENTIFY: r.kind = EVENT_IDENTIFY; break;
     case SCENARIO_CONSENT:
         r.name = NAME_CONSENT_CHANGED;
@@ -678,6 +774,68 @@ static uint32_t count_entries(const struct fate *fate, const struct scenario_exp
     return count;
 }
 
+static bool is_of_step(const struct stage *s, const struct scenario_expect *x,
+                       const struct result *row)
+{
+    const struct plan_journey *j = &s->plan->journeys[x->journey];
+    return row->kind == RESULT_ERRAND && row->journey == j->name && row->step < j->step_count &&
+           j->steps[row->step].id == x->step;
+}
+
+static const char *errand_news_words(const struct result *row)
+{
+    switch ((enum errand_news)row->how) {
+    case ERRAND_IS_REFUSED: return "was refused by a rule";
+    case ERRAND_IS_HANDED: return "went out";
+    case ERRAND_IS_OPEN: return "came to be open";
+    case ERRAND_IS_OVER: return "ended";
+    case ERRAND_IS_DROPPED: return "was no longer wanted";
+    }
+    return "";
+}
+
+/* Calls that went out, and tasks that are open. */
+static bool meets_errand(struct stage *s, const struct scenario_expect *x,
+                         struct scenario_failure *failure)
+{
+    const struct fate *fate = &s->fates[x->person];
+    const struct result *last = NULL;
+    int32_t count = 0;
+    bool is_open = false, holds = false;
+    for (uint32_t i = 0; i < fate->count; i++) {
+        const struct result *row = &fate->rows[i];
+        if (!is_of_step(s, x, row))
+            continue;
+        last = row;
+        count += row->how == ERRAND_IS_HANDED && is_then(x, row->at_ms) && row->number == 1;
+        if (x->kind != EXPECT_CALLED && x->kind != EXPECT_NOT_CALLED &&
+            (x->at_ms == SCENARIO_NO_TIME || row->at_ms <= x->at_ms))
+            is_open = row->how == ERRAND_IS_OPEN;
+    }
+    const char *words = "";
+    if (x->kind == EXPECT_CALLED) {
+        holds = has_times(x->times, count);
+        words = "is called";
+    } else if (x->kind == EXPECT_NOT_CALLED) {
+        holds = count == 0;
+        words = "is not called";
+    } else {
+        holds = is_open == (x->kind == EXPECT_TASK_OPEN);
+        words = x->kind == EXPECT_TASK_OPEN ? "is open" : "is closed";
+    }
+    if (holds)
+        return true;
+    failure->expect = x;
+    failure->expected = arena_printf(
+        s->arena, "%.*s: %.*s/%.*s %s%.*s", STR_ARG(s->scenario->people[x->person].id),
+        STR_ARG(names_text(s->shelf->names, s->plan->journeys[x->journey].name)),
+        STR_ARG(names_text(s->shelf->names, x->step)), words, STR_ARG(say_times(s, x)));
+    failure->got = last == NULL ? STR("it was never begun, or nothing came of it yet")
+                                : arena_printf(s->arena, "%s at %.*s", errand_news_words(last),
+                                               STR_ARG(moment_text(s, last->at_ms)));
+    return false;
+}
+
 /* Does it hold? Else *failure says what was expected and what came. */
 static bool meets(struct stage *s, const struct scenario_expect *x,
                   struct scenario_failure *failure)
@@ -688,6 +846,8 @@ static bool meets(struct stage *s, const struct scenario_expect *x,
         return meets_stage(s, x, failure);
     if (x->kind == EXPECT_IN_AUDIENCE || x->kind == EXPECT_OUT_OF_AUDIENCE)
         return meets_audience(s, x, failure);
+    if (x->kind >= EXPECT_CALLED && x->kind <= EXPECT_TASK_CLOSED)
+        return meets_errand(s, x, failure);
     const struct fate *fate = &s->fates[x->person];
     struct str person = s->scenario->people[x->person].id;
     bool is_about_message = x->kind >= EXPECT_SENT;
@@ -751,6 +911,10 @@ static bool meets(struct stage *s, const struct scenario_expect *x,
     case EXPECT_IN_AUDIENCE:
     case EXPECT_OUT_OF_AUDIENCE:
     case EXPECT_STAGE:
+    case EXPECT_CALLED:
+    case EXPECT_NOT_CALLED:
+    case EXPECT_TASK_OPEN:
+    case EXPECT_TASK_CLOSED:
     case EXPECT_NOT_IN_SEGMENT: break;
     case EXPECT_SENT:
         holds = has_times(x->times, count_sent(fate, x, message));
@@ -815,7 +979,7 @@ static enum status play(struct stage *s, uint32_t watched)
     if (watched != UINT32_MAX)
         engine_watch(world_engine(s->world), s->fates[watched].profile, &witness);
     for (uint32_t i = 0; i < scenario->fact_count && status == OK; i++) {
-        if (scenario->facts[i].message != NAME_NONE)
+        if (scenario->facts[i].message != NAME_NONE || scenario->facts[i].step != NAME_NONE)
             status = world_wait(s->world, scenario->facts[i].at_ms, s->f);
         if (status == OK)
             status = apply_fact(s, &scenario->facts[i], false);

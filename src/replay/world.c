@@ -4,9 +4,16 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/answer.h"
 #include "replay/watch.h"
 
 #define COMMIT_BYTES (4u << 20) /* buffered for the log before it is written */
+
+struct due_receipt {
+    int64_t at_ms;
+    struct receipt receipt;
+    uint8_t *saved; /* its bytes, ours */
+};
 
 struct world {
     struct shelf *shelf;
@@ -17,8 +24,8 @@ struct world {
     uint32_t names_told; /* numbers below this are known to the engine */
     struct record *records;
     uint32_t record_count, record_room;
-    struct arena bodies;      /* of the batch being put together */
-    struct receipt *receipts; /* waiting for the next batch; details are dropped */
+    struct arena bodies;          /* of the batch being put together */
+    struct due_receipt *receipts; /* waiting for their moment; details are dropped */
     uint32_t receipt_count, receipt_room;
     struct buf results;
 };
@@ -55,33 +62,63 @@ static void tell_names(struct world *w)
     buf_fini(&b);
 }
 
-static void tell_receipts(struct world *w)
+/* Those that have come by then, in their order. */
+static void tell_receipts(struct world *w, int64_t now_ms)
 {
+    uint32_t kept = 0;
     for (uint32_t i = 0; i < w->receipt_count; i++) {
+        struct due_receipt *x = &w->receipts[i];
         struct buf clear, personal;
+        if (x->at_ms > now_ms) {
+            w->receipts[kept++] = *x;
+            continue;
+        }
         buf_init(&clear);
         buf_init(&personal);
         struct record *r = add_record(w);
-        receipt_write(&w->receipts[i], w->now_ms, &clear, &personal, r);
+        receipt_write(&x->receipt, now_ms, &clear, &personal, r);
         r->clear = keep_body(w, &clear);
         r->personal = keep_body(w, &personal);
         buf_fini(&clear);
         buf_fini(&personal);
+        mem_free(x->saved);
     }
-    w->receipt_count = 0;
+    w->receipt_count = kept;
+}
+
+/* When the next of them comes; FOREVER_MS if none does. */
+static int64_t next_receipt(const struct world *w)
+{
+    int64_t next_ms = FOREVER_MS;
+    for (uint32_t i = 0; i < w->receipt_count; i++)
+        next_ms = min_of(next_ms, w->receipts[i].at_ms);
+    return next_ms;
+}
+
+void world_accept(struct world *w, const struct action *a)
+{
+    const struct plan *plan = engine_plans(w->engine)->at[a->plan];
+    const struct plan_errand *errand = plan_errand_at(plan, a->message);
+    struct receipt receipt = {.kind = RECEIPT_ACCEPTED,
+                              .profile = a->profile,
+                              .decision = a->decision,
+                              .attempt = a->attempt,
+                              .provider = plan->providers[a->provider].name};
+    struct buf saved;
+    buf_init(&saved);
+    if (errand != NULL && errand->kind == ERRAND_CALL) {
+        receipt.code = 200;
+        if (answer_pick(errand, receipt.code, errand->stub, &saved, NULL) == OK)
+            receipt.saved = body_of(&saved);
+    }
+    world_receipt(w, &receipt);
+    buf_fini(&saved);
 }
 
 static void accept_all(struct world *w, const struct engine_output *out)
 {
-    for (uint32_t i = 0; i < out->action_count; i++) {
-        const struct action *a = &out->actions[i];
-        const struct plan *plan = engine_plans(w->engine)->at[a->plan];
-        world_receipt(w, &(struct receipt){.kind = RECEIPT_ACCEPTED,
-                                           .profile = a->profile,
-                                           .decision = a->decision,
-                                           .attempt = a->attempt,
-                                           .provider = plan->providers[a->provider].name});
-    }
+    for (uint32_t i = 0; i < out->action_count; i++)
+        world_accept(w, &out->actions[i]);
 }
 
 /* Applies what has been put together as one batch at `now_ms`. */
@@ -129,12 +166,12 @@ static enum status step(struct world *w, int64_t now_ms, struct fault *f)
 enum status world_wait(struct world *w, int64_t until_ms, struct fault *f)
 {
     for (;;) {
-        int64_t next_ms = engine_next(w->engine);
-        if (w->receipt_count > 0 || engine_has_inbox(w->engine))
+        int64_t next_ms = min_of(engine_next(w->engine), next_receipt(w));
+        if (engine_has_inbox(w->engine))
             next_ms = w->now_ms;
-        if (next_ms > until_ms)
+        if (next_ms > until_ms && next_ms > w->now_ms)
             break;
-        tell_receipts(w);
+        tell_receipts(w, max_of(next_ms, w->now_ms));
         enum status status = step(w, max_of(next_ms, w->now_ms), f);
         if (status != OK)
             return status;
@@ -229,14 +266,25 @@ enum status world_change(struct world *w, const struct directory *d, const struc
     return status == OK ? world_finish(w, d, host, f) : status;
 }
 
-void world_receipt(struct world *w, const struct receipt *receipt)
+void world_receipt_at(struct world *w, const struct receipt *receipt, int64_t at_ms)
 {
     if (w->receipt_count == w->receipt_room) {
         w->receipt_room = w->receipt_room ? w->receipt_room * 2 : 64;
         w->receipts = mem_resize(w->receipts, w->receipt_room * sizeof(w->receipts[0]));
     }
-    w->receipts[w->receipt_count] = *receipt;
-    w->receipts[w->receipt_count++].detail = (struct str){0};
+    struct due_receipt *x = &w->receipts[w->receipt_count++];
+    *x = (struct due_receipt){.at_ms = at_ms, .receipt = *receipt};
+    x->receipt.detail = (struct str){0};
+    if (receipt->saved.bytes > 0) {
+        x->saved = mem_new(receipt->saved.bytes);
+        memcpy(x->saved, receipt->saved.at, receipt->saved.bytes);
+    }
+    x->receipt.saved.at = x->saved;
+}
+
+void world_receipt(struct world *w, const struct receipt *receipt)
+{
+    world_receipt_at(w, receipt, INT64_MIN);
 }
 
 struct world *world_of(struct shelf *shelf, struct engine *engine,
@@ -275,6 +323,8 @@ void world_free(struct world *w)
     engine_free(w->engine);
     arena_fini(&w->bodies);
     mem_free(w->records);
+    for (uint32_t i = 0; i < w->receipt_count; i++)
+        mem_free(w->receipts[i].saved);
     mem_free(w->receipts);
     buf_fini(&w->results);
     mem_free(w);

@@ -81,6 +81,12 @@ enum status world_wait(struct world *w, int64_t until_ms, struct fault *f) mustu
 /* What became of an attempt; applied in the next batch. May be called from act(). */
 void world_receipt(struct world *w, const struct receipt *receipt);
 
+/* The same, at that moment and no earlier. */
+void world_receipt_at(struct world *w, const struct receipt *receipt, int64_t at_ms);
+
+/* The attempt is accepted; a call is answered as its stub says. May be called from act(). */
+void world_accept(struct world *w, const struct action *action);
+
 /* Makes what was written so far durable. */
 enum status world_commit(struct world *w, struct fault *f) mustuse;
 

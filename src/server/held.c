@@ -21,6 +21,7 @@ static void bind(struct held *h, const struct plan *plan)
             fields[field.name - 1] = body_value(&field, &h->arena);
     uint16_t zone = h->zone.len ? zoneset_find(plan->zones, h->zone) : ZONE_NONE;
     attempt_id_print(h->profile, h->decision, h->attempt, h->id);
+    h->errand = plan_errand_at(plan, h->message_index);
     h->message = (struct channel_message){
         .message = m->templates[h->channel],
         .id = str_of(h->id),

@@ -41,7 +41,9 @@ struct held {
     struct str address;
     struct str fields; /* as a body: the field of number i has the name i + 1 */
     char id[ATTEMPT_ID_BYTES];
-    struct channel_message message; /* points in here and into the plan */
+    struct channel_message message;   /* points in here and into the plan */
+    const struct plan_errand *errand; /* NULL: it is a message, or an audience's */
+    struct str saved;                 /* of a call's answer, as fields of a body: for its receipt */
 };
 
 /* A copy of the action, which was granted under `plan`. Ends with held_free(). */

@@ -18,8 +18,12 @@
  */
 #include "server/server_int.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/mem.h"
 #include "channel/transport.h"
+#include "model/answer.h"
 #include "os/clock.h"
 #include "outbox/outbox.h"
 #include "server/held.h"
@@ -48,7 +52,10 @@ struct item {
 
 struct answer {
     uint64_t ticket;
-    struct transmission result;
+    struct transmission result; /* `answer` points behind this */
+    struct provider *provider;
+    uint32_t slot;
+    char text[];
 };
 
 struct provider {
@@ -57,6 +64,7 @@ struct provider {
     const struct plan_provider *plan; /* that it was made of */
     struct channel_provider *settings;
     struct transport *transport;
+    struct held **held; /* by slot: whose attempt it transmits */
 };
 
 struct parked {
@@ -178,6 +186,7 @@ static void transmit(struct sender *s, const struct parked *p)
 {
     struct transport_job job = {.ticket = p->ticket, .message = p->held->message};
     count_add(s->server, COUNTER_TRANSMISSIONS, 1);
+    s->providers[p->provider].held[p->slot] = p->held;
     transport_start(s->providers[p->provider].transport, p->slot, &job);
 }
 
@@ -211,6 +220,8 @@ static void report(struct sender *s, const struct outbox_order *order)
         .again_ms = order->receipt == RECEIPT_TEMPORARY ? order->until_ms : 0,
         .detail = str_of(order->detail),
     };
+    if (order->receipt == RECEIPT_ACCEPTED)
+        receipt.saved = (struct body){(const uint8_t *)held->saved.at, (uint32_t)held->saved.len};
     write_receipt(s, &receipt);
     bool is_news = order->receipt != RECEIPT_ACCEPTED;
     if (is_news)
@@ -298,9 +309,11 @@ static enum status read_settings(const struct sender *s, const struct plan_provi
 static void done(void *context, uint64_t ticket, uint32_t slot, const struct transmission *result)
 {
     struct provider *p = context;
-    struct answer *outcome = mem_new(sizeof(*outcome));
-    (void)slot;
-    *outcome = (struct answer){ticket, *result};
+    struct answer *outcome = mem_new(sizeof(*outcome) + result->answer.len);
+    *outcome = (struct answer){.ticket = ticket, .result = *result, .provider = p, .slot = slot};
+    if (result->answer.len > 0)
+        memcpy(outcome->text, result->answer.at, result->answer.len);
+    outcome->result.answer = (struct str){outcome->text, result->answer.len};
     tell(p->sender, ITEM_RESULT, outcome);
 }
 
@@ -333,6 +346,7 @@ static enum status add_provider(struct sender *s, const struct plan *plan, uint3
     outbox_retry_standard(&retry);
     retry.delays_ms = kind->retry_delays_ms;
     retry.delays_count = kind->retry_delays_count;
+    out->held = mem_new(transport_slots(out->transport) * sizeof(struct held *));
     must(outbox_add_provider(s->outbox, transport_slots(out->transport), &retry) ==
          s->provider_count);
     s->provider_count++;
@@ -419,6 +433,27 @@ static void take_back(struct sender *s, struct recall *recall)
     mem_free(recall);
 }
 
+/* What is to be saved of a call's answer waits for its receipt; the rest is forgotten. An answer that cannot
+ * be read was none. */
+static void pick(struct answer *outcome)
+{
+    struct held *held = outcome->provider->held[outcome->slot];
+    struct transmission *t = &outcome->result;
+    struct fault f = {0};
+    if (t->outcome != TRANSMISSION_ACCEPTED || held->errand == NULL ||
+        held->errand->kind != ERRAND_CALL)
+        return;
+    struct buf saved;
+    buf_init(&saved);
+    if (answer_pick(held->errand, t->code, t->answer, &saved, &f) == OK) {
+        held->saved = arena_copy(&held->arena, buf_str(&saved));
+    } else {
+        t->outcome = TRANSMISSION_BAD_MESSAGE;
+        snprintf(t->detail, sizeof(t->detail), "%.200s", f.text);
+    }
+    buf_fini(&saved);
+}
+
 static void handle(struct sender *s, const struct item *item)
 {
     struct answer *outcome;
@@ -426,6 +461,7 @@ static void handle(struct sender *s, const struct item *item)
     case ITEM_TAKE: take(s, item->what); return;
     case ITEM_RESULT:
         outcome = item->what;
+        pick(outcome);
         outbox_result(s->outbox, outcome->ticket, &outcome->result, server_now_ms(s->server));
         mem_free(outcome);
         return;
@@ -668,6 +704,7 @@ void sender_free(struct sender *s)
     must(!s->has_thread);
     for (uint32_t i = 0; i < s->provider_count; i++) {
         transport_free(s->providers[i].transport, 0);
+        mem_free(s->providers[i].held);
         channel_provider_free(s->providers[i].settings);
     }
     held_free_list(s->left);
