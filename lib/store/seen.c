@@ -68,8 +68,14 @@ static uint32_t find(const struct seen *s, uint64_t tag)
     return at;
 }
 
+uint64_t seen_slot(const struct seen *s, struct id128 key)
+{
+    return s->slot_count == 0 ? 0 : s->slots[find(s, key.low << 16)];
+}
+
 static void drop(struct seen *s, uint32_t hole)
 {
+    keep_before(s->keeper, s->partition, seen_key(s->slots[hole]));
     uint32_t mask = s->slot_count - 1;
     for (uint32_t next = (hole + 1) & mask; s->slots[next] != 0; next = (next + 1) & mask) {
         uint32_t home = home_of(s, s->slots[next]);
@@ -127,14 +133,17 @@ bool seen_note(struct seen *s, uint64_t hash, int64_t now_ms)
         uint32_t at = find(s, tag);
         if (s->slots[at] != 0) {
             bool is_recent = age_of(s->slots[at], minute) <= WINDOW_MINUTES;
-            if (!is_recent)
+            if (!is_recent) {
+                keep_before(s->keeper, s->partition, seen_key(tag));
                 s->slots[at] = tag | minute;
+            }
             return is_recent;
         }
         sweep(s, minute);
     }
     if (s->slot_count == 0 || (s->count + 1) * 4ull > s->slot_count * 3ull)
         grow(s);
+    keep_before(s->keeper, s->partition, seen_key(tag));
     s->slots[find(s, tag)] = tag | minute;
     s->count++;
     return false;

@@ -12,7 +12,7 @@
  */
 #pragma once
 
-#include "store/pages.h"
+#include "store/before.h"
 
 #define SEEN_WINDOW_MS DAY_MS
 
@@ -22,8 +22,16 @@ struct seen {
     uint32_t count;
     uint32_t cursor; /* where forgetting goes on */
     uint32_t most;
-    struct pages *pages; /* where a large table comes from; NULL = by itself */
+    struct pages *pages;         /* where a large table comes from; NULL = by itself */
+    const struct keeper *keeper; /* of ids, by seen_key(); NULL = none */
+    uint32_t partition;          /* as the keeper calls it */
 };
+
+/* What the keeper is told of: the id, whenever it was noted. */
+static inline struct id128 seen_key(uint64_t slot)
+{
+    return (struct id128){1, slot >> 16};
+}
 
 void seen_init(struct seen *s, uint32_t most);
 
@@ -37,6 +45,9 @@ bool seen_note(struct seen *s, uint64_t hash, int64_t now_ms) mustuse;
 
 /* True if seen_note() would say so; notes nothing. */
 bool seen_has(const struct seen *s, uint64_t hash, int64_t now_ms) mustuse;
+
+/* The slot of the id that seen_key() gave, as it stands; 0 = it is not there. */
+uint64_t seen_slot(const struct seen *s, struct id128 key) mustuse;
 
 /* Puts back a slot as it stood in `slots` (of a snapshot), in any order. */
 void seen_restore(struct seen *s, uint64_t slot);

@@ -486,7 +486,7 @@ static enum status change(struct activating *a, const struct plan *plan, struct 
 {
     char path[OS_PATH_BYTES];
     struct backfill_host host = {a, note_progress};
-    const struct engine *e = world_engine(a->world);
+    struct engine *e = world_engine(a->world);
     if (!os_path_join(path, sizeof(path), a->directory.path, "held")) {
         fault_set(f, "the path of the data directory is too long");
         return FIX_INPUT;

@@ -146,7 +146,7 @@ static enum status apply(struct offline *o, const struct command_word *word, str
 /* Leaves the directory as a server that stopped would. */
 static enum status leave(struct offline *o, const char *held, struct fault *f)
 {
-    const struct engine *e = world_engine(o->world);
+    struct engine *e = world_engine(o->world);
     enum status status = world_commit(o->world, f);
     if (status == OK)
         status = o->held != NULL ? held_write(os_disk_real(), held, engine_batch(e), o->held, f)

@@ -35,6 +35,7 @@ struct address gate_look(const struct gate *g, struct id128 address)
 void gate_put(struct gate *g, struct id128 address, const struct address *a)
 {
     uint32_t p = partition_of(address);
+    keep_before(g->keeper, p, address);
     struct index_entry *e = index_add(&g->addresses[p], address);
     if (e->first == 0)
         e->first = space_alloc(&g->spaces[p], sizeof(struct address));
@@ -128,6 +129,7 @@ uint8_t gate_look_on(const struct gate *g, const struct plan *plan, const struct
 /* Notes the attempt; forgets those that no question reaches any more. */
 static void note(struct gate *g, const struct stage_message *m, int64_t now_ms)
 {
+    keep_before(g->keeper, partition_of(m->address), m->address);
     struct space *s = gate_space(g, m->address);
     struct address a = gate_look(g, m->address);
     uint32_t flags = lane_term((enum lane)m->lane)->flags;

@@ -21,6 +21,7 @@
 
 #include "profile/identity.h"
 #include "profile/person.h"
+#include "store/before.h"
 
 #define ADDRESS_WINDOW_MS DAY_MS
 
@@ -32,7 +33,8 @@ struct gate {
     struct index addresses[PARTITIONS]; /* address hash -> reference of a struct address */
     struct space spaces[PARTITIONS];
     const struct identity_host
-        *host; /* who a merged profile is now; NULL: profiles are never merged */
+        *host;                   /* who a merged profile is now; NULL: profiles are never merged */
+    const struct keeper *keeper; /* NULL = none */
 };
 
 struct address_attempt {

@@ -100,7 +100,7 @@ void pool_queue(struct pool *pool, const struct stage_message *m)
         pool->room = pool->room ? pool->room * 2 : 64;
         pool->heap = mem_resize(pool->heap, pool->room * sizeof(pool->heap[0]));
     }
-    struct pool_entry entry = {.message = *m};
+    struct pool_entry entry = {.message = *m, .mark = pool->mark};
     blob_set(&pool->space, &entry.fields, m->fields.at, (uint32_t)m->fields.len);
     entry.message.fields = (struct str){0};
     pool->count++;
@@ -110,6 +110,8 @@ void pool_queue(struct pool *pool, const struct stage_message *m)
 static struct pool_entry take(struct pool *pool, uint32_t place)
 {
     struct pool_entry entry = pool->heap[place];
+    if (unlikely(pool->keep != NULL) && entry.mark != pool->mark)
+        pool->keep(pool->keeper, pool, &entry);
     index_drop(&pool->places, key_of(&entry.message));
     pool->count--;
     if (place < pool->count) {

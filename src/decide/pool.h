@@ -15,6 +15,7 @@
 struct pool_entry {
     struct stage_message message;
     struct blob fields;
+    uint32_t mark; /* the pool's when it came, or was saved since */
 };
 
 /* A provider's queue: a heap in order of rule 12, and where each decision stands in it. */
@@ -27,6 +28,10 @@ struct pool {
     uint32_t room;
     struct index places; /* (decision, profile) -> place in the heap */
     struct space space;  /* the frozen fields */
+    uint32_t mark;       /* counts snapshots: an entry with an earlier one is still to be saved */
+    /* Told of such an entry before it is taken out; NULL = nobody wants to know. */
+    void (*keep)(void *self, const struct pool *pool, const struct pool_entry *entry);
+    void *keeper;
 };
 
 struct pools {

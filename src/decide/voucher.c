@@ -66,6 +66,7 @@ void voucher_take(struct vouchers *v, const struct plan_voucher *pool, uint64_t 
                   struct str code)
 {
     uint64_t hash = hash_str(code, 0);
+    keep_before(v->keeper, 0, code_key(pool->name, hash));
     index_add(&v->codes, code_key(pool->name, hash))->first = decision;
     index_add(&v->holders, holder_key(pool->name, decision))->first = hash;
 }
@@ -76,6 +77,7 @@ void voucher_settle(struct vouchers *v, uint32_t pool, uint64_t decision, bool i
     if (own == NULL)
         return;
     struct id128 code = code_key(pool, own->first);
+    keep_before(v->keeper, 0, code);
     index_drop(&v->holders, holder_key(pool, decision));
     if (is_sent && !planted("code-twice")) {
         index_add(&v->codes, code)->first = 0;

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "profile/person.h"
+#include "store/before.h"
 #include "store/index.h"
 
 struct voucher_hint;
@@ -21,6 +22,7 @@ struct vouchers {
     struct index holders; /* of a pool and a decision: hash of the code that it holds */
     struct voucher_hint *hints; /* no code before is free; derived */
     uint32_t hint_count;
+    const struct keeper *keeper; /* of codes; NULL = none */
 };
 
 void vouchers_init(struct vouchers *v);

@@ -395,6 +395,8 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
 {
     struct audit a = {.engine = e, .self = self, .note = note};
     uint64_t in_flight = 0, held = 0, listed = 0;
+    bool keeps = e->keeps_profiles; /* nobody is changed */
+    e->keeps_profiles = false;
     for (uint64_t number = engine_each(e, 0); number != 0; number = engine_each(e, number)) {
         struct person who;
         engine_look(e, number, &who);
@@ -417,5 +419,6 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
     if (!e->is_shadow)
         check_counts(&a);
     check_pools(&a, in_flight);
+    e->keeps_profiles = keeps;
     return a.faults;
 }

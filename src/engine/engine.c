@@ -194,6 +194,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
         return false;
     e->counts.late_merges += l->ledger.count > 0;
     change_note_merge(e, loser);
+    saving_note_merge(e, loser);
     sweeps_merge(e, loser, winner);
     lifecycle_merge(e, loser, winner);
     from.at_ms = who.at_ms = e->now_ms;
@@ -314,6 +315,7 @@ void engine_free(struct engine *e)
 {
     if (e == NULL)
         return;
+    saving_fini(e);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         struct partition *p = &e->partitions[i];
         space_fini(&p->space);
@@ -390,6 +392,7 @@ static void apply_broadcasts(struct engine *e, const struct batch *b)
             uint32_t name = names_add(e->names, body_get_text(r->clear, NAME_TEXT));
             must(name == r->name);
         } else if (r->type == RECORD_PROGRAMME) {
+            saving_lose(e);
             change_apply(e, r);
         } else if (r->type == RECORD_COMMAND) {
             lifecycle_command(e, r);
@@ -1628,7 +1631,10 @@ uint64_t engine_each(const struct engine *e, uint64_t profile)
 
 void engine_look(struct engine *e, uint64_t profile, struct person *out)
 {
+    bool keeps = e->keeps_profiles; /* nobody is changed */
+    e->keeps_profiles = false;
     *out = engine_person(e, identity_follow(&e->host, profile));
+    e->keeps_profiles = keeps;
     out->at_ms = e->now_ms;
     out->witness = NULL;
 }

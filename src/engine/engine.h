@@ -215,10 +215,30 @@ uint64_t engine_audit(struct engine *e, void *self, void (*note)(void *self, str
 
 /* ---- snapshots --------------------------------------------------------------------------------- */
 
-/* Writes the whole state as named sections ("meta", "ids", "profiles", "controls", "monitors", "funnel", "pools",
- * "gate", "addresses"), by partition. docs/formats/state.md has the bytes. */
-void engine_save(const struct engine *e, void *self,
+/* Writes the whole state as named sections ("meta", "ids", "profiles", "controls", "monitors", "funnel",
+ * "pools", "gate", "addresses", "selectors", "sweeps"), by partition. docs/formats/state.md has the bytes. */
+void engine_save(struct engine *e, void *self,
                  void (*put)(void *self, struct str section, uint32_t partition, struct str bytes));
+
+/* The same in pieces, while batches are applied in between: what comes out is the state as it is at
+ * engine_save_begin(). One at a time; it ends with engine_save_end(), whole or not. saving.c tells how. */
+void engine_save_begin(struct engine *e);
+
+enum save_state {
+    SAVE_GOES_ON,
+    SAVE_IS_WHOLE,
+    SAVE_IS_LOST, /* the programme changes meanwhile: it is to be begun again */
+};
+
+/* Saves some more: what takes about `work` nanoseconds (its host learns how many these are here), but at
+ * least one person or one table of one partition. The pieces of a section come one behind the other. */
+enum save_state engine_save_step(struct engine *e, uint64_t work, void *self,
+                                 void (*put)(void *self, struct str section, uint32_t partition,
+                                             struct str bytes)) mustuse;
+
+/* What engine_hash() was at the beginning. Requires SAVE_IS_WHOLE. */
+uint64_t engine_save_hash(const struct engine *e);
+void engine_save_end(struct engine *e);
 
 /* Takes one section of a snapshot into a fresh engine; "meta" first, the rest in any order. Plans
  * must be prepared. FIX_INPUT where the bytes are damaged or a programme is missing. */

@@ -22,6 +22,7 @@
 #include "profile/addresses.h"
 #include "profile/habits.h"
 #include "profile/identity.h"
+#include "store/before.h"
 #include "when/timers.h"
 
 struct partition {
@@ -252,14 +253,23 @@ struct engine {
     struct recall *recalls;
     uint32_t recall_count, recall_room;
 
+    struct saving *saving; /* saving.c; NULL until the first snapshot */
+    bool keeps_profiles;   /* people who are to be saved as they were are told to it first */
+    bool keeps_selectors;
+
     uint64_t watched;
     struct id128 watched_ids[2]; /* user id and anonymous id of whom to watch; not set = nobody's */
     const struct witness *witness;
     struct engine_counts counts;
 };
 
+/* The profile is about to be changed: saving.c. */
+void saving_keep_profile(struct engine *e, uint64_t number);
+
 static inline struct profile *engine_profile(struct engine *e, uint64_t number)
 {
+    if (unlikely(e->keeps_profiles))
+        saving_keep_profile(e, number);
     struct partition *p = &e->partitions[profile_partition(number)];
     uint32_t local = profile_local(number);
     must(local >= 1);
@@ -453,8 +463,6 @@ struct selector *selectors_add(struct engine *e, uint32_t event, uint32_t proper
 void selectors_restore(struct engine *e, struct selector *s, uint32_t partition, uint64_t value,
                        uint32_t local, uint32_t minute);
 void selectors_overflow(struct selector *s, uint32_t partition, uint64_t value, uint64_t minute);
-bool selectors_next(const struct selector *s, uint32_t partition, uint32_t *place, uint64_t *value,
-                    uint64_t *overflow, struct vec *people) mustuse;
 void selectors_posting(const struct selector *s, const struct vec *people, uint32_t i,
                        uint32_t *local, uint32_t *minute);
 
@@ -462,6 +470,21 @@ void selectors_fini(struct engine *e);
 
 /* Something for a profile to work on in this batch. */
 void engine_add_item(struct engine *e, uint64_t profile, enum item_kind kind, uint32_t place);
+
+/* ---- saving.c ---------------------------------------------------------------------------------- */
+
+/* `loser` is about to become part of another. */
+void saving_note_merge(struct engine *e, uint64_t loser);
+
+/* The value's people of the selector are about to change. */
+void saving_keep_value(struct engine *e, const struct selector *s, uint32_t partition,
+                       struct id128 key);
+
+/* The snapshot under way cannot become whole: something that nobody keeps changes. */
+void saving_lose(struct engine *e);
+void saving_lose_selectors(struct engine *e); /* where these are not saved yet */
+
+void saving_fini(struct engine *e);
 
 /* ---- persist.c --------------------------------------------------------------------------------- */
 

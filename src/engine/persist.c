@@ -13,8 +13,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "engine/persist.h"
+
 #include "base/mem.h"
-#include "engine/engine_int.h"
 
 /* ---- one codec for both directions ------------------------------------------------------------- */
 
@@ -26,22 +27,25 @@ struct codec {
     const struct texts *texts; /* not NULL: what is written is to be hashed */
 };
 
-/* Hashes of names' texts, by number. */
-struct texts {
-    uint64_t *hashes;
-    uint32_t count;
-};
-
-static struct texts texts_of(const struct names *names)
+void texts_learn(struct texts *t, const struct names *names)
 {
-    struct texts t = {.count = names_count(names)};
-    t.hashes = mem_new(t.count * sizeof(t.hashes[0]));
-    for (uint32_t i = 1; i < t.count; i++)
-        t.hashes[i] = hash_str(names_text(names, i), 13);
-    return t;
+    uint32_t count = names_count(names);
+    if (t->count >= count)
+        return;
+    t->hashes = mem_resize(t->hashes, count * sizeof(t->hashes[0]));
+    t->hashes[NAME_NONE] = 0;
+    for (uint32_t i = max_of(t->count, 1u); i < count; i++)
+        t->hashes[i] = hash_str(names_text(names, i), 13);
+    t->count = count;
 }
 
-static uint64_t text_hash(const struct texts *t, uint32_t name)
+void texts_fini(struct texts *t)
+{
+    mem_free(t->hashes);
+    *t = (struct texts){0};
+}
+
+uint64_t text_hash(const struct texts *t, uint32_t name)
 {
     return name < t->count ? t->hashes[name] : hash_pair(name, 14);
 }
@@ -851,7 +855,7 @@ static enum status load_funnel(struct engine *e, struct cursor *in)
 
 /* ---- indices of selectors ---------------------------------------------------------------------- */
 
-static void put_selector(const struct selector *s, struct buf *b)
+void persist_selector(const struct selector *s, struct buf *b)
 {
     buf_add_zigzag(b, s->since_ms);
     buf_add_zigzag(b, s->reach_ms);
@@ -859,15 +863,12 @@ static void put_selector(const struct selector *s, struct buf *b)
     buf_add_varint(b, s->pruned_count);
 }
 
-/* One value's people; false at the end of the partition. */
-static bool put_value(const struct selector *s, uint32_t partition, uint32_t *place, struct buf *b)
+void persist_value(const struct selector *s, const struct index_entry *value, struct buf *b)
 {
-    uint64_t value, overflow;
     struct vec people;
-    if (!selectors_next(s, partition, place, &value, &overflow, &people))
-        return false;
-    buf_add_u64(b, value);
-    buf_add_varint(b, overflow);
+    memcpy(&people, &value->first, sizeof(people));
+    buf_add_u64(b, value->key.high);
+    buf_add_varint(b, value->second);
     buf_add_varint(b, people.count);
     for (uint32_t i = 0; i < people.count; i++) {
         uint32_t local, minute;
@@ -875,42 +876,6 @@ static bool put_value(const struct selector *s, uint32_t partition, uint32_t *pl
         buf_add_varint(b, local);
         buf_add_varint(b, minute);
     }
-    return true;
-}
-
-static void put_selectors(const struct engine *e, struct buf *b)
-{
-    buf_add_varint(b, e->selector_count);
-    for (uint32_t i = 0; i < e->selector_count; i++) {
-        const struct selector *s = e->selectors[i];
-        buf_add_varint(b, s->event);
-        buf_add_varint(b, s->property);
-        put_selector(s, b);
-        for (uint32_t p = 0; p < PARTITIONS; p++) {
-            buf_add_varint(b, s->values[p].count);
-            for (uint32_t place = 0; put_value(s, p, &place, b);)
-                continue;
-        }
-    }
-}
-
-static uint64_t hash_selectors(const struct engine *e, const struct texts *texts, struct buf *b)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < e->selector_count; i++) {
-        const struct selector *s = e->selectors[i];
-        uint64_t which = hash_pair(text_hash(texts, s->event), text_hash(texts, s->property));
-        b->len = 0;
-        put_selector(s, b);
-        sum += hash_bytes(b->at, b->len, hash_pair(which, 12));
-        for (uint32_t p = 0; p < PARTITIONS; p++) {
-            uint32_t place = 0;
-            b->len = 0;
-            for (; put_value(s, p, &place, b); b->len = 0)
-                sum += hash_bytes(b->at, b->len, hash_pair(which, p));
-        }
-    }
-    return sum;
 }
 
 static enum status load_selectors(struct engine *e, struct cursor *in)
@@ -1013,19 +978,54 @@ static void code_held_address(struct codec *c, struct held_address *x)
         code_u64(c, &x->holders[i]);
 }
 
-/* The next address of the partition; false at the end. */
-static bool next_address(const struct engine *e, uint32_t partition, uint32_t *place,
-                         struct held_address *x)
+/* ---- one by one -------------------------------------------------------------------------------- */
+
+void persist_profile(const struct engine *e, uint32_t partition, uint32_t local,
+                     const struct texts *texts, struct buf *out)
 {
-    if (!addresses_next(&e->addresses, partition, place, &x->address))
-        return false;
-    x->count = addresses_list(&e->addresses, x->address, x->holders, &x->others);
-    return true;
+    const struct partition *p = &e->partitions[partition];
+    struct space *space = (struct space *)(uintptr_t)&p->space; /* only read: c.out is set */
+    struct codec c = {.out = out, .space = space, .texts = texts};
+    struct profile copy = *(const struct profile *)space_at(&p->space, p->profiles[local]);
+    code_profile(&c, &copy);
 }
 
-/* ---- the hash ---------------------------------------------------------------------------------- */
+void persist_message(const struct stage_message *m, const struct texts *texts, struct buf *out)
+{
+    struct codec c = {.out = out, .texts = texts};
+    struct stage_message copy = *m;
+    code_message(&c, &copy);
+}
 
-static bool is_remembered(uint64_t slot, int64_t now_ms)
+void persist_pool_entry(const struct pool *pool, const struct pool_entry *entry,
+                        const struct texts *texts, struct buf *out)
+{
+    struct codec c = {.out = out, .space = (struct space *)(uintptr_t)&pool->space, .texts = texts};
+    struct pool_entry copy = *entry;
+    code_message(&c, &copy.message);
+    code_blob(&c, &copy.fields);
+}
+
+void persist_held_address(const struct engine *e, struct id128 address, struct buf *out)
+{
+    struct codec c = {.out = out};
+    struct held_address x = {.address = address};
+    x.count = addresses_list(&e->addresses, address, x.holders, &x.others);
+    code_held_address(&c, &x);
+}
+
+void persist_gate(const struct engine *e, struct id128 address, struct buf *out)
+{
+    struct space *space = gate_space((struct gate *)(uintptr_t)&e->gate, address);
+    struct codec c = {.out = out, .space = space};
+    struct address a = gate_look(&e->gate, address);
+    code_id(&c, &address);
+    code_address(&c, &a);
+}
+
+/* ---- what is nobody's own ---------------------------------------------------------------------- */
+
+bool persist_remembers(uint64_t slot, int64_t now_ms)
 {
     uint16_t age = (uint16_t)((uint16_t)(now_ms / MINUTE_MS) - (uint16_t)slot);
     return slot != 0 && age <= SEEN_WINDOW_MS / MINUTE_MS;
@@ -1150,16 +1150,15 @@ static enum status load_hours(struct hours *all, struct cursor *in)
     return OK;
 }
 
-uint64_t engine_hash(const struct engine *e)
+uint64_t persist_hash_shared(const struct engine *e, const struct texts *texts)
 {
     uint64_t sum = hash_pair(e->batch, (uint64_t)e->now_ms);
     struct buf b;
     buf_init(&b);
-    struct texts texts = texts_of(e->names);
     sum += e->plans.newest;
     for (uint32_t i = 0; i < e->kept_grant_count; i++) {
         b.len = 0;
-        put_kept(&e->kept_grants[i], &texts, &b);
+        put_kept(&e->kept_grants[i], texts, &b);
         sum += hash_bytes(b.at, b.len, 16);
     }
     sum += hash_pair(e->sweep, 5);
@@ -1167,102 +1166,34 @@ uint64_t engine_hash(const struct engine *e)
     if (e->change.plan) {
         sum += hash_str(str_of(e->change.plan->hash), e->change.batch);
         for (uint32_t i = 0; i < e->change.fresh_count; i++)
-            sum += hash_pair(text_hash(&texts, e->change.fresh[i]), 8);
+            sum += hash_pair(text_hash(texts, e->change.fresh[i]), 8);
     }
     for (uint32_t i = 1; i < e->plans.count; i++)
         sum += hash_str(str_of(e->plans.at[i]->hash), i);
     sum += hash_pair(hash_pair((uint64_t)e->activated_ms, e->sweeps_begun), 9);
     for (uint32_t i = 0; i < e->sweep_count; i++) {
-        struct codec c = {.out = &b, .texts = &texts};
+        struct codec c = {.out = &b, .texts = texts};
         struct sweep copy = e->sweeps[i];
         b.len = 0;
         code_sweep(&c, &copy);
         sum += hash_bytes(b.at, b.len, hash_pair(i, 10));
     }
-    sum += hash_selectors(e, &texts, &b);
     b.len = 0;
-    put_controls(e, &texts, &b);
+    put_controls(e, texts, &b);
     sum += hash_bytes(b.at, b.len, 11);
     b.len = 0;
-    put_monitors(e, &texts, &b);
+    put_monitors(e, texts, &b);
     sum += hash_bytes(b.at, b.len, 18);
     b.len = 0;
-    put_funnel(e, &texts, &b);
+    put_funnel(e, texts, &b);
     sum += hash_bytes(b.at, b.len, 12);
-    for (uint32_t i = 0; i < PARTITIONS; i++) {
-        const struct partition *p = &e->partitions[i];
-        struct space *space = (struct space *)(uintptr_t)&p->space; /* only read: c.out is set */
-        struct codec c = {.out = &b, .space = space, .texts = &texts};
-        for (uint32_t local = 1; local < p->count; local++) {
-            b.len = 0;
-            struct profile copy = *(const struct profile *)space_at(&p->space, p->profiles[local]);
-            code_profile(&c, &copy);
-            sum += hash_bytes(b.at, b.len, profile_number(i, local));
-        }
-        for (uint32_t k = 0; k < p->inbox.count; k++) {
-            b.len = 0;
-            struct stage_message m = p->inbox.at[k];
-            code_message(&c, &m);
-            sum += hash_bytes(b.at, b.len, hash_pair(i, k));
-        }
-        const struct index *ids = &e->identity.ids[i];
-        for (uint32_t k = 0; k < ids->slot_count; k++)
-            if (id128_is_set(ids->slots[k].key)) {
-                /* An entry may mean a profile directly or by its forward: the same thing. */
-                struct index_entry x = ids->slots[k];
-                x.first = identity_follow(&e->host, x.first);
-                sum += hash_bytes(&x, sizeof(x), 1);
-            }
-        const struct seen *seen = &e->identity.messages[i];
-        for (uint32_t k = 0; k < seen->slot_count; k++)
-            if (is_remembered(seen->slots[k], e->now_ms))
-                sum += hash_pair(seen->slots[k], i);
-        struct held_address held;
-        for (uint32_t place = 0; next_address(e, i, &place, &held);) {
-            b.len = 0;
-            code_held_address(&c, &held);
-            sum += hash_bytes(b.at, b.len, 6);
-        }
-        const struct index *addresses = &e->gate.addresses[i];
-        c.space = (struct space *)(uintptr_t)&e->gate.spaces[i];
-        for (uint32_t k = 0; k < addresses->slot_count; k++) {
-            if (!id128_is_set(addresses->slots[k].key))
-                continue;
-            struct id128 key = addresses->slots[k].key;
-            struct address a = gate_look(&e->gate, key);
-            b.len = 0;
-            code_id(&c, &key);
-            code_address(&c, &a);
-            sum += hash_bytes(b.at, b.len, 2);
-        }
-    }
-    for (uint32_t i = 0; i < e->pools.count; i++) {
-        struct pool *pool = &e->pools.at[i];
-        struct codec c = {.out = &b, .space = &pool->space, .texts = &texts};
-        sum += hash_pair(hash_pair(text_hash(&texts, pool->provider), pool->in_flight), 3);
-        for (uint32_t k = 0; k < pool->count; k++) {
-            struct pool_entry entry = pool->heap[k];
-            b.len = 0;
-            code_message(&c, &entry.message);
-            code_blob(&c, &entry.fields);
-            sum += hash_bytes(b.at, b.len, 4);
-        }
-    }
-    struct id128 code;
-    uint64_t holder;
-    for (uint32_t place = 0; voucher_next(&e->vouchers, &place, &code, &holder);)
-        sum += hash_pair(
-            hash_pair(hash_pair(text_hash(&texts, (uint32_t)code.high), code.low), holder), 5);
-    sum += hash_budgets(&e->budgets, &texts);
+    sum += hash_budgets(&e->budgets, texts);
     b.len = 0;
     put_hours(&e->hours, &b);
     sum += hash_bytes(b.at, b.len, 19);
-    mem_free(texts.hashes);
     buf_fini(&b);
     return sum;
 }
-
-/* ---- saving ------------------------------------------------------------------------------------ */
 
 static void put_plan(const struct engine *e, const struct plan *plan, struct buf *b)
 {
@@ -1270,151 +1201,74 @@ static void put_plan(const struct engine *e, const struct plan *plan, struct buf
     buf_add_u64(b, plan_layout(plan, e->names));
 }
 
-void engine_save(const struct engine *e, void *self,
-                 void (*put)(void *self, struct str section, uint32_t partition, struct str bytes))
+void persist_meta(const struct engine *e, struct buf *b)
 {
-    struct buf b;
-    buf_init(&b);
-    buf_add_varint(&b, STATE_FORMAT);
-    buf_add_varint(&b, e->batch);
-    buf_add_zigzag(&b, e->now_ms);
-    buf_add_varint(&b, e->counts.merges);
-    buf_add_varint(&b, e->sweep);
-    buf_add_varint(&b, names_count(e->names));
+    buf_add_varint(b, STATE_FORMAT);
+    buf_add_varint(b, e->batch);
+    buf_add_zigzag(b, e->now_ms);
+    buf_add_varint(b, e->counts.merges);
+    buf_add_varint(b, e->sweep);
+    buf_add_varint(b, names_count(e->names));
     for (uint32_t i = NAME_FIXED_END; i < names_count(e->names); i++) {
         struct str text = names_text(e->names, i);
-        buf_add_varint(&b, text.len);
-        buf_add_str(&b, text);
+        buf_add_varint(b, text.len);
+        buf_add_str(b, text);
     }
-    buf_add_varint(&b, e->plans.count);
-    buf_add_varint(&b, e->plans.newest);
+    buf_add_varint(b, e->plans.count);
+    buf_add_varint(b, e->plans.newest);
     for (uint32_t i = 1; i < e->plans.count; i++)
-        put_plan(e, e->plans.at[i], &b);
-    buf_add_varint(&b, e->plans_from);
-    buf_add_varint(&b, e->tidy);
-    buf_add_varint(&b, e->tidy_oldest);
-    buf_add_byte(&b, e->change.plan != NULL);
+        put_plan(e, e->plans.at[i], b);
+    buf_add_varint(b, e->plans_from);
+    buf_add_varint(b, e->tidy);
+    buf_add_varint(b, e->tidy_oldest);
+    buf_add_byte(b, e->change.plan != NULL);
     if (e->change.plan) {
-        put_plan(e, e->change.plan, &b);
-        buf_add_varint(&b, e->change.batch);
-        buf_add_varint(&b, e->change.fresh_count);
+        put_plan(e, e->change.plan, b);
+        buf_add_varint(b, e->change.batch);
+        buf_add_varint(b, e->change.fresh_count);
         for (uint32_t i = 0; i < e->change.fresh_count; i++)
-            buf_add_varint(&b, e->change.fresh[i]);
+            buf_add_varint(b, e->change.fresh[i]);
     }
-    buf_add_varint(&b, e->kept_grant_count);
+    buf_add_varint(b, e->kept_grant_count);
     for (uint32_t i = 0; i < e->kept_grant_count; i++)
-        put_kept(&e->kept_grants[i], NULL, &b);
-    put(self, STR("meta"), 0, buf_str(&b));
+        put_kept(&e->kept_grants[i], NULL, b);
+}
 
-    b.len = 0;
-    buf_add_zigzag(&b, e->activated_ms);
-    buf_add_varint(&b, e->sweeps_begun);
-    buf_add_varint(&b, e->sweep_count);
+void persist_sweeps(const struct engine *e, struct buf *b)
+{
+    struct codec c = {.out = b};
+    buf_add_zigzag(b, e->activated_ms);
+    buf_add_varint(b, e->sweeps_begun);
+    buf_add_varint(b, e->sweep_count);
     for (uint32_t i = 0; i < e->sweep_count; i++) {
-        struct codec c = {.out = &b};
         struct sweep copy = e->sweeps[i];
         code_sweep(&c, &copy);
     }
-    put(self, STR("sweeps"), 0, buf_str(&b));
+}
 
-    b.len = 0;
-    put_selectors(e, &b);
-    put(self, STR("selectors"), 0, buf_str(&b));
+void persist_controls(const struct engine *e, struct buf *b)
+{
+    put_controls(e, NULL, b);
+}
 
-    b.len = 0;
-    put_controls(e, NULL, &b);
-    put(self, STR("controls"), 0, buf_str(&b));
+void persist_monitors(const struct engine *e, struct buf *b)
+{
+    put_monitors(e, NULL, b);
+}
 
-    b.len = 0;
-    put_monitors(e, NULL, &b);
-    put(self, STR("monitors"), 0, buf_str(&b));
+void persist_hours(const struct engine *e, struct buf *b)
+{
+    put_hours(&e->hours, b);
+}
 
-    b.len = 0;
-    put_funnel(e, NULL, &b);
-    put(self, STR("funnel"), 0, buf_str(&b));
+void persist_budgets(const struct engine *e, struct buf *b)
+{
+    put_budgets(&e->budgets, b);
+}
 
-    for (uint32_t i = 0; i < PARTITIONS; i++) {
-        const struct partition *p = &e->partitions[i];
-        struct space *space = (struct space *)(uintptr_t)&p->space; /* only read: c.out is set */
-        struct codec c = {.out = &b, .space = space};
-        b.len = 0;
-        buf_add_varint(&b, p->count);
-        for (uint32_t local = 1; local < p->count; local++) {
-            struct profile copy = *(const struct profile *)space_at(&p->space, p->profiles[local]);
-            code_profile(&c, &copy);
-        }
-        buf_add_varint(&b, p->inbox.count);
-        for (uint32_t k = 0; k < p->inbox.count; k++)
-            code_message(&c, &p->inbox.at[k]);
-        put(self, STR("profiles"), i, buf_str(&b));
-
-        const struct index *ids = &e->identity.ids[i];
-        b.len = 0;
-        buf_add_varint(&b, ids->count);
-        for (uint32_t k = 0; k < ids->slot_count; k++) {
-            if (!id128_is_set(ids->slots[k].key))
-                continue;
-            code_id(&c, &ids->slots[k].key);
-            code_u64(&c, &ids->slots[k].first);
-            code_word(&c, &ids->slots[k].second);
-        }
-        const struct seen *seen = &e->identity.messages[i];
-        buf_add_varint(&b, seen->count);
-        for (uint32_t k = 0; k < seen->slot_count; k++)
-            if (seen->slots[k] != 0)
-                buf_add_u64(&b, seen->slots[k]);
-        put(self, STR("ids"), i, buf_str(&b));
-
-        struct held_address held;
-        b.len = 0;
-        buf_add_varint(&b, e->addresses.index[i].count);
-        for (uint32_t place = 0; next_address(e, i, &place, &held);)
-            code_held_address(&c, &held);
-        put(self, STR("addresses"), i, buf_str(&b));
-
-        const struct index *addresses = &e->gate.addresses[i];
-        b.len = 0;
-        buf_add_varint(&b, addresses->count);
-        c.space = (struct space *)(uintptr_t)&e->gate.spaces[i];
-        for (uint32_t k = 0; k < addresses->slot_count; k++) {
-            if (!id128_is_set(addresses->slots[k].key))
-                continue;
-            struct address a = gate_look(&e->gate, addresses->slots[k].key);
-            code_id(&c, &addresses->slots[k].key);
-            code_address(&c, &a);
-        }
-        put(self, STR("gate"), i, buf_str(&b));
-    }
-
-    b.len = 0;
-    buf_add_varint(&b, e->pools.count);
-    for (uint32_t i = 0; i < e->pools.count; i++) {
-        struct pool *pool = &e->pools.at[i];
-        struct codec c = {.out = &b, .space = &pool->space};
-        buf_add_varint(&b, pool->provider);
-        buf_add_varint(&b, pool->in_flight);
-        buf_add_zigzag(&b, pool->busy_us);
-        buf_add_varint(&b, pool->count);
-        for (uint32_t k = 0; k < pool->count; k++) {
-            code_message(&c, &pool->heap[k].message);
-            code_blob(&c, &pool->heap[k].fields);
-        }
-    }
-    buf_add_varint(&b, e->vouchers.codes.count);
-    struct id128 code;
-    uint64_t holder;
-    for (uint32_t place = 0; voucher_next(&e->vouchers, &place, &code, &holder);) {
-        buf_add_varint(&b, code.high);
-        buf_add_u64(&b, code.low);
-        buf_add_u64(&b, holder);
-    }
-    put_budgets(&e->budgets, &b);
-    put(self, STR("pools"), 0, buf_str(&b));
-
-    b.len = 0;
-    put_hours(&e->hours, &b);
-    put(self, STR("hours"), 0, buf_str(&b));
-    buf_fini(&b);
+void persist_funnel(const struct engine *e, struct buf *b)
+{
+    put_funnel(e, NULL, b);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------- */
@@ -1586,7 +1440,7 @@ static enum status load_ids(struct engine *e, uint32_t partition, struct cursor 
     uint64_t messages = cursor_varint(in);
     for (uint64_t i = 0; i < messages && !in->is_bad; i++) {
         uint64_t slot = cursor_u64(in);
-        if (slot > 0xffff && is_remembered(slot, e->now_ms))
+        if (slot > 0xffff && persist_remembers(slot, e->now_ms))
             seen_restore(&e->identity.messages[partition], slot);
     }
     return OK;

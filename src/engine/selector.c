@@ -138,9 +138,10 @@ static uint32_t oldest_minute(const struct engine *e, const struct selector *s)
 void selectors_restore(struct engine *e, struct selector *s, uint32_t partition, uint64_t value,
                        uint32_t local, uint32_t minute)
 {
+    if (unlikely(e->keeps_selectors))
+        saving_keep_value(e, s, partition, key_of(value));
     struct index_entry *entry = index_add(&s->values[partition], key_of(value));
     struct vec v = vec_of(entry);
-    (void)e;
     for (uint32_t i = v.count; i-- > 0;) {
         struct posting *p = vec_touch(&s->space, &v, i, sizeof(*p));
         if (p->local != local)
@@ -163,6 +164,7 @@ static void prune(struct engine *e, struct selector *s)
 {
     struct selector old = *s;
     uint32_t oldest = oldest_minute(e, s);
+    saving_lose_selectors(e);
     for (uint32_t i = 0; i < PARTITIONS; i++)
         index_init(&s->values[i]);
     space_init(&s->space);
@@ -262,22 +264,6 @@ bool selectors_ask(struct engine *e, const struct plan_way *way, const struct re
             (*people)[kept++] = (*people)[i];
     *count = kept;
     return true;
-}
-
-bool selectors_next(const struct selector *s, uint32_t partition, uint32_t *place, uint64_t *value,
-                    uint64_t *overflow, struct vec *people)
-{
-    const struct index *x = &s->values[partition];
-    while (*place < x->slot_count) {
-        const struct index_entry *entry = &x->slots[(*place)++];
-        if (!id128_is_set(entry->key))
-            continue;
-        *value = entry->key.high;
-        *overflow = entry->second;
-        *people = vec_of(entry);
-        return true;
-    }
-    return false;
 }
 
 void selectors_overflow(struct selector *s, uint32_t partition, uint64_t value, uint64_t minute)

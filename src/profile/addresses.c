@@ -78,6 +78,7 @@ void addresses_hold(struct addresses *a, struct id128 address, uint64_t profile)
 {
     uint32_t partition = partition_of(address);
     struct space *s = &a->spaces[partition];
+    keep_before(a->keeper, partition, address);
     struct index_entry *e = index_add(&a->index[partition], address);
     if (e->first == 0) {
         e->first = profile;
@@ -111,6 +112,7 @@ void addresses_leave(struct addresses *a, struct id128 address, uint64_t profile
     must(e != NULL);
     if (planted("address-not-let-go"))
         return;
+    keep_before(a->keeper, partition, address);
     if (!(e->first & IS_LIST)) {
         must(e->first == profile);
         index_drop(&a->index[partition], address);

@@ -22,6 +22,7 @@
 
 #include "model/identifier.h"
 #include "profile/identity.h"
+#include "store/before.h"
 #include "store/space.h"
 
 #define ADDRESS_HOLDERS_MAX 32
@@ -32,6 +33,7 @@ struct addresses {
     struct index index[PARTITIONS];
     struct space spaces[PARTITIONS];
     const struct identity_host *host;
+    const struct keeper *keeper; /* NULL = none */
 };
 
 /* `host` is kept. */

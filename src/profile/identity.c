@@ -133,6 +133,7 @@ static uint64_t link(struct identity *id, const struct identity_host *host, stru
     if (e == NULL) {
         if (!has_room(host, p))
             return p;
+        keep_before(id->keeper, partition_of(s), s);
         e = index_add(ids, s);
         e->first = p;
         e->second = mark;
@@ -140,8 +141,10 @@ static uint64_t link(struct identity *id, const struct identity_host *host, stru
     }
     uint64_t q = identity_follow(host, e->first);
     if (q == p) {
-        if (e->second == 0)
+        if (e->second == 0) {
+            keep_before(id->keeper, partition_of(s), s);
             e->second = mark;
+        }
         return p;
     }
     bool may_merge = is_alias || e->second == 0 || mark == 0 || e->second == mark;
@@ -151,6 +154,7 @@ static uint64_t link(struct identity *id, const struct identity_host *host, stru
         whole = p;
     }
     uint64_t whole_mark = fingerprint(host->profile(host->self, whole)->user);
+    keep_before(id->keeper, partition_of(s), s);
     e->first = whole;
     e->second = whole_mark ? whole_mark : e->second;
     return whole;
@@ -169,12 +173,16 @@ uint64_t identity_resolve(struct identity *id, const struct identity_host *host,
     if (e == NULL) {
         p = created = host->create(host->self, partition, r->event_ms);
         host->profile(host->self, p)->identifier_count = 1;
+        keep_before(id->keeper, partition, first);
         e = index_add(&id->ids[partition], first);
         e->first = p;
         e->second = fingerprint(r->user);
     } else {
         p = identity_follow(host, e->first);
-        e->first = p;
+        if (unlikely(p != e->first)) {
+            keep_before(id->keeper, partition, first);
+            e->first = p;
+        }
     }
     if (has_user) {
         struct profile *profile = host->profile(host->self, p);

@@ -31,6 +31,7 @@
 struct identity {
     struct index ids[PARTITIONS];     /* by the identifier's hash */
     struct seen messages[PARTITIONS]; /* by the message id's hash */
+    const struct keeper *keeper;      /* of identifiers; NULL = none */
 };
 
 /* What identity needs of whoever keeps the profiles. */

@@ -7,79 +7,16 @@
 #include "base/arena.h"
 #include "base/hook.h"
 #include "base/mem.h"
-#include "disk/snapshot.h"
 #include "os/file.h"
 #include "os/last_words.h"
 #include "replay/backfill.h"
 #include "replay/difference.h"
 #include "replay/watch.h"
 
-#define RELEASE_SECTION "release" /* of a snapshot: whose the log was then: hash in hex, version */
 #define RESULTS_LAG_MAX 4096      /* batches whose result block may still be on its way */
-#define SNAPSHOTS_KEPT  2
 #define GO_ON_BATCHES   64 /* batches after which somebody is asked whether to go on */
 
 /* ---- snapshots --------------------------------------------------------------------------------- */
-
-struct saving {
-    struct snapshot_writer *writer;
-    enum status status;
-    struct fault *f;
-};
-
-static void put_section(void *self, struct str section, uint32_t partition, struct str bytes)
-{
-    struct saving *s = self;
-    if (s->status == OK)
-        s->status = snapshot_put(s->writer, section, partition, bytes.at, bytes.len, s->f);
-}
-
-enum status snapshot_before_takeover(const struct directory *d, const struct engine *engine,
-                                     const struct release *owner, struct fault *f)
-{
-    char text[sizeof(owner->hash) + sizeof(owner->version)];
-    struct snapshot_about about = {
-        .batch = engine_batch(engine),
-        .now_ms = engine_now(engine),
-        .state_hash = engine_hash(engine),
-        .partition_count = 256,
-    };
-    struct saving saving = {.f = f};
-    struct release here = release_here();
-    release_to_bytes(&here, about.release);
-    enum status status = os_make_dirs(d->disk, d->snapshots, f);
-    if (status == OK)
-        status = snapshot_begin(d->disk, d->snapshots, &about, &saving.writer, f);
-    if (status != OK)
-        return status;
-    snprintf(text, sizeof(text), "%.64s%.39s", owner->hash, owner->version);
-    put_section(&saving, STR(RELEASE_SECTION), 0, str_of(text));
-    engine_save(engine, &saving, put_section);
-    if (saving.status != OK) {
-        snapshot_abandon(saving.writer);
-        return saving.status;
-    }
-    status = snapshot_commit(saving.writer, f);
-    return status == OK ? snapshot_drop_old(d->disk, d->snapshots, SNAPSHOTS_KEPT, f) : status;
-}
-
-enum status snapshot_engine(const struct directory *d, const struct engine *engine, struct fault *f)
-{
-    struct release here = release_here();
-    return snapshot_before_takeover(d, engine, &here, f);
-}
-
-/* Whose the log was when the snapshot was written: not who wrote it, if that one was about to take over. */
-static struct release owner_of(struct str section)
-{
-    struct release r = {{0}, {0}};
-    if (section.len < sizeof(r.hash) - 1)
-        return r;
-    bool is_fine =
-        str_to_z(str_part(section, 0, sizeof(r.hash) - 1), r.hash, sizeof(r.hash)) &&
-        str_to_z(str_part(section, sizeof(r.hash) - 1, SIZE_MAX), r.version, sizeof(r.version));
-    return is_fine ? r : (struct release){{0}, {0}};
-}
 
 /* The snapshot's names are the log's, with the same numbers. What programmes brought that the log does not
  * have yet, the engine knows from here on. */
@@ -99,32 +36,37 @@ static enum status check_names(struct recovered *r, struct fault *f)
 static enum status load_snapshot(struct snapshot_reader *reader, struct recovered *r,
                                  struct fault *f)
 {
-    enum status status = OK;
     struct buf b;
-    const struct snapshot_about *about = snapshot_get_about(reader);
-    struct release release = {{0}, {0}};
+    uint64_t hash = 0, batch = snapshot_get_about(reader)->batch;
+    struct release release;
     buf_init(&b);
+    enum status status = snapping_owner(reader, &release, f);
+    if (status == OK)
+        status = snapping_hash(reader, &hash, f);
     for (uint32_t i = 0; i < snapshot_section_count(reader) && status == OK; i++) {
         struct snapshot_section section = snapshot_section_get(reader, i);
+        if (snapping_is_own(section.name))
+            continue;
         b.len = 0;
         status = snapshot_get(reader, i, &b, f);
-        if (status == OK && str_is(section.name, RELEASE_SECTION)) {
-            release = owner_of(buf_str(&b));
-            continue;
-        }
         if (status == OK)
             status = engine_load(r->engine, section.name, section.partition, buf_str(&b), f);
         if (status == OK && str_is(section.name, "meta"))
             status = check_names(r, f);
     }
     buf_fini(&b);
-    if (status == OK && about->state_hash && engine_hash(r->engine) != about->state_hash) {
+    if (status == OK && engine_batch(r->engine) != batch) {
+        fault_set(f, "the snapshot of batch %lu holds the state of batch %lu", batch,
+                  engine_batch(r->engine));
+        status = FIX_INPUT;
+    }
+    if (status == OK && hash != 0 && engine_hash(r->engine) != hash) {
         fault_set(f, "the snapshot of batch %lu does not have the state that it says it has",
-                  about->batch);
-        status = GIVE_UP;
+                  batch);
+        status = FIX_INPUT;
     }
     if (status == OK) {
-        r->snapshot_batch = about->batch;
+        r->snapshot_batch = batch;
         r->release = release;
     }
     return status;
@@ -452,13 +394,15 @@ static enum status compare_hash(const struct directory *d, struct recovered *r, 
         *f = (struct fault){0};
         return OK;
     }
-    struct snapshot_about about = *snapshot_get_about(reader);
-    struct release by = release_of_bytes(about.release, STR("")), here = release_here();
+    struct release by = release_of_bytes(snapshot_get_about(reader)->release, STR(""));
+    struct release here = release_here();
+    uint64_t hash = 0;
+    enum status status = snapping_hash(reader, &hash, f);
     snapshot_close(reader);
-    if (!release_is_same(&by, &here)) /* it may reckon the hash otherwise */
-        return OK;
+    if (status != OK || hash == 0 || !release_is_same(&by, &here)) /* it may reckon it otherwise */
+        return status;
     r->hashes_compared++;
-    if (about.state_hash == engine_hash(r->engine))
+    if (hash == engine_hash(r->engine))
         return OK;
     fault_set(f, "the state after batch %lu is not that of its snapshot", batch);
     return GIVE_UP;

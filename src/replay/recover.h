@@ -22,6 +22,7 @@
 #include "replay/directory.h"
 #include "replay/release.h"
 #include "replay/shelf.h"
+#include "replay/snapping.h"
 
 struct recovered;
 
@@ -91,12 +92,3 @@ enum status recover_to_write(const struct directory *d, struct evlog *log,
                              struct fault *f) mustuse;
 
 void recovered_fini(struct recovered *r);
-
-/* Writes a snapshot of the engine into the directory and drops all but the two newest. */
-enum status snapshot_engine(const struct directory *d, const struct engine *engine,
-                            struct fault *f) mustuse;
-
-/* The same for who is about to take over the log, which is `owner`'s: if that is as far as it comes, the
- * next start knows. */
-enum status snapshot_before_takeover(const struct directory *d, const struct engine *engine,
-                                     const struct release *owner, struct fault *f) mustuse;

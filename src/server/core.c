@@ -13,6 +13,7 @@
 #include "server/journeys.h"
 #include "server/monitors.h"
 #include "server/server_int.h"
+#include "server/snapshots.h"
 #include "server/story.h"
 
 #include "api/budget_json.h"
@@ -77,7 +78,7 @@ struct core {
     struct os_queue *queue;
     struct os_thread thread;
     struct buf results;
-    uint64_t snapshot_batch;
+    struct snapshots *snapshots;
     atomic_bool has_tick; /* one is on its way */
     atomic_uint questions;
     struct os_mutex lock;
@@ -146,22 +147,6 @@ static void publish(struct core *c, const struct batch_ref *ref)
                   (uint64_t)(os_clock_monotonic_ns() - ref->committed_ns) / 1000000);
 }
 
-static void save(struct core *c)
-{
-    struct server *s = c->server;
-    struct fault f = {0};
-    int64_t began_ns = os_clock_monotonic_ns();
-    c->snapshot_batch = engine_batch(c->engine);
-    if (snapshot_engine(&s->directory, c->engine, &f) != OK) {
-        journal_say(&s->journal, JOURNAL_WARNING, "snapshot", "no snapshot was written: %s",
-                    f.text);
-        return;
-    }
-    count_add(s, COUNTER_SNAPSHOTS, 1);
-    journal_say(&s->journal, JOURNAL_INFO, "snapshot", "snapshot of batch %lu written in %ld ms",
-                c->snapshot_batch, (os_clock_monotonic_ns() - began_ns) / 1000000);
-}
-
 static void apply(struct core *c, struct batch_ref *ref)
 {
     struct server *s = c->server;
@@ -193,8 +178,6 @@ static void apply(struct core *c, struct batch_ref *ref)
             operator_answer(c->engine, e);
     }
     release(s, ref);
-    if (engine_batch(c->engine) - c->snapshot_batch >= s->options.snapshot_batches)
-        save(c);
 }
 
 /* ---- time ---------------------------------------------------------------------------------------- */
@@ -566,9 +549,14 @@ void core_call(struct core *c, void (*run)(void *context, struct engine *e), voi
 static void run(void *context)
 {
     struct core *c = context;
+    bool is_saving = false;
     while (!os_queue_is_done(c->queue)) {
         struct work work;
-        if (os_queue_pop(c->queue, &work, 1, ask_for_time(c)) == 0)
+        int64_t wait_ms = ask_for_time(c);
+        bool has_work = os_queue_pop(c->queue, &work, 1, is_saving ? 1 : wait_ms) > 0;
+        if (!has_work || work.kind == WORK_BATCH)
+            is_saving = snapshots_work(c->snapshots);
+        if (!has_work)
             continue;
         switch (work.kind) {
         case WORK_BATCH: apply(c, work.ref); break;
@@ -585,14 +573,15 @@ enum status core_start(struct server *s, struct core **out, struct fault *f)
     c->server = s;
     c->engine = s->recovered.engine;
     c->watch = watch_new(c->engine);
-    c->snapshot_batch = engine_batch(c->engine);
     c->queue = os_queue_new(sizeof(struct work), QUEUE_MAX);
     buf_init(&c->results);
     os_mutex_init(&c->lock);
     os_cond_init(&c->change);
     publish(c, NULL);
     *out = c;
-    enum status status = os_thread_start(&c->thread, "core", run, c, f);
+    enum status status = snapshots_start(s, c->engine, &c->snapshots, f);
+    if (status == OK)
+        status = os_thread_start(&c->thread, "core", run, c, f);
     if (status != OK) {
         core_free(c);
         *out = NULL;
@@ -604,12 +593,15 @@ void core_join(struct core *c)
 {
     os_queue_close(c->queue);
     os_thread_join(&c->thread);
+    snapshots_stop(c->snapshots);
+    c->snapshots = NULL;
 }
 
 void core_free(struct core *c)
 {
     if (c == NULL)
         return;
+    snapshots_stop(c->snapshots);
     os_queue_free(c->queue);
     os_cond_fini(&c->change);
     os_mutex_fini(&c->lock);

@@ -40,8 +40,11 @@ struct house *house_new(void)
     return h;
 }
 
+static void drop_saving(struct house *h);
+
 void house_free(struct house *h)
 {
+    drop_saving(h);
     invariants_free(h->invariants);
     engine_free(h->engine);
     for (uint32_t i = 0; i < h->plan_count; i++)
@@ -303,6 +306,95 @@ static void note_fault(void *self, struct str line)
     printf("audit: %.*s\n", STR_ARG(line));
 }
 
+/* ---- snapshots ---------------------------------------------------------------------------------- */
+
+/* One snapshot after the other is taken while batches go on, in pieces of all sizes; each must be what the
+ * state was when it was begun. */
+#define SAVES_EVERY 7 /* batches */
+
+struct house_section {
+    char name[32];
+    uint32_t partition;
+    struct buf bytes;
+};
+
+struct house_saving {
+    uint64_t hash, next; /* of the state then; to be asked by engine_next() */
+    uint64_t steps;
+    struct house_section *sections;
+    uint32_t count;
+};
+
+static void drop_saving(struct house *h)
+{
+    struct house_saving *s = h->saving;
+    if (s == NULL)
+        return;
+    for (uint32_t i = 0; i < s->count; i++)
+        buf_fini(&s->sections[i].bytes);
+    mem_free(s->sections);
+    mem_free(s);
+    h->saving = NULL;
+}
+
+static void keep_piece(void *self, struct str name, uint32_t partition, struct str bytes)
+{
+    struct house_saving *s = self;
+    struct house_section *x = s->count ? &s->sections[s->count - 1] : NULL;
+    assert_true(bytes.len > 0);
+    if (x == NULL || !str_is(name, x->name) || x->partition != partition) {
+        for (uint32_t i = 0; i < s->count; i++)
+            assert_false(str_is(name, s->sections[i].name) &&
+                         s->sections[i].partition == partition);
+        s->sections = mem_resize(s->sections, (s->count + 1) * sizeof(s->sections[0]));
+        x = &s->sections[s->count++];
+        *x = (struct house_section){.partition = partition};
+        assert_true(str_to_z(name, x->name, sizeof(x->name)));
+        buf_init(&x->bytes);
+    }
+    buf_add_str(&x->bytes, bytes);
+}
+
+static void check_saved(struct house *h)
+{
+    const struct house_saving *s = h->saving;
+    struct engine *copy = engine_fresh(h);
+    struct fault f = {0};
+    for (uint32_t i = 0; i < h->plan_count; i++)
+        engine_prepare(copy, h->plans[i]);
+    for (uint32_t i = 0; i < s->count; i++)
+        if (engine_load(copy, str_of(s->sections[i].name), s->sections[i].partition,
+                        buf_str(&s->sections[i].bytes), &f) != OK)
+            fail_msg("%s", f.text);
+    assert_int_equal(engine_save_hash(h->engine), s->hash);
+    assert_int_equal(engine_hash(copy), s->hash);
+    assert_int_equal(engine_next(copy), s->next);
+    engine_free(copy);
+    h->saves++;
+}
+
+static void go_on_saving(struct house *h)
+{
+    struct house_saving *s = h->saving;
+    if (s == NULL && h->batch % SAVES_EVERY == 0 && h->names_told == names_count(h->names)) {
+        h->saving = s = mem_new(sizeof(*s));
+        s->hash = engine_hash(h->engine);
+        s->next = (uint64_t)engine_next(h->engine);
+        engine_save_begin(h->engine);
+        return;
+    }
+    if (s == NULL)
+        return;
+    uint64_t work = UINT64_C(1) << hash_pair(h->batch, s->steps++) % 17;
+    enum save_state state = engine_save_step(h->engine, work, s, keep_piece);
+    if (state == SAVE_GOES_ON)
+        return;
+    if (state == SAVE_IS_WHOLE)
+        check_saved(h);
+    engine_save_end(h->engine);
+    drop_saving(h);
+}
+
 void house_apply(struct house *h, int64_t now_ms)
 {
     struct engine_output out;
@@ -342,6 +434,7 @@ void house_apply(struct house *h, int64_t now_ms)
     arena_reset(&h->bodies);
     if (h->batch % h->audits_every == 0)
         house_check(h);
+    go_on_saving(h);
 }
 
 static void put_receipt(struct house *h, const struct receipt *receipt)
@@ -430,6 +523,8 @@ void house_hop(struct house *h)
     struct engine *copy = engine_fresh(h);
     for (uint32_t i = 0; i < h->plan_count; i++)
         engine_prepare(copy, h->plans[i]);
+    engine_save_end(h->engine);
+    drop_saving(h);
     engine_save(h->engine, copy, load_section);
     assert_int_equal(engine_hash(copy), engine_hash(h->engine));
     assert_int_equal(engine_next(copy), engine_next(h->engine));

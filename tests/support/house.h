@@ -83,6 +83,9 @@ struct house {
     struct house_row *rows;
     uint32_t row_count, row_room;
     struct buf log; /* all result blocks, for comparison */
+
+    struct house_saving *saving; /* the snapshot that is taken while batches go on */
+    uint32_t saves;              /* that were whole, and found to be what the state was */
 };
 
 #define HOUSE_LATER ((enum receipt_kind)0)
