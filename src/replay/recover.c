@@ -13,8 +13,8 @@
 #include "replay/difference.h"
 #include "replay/watch.h"
 
-#define RESULTS_LAG_MAX 4096      /* batches whose result block may still be on its way */
-#define GO_ON_BATCHES   64 /* batches after which somebody is asked whether to go on */
+#define RESULTS_LAG_MAX 4096 /* batches whose result block may still be on its way */
+#define GO_ON_BATCHES   64   /* batches after which somebody is asked whether to go on */
 
 /* ---- snapshots --------------------------------------------------------------------------------- */
 
