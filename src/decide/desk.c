@@ -50,15 +50,17 @@ static void line_up(const struct person *who, struct line_up *up)
     }
 }
 
-/* Would the intent go if the slots of `yields` were free? */
+/* Would the intent go now if the slots of `yields` were free? Only those of the rules are asked that
+ * `agreed` has no bit of. If not, nobody asks when. */
 static bool would_go(struct person *who, const struct intent *in, const uint64_t *yields,
-                     uint32_t count)
+                     uint32_t count, struct agreed agreed)
 {
     struct question q = verdict_question(who, in);
+    q.agreed = &agreed;
     q.channel = (enum channel)in->channel;
     q.yields = yields;
     q.yield_count = count;
-    return verdict_of_channel(&q).kind == VERDICT_GO;
+    return rules_ask(&q).gravest.kind == ALLOW;
 }
 
 /* The rival gives back its slot to `in`. */
@@ -106,14 +108,19 @@ static void make_room(struct person *who, uint32_t place)
         }
         yields[k] = other->decision;
     }
-    for (lower = revoking; !would_go(who, in, yields, lower); lower++)
+    if (count == 0)
+        return; /* nobody to take one from: it waits, as it was just found to */
+    const struct agreed of_slots = {.rules = rules_of_slots()}, others = {.rules = ~of_slots.rules};
+    if (!would_go(who, in, NULL, 0, of_slots))
+        return; /* it is not for slots alone that it waits */
+    for (lower = max_of(revoking, 1u); !would_go(who, in, yields, lower, others); lower++)
         if (lower == count)
             return; /* not theirs to give */
     for (uint32_t i = lower;
          i-- > revoking;) { /* the highest of them first: may it keep its slot? */
         uint64_t kept = yields[i];
         yields[i] = yields[lower - 1];
-        if (would_go(who, in, yields, lower - 1))
+        if (would_go(who, in, yields, lower - 1, others))
             lower--;
         else
             yields[i] = kept;

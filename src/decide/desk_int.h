@@ -179,9 +179,9 @@ struct verdict {
  * PLAN_NO_INDEX if the newest programme lacks it. */
 struct question verdict_question(struct person *who, const struct intent *in);
 
-/* The first instant from now on at which every rule with a known end allows `q`'s channel. Rules whose
- * end is unknown wait for their wake-up and prove nothing. */
-struct verdict verdict_of_channel(struct question *q);
+/* The first instant from now on at which every rule with a known end allows the question's channel. Rules
+ * whose end is unknown wait for their wake-up and prove nothing. */
+struct verdict verdict_of_channel(const struct question *asked);
 
 /* The same for the intent: its first channel that is not refused. */
 struct verdict verdict_of_intent(struct person *who, const struct intent *in);

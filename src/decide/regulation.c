@@ -77,11 +77,11 @@ static struct str text_trait(const struct question *q, uint32_t name)
 
 static bool is_place_of(const struct question *q, struct str place)
 {
+    if (str_is(place, "*"))
+        return true;
     struct str country = text_trait(q, q->plan->country);
     struct str phone = STR(""), region = text_trait(q, q->plan->region);
     bool is_known = country.len == 2;
-    if (str_is(place, "*"))
-        return true;
     if (channel_trait(q->channel) == NAME_PHONE)
         phone = countries_of_phone(person_address(q->who, q->channel));
     if (!is_known && phone.len == 0) {
@@ -122,15 +122,20 @@ bool regulation_concerns(const struct question *q, const struct plan_regulation 
     return false;
 }
 
-const struct plan_regulation *regulation_demands_consent(const struct question *q)
+const struct plan_regulation *regulation_demands_consent(const struct question *q,
+                                                         int64_t *until_ms)
 {
+    *until_ms = FOREVER_MS;
     for (uint32_t i = 0; i < q->plan->regulation_count; i++) {
         const struct plan_regulation *row = &q->plan->regulations[i];
         if (row->kind != REGULATION_CONSENT || !regulation_concerns(q, row))
             continue;
-        int64_t day = zone_day(person_zone(q->who), q->at_ms);
+        const struct zone *zone = person_zone(q->who);
+        int64_t day = zone_day(zone, q->at_ms);
         if (day >= row->from_day && day <= row->until_day)
             return row;
+        if (day < row->from_day)
+            *until_ms = min_of(*until_ms, zone_day_begin(zone, row->from_day));
     }
     return NULL;
 }

@@ -34,8 +34,10 @@ const struct regulation_line *regulation_lines(size_t *count);
 /* Does the row speak about the question's person, channel and message (time aside)? */
 bool regulation_concerns(const struct question *q, const struct plan_regulation *row);
 
-/* Does a law demand an agreement that was stated, at the instant asked about? NULL: none does. */
-const struct plan_regulation *regulation_demands_consent(const struct question *q);
+/* Does a law demand an agreement that was stated, at the instant asked about? NULL: none does,
+ * until *until_ms, when one may begin to. */
+const struct plan_regulation *regulation_demands_consent(const struct question *q,
+                                                         int64_t *until_ms);
 
 /* Is the country, as ISO 3166 names it, of the EU or the EEA? */
 bool country_is_of_eu(struct str country);

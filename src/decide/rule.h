@@ -32,6 +32,13 @@ struct blamed {
     uint32_t count;
 };
 
+/* What need not be asked again: what allows for as long as nothing new happens, when one looks ahead to a later
+ * instant; or what the caller has asked already. */
+struct agreed {
+    uint32_t rules; /* bit per place in rules.def */
+    uint64_t caps;  /* bit per cap of the plan */
+};
+
 struct question {
     struct person *who;
     const struct intent *intent;
@@ -48,11 +55,18 @@ struct question {
     uint8_t put_off_rule;
     const uint64_t *yields; /* caps: as if these decisions had given their reserved slots back */
     uint32_t yield_count;
-    struct buf *words;     /* where the rule says its facts, for `why`; NULL = nobody asks */
+    struct agreed
+        *agreed;       /* is left out, and noted where it is found; NULL = everything is asked */
+    struct buf *words; /* where the rule says its facts, for `why`; NULL = nobody asks */
     struct blamed *blamed; /* the same for what it refuses by; NULL = nobody asks */
 };
 
 #define ANSWER_ALLOW ((struct answer){.kind = ALLOW, .at_ms = FOREVER_MS})
+
+static inline bool answer_is_agreed(struct answer a)
+{
+    return a.kind == ALLOW && a.at_ms == FOREVER_MS;
+}
 
 /* rule_NAME.c: one function each. */
 #define RULE(number, symbol, name, doc) struct answer rule_##name##_ask(const struct question *q);
@@ -89,6 +103,9 @@ struct answers {
 
 /* All rules for one channel at one instant, and what a later stage said of it before. */
 struct answers rules_ask(const struct question *q);
+
+/* Bits for struct agreed: of the rules whose answers depend on other messages' slots. */
+uint32_t rules_of_slots(void);
 
 /* Of two answers about the same channel that allow or say not before: both must allow. */
 void answer_join(struct answer *both, struct answer one);

@@ -26,22 +26,6 @@
 #include "base/canary.h"
 #include "decide/rule.h"
 
-static bool is_of_category(const struct question *q, uint64_t categories, uint32_t name)
-{
-    for (uint32_t i = 0; i < q->plan->category_count; i++)
-        if (q->plan->categories[i].name == name)
-            return categories >> i & 1;
-    return false;
-}
-
-static bool is_of_group(const struct question *q, uint64_t groups, uint32_t name)
-{
-    for (uint32_t i = 0; i < q->plan->group_count; i++)
-        if (q->plan->groups[i].name == name)
-            return groups >> i & 1;
-    return false;
-}
-
 /* Is the message one of the cap's tags? */
 static bool has_tag(const struct plan_cap *c, uint32_t message)
 {
@@ -82,29 +66,29 @@ bool cap_is_meant(const struct question *q, const struct plan_cap *c)
     return c->journey == PLAN_NO_INDEX || c->journey == q->journey;
 }
 
-/* Does this line count in the cap? */
-static bool counts(const struct question *q, const struct plan_cap *c, const struct sent *s)
-{
-    if (s->decision == q->intent->decision)
-        return false;
-    if (s->state == SENT_TOUCH)
-        return is_touch_of(c, s->message);
-    if (s->state == SENT_GHOST && !q->intent->is_ghost && !planted("cap-counts-ghosts"))
-        return false;
-    if (c->after && is_of_category(q, c->after, s->category))
-        return true;
-    if (!(lane_term((enum lane)s->lane)->flags & LANE_CAPS))
-        return false;
-    if (c->channels && !(c->channels >> s->channel & 1))
-        return false;
-    if (c->categories && !is_of_category(q, c->categories, s->category))
-        return false;
-    if (c->groups && !is_of_group(q, c->groups, s->group))
-        return false;
-    if (!has_tag(c, s->message))
-        return false;
-    return c->journey == PLAN_NO_INDEX || q->plan->journeys[c->journey].name == s->journey;
-}
+/* A line of the ledger that may count in some cap, read once for all of them. */
+struct line {
+    int64_t at_ms;
+    uint64_t category; /* its bit in the newest programme; 0 = gone */
+    uint64_t group;
+    uint64_t together;
+    uint32_t message;
+    uint32_t journey;
+    uint8_t state;
+    uint8_t channel;
+    bool is_capped; /* its lane obeys caps */
+};
+
+/* What all caps of one question need. */
+struct facts {
+    bool has_lines, has_day, has_week;
+    int64_t day_start_ms, day_end_ms;
+    int64_t week_start_ms, week_end_ms;
+    bool has_reserved;
+    int64_t newest_ms; /* of those that are not reserved */
+    uint32_t count;
+    struct line lines[PROFILE_LEDGER_MAX]; /* oldest first, as in the ledger */
+};
 
 /* Is it asked as if this slot had been given back? */
 static bool is_yielded(const struct question *q, const struct sent *s)
@@ -115,19 +99,86 @@ static bool is_yielded(const struct question *q, const struct sent *s)
     return false;
 }
 
+static uint64_t category_bit(const struct plan *plan, uint32_t name)
+{
+    for (uint32_t i = 0; i < plan->category_count; i++)
+        if (plan->categories[i].name == name)
+            return UINT64_C(1) << i;
+    return 0;
+}
+
+static uint64_t group_bit(const struct plan *plan, uint32_t name)
+{
+    for (uint32_t i = 0; i < plan->group_count; i++)
+        if (plan->groups[i].name == name)
+            return UINT64_C(1) << i;
+    return 0;
+}
+
+/* The lines that may count: not the intent's own, none that it is to be asked without, and ghosts for ghosts
+ * only. */
+static void gather(const struct question *q, struct facts *facts)
+{
+    if (facts->has_lines)
+        return;
+    facts->has_lines = true;
+    for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
+        const struct sent *s = person_sent(q->who, i);
+        if (s->decision == q->intent->decision || is_yielded(q, s))
+            continue;
+        if (s->state == SENT_GHOST && !q->intent->is_ghost && !planted("cap-counts-ghosts"))
+            continue;
+        if (s->state == SENT_RESERVED)
+            facts->has_reserved = true;
+        else
+            facts->newest_ms = max_of(facts->newest_ms, s->at_ms);
+        facts->lines[facts->count++] = (struct line){
+            .at_ms = s->at_ms,
+            .category = category_bit(q->plan, s->category),
+            .group = group_bit(q->plan, s->group),
+            .together = s->together,
+            .message = s->message,
+            .journey = s->journey,
+            .state = s->state,
+            .channel = s->channel,
+            .is_capped = lane_term((enum lane)s->lane)->flags & LANE_CAPS,
+        };
+    }
+}
+
+/* Does this line count in the cap? */
+static bool counts(const struct question *q, const struct plan_cap *c, const struct line *s)
+{
+    if (s->state == SENT_TOUCH)
+        return is_touch_of(c, s->message);
+    if (c->after & s->category)
+        return true;
+    if (!s->is_capped)
+        return false;
+    if (c->channels && !(c->channels >> s->channel & 1))
+        return false;
+    if (c->categories && !(c->categories & s->category))
+        return false;
+    if (c->groups && !(c->groups & s->group))
+        return false;
+    if (!has_tag(c, s->message))
+        return false;
+    return c->journey == PLAN_NO_INDEX || q->plan->journeys[c->journey].name == s->journey;
+}
+
 /* In a cap over all channels a set of all_of is one slot: the asker's own set is none, another counts by
  * its latest line. */
-static bool is_companion(const struct question *q, const struct plan_cap *c, uint32_t place)
+static bool is_companion(const struct question *q, const struct plan_cap *c,
+                         const struct facts *facts, uint32_t place)
 {
-    const struct sent *s = person_sent(q->who, place);
+    const struct line *s = &facts->lines[place];
     if (s->together == 0 || c->channels != 0)
         return false;
     if (s->together == q->intent->together)
         return true;
-    for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
-        const struct sent *other = person_sent(q->who, i);
-        if (i == place || other->together != s->together || !counts(q, c, other) ||
-            is_yielded(q, other))
+    for (uint32_t i = 0; i < facts->count; i++) {
+        const struct line *other = &facts->lines[i];
+        if (i == place || other->together != s->together || !counts(q, c, other))
             continue;
         bool is_now = s->state == SENT_RESERVED, is_other_now = other->state == SENT_RESERVED;
         bool is_later = is_other_now != is_now                ? is_other_now
@@ -145,15 +196,18 @@ struct tally {
     int64_t times[PROFILE_LEDGER_MAX];
 };
 
-static void tally(const struct question *q, const struct plan_cap *c, int64_t from_ms,
-                  struct tally *t)
+static void tally(const struct question *q, const struct plan_cap *c, struct facts *facts,
+                  int64_t from_ms, struct tally *t)
 {
     t->spent = t->reserved = 0;
-    for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
-        const struct sent *s = person_sent(q->who, i);
+    gather(q, facts);
+    if (!facts->has_reserved && facts->newest_ms <= from_ms)
+        return;
+    for (uint32_t i = 0; i < facts->count; i++) {
+        const struct line *s = &facts->lines[i];
         if (s->state != SENT_RESERVED && s->at_ms <= from_ms)
             continue; /* most lines; cheaper to see than what follows */
-        if (!counts(q, c, s) || is_yielded(q, s) || is_companion(q, c, i))
+        if (!counts(q, c, s) || is_companion(q, c, facts, i))
             continue;
         if (s->state == SENT_RESERVED)
             t->reserved += q->who->now_ms > from_ms &&
@@ -174,15 +228,16 @@ static void tally(const struct question *q, const struct plan_cap *c, int64_t fr
 /* How many of the cap's slots are kept from this intent, where `from_ms` is the begin of its window: those
  * for groups that it is not of, as far as they have not had them. A reserved one has not gone yet, but
  * is had. */
-static uint32_t kept_from(const struct question *q, const struct plan_cap *c, int64_t from_ms)
+static uint32_t kept_from(const struct question *q, const struct plan_cap *c, struct facts *facts,
+                          int64_t from_ms)
 {
     uint32_t had = 0;
     if (c->kept == 0 || (q->group != PLAN_NO_INDEX && c->kept_for >> q->group & 1))
         return 0;
-    for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
-        const struct sent *s = person_sent(q->who, i);
-        if (s->state != SENT_TOUCH && counts(q, c, s) && !is_yielded(q, s) &&
-            is_of_group(q, c->kept_for, s->group) &&
+    gather(q, facts);
+    for (uint32_t i = 0; i < facts->count; i++) {
+        const struct line *s = &facts->lines[i];
+        if (s->state != SENT_TOUCH && c->kept_for & s->group && counts(q, c, s) &&
             (s->state == SENT_RESERVED || s->at_ms > from_ms))
             had++;
     }
@@ -191,13 +246,14 @@ static uint32_t kept_from(const struct question *q, const struct plan_cap *c, in
 
 /* A sliding cap that keeps slots from the intent: as messages leave the window, the kept ones may come
  * back, so that each such moment is asked about. */
-static struct answer ask_keeping(const struct question *q, const struct plan_cap *c)
+static struct answer ask_keeping(const struct question *q, const struct plan_cap *c,
+                                 struct facts *facts)
 {
     struct tally t;
     int64_t at_ms = q->at_ms;
     for (uint32_t i = 0; i <= PROFILE_LEDGER_MAX; i++) {
-        tally(q, c, at_ms - c->window_ms, &t);
-        uint32_t room = c->limit - kept_from(q, c, at_ms - c->window_ms);
+        tally(q, c, facts, at_ms - c->window_ms, &t);
+        uint32_t room = c->limit - kept_from(q, c, facts, at_ms - c->window_ms);
         if (t.spent + t.reserved < room) {
             if (at_ms == q->at_ms)
                 break;
@@ -217,18 +273,18 @@ static struct answer ask_keeping(const struct question *q, const struct plan_cap
 #define USERS_MAX 5 /* messages that a full cap is said to be used by */
 
 /* Who has the cap's slots, for people: the newest first. */
-static void say_users(const struct question *q, const struct plan_cap *c, int64_t from_ms,
-                      const struct tally *t)
+static void say_users(const struct question *q, const struct plan_cap *c, const struct facts *facts,
+                      int64_t from_ms, const struct tally *t)
 {
     uint32_t told = 0;
     const uint32_t limit = c->kind == CAP_GAP ? 1 : c->limit;
     if (q->words == NULL)
         return;
     say(q, "cap %.*s: %u of %u used", STR_ARG(c->text), t->spent + t->reserved, limit);
-    for (uint32_t i = q->who->profile->ledger.count; i-- > 0;) {
-        const struct sent *s = person_sent(q->who, i);
+    for (uint32_t i = facts->count; i-- > 0;) {
+        const struct line *s = &facts->lines[i];
         bool is_on_its_way = s->state == SENT_RESERVED;
-        if (!counts(q, c, s) || is_yielded(q, s) || (!is_on_its_way && s->at_ms <= from_ms))
+        if (!counts(q, c, s) || (!is_on_its_way && s->at_ms <= from_ms))
             continue;
         if (told == USERS_MAX) {
             buf_printf(q->words, " and others");
@@ -250,51 +306,67 @@ static void say_kept(const struct question *q, uint32_t kept, int64_t free_ms)
         buf_printf(q->words, "; free again at %s", moment(q, free_ms));
 }
 
-static struct answer ask_sliding(const struct question *q, const struct plan_cap *c)
+static struct answer ask_sliding(const struct question *q, const struct plan_cap *c,
+                                 struct facts *facts)
 {
     struct tally t;
     uint32_t limit = c->kind == CAP_GAP ? 1 : c->limit;
     if (c->kept == 0 && q->who->profile->ledger.count < limit)
         return ANSWER_ALLOW;
-    tally(q, c, q->at_ms - c->window_ms, &t);
+    tally(q, c, facts, q->at_ms - c->window_ms, &t);
     if (c->kept && c->kind == CAP_SLIDING &&
         (q->group == PLAN_NO_INDEX || !(c->kept_for >> q->group & 1))) {
-        struct answer answer = ask_keeping(q, c);
+        struct answer answer = ask_keeping(q, c, facts);
         if (answer.kind == ALLOW)
             return answer;
-        say_users(q, c, q->at_ms - c->window_ms, &t);
-        say_kept(q, kept_from(q, c, q->at_ms - c->window_ms), answer.at_ms);
+        say_users(q, c, facts, q->at_ms - c->window_ms, &t);
+        say_kept(q, kept_from(q, c, facts, q->at_ms - c->window_ms), answer.at_ms);
         blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
         return answer;
     }
     if (t.spent + t.reserved < limit + planted("cap-one-more"))
         return ANSWER_ALLOW;
     if (t.spent < limit) {
-        say_users(q, c, q->at_ms - c->window_ms, &t);
+        say_users(q, c, facts, q->at_ms - c->window_ms, &t);
         blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
         return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
     }
     /* The send that has to leave the window before another fits in. */
     int64_t free_ms = t.times[limit - 1] + c->window_ms;
-    say_users(q, c, q->at_ms - c->window_ms, &t);
+    say_users(q, c, facts, q->at_ms - c->window_ms, &t);
     if (q->words != NULL)
         buf_printf(q->words, "; free again at %s", moment(q, free_ms));
     blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
     return (struct answer){.kind = NOT_BEFORE, .at_ms = free_ms};
 }
 
-static struct answer ask_calendar(const struct question *q, const struct plan_cap *c)
+/* The bounds of the person's day or week, which many caps may ask for. */
+static void look_at_calendar(const struct question *q, struct facts *facts, bool is_day)
+{
+    const struct zone *zone = person_zone(q->who);
+    if (is_day && !facts->has_day) {
+        facts->has_day = true;
+        facts->day_start_ms = zone_day_start(zone, q->at_ms);
+        facts->day_end_ms = zone_next_day_start(zone, q->at_ms);
+    } else if (!is_day && !facts->has_week) {
+        facts->has_week = true;
+        facts->week_start_ms = zone_week_start(zone, q->at_ms);
+        facts->week_end_ms = zone_next_week_start(zone, q->at_ms);
+    }
+}
+
+static struct answer ask_calendar(const struct question *q, const struct plan_cap *c,
+                                  struct facts *facts)
 {
     struct tally t;
-    const struct zone *zone = person_zone(q->who);
     bool is_day = c->kind == CAP_DAY;
-    int64_t start_ms = is_day ? zone_day_start(zone, q->at_ms) : zone_week_start(zone, q->at_ms);
-    int64_t end_ms =
-        is_day ? zone_next_day_start(zone, q->at_ms) : zone_next_week_start(zone, q->at_ms);
-    tally(q, c, start_ms - 1, &t);
-    uint32_t kept = kept_from(q, c, start_ms - 1);
+    look_at_calendar(q, facts, is_day);
+    int64_t start_ms = is_day ? facts->day_start_ms : facts->week_start_ms;
+    int64_t end_ms = is_day ? facts->day_end_ms : facts->week_end_ms;
+    tally(q, c, facts, start_ms - 1, &t);
+    uint32_t kept = kept_from(q, c, facts, start_ms - 1);
     if (kept > 0 && t.spent + t.reserved < c->limit && t.spent + t.reserved + kept >= c->limit) {
-        say_users(q, c, start_ms - 1, &t);
+        say_users(q, c, facts, start_ms - 1, &t);
         say_kept(q, kept, end_ms);
         blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
         return (struct answer){.kind = NOT_BEFORE, .at_ms = end_ms};
@@ -302,11 +374,11 @@ static struct answer ask_calendar(const struct question *q, const struct plan_ca
     if (t.spent + t.reserved < c->limit + planted("cap-one-more-a-day"))
         return (struct answer){.kind = ALLOW, .at_ms = end_ms};
     if (t.spent < c->limit) {
-        say_users(q, c, start_ms - 1, &t);
+        say_users(q, c, facts, start_ms - 1, &t);
         blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
         return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
     }
-    say_users(q, c, start_ms - 1, &t);
+    say_users(q, c, facts, start_ms - 1, &t);
     if (q->words != NULL)
         buf_printf(q->words, "; the next %s begins at %s", is_day ? "day" : "week",
                    moment(q, end_ms));
@@ -314,21 +386,46 @@ static struct answer ask_calendar(const struct question *q, const struct plan_ca
     return (struct answer){.kind = NOT_BEFORE, .at_ms = end_ms};
 }
 
-struct answer cap_ask(const struct question *q, const struct plan_cap *c)
+static struct answer ask_one(const struct question *q, const struct plan_cap *c,
+                             struct facts *facts)
 {
     if (c->limit == 0 && c->kind != CAP_GAP) { /* a person may say: none at all */
         say(q, "%.*s", STR_ARG(c->text));
         blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
         return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
     }
-    return c->kind == CAP_DAY || c->kind == CAP_WEEK ? ask_calendar(q, c) : ask_sliding(q, c);
+    return c->kind == CAP_DAY || c->kind == CAP_WEEK ? ask_calendar(q, c, facts)
+                                                     : ask_sliding(q, c, facts);
+}
+
+/* Not all of it is to be cleared: the lines are many. */
+static void facts_init(struct facts *facts)
+{
+    facts->has_lines = facts->has_day = facts->has_week = facts->has_reserved = false;
+    facts->newest_ms = INT64_MIN;
+    facts->count = 0;
+}
+
+struct answer cap_ask(const struct question *q, const struct plan_cap *c)
+{
+    struct facts facts;
+    facts_init(&facts);
+    return ask_one(q, c, &facts);
 }
 
 struct answer rule_cap_ask(const struct question *q)
 {
     struct answer answer = ANSWER_ALLOW;
-    for (uint32_t i = 0; i < q->plan->cap_count; i++)
-        if (cap_is_meant(q, &q->plan->caps[i]))
-            answer_join(&answer, cap_ask(q, &q->plan->caps[i]));
+    struct facts facts;
+    facts_init(&facts);
+    for (uint32_t i = 0; i < q->plan->cap_count; i++) {
+        const struct plan_cap *c = &q->plan->caps[i];
+        if ((q->agreed != NULL && q->agreed->caps >> i & 1) || !cap_is_meant(q, c))
+            continue;
+        struct answer one = ask_one(q, c, &facts);
+        if (q->agreed != NULL && answer_is_agreed(one))
+            q->agreed->caps |= UINT64_C(1) << i;
+        answer_join(&answer, one);
+    }
     return answer;
 }

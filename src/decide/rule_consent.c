@@ -41,12 +41,15 @@ static struct answer ask_address(const struct question *q, uint32_t purpose, uin
     case CONSENT_GIVEN: return ANSWER_ALLOW;
     case CONSENT_NONE: {
         const struct plan_regulation *law = NULL;
+        int64_t until_ms = FOREVER_MS; /* when a law begins */
         bool is_opt_out =
             q->category != PLAN_NO_INDEX && q->plan->categories[q->category].is_opt_out;
         if (is_opt_out)
-            law = regulation_demands_consent(q);
-        if (!obeys || (is_opt_out && law == NULL))
+            law = regulation_demands_consent(q, &until_ms);
+        if (!obeys)
             return ANSWER_ALLOW;
+        if (is_opt_out && law == NULL)
+            return (struct answer){.kind = ALLOW, .at_ms = until_ms};
         say(q, "they never agreed to %.*s messages on this channel%s%.*s", STR_ARG(about),
             law ? ", which the law of their place asks for: " : "",
             STR_ARG(law ? law->text : STR("")));

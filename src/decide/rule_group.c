@@ -38,11 +38,22 @@ static struct answer ask_room(const struct question *q)
     return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
 }
 
+/* Does any group pause the intent's? */
+static bool is_ever_paused(const struct question *q)
+{
+    for (uint32_t i = 0; i < q->plan->group_count; i++)
+        if (q->plan->groups[i].pauses >> q->group & 1)
+            return true;
+    return false;
+}
+
 struct answer rule_group_ask(const struct question *q)
 {
     if (q->group == PLAN_NO_INDEX || !(q->lane_flags & LANE_CAPS))
         return ANSWER_ALLOW;
     struct answer answer = ask_room(q);
+    if (!is_ever_paused(q))
+        return answer;
     for (uint32_t i = 0; i < q->who->profile->instances.count; i++) {
         const struct instance *in = person_instance(q->who, i);
         if (in->state == INSTANCE_QUEUED ||

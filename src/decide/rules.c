@@ -12,6 +12,9 @@ static const struct {
 #undef RULE
 };
 
+_Static_assert(array_count(rules) <= 32, "a bit for each in struct agreed");
+_Static_assert(PLAN_CAPS_MAX <= 64, "a bit for each in struct agreed");
+
 const char *rule_name(uint32_t number)
 {
     for (size_t i = 0; i < array_count(rules); i++)
@@ -80,13 +83,27 @@ static void weigh(const struct question *q, struct answers *all, uint8_t rule, s
     }
 }
 
+uint32_t rules_of_slots(void)
+{
+    uint32_t bits = 0;
+    for (size_t i = 0; i < array_count(rules); i++)
+        if (rules[i].number == RULE_CAP || rules[i].number == RULE_CONSENT) /* people's own caps */
+            bits |= 1u << i;
+    return bits;
+}
+
 struct answers rules_ask(const struct question *q)
 {
     struct answers all = {
         .gravest = ANSWER_ALLOW, .rule = RULE_NONE, .known_ms = q->at_ms, .until_ms = FOREVER_MS};
-    for (size_t i = 0; i < array_count(rules); i++)
-        if (!planted_in("off-", rules[i].name))
-            weigh(q, &all, rules[i].number, rules[i].ask(q));
+    for (size_t i = 0; i < array_count(rules); i++) {
+        if (planted_in("off-", rules[i].name) || (q->agreed != NULL && q->agreed->rules >> i & 1))
+            continue;
+        struct answer one = rules[i].ask(q);
+        if (q->agreed != NULL && answer_is_agreed(one))
+            q->agreed->rules |= 1u << i;
+        weigh(q, &all, rules[i].number, one);
+    }
     if (q->put_off_ms > q->at_ms)
         weigh(q, &all, q->put_off_rule,
               (struct answer){.kind = NOT_BEFORE, .at_ms = q->put_off_ms});

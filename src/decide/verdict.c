@@ -53,12 +53,15 @@ static bool is_clear(const struct answers *now, struct verdict *v)
     return true;
 }
 
-struct verdict verdict_of_channel(struct question *q)
+struct verdict verdict_of_channel(const struct question *asked)
 {
+    struct agreed agreed = {0};
+    struct question question = *asked, *q = &question;
     struct verdict v = {
         .channel = (uint8_t)q->channel, .at_ms = FOREVER_MS, .again_ms = FOREVER_MS};
     bool is_unknown = false;
     q->at_ms = q->who->now_ms;
+    q->agreed = &agreed;
     for (uint32_t i = 0; i < LOOK_AHEADS_MAX; i++) {
         struct answers all = rules_ask(q);
         if (i == 0) {
