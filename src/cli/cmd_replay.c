@@ -17,6 +17,23 @@ static void print_fault(void *self, struct str line)
     term_print(&c->err, TERM_RED, "  %.*s\n", STR_ARG(line));
 }
 
+/* What stands before the last erasure is not decided again; but it is read, all of it. */
+static enum status read_log(const struct directory *d, uint64_t batch_last, struct fault *f)
+{
+    struct evlog_reader *reader;
+    struct evlog_item item = {.kind = EVLOG_BATCH};
+    enum status status = evlog_reader_open(d->disk, d->log, 1, &reader, f);
+    if (status != OK)
+        return status;
+    while (status == OK && item.kind != EVLOG_END && item.number <= batch_last) {
+        status = evlog_reader_next(reader, &item, f);
+        for (uint32_t i = 0; status == OK && item.kind == EVLOG_BATCH && i < item.batch.count; i++)
+            (void)record_personal(&item.batch.records[i]);
+    }
+    evlog_reader_close(reader);
+    return status;
+}
+
 int cmd_replay(struct cli *c)
 {
     struct directory d;
@@ -51,6 +68,15 @@ int cmd_replay(struct cli *c)
         options.is_tolerant = false;
         status = recover(&d, &options, &r, &f);
     }
+    if (status == OK && verifies && r.erased_batch > 0) {
+        status = read_log(&d, r.snapshot_batch, &f);
+        if (status == OK)
+            cli_say(
+                c,
+                "people were erased up to batch %lu: what was decided is verified from batch %lu on, "
+                "before it the log itself",
+                r.erased_batch, r.snapshot_batch + 1);
+    }
     double seconds = (double)(os_clock_monotonic_ns() - began_ns) / 1e9;
     int code = CLI_OK;
     if (status == OK) {
@@ -75,6 +101,7 @@ int cmd_replay(struct cli *c)
             json_write_key_int(&w, "results_missing", (int64_t)r.results_missing);
             json_write_key_int(&w, "hashes_compared", (int64_t)r.hashes_compared);
             json_write_key_int(&w, "results_differ", (int64_t)r.differences);
+            json_write_key_int(&w, "erased_batch", (int64_t)r.erased_batch);
             json_write_key_int(&w, "snapshot_batch", (int64_t)r.snapshot_batch);
             json_write_key_int(&w, "audit_faults", (int64_t)faults);
             json_write_key_text(&w, "state_hash", str_of(text));

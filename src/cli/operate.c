@@ -86,8 +86,8 @@ bool read_pace(struct cli *c, struct command_word *out, int *code)
     return true;
 }
 
-static enum status tell_server(struct cli *c, const struct directory *d, const char *request,
-                               struct fault *f)
+enum status tell_server(struct cli *c, const struct directory *d, const char *request,
+                        struct buf *out, struct fault *f)
 {
     struct json_parser *parser = json_parser_new(ANSWER_BYTES);
     struct json_node answer;
@@ -100,7 +100,9 @@ static enum status tell_server(struct cli *c, const struct directory *d, const c
         call.key = key.at;
         status = server_ask(&call, parser, &body, &answer, f);
     }
-    if (status == OK && c->is_json)
+    if (status == OK && out != NULL)
+        buf_add_str(out, buf_str(&body));
+    else if (status == OK && c->is_json)
         term_text(&c->out, "%.*s", STR_ARG(buf_str(&body)));
     buf_fini(&body);
     json_parser_free(parser);
@@ -206,7 +208,7 @@ int operate(struct cli *c, const char *path, const struct command_word *word, co
     }
     if (is_served) {
         f = (struct fault){0};
-        status = tell_server(c, &directory, request, &f);
+        status = tell_server(c, &directory, request, NULL, &f);
     } else if (status == OK) {
         status = do_here(&o, word, &f);
     }

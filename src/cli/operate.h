@@ -20,6 +20,11 @@ enum status server_key(struct cli *c, const struct directory *d, struct str *key
 enum status server_ask(const struct http_call *call, struct json_parser *parser, struct buf *body,
                        struct json_node *out, struct fault *f) mustuse;
 
+/* Posts the request to the server of --url; its answer goes to `out` (NULL: it is printed if --json is
+ * given). */
+enum status tell_server(struct cli *c, const struct directory *d, const char *request,
+                        struct buf *out, struct fault *f) mustuse;
+
 /* Gives the command to whoever has the directory `path`; `request` is how a server is asked for it
  * ("/v1/kill?all=yes"). CLI_OK or an exit code. */
 int operate(struct cli *c, const char *path, const struct command_word *word, const char *request);

@@ -422,13 +422,14 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how)
                                        .message = s.message,
                                        .id = decision});
     if (how == ENGAGED_COMPLAINED) {
-        consent_note(who, (struct consent){
-                              .channel = s.channel,
-                              .purpose = NAME_MARKETING,
-                              .source = who->event->source,
-                              .address = s.address,
-                              .at_ms = who->event->event_ms,
-                          });
+        if (s.channel != CHANNEL_NONE) /* between two channels the hold alone says it */
+            consent_note(who, (struct consent){
+                                  .channel = s.channel,
+                                  .purpose = NAME_MARKETING,
+                                  .source = who->event->source,
+                                  .address = s.address,
+                                  .at_ms = who->event->event_ms,
+                              });
         holds_complaint(who, who->event->event_ms);
         return;
     }

@@ -104,6 +104,9 @@ void desk_unite(struct person *who, struct person *from);
 /* Forgets lines of the ledger that no cap and no expression can read any more. */
 void desk_forget(struct person *who);
 
+/* The person is erased: whatever is pending is taken back and ends. */
+void desk_erase(struct person *who);
+
 /* How the desk stands to the intent at `place` now: every rule's answer with its facts, as lines to
  * the witness. */
 void desk_explain(struct person *who, uint32_t place);

@@ -63,3 +63,6 @@ void errands_unite(struct person *who, struct person *from);
 
 /* Lines to the witness: what is asked for, and what is against it. */
 void errands_explain(struct person *who);
+
+/* The person is erased: what is at a pool or with a provider is taken back, all is dropped. */
+void errands_erase(struct person *who);

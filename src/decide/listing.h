@@ -46,6 +46,9 @@ void listings_unite(struct person *who, const struct person *from);
 /* Lines to the witness: in which audiences the person is and why, or what is against it. */
 void listings_explain(struct person *who);
 
+/* The person is erased: what is at a pool or with a provider is taken back. */
+void listings_erase(struct person *who);
+
 /* What the network knows the person by on that channel; false: they have no address that could be it. */
 bool listing_member(const struct person *who, enum channel channel,
                     uint8_t out[SHA256_BYTES]) mustuse;

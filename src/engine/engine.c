@@ -336,6 +336,7 @@ void engine_free(struct engine *e)
     monitors_engine_fini(e);
     gate_fini(&e->gate);
     names_free(e->names);
+    mem_free(e->erased);
     mem_free(e->plans.at);
     mem_free(e->prepared);
     mem_free(e->kept_grants);
@@ -526,6 +527,8 @@ static void resolve_record(struct engine *e, const struct batch *b, uint32_t pla
         struct receipt receipt;
         if (receipt_read(r, &receipt))
             profile = if_there(e, receipt.profile);
+    } else if (unlikely(r->type == RECORD_ERASE)) {
+        profile = if_there(e, (uint64_t)body_get_int(r->clear, NAME_PROFILE, 0));
     } else if (unlikely(r->type == RECORD_RELEASE)) {
         struct keep k;
         if (keep_read(r, &k)) {
@@ -728,12 +731,17 @@ static void shadow_event(struct person *who, const struct record *r)
 
 static void shadow_work(struct engine *e, const struct batch *b, uint32_t first, uint32_t last)
 {
+    bool is_erased = false;
     struct person who = engine_person(e, e->items[e->keys[first] & 0xffffff].profile);
     for (uint32_t at = first; at < last; at++) {
         const struct item *item = &e->items[e->keys[at] & 0xffffff];
         if (item->kind == ITEM_RECORD && b->records[item->place].type == RECORD_EVENT)
             shadow_event(&who, &b->records[item->place]);
+        else if (item->kind == ITEM_RECORD && b->records[item->place].type == RECORD_ERASE)
+            is_erased = b->records[item->place].kind == ERASE_PERSON;
     }
+    if (is_erased && who.profile->forward == 0)
+        engine_erase(e, &who);
 }
 
 static void apply_record(struct person *who, const struct record *r)
@@ -1009,6 +1017,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
     struct person who = engine_person(e, e->items[e->keys[first] & 0xffffff].profile);
     uint32_t at = first;
     bool had_timer = false;
+    const struct record *erasure = NULL;
     if (who.profile->forward != 0)
         return;
     if (audience_is_stale(&who))
@@ -1055,6 +1064,8 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
                 monitors_hear(&who, item->place);
             else if (item->kind == ITEM_CONTROL) /* of a merge */
                 lifecycle_touch(&who, item->place);
+            else if (unlikely(r->type == RECORD_ERASE)) /* at the end: a "no" behind it is heard */
+                erasure = r->kind == ERASE_PERSON ? r : erasure;
             else
                 apply_record(&who, r);
             at++;
@@ -1067,6 +1078,10 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         go_on(e, &who);
     }
     who.at_ms = e->now_ms;
+    if (unlikely(erasure != NULL)) {
+        engine_erase(e, &who);
+        return;
+    }
     if (had_timer) {
         desk_timer(&who);
         go_on(e, &who);
@@ -1354,13 +1369,33 @@ static void charge(struct engine *e, const struct stage_message *m)
     budgets_take(&e->budgets, &q, carrier, m->decision);
 }
 
-static void pool_stage(struct engine *e)
+/* What people said of addresses in this batch. They come in the order of people, not of time: a "no" outlives
+ * a "yes" of the same address that was not said later. */
+static void address_stage(struct engine *e)
 {
+    uint32_t *refusals = NULL, count = 0;
+    for (uint32_t i = 0; i < e->messages.count; i++) {
+        if (e->messages.at[i].kind != TO_ADDRESS_SUPPRESS)
+            continue;
+        if (refusals == NULL)
+            refusals = arena_alloc(&e->scratch, e->messages.count * sizeof(*refusals));
+        refusals[count++] = i;
+    }
     for (uint32_t i = 0; i < e->messages.count; i++) {
         const struct stage_message *m = &e->messages.at[i];
-        if (m->kind == TO_ADDRESS_SUPPRESS || m->kind == TO_ADDRESS_CLEAR)
+        bool is_refused = false;
+        for (uint32_t k = 0; m->kind == TO_ADDRESS_CLEAR && k < count && !is_refused; k++) {
+            const struct stage_message *no = &e->messages.at[refusals[k]];
+            is_refused = id128_equal(no->address, m->address) && no->at_ms >= m->at_ms;
+        }
+        if (m->kind == TO_ADDRESS_SUPPRESS || (m->kind == TO_ADDRESS_CLEAR && !is_refused))
             gate_apply(&e->gate, m);
     }
+}
+
+static void pool_stage(struct engine *e)
+{
+    address_stage(e);
     for (uint32_t i = 0; i < e->messages.count; i++) {
         const struct stage_message *m = &e->messages.at[i];
         if (m->kind == TO_VOUCHER_RETURN || m->kind == TO_VOUCHER_SPEND)

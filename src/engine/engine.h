@@ -167,6 +167,19 @@ struct str engine_person_id(struct engine *e, uint64_t profile);
 /* Would an event with this message id be a duplicate if it came at `now_ms`? */
 bool engine_has_seen(const struct engine *e, uint64_t message_hash, int64_t now_ms);
 
+/* Identifiers of somebody, as hashes. */
+struct engine_ids {
+    struct id128 *at; /* the caller's to free */
+    uint32_t count, room;
+};
+
+/* Adds what means the profile: its user id, anonymous ids, and the addresses that it has; of one that was
+ * erased since the engine was made, what meant it. Looks at everybody's. */
+void engine_ids_of(struct engine *e, uint64_t profile, struct engine_ids *ids);
+
+/* Was the profile (or that which it was merged into) erased? False where there never was one. */
+bool engine_is_erased(struct engine *e, uint64_t profile);
+
 /* How many people are in the segment with that name. */
 uint64_t engine_members(const struct engine *e, uint32_t segment);
 

@@ -65,6 +65,12 @@ enum item_kind {
     ITEM_ALARM,
 };
 
+/* What meant somebody who was erased. */
+struct erased_id {
+    uint64_t profile;
+    struct id128 id;
+};
+
 #define ITEM_NOWHERE UINT32_MAX
 
 struct item {
@@ -256,6 +262,9 @@ struct engine {
     struct saving *saving; /* saving.c; NULL until the first snapshot */
     bool keeps_profiles;   /* people who are to be saved as they were are told to it first */
     bool keeps_selectors;
+
+    struct erased_id *erased; /* since the engine was made */
+    uint32_t erased_count, erased_room;
 
     uint64_t watched;
     struct id128 watched_ids[2]; /* user id and anonymous id of whom to watch; not set = nobody's */
@@ -485,6 +494,11 @@ void saving_lose(struct engine *e);
 void saving_lose_selectors(struct engine *e); /* where these are not saved yet */
 
 void saving_fini(struct engine *e);
+
+/* ---- erase.c ----------------------------------------------------------------------------------- */
+
+/* A record of type RECORD_ERASE is in the batch: nothing is left of the person then. */
+void engine_erase(struct engine *e, struct person *who);
 
 /* ---- persist.c --------------------------------------------------------------------------------- */
 

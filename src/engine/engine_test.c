@@ -670,6 +670,81 @@ static void load_section(void *self, struct str section, uint32_t partition, str
         fail_msg("%s", f.text);
 }
 
+static bool world_erase(struct world *w, const char *user)
+{
+    uint64_t profile = engine_find(w->engine, id_of(user));
+    if (profile == 0)
+        return false;
+    struct buf *clear = world_bytes(w);
+    body_put_int(clear, NAME_PROFILE, (int64_t)profile);
+    w->records[w->record_count++] = (struct record){.type = RECORD_ERASE,
+                                                    .kind = ERASE_PERSON,
+                                                    .schema = RECORD_SCHEMA,
+                                                    .clear = body_of(clear)};
+    return true;
+}
+
+static void save_bytes(void *self, struct str section, uint32_t partition, struct str bytes)
+{
+    (void)section;
+    (void)partition;
+    buf_add_str(self, bytes);
+}
+
+static bool is_in_state(const struct world *w, const char *text)
+{
+    struct buf b;
+    buf_init(&b);
+    engine_save(w->engine, &b, save_bytes);
+    bool is_there = memmem(b.at, b.len, text, strlen(text)) != NULL;
+    buf_fini(&b);
+    return is_there;
+}
+
+/* What is pending goes, what is known goes, what meant them goes; who comes back is somebody new. */
+static void who_is_erased_leaves_nothing(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    struct engine_ids ids = {0};
+    world_meet(w, "ann");
+    world_meet(w, "bob");
+    world_event(w, "ann", "Signed Up");
+    world_event(w, "bob", "Signed Up");
+    world_apply(w, w->now_ms + 1000);
+    uint64_t ann = engine_find(w->engine, id_of("ann")), bob = engine_find(w->engine, id_of("bob"));
+    uint64_t people = engine_profile_count(w->engine);
+    engine_ids_of(w->engine, ann, &ids);
+    assert_true(ids.count >= 1);
+    assert_true(is_in_state(w, "ann"));
+    assert_true(world_erase(w, "ann"));
+    world_event(w, "ann", "Signed Up"); /* in the same batch, behind it: dropped with the rest */
+    world_apply(w, w->now_ms + 1000);
+    world_check(w);
+    assert_false(is_in_state(w, "ann"));
+    assert_true(is_in_state(w, "bob"));
+    assert_true(engine_is_erased(w->engine, ann));
+    assert_false(engine_is_erased(w->engine, bob));
+    assert_true(engine_profile_count(w->engine) == people - 1);
+    assert_true(engine_find(w->engine, id_of("ann")) == 0);
+    uint32_t before = ids.count;
+    engine_ids_of(w->engine, ann, &ids); /* they are remembered for whoever destroys their keys */
+    assert_int_equal(ids.count, before);
+    uint32_t sent = w->sent_count;
+    world_run(w, w->now_ms + 3 * DAY_MS);
+    world_check(w);
+    assert_true(w->sent_count > sent); /* bob's */
+    for (uint32_t i = sent; i < w->sent_count; i++)
+        assert_true(w->sent[i].profile != ann);
+    world_meet(w, "ann");
+    world_apply(w, w->now_ms + 1000);
+    assert_true(engine_find(w->engine, id_of("ann")) != 0);
+    assert_true(engine_find(w->engine, id_of("ann")) != ann);
+    world_check(w);
+    mem_free(ids.at);
+    world_free(w);
+}
+
 static uint64_t next(uint64_t *seed)
 {
     *seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
@@ -709,6 +784,11 @@ static void random_life(struct world *w, uint64_t seed, uint32_t steps, bool wit
                 if (next(&seed) % 2)
                     w->records[w->record_count - 1].user = (struct id128){0};
             }
+        }
+        if (next(&seed) % 25 == 0) {
+            char user[16];
+            snprintf(user, sizeof(user), "u%lu", next(&seed) % 14);
+            (void)world_erase(w, user);
         }
         world_apply(w, at_ms);
         if (with_snapshots && step % 37 == 5) {
@@ -770,6 +850,8 @@ int main(void)
         TEST("unsubscribing acts on what waits", unsubscribing_acts_on_what_waits),
         TEST("an anonymous visitor's cart comes along when they sign in", anonymous_becomes_known),
         TEST("two users of one device never merge", two_users_never_merge),
+        TEST("who is erased leaves nothing, and who comes back is somebody new",
+             who_is_erased_leaves_nothing),
         TEST("the same batches give the same state, also over snapshots",
              the_same_batches_give_the_same_state),
     };

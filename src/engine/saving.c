@@ -111,6 +111,10 @@ static uint64_t hash_of(const struct buf *b, size_t from, uint64_t seed)
 static uint64_t profile_term(const struct engine *e, uint32_t partition, uint32_t local,
                              const struct texts *texts, struct buf *b)
 {
+    const struct partition *p = &e->partitions[partition];
+    const struct profile *profile = space_at(&p->space, p->profiles[local]);
+    if (profile->forward == PROFILE_ERASED)
+        return 0; /* who was erased leaves the hash */
     b->len = 0;
     persist_profile(e, partition, local, texts, b);
     return hash_of(b, 0, profile_number(partition, local));

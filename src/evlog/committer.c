@@ -59,6 +59,7 @@ struct committer {
     struct os_mutex mutex;
     struct os_cond work;    /* for the committer: entries, results, free slots, the end */
     struct os_cond prepare; /* for the other thread */
+    struct os_cond rolled;  /* for who waits for a roll */
     struct queued *ring;    /* COMMITTER_ENTRIES_MAX of them */
     uint32_t ring_first;
     uint32_t ring_count;
@@ -71,6 +72,8 @@ struct committer {
     bool wants_prepare;
     bool prepare_has_failed;
     struct fault prepare_fault;
+    bool wants_roll;
+    enum status roll_status;
 
     /* The committer's thread alone: */
     struct queued *taken; /* the entries of one batch; some may have waited for names before them */
@@ -485,7 +488,7 @@ static bool wait_for_work(struct committer *c)
         bool has_entries = c->ring_count > 0 || c->taken_count > 0;
         if (has_entries && (c->is_dead || find_slot(c) != NULL))
             break;
-        if (c->prepare_has_failed && !c->is_dead)
+        if ((c->prepare_has_failed || c->wants_roll) && !c->is_dead)
             break;
         if (c->is_stopping && !has_entries && has_all_slots(c)) {
             is_over = true;
@@ -574,6 +577,25 @@ static void work_once(struct committer *c)
     finish_round(c, done, &f);
 }
 
+/* Somebody wants the segment closed: what is durable so far is in closed ones then. */
+static void roll(struct committer *c)
+{
+    os_mutex_lock(&c->mutex);
+    bool is_wanted = c->wants_roll;
+    os_mutex_unlock(&c->mutex);
+    if (!is_wanted)
+        return;
+    struct fault f = {0};
+    enum status status = c->is_dead ? GIVE_UP : evlog_roll(c->log, &f);
+    if (status == GIVE_UP && !c->is_dead)
+        fail(c, &f);
+    os_mutex_lock(&c->mutex);
+    c->wants_roll = false;
+    c->roll_status = status;
+    os_cond_wake_all(&c->rolled);
+    os_mutex_unlock(&c->mutex);
+}
+
 static void run(void *context)
 {
     static const struct fault dead = {.text = "the log has failed"};
@@ -588,6 +610,7 @@ static void run(void *context)
             refuse_all(c, GIVE_UP, &dead);
         else
             work_once(c);
+        roll(c);
     }
     if (c->is_dead)
         return;
@@ -633,6 +656,7 @@ static void free_committer(struct committer *c)
     mem_free(c->orphans);
     mem_free(c->ring);
     mem_free(c->taken);
+    os_cond_fini(&c->rolled);
     os_cond_fini(&c->prepare);
     os_cond_fini(&c->work);
     os_mutex_fini(&c->mutex);
@@ -651,6 +675,7 @@ enum status committer_start(struct evlog *log, const struct committer_host *host
     os_mutex_init(&c->mutex);
     os_cond_init(&c->work);
     os_cond_init(&c->prepare);
+    os_cond_init(&c->rolled);
     arena_init(&c->orphan_arena, 4096);
     for (uint32_t i = 0; i < COMMITTER_BATCHES_MAX; i++)
         arena_init(&c->slots[i].arena, 4096);
@@ -672,6 +697,23 @@ enum status committer_start(struct evlog *log, const struct committer_host *host
     }
     *committer = c;
     return OK;
+}
+
+enum status committer_roll(struct committer *c)
+{
+    os_mutex_lock(&c->mutex);
+    while (c->wants_roll) /* somebody else's */
+        os_cond_wait(&c->rolled, &c->mutex);
+    enum status status = c->is_dead ? GIVE_UP : OK;
+    if (status == OK) {
+        c->wants_roll = true;
+        os_cond_wake_one(&c->work);
+        while (c->wants_roll)
+            os_cond_wait(&c->rolled, &c->mutex);
+        status = c->roll_status;
+    }
+    os_mutex_unlock(&c->mutex);
+    return status;
 }
 
 void committer_stop(struct committer *c)

@@ -80,6 +80,11 @@ enum status committer_push(struct committer *c, const struct committer_entry *en
  * In the order of the batches, each before its batch is released. */
 void committer_results(struct committer *c, uint64_t batch_number, struct str bytes);
 
+/* Closes the segment and begins the next one: every batch that is durable now is in a closed segment when it
+ * comes back. Waits; not from the committer's thread, nor while it stops. TRY_AGAIN: the disk is full. GIVE_UP: the
+ * log is dead. */
+enum status committer_roll(struct committer *c) mustuse;
+
 /* Gives a batch back: its tokens are free, its memory is used again. Any order, any thread. */
 void committer_release(struct committer *c, struct committed *batch);
 

@@ -151,6 +151,13 @@ struct evlog_item {
 enum status evlog_reader_open(struct os_disk *disk, const char *dir, uint64_t from_batch,
                               struct evlog_reader **reader, struct fault *f) mustuse;
 
+/* The same, of some people alone, without results: batches in which one of these identifiers may be, and
+ * others. Sealed segments are read only where their index says so, what is not sealed as a whole. Its
+ * names are not known (evlog_read_names()). `owners` is copied. */
+enum status evlog_history_open(struct os_disk *disk, const char *dir, const struct id128 *owners,
+                               uint32_t count, struct evlog_reader **reader,
+                               struct fault *f) mustuse;
+
 /* NULL is fine. */
 void evlog_reader_close(struct evlog_reader *reader);
 

@@ -116,7 +116,10 @@ struct walker {
     uint64_t quiet_offset; /* nothing but zeros was found from here on, the last time; UINT64_MAX */
     struct record *records;
     uint32_t record_room;
-    struct sealed *sealed; /* how the segment is sealed; NULL: it is plain */
+    struct sealed *sealed;    /* how the segment is sealed; NULL: it is plain */
+    bool has_jumped;          /* over packs: what is before the next block is not known */
+    const struct id128 *only; /* packs without any of these are left out; NULL: none are */
+    uint32_t only_count;
 };
 
 enum walk {

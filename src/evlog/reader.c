@@ -17,6 +17,7 @@ struct evlog_reader {
     uint64_t times_room; /* a power of two */
     uint64_t answered;   /* the newest batch whose results have come, or 0 */
     uint64_t newest;     /* the newest batch that was given, or 0 */
+    struct id128 *only;  /* a history: of these; results are left out. NULL: everything */
 };
 
 /* The segments of the folder, and the index of the first one behind `batch` (count if there is none). */
@@ -80,10 +81,26 @@ enum status evlog_reader_open(struct os_disk *disk, const char *dir, uint64_t fr
     return OK;
 }
 
+enum status evlog_history_open(struct os_disk *disk, const char *dir, const struct id128 *owners,
+                               uint32_t count, struct evlog_reader **reader, struct fault *f)
+{
+    enum status status = evlog_reader_open(disk, dir, 1, reader, f);
+    if (status != OK)
+        return status;
+    struct evlog_reader *r = *reader;
+    r->only = mem_new((count + 1) * sizeof(*r->only));
+    if (count > 0)
+        memcpy(r->only, owners, count * sizeof(*r->only));
+    r->walker.only = r->only;
+    r->walker.only_count = count;
+    return OK;
+}
+
 void evlog_reader_close(struct evlog_reader *reader)
 {
     if (reader == NULL)
         return;
+    mem_free(reader->only);
     walker_fini(&reader->walker);
     log_state_fini(&reader->state);
     arena_fini(&reader->arena);
@@ -189,6 +206,17 @@ enum status evlog_reader_next(struct evlog_reader *reader, struct evlog_item *it
             if (done != OK || is_end)
                 return done;
             continue;
+        }
+        if (r->only != NULL) { /* with gaps: what it says as a whole cannot be followed */
+            if (b.kind != BLOCK_BATCH)
+                continue;
+            *item = (struct evlog_item){.kind = EVLOG_BATCH,
+                                        .number = b.number,
+                                        .segment = r->walker.segment,
+                                        .offset = offset,
+                                        .now_ms = b.now_ms};
+            item->batch = (struct batch){b.number, b.now_ms, b.count, r->walker.records};
+            return OK;
         }
         const char *why;
         if (!log_state_follow(&r->state, &b, r->walker.records, &why)) {

@@ -27,6 +27,8 @@ void sealed_free(struct sealed *s)
     pack_reader_free(s->pack);
     keystore_close(s->keys);
     seal_cipher_fini(&s->cipher);
+    arena_fini(&s->arena);
+    buf_fini(&s->index_bytes);
     mem_free(s);
 }
 
@@ -36,6 +38,60 @@ void seal_body_write(struct buf *out, const uint8_t salt[SEAL_SALT_BYTES], struc
     buf_add_byte(out, SEAL_AES_256_GCM);
     buf_add(out, salt, SEAL_SALT_BYTES);
     buf_add_str(out, dictionary);
+}
+
+/* Reads the segment's index, of which its last block tells. */
+static enum status read_index(struct walker *w, struct sealed *s, struct fault *f)
+{
+    uint8_t header[BLOCK_HEADER_BYTES];
+    uint64_t bytes = 0;
+    struct block b;
+    const char *why = "its index is damaged";
+    enum status status = os_file_size(w->file, &bytes, f);
+    if (status == OK && bytes >= sizeof(header))
+        status = os_file_read(w->file, bytes - sizeof(header), header, sizeof(header), f);
+    if (status != OK || !is_sealed_end(header, &s->index_offset))
+        goto damaged;
+    status = os_file_read(w->file, s->index_offset, header, sizeof(header), f);
+    if (status != OK || block_read_header(header, &b, &why) != BYTES_GOOD || b.kind != BLOCK_INDEX)
+        goto damaged;
+    uint8_t *at = buf_reserve(&s->index_bytes, b.length);
+    status = os_file_read(w->file, s->index_offset + sizeof(header), at, b.length, f);
+    s->index_bytes.len = b.length;
+    if (status == OK && hash_crc32c(0, at, b.length) == b.sum &&
+        person_index_open(&s->index, buf_str(&s->index_bytes), &s->arena))
+        return OK;
+damaged:
+    if (status == OK) {
+        fault_set(f, "damaged block: %s", why);
+        fault_place(f, w->file->path, 0, 0);
+        status = GIVE_UP;
+    }
+    return status;
+}
+
+/* Which packs those are in who are asked for. */
+static enum status choose_packs(struct walker *w, struct sealed *s, struct fault *f)
+{
+    enum status status = read_index(w, s, f);
+    if (status != OK)
+        return status;
+    s->wanted = arena_array(&s->arena, bool, s->index.pack_count + 1);
+    for (uint32_t i = 0; i < w->only_count; i++)
+        person_index_find(&s->index, w->only[i], s->wanted);
+    return OK;
+}
+
+void sealed_jump(struct walker *w)
+{
+    struct sealed *s = w->sealed;
+    if (s->wanted == NULL)
+        return;
+    while (s->pack_next < s->index.pack_count && !s->wanted[s->pack_next])
+        s->pack_next++;
+    w->offset = s->pack_next < s->index.pack_count ? s->index.packs[s->pack_next++].offset
+                                                   : s->index_offset;
+    w->has_jumped = true;
 }
 
 enum status sealed_begin(struct walker *w, const struct block *b, enum verdict *verdict,
@@ -62,7 +118,13 @@ enum status sealed_begin(struct walker *w, const struct block *b, enum verdict *
     seal_cipher_init(&s->cipher, (const uint8_t *)salt.at, cursor_take(&c, cursor_left(&c)), true);
     if (status == OK)
         s->pack = pack_reader_new(&s->cipher, s->keys);
+    arena_init(&s->arena, 4096);
+    buf_init(&s->index_bytes);
     w->sealed = s;
+    if (status == OK && w->only != NULL)
+        status = choose_packs(w, s, f);
+    if (status == OK)
+        sealed_jump(w);
     return status;
 }
 

@@ -412,6 +412,45 @@ static void an_index_finds_every_pack(void **state)
     }
 }
 
+/* A history has every record of whom it is asked of, and reads no more than the index says. */
+static void a_history_has_every_record_of_a_person(void **state)
+{
+    (void)state;
+    struct life l = make_log(12, 60);
+    struct seal_counts counts;
+    struct fault f = {0};
+    assert_int_equal(seal_all(l.disk, &counts, NULL), OK);
+    for (uint64_t n = 1; n <= l.newest; n += 3) {
+        for (uint32_t i = 0; i < l.m.batches[n].count; i += 4) {
+            const struct record *r = &l.m.batches[n].records[i];
+            struct id128 ids[] = {r->user, r->anonymous, r->previous};
+            for (uint32_t k = 0; k < 3; k++) {
+                struct evlog_reader *reader;
+                struct evlog_item item;
+                bool is_found = false;
+                if (!id128_is_set(ids[k]))
+                    continue;
+                fake_disk_restart(l.fake);
+                assert_int_equal(evlog_history_open(l.disk, FIXTURE_DIR, &ids[k], 1, &reader, &f),
+                                 OK);
+                uint32_t seen = 0;
+                for (;;) {
+                    assert_int_equal(evlog_reader_next(reader, &item, &f), OK);
+                    if (item.kind == EVLOG_END)
+                        break;
+                    seen++;
+                    assert_same_batch(&item.batch, &l.m.batches[item.number]);
+                    is_found |= item.number == n;
+                }
+                evlog_reader_close(reader);
+                assert_true(is_found);
+                assert_true(seen < l.newest);
+            }
+        }
+    }
+    end(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +467,7 @@ int main(void)
              destroying_goes_on_after_a_crash_at_any_step),
         TEST("a dictionary has nothing that is one person's",
              a_dictionary_has_nothing_that_is_one_persons),
+        TEST("a history has every record of a person", a_history_has_every_record_of_a_person),
         TEST("an index finds every pack that somebody is in", an_index_finds_every_pack),
     };
     return cmocka_run_group_tests_name("evlog/seal", tests, NULL, NULL);

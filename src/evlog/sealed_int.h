@@ -152,7 +152,17 @@ struct sealed {
     struct keystore *keys;
     struct pack_reader *pack;
     bool is_in_pack;
+    /* where only some people are asked for */
+    struct arena arena;
+    struct buf index_bytes;
+    struct person_index_reader index;
+    uint64_t index_offset;
+    bool *wanted;       /* packs; NULL: all */
+    uint32_t pack_next; /* the one behind the one that is open */
 };
+
+/* Behind the seal, or a pack: goes on with the next pack that is wanted, or the index. */
+void sealed_jump(struct walker *w);
 
 void sealed_free(struct sealed *s);
 

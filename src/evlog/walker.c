@@ -61,6 +61,7 @@ void walker_begin(struct walker *w, struct os_disk *disk, const char *dir, struc
     w->offset = 0;
     w->chain = 0;
     w->is_finished = false;
+    w->has_jumped = false;
     w->quiet_offset = UINT64_MAX;
     walker_refresh(w);
 }
@@ -106,7 +107,7 @@ static enum verdict check_header(struct walker *w, const struct block *b, const 
 {
     uint64_t commit = w->ends_commit ? w->commit + 1 : w->commit;
     *why = "it does not follow the block before it";
-    if (b->previous != w->chain)
+    if (b->previous != w->chain && !w->has_jumped)
         return BYTES_BAD;
     /* What is sealed is no commit any more; its last block has the number of the last one. */
     bool ends_sealed = w->sealed != NULL && b->kind == BLOCK_MARK && b->commit >= commit;
@@ -308,6 +309,7 @@ static void step(struct walker *w, const struct block *b)
         w->log_id = b->hash;
     }
     w->chain = b->crc;
+    w->has_jumped = false;
     w->commit = b->commit;
     w->knows_commit = true;
     w->ends_commit = (b->flags & BLOCK_ENDS_COMMIT) != 0;
@@ -411,6 +413,7 @@ enum status walker_next(struct walker *w, enum walk_place place, enum walk *what
             *what = WALK_BLOCK;
             if (status != OK || w->sealed->is_in_pack)
                 return status;
+            sealed_jump(w);
         }
         status = next_stored(w, place, what, b, tail, f);
         if (status != OK || *what != WALK_BLOCK)

@@ -788,6 +788,14 @@ void journey_activated(struct person *who)
     }
 }
 
+void journey_erase(struct person *who)
+{
+    /* One that waits for its turn is dropped without an end; nothing enters instead. */
+    for (uint32_t left = who->profile->instances.count; left > 0; left--)
+        if (who->profile->instances.count > 0)
+            instance_end(who, who->profile->instances.count - 1, JOURNEY_ERASED);
+}
+
 /* The one that is there already of the same journey and key, or UINT32_MAX. */
 static uint32_t twin_of(const struct person *who, const struct instance *theirs)
 {

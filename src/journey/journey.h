@@ -79,6 +79,9 @@ void journey_explain(struct person *who);
 /* Another programme is live: instances of journeys that it does not have end `withdrawn`. */
 void journey_activated(struct person *who);
 
+/* The person is erased: every instance ends. */
+void journey_erase(struct person *who);
+
 /* Is anybody's way through the journey, or entry into it, waiting for it to go on? */
 bool journey_has(const struct person *who, uint32_t journey);
 

@@ -56,6 +56,13 @@ enum release_kind {
     RELEASE_KIND_END,
 };
 
+/* Kinds of RECORD_ERASE. */
+enum erase_kind {
+    ERASE_PERSON = 1, /* $profile is forgotten from here on */
+    ERASE_DONE, /* the proof: of $profile, erased in batch $number, nothing can be read any more; `total` keys
+                   were destroyed */
+};
+
 enum record_flag {
     RECORD_IS_SERVER =
         1 << 0, /* came with a server key: may alias users, set consent, use addresses */

@@ -70,6 +70,9 @@ enum profile_known {
     PROFILE_IS_FRESH = 1 << 2,        /* no segment has been asked about them yet */
 };
 
+/* Instead of a profile's forward: the person was erased. Nothing is left but the number. */
+#define PROFILE_ERASED UINT64_MAX
+
 struct profile {
     int64_t first_seen_ms;
     int64_t last_seen_ms;

@@ -86,6 +86,7 @@ bool consent_note(struct person *who, struct consent statement)
                              .how = SUPPRESSED_UNSUBSCRIBED,
                              .channel = statement.channel,
                              .address = statement.address,
+                             .at_ms = statement.at_ms,
                          });
     return true;
 }

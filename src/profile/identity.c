@@ -63,7 +63,7 @@ uint64_t identity_follow(const struct identity_host *host, uint64_t number)
 {
     for (;;) {
         const struct profile *p = host->profile(host->self, number);
-        if (p->forward == 0)
+        if (p->forward == 0 || p->forward == PROFILE_ERASED)
             return number;
         must(p->forward != number);
         number = p->forward;
@@ -196,4 +196,23 @@ uint64_t identity_resolve(struct identity *id, const struct identity_host *host,
     if (r->kind == EVENT_ALIAS && is_server && id128_is_set(r->previous))
         p = link(id, host, r->previous, p, true, created);
     return p;
+}
+
+void identity_of(struct identity *id, const struct identity_host *host, uint64_t number,
+                 bool forgets, void *self, void (*note)(void *self, struct id128 identifier))
+{
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        struct index *x = &id->ids[i];
+        /* Dropping one moves others: what was there is looked at again. */
+        for (uint32_t k = 0; k < x->slot_count; k++) {
+            while (id128_is_set(x->slots[k].key) &&
+                   identity_follow(host, x->slots[k].first) == number) {
+                struct id128 key = x->slots[k].key;
+                note(self, key);
+                if (!forgets)
+                    break;
+                must(index_drop(x, key));
+            }
+        }
+    }
 }

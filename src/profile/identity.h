@@ -66,12 +66,17 @@ bool identity_knows_message(const struct identity *id, uint64_t message_hash,
 uint64_t identity_resolve(struct identity *id, const struct identity_host *host,
                           const struct record *r) mustuse;
 
-/* The profile that `number` forwards to in the end (itself if it is alive). */
+/* The profile that `number` forwards to in the end (itself if it is alive, or erased). */
 uint64_t identity_follow(const struct identity_host *host, uint64_t number);
 
 /* The profile that the identifier means, following forwards; 0 if unknown. */
 uint64_t identity_find(const struct identity *id, const struct identity_host *host,
                        struct id128 identifier);
+
+/* The identifiers that mean `number` in the end, forgotten if `forgets`: calls `note` for each. Looks at all
+ * of them. */
+void identity_of(struct identity *id, const struct identity_host *host, uint64_t number,
+                 bool forgets, void *self, void (*note)(void *self, struct id128 identifier));
 
 /* Brings the index and dedupe slots of the record into the cache. */
 void identity_prefetch(const struct identity *id, const struct record *r);

@@ -3,6 +3,8 @@
  *     DIR/secret          192 random bytes: the key of identifier and address hashes
  *     DIR/log/            the log of facts (evlog), which alone is the truth
  *     DIR/snapshots/      states after some batch: they save time; behind a change of release one is needed
+ *     DIR/erasing         a person who is being erased: gone on with by the next start (replay/erase.h)
+ *     DIR/erased          who was erased, as hashes: what is restored from a backup is erased again
  *     DIR/programmes/     every version of the programme that was ever activated, by content hash
  *     DIR/backfills/      what a programme's conditions ask about, up to when it was prepared, by content
  *                         hash: they can be made again from the log

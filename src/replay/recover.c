@@ -11,6 +11,7 @@
 #include "os/last_words.h"
 #include "replay/backfill.h"
 #include "replay/difference.h"
+#include "replay/erase.h"
 #include "replay/watch.h"
 
 #define RESULTS_LAG_MAX 4096 /* batches whose result block may still be on its way */
@@ -130,6 +131,29 @@ static enum status try_snapshot(const struct directory *d, const struct recover_
     return status;
 }
 
+/* What erased people had said cannot be read any more, so what was decided before cannot be decided again. Who
+ * is strict begins at or behind the last erasure; who asks for the beginning, with the oldest snapshot there. */
+static enum status heed_erasures(const struct directory *d, const struct recover_options *o,
+                                 struct recovered *r, uint64_t *batch_max, bool *is_done,
+                                 struct fault *f)
+{
+    struct arena a;
+    uint64_t *batches;
+    uint32_t count = 0;
+    enum status status = erased_batch(d, &r->erased_batch, f);
+    if (status != OK || r->erased_batch == 0 || o->is_tolerant || o->is_shadow ||
+        !o->from_beginning || !os_exists(d->disk, d->snapshots))
+        return status;
+    arena_init(&a, 4096);
+    status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
+    for (uint32_t i = 0; i < count && batches[i] >= r->erased_batch; i++) {
+        *batch_max = batches[i];
+        *is_done = false;
+    }
+    arena_fini(&a);
+    return status;
+}
+
 static enum status start(const struct directory *d, const struct recover_options *options,
                          struct recovered *r, struct fault *f)
 {
@@ -139,8 +163,19 @@ static enum status start(const struct directory *d, const struct recover_options
     if (os_exists(d->disk, d->log))
         status = evlog_read_names(d->disk, d->log, r->shelf.names, &r->log_batch, f);
     r->engine = fresh_engine(d, options, r);
+    if (status == OK)
+        status = heed_erasures(d, options, r, &batch_max, &is_done, f);
     while (status == OK && !is_done && batch_max > 0)
         status = try_snapshot(d, options, r, &batch_max, &is_done, f);
+    if (status == OK && r->snapshot_batch < r->erased_batch && !options->is_tolerant &&
+        !options->is_shadow) {
+        fault_set(
+            f,
+            "somebody was erased up to batch %lu, and there is no whole snapshot from then on; "
+            "`wend recover %s` says what can be done",
+            r->erased_batch, d->path);
+        status = GIVE_UP;
+    }
     return status;
 }
 
@@ -294,6 +329,8 @@ static enum status note_difference(const struct directory *d, const struct recov
                                    struct fault *f)
 {
     enum status status;
+    if (o->is_shadow && what->batch <= r->erased_batch)
+        return OK;
     if (r->differences++ == 0) {
         r->differs_from = what->batch;
         difference_tell(what, r->shelf.names, r->difference);

@@ -535,6 +535,16 @@ static void carry_out(struct core *c, struct call *call)
     os_mutex_unlock(&c->lock);
 }
 
+void core_want_snapshot(struct core *c, uint64_t batch)
+{
+    snapshots_want(c->snapshots, batch);
+}
+
+uint64_t core_newest_snapshot(const struct core *c)
+{
+    return snapshots_newest(c->snapshots);
+}
+
 void core_call(struct core *c, void (*run)(void *context, struct engine *e), void *context)
 {
     struct call call = {.run = run, .context = context};
@@ -562,7 +572,10 @@ static void run(void *context)
         case WORK_BATCH: apply(c, work.ref); break;
         case WORK_QUESTION: answer(c, &work); break;
         case WORK_SYNC: sync(c); break;
-        case WORK_CALL: carry_out(c, work.call); break;
+        case WORK_CALL:
+            carry_out(c, work.call);
+            is_saving = true; /* it may have asked for a snapshot */
+            break;
         }
     }
 }

@@ -6,6 +6,7 @@
 #include "api/segment_json.h"
 #include "os/process.h"
 #include "server/change.h"
+#include "server/erase.h"
 #include "server/journeys.h"
 #include "server/monitors.h"
 #include "server/operate.h"
@@ -134,6 +135,20 @@ static void answer_person(struct server *s, struct http_request *request)
 {
     struct str person;
     if (read_person(request, &person) && !core_ask(s->core, QUESTION_PERSON, person, request))
+        answer_busy(request);
+}
+
+static void answer_export(struct server *s, struct http_request *request)
+{
+    struct str person;
+    if (read_person(request, &person) && !eraser_ask_export(s->eraser, person, request))
+        answer_busy(request);
+}
+
+static void answer_erase(struct server *s, struct http_request *request)
+{
+    struct str person;
+    if (read_person(request, &person) && !eraser_ask(s->eraser, person, request))
         answer_busy(request);
 }
 

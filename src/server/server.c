@@ -12,6 +12,7 @@
 #include "replay/backfill.h"
 #include "replay/owner.h"
 #include "server/change.h"
+#include "server/erase.h"
 #include "server/held.h"
 #include "server/journeys.h"
 #include "server/monitors.h"
@@ -198,6 +199,7 @@ static void host_refused(void *context, void *token, enum status why, const stru
             return;
         }
         break;
+    case ENTRY_ERASE: break; /* it is offered again */
     case ENTRY_NAMES: break; /* the committer keeps the names */
     case ENTRY_START:
         journal_say(&s->journal, JOURNAL_ERROR, "start", "the log did not take a batch: %s",
@@ -479,6 +481,8 @@ static enum status start_all(struct server *s, const struct plan *plan,
     if (status == OK && !*is_stopped)
         status = stories_start(&s->directory, &s->core, &s->stories, f);
     if (status == OK && !*is_stopped)
+        status = eraser_start(s, &s->eraser, f);
+    if (status == OK && !*is_stopped)
         status = start_http(s, f);
     held_free_list(unreported.held);
     mem_free(unreported.list);
@@ -555,6 +559,8 @@ static enum status stop_all(struct server *s, struct fault *f)
         http_server_stop(http, HTTP_GRACE_MS);
     stories_free(s->stories);
     s->stories = NULL;
+    eraser_stop(s->eraser);
+    s->eraser = NULL;
     changes_stop(s->changes);
     atomic_store(&s->is_stopping, true);
     if (s->sender != NULL)

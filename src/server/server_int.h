@@ -34,6 +34,7 @@ enum entry_kind {
     ENTRY_START,     /* an empty batch, with which the server begins */
     ENTRY_PROGRAMME, /* prepare, activate, abandon */
     ENTRY_COMMAND,   /* an operator's: `request` is answered when it is applied */
+    ENTRY_ERASE,     /* a person is forgotten, or it is done */
     ENTRY_RECEIPT,   /* from the sender; comes again until the log takes it */
 };
 
@@ -49,6 +50,7 @@ struct entry {
 
 struct changes;
 struct core;
+struct eraser;
 struct held;
 struct sender;
 struct journeys;
@@ -72,6 +74,7 @@ struct server {
     struct core *core;
     struct sender *sender;
     struct stories *stories;
+    struct eraser *eraser;
     struct journeys *journeys;      /* journeys.h */
     struct monitor_board *monitors; /* monitors.h */
     struct changes *changes;
@@ -185,6 +188,11 @@ void core_sync(struct core *c);
 /* Calls `run` on the engine's thread between two batches, and waits for it. Not from that thread, nor
  * when core_join() may have been called. */
 void core_call(struct core *c, void (*run)(void *context, struct engine *e), void *context);
+
+/* A snapshot of that batch or a later one is wanted; the batch of the newest that is durable (0 = none of
+ * this run). Not when core_join() may have been called. */
+void core_want_snapshot(struct core *c, uint64_t batch);
+uint64_t core_newest_snapshot(const struct core *c);
 
 /* No more batches come: applies what is queued and ends the thread. */
 void core_join(struct core *c);

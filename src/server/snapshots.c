@@ -32,7 +32,8 @@ struct snapshots {
     struct os_thread thread;
     struct os_queue *parcels;
     _Atomic uint64_t parcel_bytes;
-    atomic_bool has_failed; /* the thread writes nothing more of the one under way */
+    _Atomic uint64_t wanted, newest; /* batches */
+    atomic_bool has_failed;          /* the thread writes nothing more of the one under way */
 
     /* the engine's thread's */
     bool is_on;
@@ -82,6 +83,7 @@ static void finish(struct snapshots *x, const struct parcel *p)
         fail(x, &f);
         return;
     }
+    atomic_store(&x->newest, p->batch);
     count_add(x->server, COUNTER_SNAPSHOTS, 1);
     journal_say(&x->server->journal, JOURNAL_INFO, "snapshot",
                 "snapshot of batch %lu written in %ld ms, the engine stood still for %ld us at a "
@@ -145,9 +147,23 @@ static bool is_due(const struct snapshots *x)
 {
     const struct engine_counts *counts = engine_counts(x->engine);
     uint64_t batches = engine_batch(x->engine) - x->batch;
+    uint64_t wanted = atomic_load(&x->wanted);
+    /* A batch that is wanted may be the one whose snapshot did not become whole. */
+    if (wanted > atomic_load(&x->newest) && engine_batch(x->engine) >= wanted)
+        return true;
     return batches > 0 && (batches >= x->server->options.snapshot_batches ||
                            counts->records - x->records >=
                                SNAPSHOT_RECORDS + SNAPSHOT_SHARE * engine_profile_count(x->engine));
+}
+
+void snapshots_want(struct snapshots *x, uint64_t batch)
+{
+    atomic_store(&x->wanted, batch);
+}
+
+uint64_t snapshots_newest(const struct snapshots *x)
+{
+    return atomic_load(&x->newest);
 }
 
 static void note_time(struct snapshots *x, int64_t from_ns)

@@ -33,5 +33,11 @@ enum status snapshots_start(struct server *s, struct engine *engine, struct snap
  * it wants to be called again soon. */
 bool snapshots_work(struct snapshots *x);
 
+/* A snapshot of that batch or a later one is wanted, as soon as may be. Any thread. */
+void snapshots_want(struct snapshots *x, uint64_t batch);
+
+/* The batch of the newest one that is durable; 0 = none of this run. Any thread. */
+uint64_t snapshots_newest(const struct snapshots *x);
+
 /* Breaks off the one under way, and ends the thread. NULL is fine. */
 void snapshots_stop(struct snapshots *x);

@@ -208,6 +208,30 @@ static void answer(struct life *l)
     }
 }
 
+/* Somebody is erased: nothing goes to their addresses any more until they agree again. */
+static void forget_somebody(struct life *l)
+{
+    struct house *h = l->house;
+    char who[32];
+    snprintf(who, sizeof(who), "u%u", (unsigned)(next(l) % USERS));
+    uint64_t profile = house_person(h, who);
+    if (profile == 0)
+        return;
+    struct record *r = house_event(h, who, "Nothing", "");
+    struct buf clear;
+    buf_init(&clear);
+    body_put_int(&clear, NAME_PROFILE, (int64_t)profile);
+    struct str kept = arena_copy(&h->bodies, buf_str(&clear));
+    buf_fini(&clear);
+    *r = (struct record){.type = RECORD_ERASE,
+                         .kind = ERASE_PERSON,
+                         .schema = RECORD_SCHEMA,
+                         .at_ms = r->at_ms,
+                         .event_ms = r->event_ms,
+                         .arrival_ms = r->arrival_ms,
+                         .clear = {(const uint8_t *)kept.at, (uint32_t)kept.len}};
+}
+
 static void something(struct life *l)
 {
     static const char *const events[] = {
@@ -216,6 +240,10 @@ static void something(struct life *l)
         "Ticket Opened", "Ticket Solved", "Fraud Seen",   "Fraud Over",   "Nothing"};
     struct house *h = l->house;
     char who[32], fields[64];
+    if (next(l) % 500 == 0) {
+        forget_somebody(l);
+        return;
+    }
     switch (next(l) % 12) {
     case 0: become_known(l); return;
     case 1: say(l, next(l) % 8 != 0); return;

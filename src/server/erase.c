@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/erase.h"
+
+#include <stdatomic.h>
+
+#include "api/person_json.h"
+#include "base/mem.h"
+#include "os/clock.h"
+#include "replay/erase.h"
+#include "replay/takeover.h"
+#include "server/export.h"
+#include "server/server_int.h"
+
+#define WAITING_MAX 16
+#define LOOK_MS     2    /* how often the engine is asked whether it has got so far */
+#define AGAIN_MS    2000 /* until what the log did not take is offered again */
+
+struct asked {
+    struct str person;
+    struct http_request *request; /* NULL: left by a run before */
+    bool is_export;
+};
+
+struct eraser {
+    struct server *server;
+    struct os_queue *queue;
+    struct os_thread thread;
+    atomic_bool is_over;
+};
+
+/* What the engine's thread is asked. */
+struct look {
+    struct server *server;
+    struct erasure *erasure;
+    struct str person;
+    bool is_busy; /* a change of programme is under way */
+    bool is_erased;
+    uint64_t batch;
+    enum status status;
+    struct fault fault;
+    struct buf *out;
+};
+
+static void find_person(void *context, struct engine *e)
+{
+    struct look *l = context;
+    l->is_busy = engine_change(e).plan != NULL;
+    l->erasure->profile = engine_find_person(e, l->person);
+    if (l->erasure->profile != 0)
+        erasure_learn(l->erasure, e);
+}
+
+static void ask_erased(void *context, struct engine *e)
+{
+    struct look *l = context;
+    l->batch = engine_batch(e);
+    l->is_busy = engine_change(e).plan != NULL;
+    l->is_erased = engine_is_erased(e, l->erasure->profile);
+    if (l->is_erased)
+        erasure_learn(l->erasure, e);
+}
+
+struct destroying {
+    struct server *server;
+    struct erasure *erasure;
+    enum status status;
+    struct fault fault;
+};
+
+static void destroy(void *self, struct keystore *keys)
+{
+    struct destroying *x = self;
+    x->status = erasure_destroy(&x->server->directory, keys, x->erasure, &x->fault);
+}
+
+static bool is_over(const struct eraser *x)
+{
+    return atomic_load(&x->is_over) || atomic_load(&x->server->has_failed);
+}
+
+/* Puts the record into the log. */
+static enum status push(struct eraser *x, const struct erasure *erasure, enum erase_kind kind)
+{
+    struct entry *entry = entry_new(ENTRY_ERASE, 1);
+    struct buf clear;
+    buf_init(&clear);
+    erasure_record(erasure, kind, &clear, &entry->records[0]);
+    entry->records[0].clear = entry_body(entry, &clear);
+    entry->records[0].event_ms = entry->records[0].arrival_ms = server_now_ms(x->server);
+    enum status status;
+    while ((status = feed_push(x->server, entry)) == TRY_AGAIN && !is_over(x))
+        os_clock_sleep_ms(LOOK_MS);
+    if (status != OK)
+        entry_free(entry);
+    return status;
+}
+
+/* Waits until the engine has dropped the person. */
+static enum status drop(struct eraser *x, struct erasure *erasure)
+{
+    struct look look = {.server = x->server, .erasure = erasure};
+    int64_t offered_ns = 0;
+    for (;;) {
+        core_call(x->server->core, ask_erased, &look);
+        if (look.is_erased)
+            break;
+        if (is_over(x))
+            return GIVE_UP;
+        int64_t now_ns = os_clock_monotonic_ns();
+        if (offered_ns == 0 || now_ns - offered_ns > AGAIN_MS * INT64_C(1000000)) {
+            if (push(x, erasure, ERASE_PERSON) != OK)
+                return GIVE_UP;
+            offered_ns = now_ns;
+        }
+        os_clock_sleep_ms(LOOK_MS);
+    }
+    erasure->batch = look.batch;
+    return OK;
+}
+
+/* Waits until there is a durable snapshot of that batch or a later one. */
+static enum status snapshot(struct eraser *x, uint64_t batch, struct fault *f)
+{
+    struct erasure none = {0};
+    struct look look = {.server = x->server, .erasure = &none};
+    core_want_snapshot(x->server->core, batch);
+    while (core_newest_snapshot(x->server->core) < batch) {
+        if (is_over(x)) {
+            fault_set(f, "no snapshot was written before the end");
+            return GIVE_UP;
+        }
+        core_call(x->server->core, ask_erased, &look); /* wakes it */
+        os_clock_sleep_ms(LOOK_MS);
+    }
+    return OK;
+}
+
+/* Waits until a batch behind that one is applied; its number. */
+static uint64_t wait_behind(struct eraser *x, uint64_t batch)
+{
+    struct look look = {.server = x->server};
+    struct erasure none = {0};
+    look.erasure = &none;
+    do {
+        os_clock_sleep_ms(LOOK_MS);
+        core_call(x->server->core, ask_erased, &look);
+    } while (look.batch <= batch && !is_over(x));
+    return look.batch;
+}
+
+static enum status erase(struct eraser *x, struct erasure *erasure, struct fault *f)
+{
+    struct server *s = x->server;
+    const struct directory *d = &s->directory;
+    erasure->at_ms = server_now_ms(s);
+    enum status status = erasing_write(d, erasure, f);
+    take_over_stop(ERASURE_IS_NOTED);
+    if (status == OK)
+        status = drop(x, erasure);
+    take_over_stop(ERASURE_HAS_DROPPED);
+    if (status == OK)
+        status = committer_roll(s->committer);
+    if (status != OK) {
+        fault_set(f, "the log does not take it now; it is gone on with later");
+        return status;
+    }
+    take_over_stop(ERASURE_HAS_CLOSED);
+    status = erasure_look_back(d, erasure, f);
+    if (status == OK) /* with all that is known by now */
+        status = erasing_write(d, erasure, f);
+    if (status == OK)
+        status = snapshot(x, erasure->batch, f);
+    take_over_stop(ERASURE_HAS_SNAPSHOT);
+    if (status == OK)
+        status = erasure_drop_old(d, erasure->batch, f);
+    take_over_stop(ERASURE_HAS_REMOVED);
+    struct destroying destroying = {.server = s, .erasure = erasure};
+    if (status == OK) {
+        sealer_call(s->sealer, destroy, &destroying);
+        status = destroying.status;
+        *f = destroying.fault;
+    }
+    take_over_stop(ERASURE_HAS_DESTROYED);
+    if (status == OK)
+        status = push(x, erasure, ERASE_DONE);
+    if (status == OK) {
+        uint64_t behind = wait_behind(x, core_newest_snapshot(s->core));
+        take_over_stop(ERASURE_IS_PROVEN);
+        status = snapshot(x, behind, f);
+    }
+    take_over_stop(ERASURE_HAS_FALLBACK);
+    return status == OK ? erasure_finish(d, erasure, f) : status;
+}
+
+/* ---- answers ------------------------------------------------------------------------------------- */
+
+static void answer(struct http_request *request, struct buf *out)
+{
+    buf_add_byte(out, '\n');
+    struct http_header no_store = {STR("Cache-Control"), STR("no-store")};
+    http_answer(request, &(struct http_reply){.status = 200,
+                                              .content_type = STR("application/json"),
+                                              .headers = &no_store,
+                                              .header_count = 1,
+                                              .body = buf_str(out)});
+}
+
+static void answer_unknown(struct http_request *request)
+{
+    http_answer_error(request, 404, "unknown_person",
+                      STR("nobody is known by this user id, anonymous id or address"));
+}
+
+static void do_erase(struct eraser *x, const struct asked *asked)
+{
+    struct server *s = x->server;
+    struct erasure erasure = {0};
+    struct look look = {.server = s, .erasure = &erasure, .person = asked->person};
+    struct fault f = {0};
+    enum status status = OK;
+    if (asked->request == NULL) {
+        bool is_there;
+        status = erasing_read(&s->directory, &erasure, &is_there, &f);
+        if (status == OK && !is_there)
+            return;
+        /* A change of programme that goes on by itself ends first: it may be about to unite pasts. */
+        for (core_call(s->core, ask_erased, &look); look.is_busy && !is_over(x);) {
+            os_clock_sleep_ms(LOOK_MS);
+            core_call(s->core, ask_erased, &look);
+        }
+        if (is_over(x)) {
+            erasure_fini(&erasure);
+            return;
+        }
+    } else {
+        core_call(s->core, find_person, &look);
+        if (erasure.profile == 0) {
+            answer_unknown(asked->request);
+            return;
+        }
+    }
+    if (look.is_busy && asked->request != NULL) {
+        http_answer_error(asked->request, 409, "programme_changes",
+                          STR("a change of programme is under way; try again when it is over"));
+        erasure_fini(&erasure);
+        return;
+    }
+    if (status == OK)
+        status = erase(x, &erasure, &f);
+    if (status == OK)
+        journal_say(&s->journal, JOURNAL_INFO, "erase",
+                    "profile %lx was erased: %u keys were destroyed, batch %lu", erasure.profile,
+                    erasure.keys, erasure.batch);
+    else
+        journal_say(&s->journal, JOURNAL_ERROR, "erase",
+                    "profile %lx is not erased yet, the next start goes on with it: %s",
+                    erasure.profile, f.text);
+    if (asked->request != NULL && status == OK) {
+        struct buf out;
+        buf_init(&out);
+        erasure_json(&erasure, &out);
+        answer(asked->request, &out);
+        buf_fini(&out);
+    } else if (asked->request != NULL) {
+        http_answer_error(asked->request, 503, "not_yet",
+                          STR("it could not be completed; the next start of the server goes on"));
+    }
+    erasure_fini(&erasure);
+}
+
+static void find_for_export(void *context, struct engine *e)
+{
+    struct look *l = context;
+    find_person(context, e);
+    if (l->erasure->profile != 0)
+        person_json(e, l->erasure->profile, l->out);
+}
+
+static void do_export(struct eraser *x, const struct asked *asked)
+{
+    struct erasure who = {0};
+    struct buf person, out;
+    struct fault f = {0};
+    buf_init(&person);
+    buf_init(&out);
+    struct look look = {
+        .server = x->server, .erasure = &who, .person = asked->person, .out = &person};
+    core_call(x->server->core, find_for_export, &look);
+    if (who.profile == 0)
+        answer_unknown(asked->request);
+    else if (export_person(&x->server->directory, &who, buf_str(&person), &out, &f) != OK)
+        http_answer_error(asked->request, 500, "no_export", STR("the log could not be read"));
+    else
+        answer(asked->request, &out);
+    erasure_fini(&who);
+    buf_fini(&person);
+    buf_fini(&out);
+}
+
+static void run(void *context)
+{
+    struct eraser *x = context;
+    struct asked asked = {0};
+    do_erase(x, &asked); /* what was left */
+    while (os_queue_pop(x->queue, &asked, 1, FOREVER_MS) > 0) {
+        if (is_over(x))
+            http_answer_error(asked.request, 503, "stopping", STR("the server is stopping"));
+        else if (asked.is_export)
+            do_export(x, &asked);
+        else
+            do_erase(x, &asked);
+    }
+}
+
+enum status eraser_start(struct server *s, struct eraser **out, struct fault *f)
+{
+    struct eraser *x = mem_new(sizeof(*x));
+    x->server = s;
+    x->queue = os_queue_new(sizeof(struct asked), WAITING_MAX);
+    enum status status = os_thread_start(&x->thread, "eraser", run, x, f);
+    if (status != OK) {
+        os_queue_free(x->queue);
+        mem_free(x);
+        return status;
+    }
+    *out = x;
+    return OK;
+}
+
+bool eraser_ask(struct eraser *x, struct str person, struct http_request *request)
+{
+    struct asked asked = {.person = person, .request = request};
+    return os_queue_push(x->queue, &asked) == OK;
+}
+
+bool eraser_ask_export(struct eraser *x, struct str person, struct http_request *request)
+{
+    struct asked asked = {.person = person, .request = request, .is_export = true};
+    return os_queue_push(x->queue, &asked) == OK;
+}
+
+void eraser_stop(struct eraser *x)
+{
+    if (x == NULL)
+        return;
+    atomic_store(&x->is_over, true);
+    os_queue_close(x->queue);
+    os_thread_join(&x->thread);
+    os_queue_free(x->queue);
+    mem_free(x);
+}
