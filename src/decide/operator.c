@@ -20,6 +20,8 @@ static struct kill_subject subject_of(const struct person *who, const struct int
 static const struct kill *kill_of(const struct question *q)
 {
     struct kill_subject x = subject_of(q->who, q->intent, q->channel);
+    if (q->category != PLAN_NO_INDEX) /* an audience or placement has no message */
+        x.category = q->plan->categories[q->category].name;
     return controls_kill_of(q->who->controls, &x);
 }
 

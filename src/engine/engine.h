@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include "decide/placement.h"
 #include "measure/funnel.h"
 #include "measure/monitor.h"
 #include "model/action.h"
@@ -182,6 +183,17 @@ bool engine_is_erased(struct engine *e, uint64_t profile);
 
 /* How many people are in the segment with that name. */
 uint64_t engine_members(const struct engine *e, uint32_t segment);
+
+/* What the placement of that name shows the profile (0: nobody whom we know) at the moment, on a page of which
+ * that is known; *out and its texts are the arena's. NULL: the newest programme has no such placement. Changes
+ * nothing. */
+const struct plan_placement *engine_decide(struct engine *e, uint64_t profile, uint32_t placement,
+                                           struct body page, int64_t now_ms, struct arena *arena,
+                                           struct placement_answer *out);
+
+/* A value that goes along with its offer. */
+struct value engine_offer_field(struct engine *e, uint64_t profile, const struct plan_expr *value,
+                                struct body page, int64_t now_ms, struct arena *arena);
 
 /* Goes through the living profiles by number: 0 starts; 0 comes back at the end. */
 uint64_t engine_each(const struct engine *e, uint64_t profile);

@@ -7,51 +7,7 @@
  */
 #include "journey/journey_int.h"
 #include "profile/ask.h"
-
-#include <math.h>
-
-#define SCORE_ONE 1000000
-#define SCORE_MAX (INT64_C(1) << 62) /* millionths; what is beyond counts as much */
-
-static int64_t millionths(double x)
-{
-    double scaled = x * SCORE_ONE;
-    if (scaled >= (double)SCORE_MAX)
-        return SCORE_MAX;
-    if (scaled <= -(double)SCORE_MAX)
-        return -SCORE_MAX;
-    return llround(scaled);
-}
-
-static int64_t millionths_of_int(int64_t x)
-{
-    if (x >= SCORE_MAX / SCORE_ONE)
-        return SCORE_MAX;
-    if (x <= -SCORE_MAX / SCORE_ONE)
-        return -SCORE_MAX;
-    return x * SCORE_ONE;
-}
-
-static bool score_of(struct step *s, const struct plan_candidate *c, int64_t *score)
-{
-    if (c->score.code == NULL) {
-        *score = millionths_of_int(c->priority);
-        return true;
-    }
-    struct value value = ask_value(s->who, s->plan, &c->score, s->at->entry);
-    switch (value.type) {
-    case VALUE_INT: *score = millionths_of_int(value.integer); return true;
-    case VALUE_UINT:
-        *score = millionths_of_int((int64_t)min_of(value.uinteger, (uint64_t)INT64_MAX));
-        return true;
-    case VALUE_DOUBLE:
-        if (isnan(value.number))
-            return false;
-        *score = millionths(value.number);
-        return true;
-    default: return false;
-    }
-}
+#include "profile/score.h"
 
 static void count_error(const struct step *s)
 {
@@ -72,7 +28,8 @@ enum step_answer step_choose_run(struct step *s)
         const struct plan_candidate *c = &choose->candidates[i];
         int64_t score = 0;
         struct asked asked = ask(s->who, s->plan, &c->when, s->at->entry);
-        bool is_scored = asked.is_true && score_of(s, c, &score);
+        bool is_scored = asked.is_true &&
+                         score_ask(s->who, s->plan, &c->score, c->priority, s->at->entry, &score);
         if (asked.is_error || (asked.is_true && !is_scored))
             count_error(s);
         if (s->who->witness != NULL && is_scored)

@@ -68,8 +68,11 @@ struct channel_template; /* channel/channel.h: how a message is rendered; opaque
 #define PLAN_SEQUENCE_MAX      8  /* steps of a sequence, and as many events that break it */
 #define PLAN_STAGES_MAX        32
 #define PLAN_AUDIENCES_MAX     64
-#define PLAN_ERRANDS_MAX       256  /* steps call and task, in all journeys together */
-#define PLAN_SAVES_MAX         16   /* values that one of them saves */
+#define PLAN_ERRANDS_MAX       256 /* steps call and task, in all journeys together */
+#define PLAN_SAVES_MAX         16  /* values that one of them saves */
+#define PLAN_PLACEMENTS_MAX    64
+#define PLAN_OFFERS_MAX        64 /* of one placement */
+#define PLAN_OFFER_FIELDS_MAX  32
 #define PLAN_SEGMENTS_MAX      1024 /* those without a name of their own included */
 
 /* ---- what expressions and templates may read --------------------------------------------------- */
@@ -899,6 +902,35 @@ struct plan_errand {
                                   * all of them enum task_field */
 };
 
+/* A value that goes along with an offer. */
+struct plan_offer_field {
+    struct str name;
+    struct plan_expr value;
+};
+
+/* Something that a placement may show. */
+struct plan_offer {
+    uint32_t name;
+    int32_t priority;
+    struct plan_expr when;
+    struct plan_expr seldom; /* it was not seen too often */
+    struct plan_expr score;  /* code NULL: `priority` */
+    struct str content;      /* JSON */
+    uint32_t field_count;
+    const struct plan_offer_field *fields;
+};
+
+/* A place on a page or in an app (decide/placement.h). */
+struct plan_placement {
+    uint32_t name;
+    uint8_t channel;             /* enum channel: WEB or IN_APP */
+    int64_t session_ms;          /* who was not heard of for so long is not there; 0 = always */
+    struct plan_message message; /* its category and topic, for the rules */
+    struct str otherwise;        /* JSON; "null" = nothing */
+    uint32_t offer_count;
+    const struct plan_offer *offers;
+};
+
 struct plan_provider {
     uint32_t name;
     struct str kind; /* "smtp", "webhook": channel/channels.def */
@@ -986,6 +1018,8 @@ struct plan {
     const struct plan_errand *errands;
     uint32_t provider_count;
     const struct plan_provider *providers;
+    uint32_t placement_count;
+    const struct plan_placement *placements;
     uint32_t monitor_count;
     const struct plan_monitor *monitors;
     uint32_t binding_count;

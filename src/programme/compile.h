@@ -276,6 +276,9 @@ void audience_step_compile(struct compile *c, const struct yaml_file *yaml,
 void budgets_compile(struct compile *c); /* behind categories and groups */
 void budgets_look(struct compile *c);    /* behind messages: what they count at all */
 
+void placements_compile(
+    struct compile *c); /* behind segments, categories and journeys (placement.c) */
+
 void needs_compile(struct compile *c); /* of categories; behind segments and traits (needs.c) */
 
 /* ---- monitors (monitor.c) ------------------------------------------------------------------------ */

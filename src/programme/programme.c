@@ -601,6 +601,7 @@ static void compile_parts(struct compile *c)
     vouchers_compile(c);
     journeys_compile(c);
     monitors_compile(c);
+    placements_compile(c);
     ways_store(c);
     features_store(c);
     segments_store(c);

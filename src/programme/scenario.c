@@ -690,6 +690,37 @@ static void origin_read(struct reader *r, const struct yaml_node *node, struct s
     out->visitor = visitor ? arena_copy(r->arena, visitor->text) : STR("");
 }
 
+/* At which placement, and which of its offers is to be there. */
+static void look_read(struct reader *r, const struct yaml_node *node, const struct yaml_node *value,
+                      struct scenario_fact *out)
+{
+    const struct yaml_node *shows = shape_value(node, "", "shows");
+    uint32_t count = r->plan->placement_count, offers = 0;
+    const struct plan_placement *p = NULL;
+    struct str *known = arena_array(&r->scratch, struct str, count + PLAN_OFFERS_MAX);
+    if (!value || !shows)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        known[i] = names_text(r->names, r->plan->placements[i].name);
+        if (str_equal(known[i], value->text))
+            p = &r->plan->placements[i];
+    }
+    if (p == NULL) {
+        unknown_say(r, value, "placement", known, count);
+        return;
+    }
+    out->event = p->name;
+    if (str_is(shows->text, "otherwise"))
+        return;
+    for (uint32_t i = 0; i < p->offer_count; i++) {
+        known[offers++] = names_text(r->names, p->offers[i].name);
+        if (str_equal(known[i], shows->text))
+            out->message = p->offers[i].name;
+    }
+    if (out->message == NAME_NONE)
+        unknown_say(r, shows, "offer", known, offers);
+}
+
 static void fact_read(struct reader *r, const struct yaml_node *node, const char *member,
                       struct scenario_fact *out)
 {
@@ -714,6 +745,7 @@ static void fact_read(struct reader *r, const struct yaml_node *node, const char
         {"stop", SCENARIO_COMMAND},
         {"kill", SCENARIO_COMMAND},
         {"unkill", SCENARIO_COMMAND},
+        {"placement", SCENARIO_LOOK},
     };
     for (size_t i = 0; i < array_count(kinds); i++)
         if (strcmp(kinds[i].key, member) == 0)
@@ -732,6 +764,10 @@ static void fact_read(struct reader *r, const struct yaml_node *node, const char
         out->event = value ? names_add(r->names, value->text) : NAME_NONE;
         fields_add(r, shape_value(node, "", "payload"), STR(""), &fields);
         out->happened_ms = happened_of(r, shape_value(node, "", "happened"), out->at_ms);
+        break;
+    case SCENARIO_LOOK:
+        look_read(r, node, value, out);
+        fields_add(r, shape_value(node, "", "context"), STR(""), &fields);
         break;
     case SCENARIO_IDENTIFY: fields = traits_of(r, value); break;
     case SCENARIO_COMMAND: command_of(r, node, member, &out->command); break;
@@ -1012,22 +1048,26 @@ static void expect_read(struct reader *r, const struct yaml_node *node, const ch
     }
 }
 
-static void expects_read(struct reader *r, const struct yaml_node *list, struct scenario *out)
+static void expects_read(struct reader *r, const struct yaml_node *node,
+                         const struct yaml_node *list, struct scenario *out)
 {
     const struct shape_union *u = shape_union_get("EXPECT");
     struct scenario_expect *expects =
         arena_array(r->arena, struct scenario_expect, shape_count(list));
     uint32_t count = 0;
     for (uint32_t i = 0; i < shape_count(list); i++) {
-        const struct yaml_node *node = shape_item(list, i);
-        const char *member = shape_member(node, u);
+        const struct yaml_node *item = shape_item(list, i);
+        const char *member = shape_member(item, u);
         if (member)
-            expect_read(r, node, member, &expects[count++]);
+            expect_read(r, item, member, &expects[count++]);
     }
     out->expects = expects;
     out->expect_count = count;
-    if (list && !list->is_bad && list->type == YAML_LIST && list->count == 0)
-        findings_add(r->findings, FINDING_MISSING_KEY, yaml_place(r->file, list),
+    bool has_looks = false;
+    for (uint32_t i = 0; i < out->fact_count; i++)
+        has_looks |= out->facts[i].kind == SCENARIO_LOOK;
+    if (shape_count(list) == 0 && !has_looks && !(list && list->is_bad))
+        findings_add(r->findings, FINDING_MISSING_KEY, yaml_place(r->file, list ? list : node),
                      "the test expects nothing");
 }
 
@@ -1048,7 +1088,7 @@ static void scenario_read(struct reader *r, const struct yaml_node *node, struct
     people_read(r, shape_value(given, "", "people"), out);
     answers_read(r, shape_value(given, "", "answers"), out);
     facts_read(r, shape_value(node, "", "when"), out);
-    expects_read(r, shape_value(node, "", "expect"), out);
+    expects_read(r, node, shape_value(node, "", "expect"), out);
     int64_t last_ms = out->fact_count ? out->facts[out->fact_count - 1].at_ms : SCENARIO_NO_TIME;
     for (uint32_t i = 0; i < out->person_count; i++) {
         const struct scenario_person *person = &out->people[i];

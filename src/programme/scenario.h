@@ -58,6 +58,7 @@ enum scenario_fact_kind {
     SCENARIO_ENTER,       /* event = name of the journey, fields = payload */
     SCENARIO_COMMAND,     /* command: nobody's */
     SCENARIO_TASK, /* event = NAME_TASK_DONE or ..._DECLINED, of `step`; fields = properties */
+    SCENARIO_LOOK, /* at the placement `event`: it shows `message`; NAME_NONE = none of its offers */
 };
 
 /* One line of `when`, or of a person's `history`. */

@@ -418,10 +418,47 @@ static enum status apply_command(struct stage *s, const struct scenario_fact *fa
     return world_apply(s->world, &r, s->f);
 }
 
+/* Somebody looks at a placement: it is to show what the line says. */
+static enum status look(struct stage *s, const struct scenario_fact *fact)
+{
+    struct engine *e = world_engine(s->world);
+    struct placement_answer answer;
+    struct buf b;
+    enum status status = world_wait(s->world, fact->at_ms, s->f);
+    if (status != OK)
+        return status;
+    buf_init(&b);
+    for (uint32_t i = 0; i < fact->field_count; i++)
+        body_put(&b, fact->fields[i].name, &fact->fields[i].value);
+    struct body page = body_in(s->arena, &b);
+    const struct plan_placement *means = engine_decide(
+        e, s->fates[fact->person].profile, fact->event, page, fact->at_ms, s->arena, &answer);
+    must(means != NULL);
+    uint32_t shown = answer.offer == NULL ? NAME_NONE : answer.offer->name;
+    if (shown == fact->message)
+        return OK;
+    struct str reasons = STR("");
+    for (uint32_t i = 0; i < answer.reason_count; i++)
+        if (answer.reasons[i].offer == NAME_NONE || answer.reasons[i].offer == fact->message)
+            reasons = answer.reasons[i].says;
+    fault_set(s->f, "%.*s shows %.*s %s%.*s, not %.*s%s%.*s",
+              STR_ARG(names_text(s->shelf->names, fact->event)),
+              STR_ARG(s->scenario->people[fact->person].id),
+              shown == NAME_NONE ? "none of its offers" : "",
+              STR_ARG(names_text(s->shelf->names, shown)),
+              STR_ARG(fact->message == NAME_NONE ? STR("what it shows otherwise")
+                                                 : names_text(s->shelf->names, fact->message)),
+              reasons.len ? ": " : "", STR_ARG(reasons));
+    fault_place(s->f, NULL, fact->place.line, fact->place.column);
+    return FIX_INPUT;
+}
+
 static enum status apply_fact(struct stage *s, const struct scenario_fact *fact, bool is_history)
 {
     if (fact->kind == SCENARIO_COMMAND)
         return apply_command(s, fact);
+    if (fact->kind == SCENARIO_LOOK)
+        return look(s, fact);
     const struct fate *fate =
         fact->address.len || fact->person == UINT16_MAX ? NULL : &s->fates[fact->person];
     struct record r = record_of(s, fact->person, EVENT_TRACK, fact->event, fact->at_ms);
@@ -447,6 +484,7 @@ static enum status apply_fact(struct stage *s, const struct scenario_fact *fact,
         r.anonymous = id_in(255, fact->visitor, 0);
     switch (fact->kind) {
     case SCENARIO_EVENT:
+    case SCENARIO_LOOK:
     case SCENARIO_COMMAND: break;
     case SCENARIO_BUSINESS: r.kind = EVENT_BUSINESS; break;
     case SCENARIO_ENTER: r.kind = EVENT_ENTER; break;
@@ -979,7 +1017,9 @@ static enum status play(struct stage *s, uint32_t watched)
     if (watched != UINT32_MAX)
         engine_watch(world_engine(s->world), s->fates[watched].profile, &witness);
     for (uint32_t i = 0; i < scenario->fact_count && status == OK; i++) {
-        if (scenario->facts[i].message != NAME_NONE || scenario->facts[i].step != NAME_NONE)
+        bool is_answer =
+            scenario->facts[i].message != NAME_NONE && scenario->facts[i].kind != SCENARIO_LOOK;
+        if (is_answer || scenario->facts[i].step != NAME_NONE)
             status = world_wait(s->world, scenario->facts[i].at_ms, s->f);
         if (status == OK)
             status = apply_fact(s, &scenario->facts[i], false);

@@ -10,6 +10,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "server/decide.h"
 #include "server/journeys.h"
 #include "server/monitors.h"
 #include "server/server_int.h"
@@ -69,6 +70,7 @@ struct work {
     struct why_question *why;               /* likewise */
     bool wants_past;
     const struct operator_question *operator;
+    const struct decide_question *decide;
 };
 
 struct core {
@@ -435,9 +437,27 @@ static void answer_operator(struct core *c, const struct work *work)
     buf_fini(&out);
 }
 
+static void answer_decide(struct core *c, const struct work *work)
+{
+    struct buf out;
+    buf_init(&out);
+    if (decide_answer(c->engine, work->decide, server_now_ms(c->server), &out)) {
+        count_add(c->server, COUNTER_DECISIONS, 1);
+        answer_with(work, &out);
+    } else {
+        http_answer_error(work->request, 404, "unknown_placement",
+                          STR("the programme has no placement of this name"));
+    }
+    buf_fini(&out);
+}
+
 static void answer(struct core *c, const struct work *work)
 {
     atomic_fetch_sub(&c->questions, 1);
+    if (work->decide != NULL) {
+        answer_decide(c, work);
+        return;
+    }
     if (work->operator!= NULL) {
         answer_operator(c, work);
         return;
@@ -481,6 +501,15 @@ bool core_ask_why(struct core *c, struct why_question *question, bool wants_past
                                  .question = QUESTION_WHY,
                                  .why = question,
                                  .wants_past = wants_past,
+                                 .request = request});
+}
+
+bool core_ask_decide(struct core *c, const struct decide_question *question,
+                     struct http_request *request)
+{
+    return ask(c, &(struct work){.kind = WORK_QUESTION,
+                                 .question = QUESTION_DECIDE,
+                                 .decide = question,
                                  .request = request});
 }
 

@@ -7,6 +7,7 @@
 #include "os/process.h"
 #include "server/change.h"
 #include "server/erase.h"
+#include "server/decide.h"
 #include "server/journeys.h"
 #include "server/monitors.h"
 #include "server/operate.h"
@@ -373,6 +374,13 @@ static void answer_journeys(struct server *s, struct http_request *request)
     struct operator_question *q = arena_new(http_request_arena(request), struct operator_question);
     *q = (struct operator_question){0};
     if (!core_ask_operator(s->core, QUESTION_JOURNEYS, q, request))
+        answer_busy(request);
+}
+
+static void answer_decision(struct server *s, struct http_request *request)
+{
+    const struct decide_question *q = decide_read(request, s->vocabulary, s->directory.secret);
+    if (q != NULL && !core_ask_decide(s->core, q, request))
         answer_busy(request);
 }
 

@@ -132,6 +132,7 @@ enum question_kind {
     QUESTION_SEGMENT_WHY,
     QUESTION_JOURNEYS,
     QUESTION_MONITORS,
+    QUESTION_DECIDE,
     QUESTION_FUNNEL,
     QUESTION_BUDGETS,
     QUESTION_COMMAND,
@@ -163,6 +164,12 @@ struct segment_question {
 /* The same about a segment. */
 bool core_ask_segment(struct core *c, enum question_kind kind,
                       const struct segment_question *question, struct http_request *request);
+
+struct decide_question;
+
+/* What a placement shows somebody: decide.h. */
+bool core_ask_decide(struct core *c, const struct decide_question *question,
+                     struct http_request *request);
 
 /* What is asked of "why?"; lives in the request's arena. The story is told by another thread, if it is
  * wanted and the log is not too long. */
