@@ -663,8 +663,7 @@ static void free_committer(struct committer *c)
     mem_free(c);
 }
 
-enum status committer_start(struct evlog *log, const struct committer_host *host,
-                            struct committer **committer, struct fault *f)
+struct committer *committer_new(struct evlog *log, const struct committer_host *host)
 {
     struct committer *c = mem_new(sizeof(*c));
     c->log = log;
@@ -679,7 +678,13 @@ enum status committer_start(struct evlog *log, const struct committer_host *host
     arena_init(&c->orphan_arena, 4096);
     for (uint32_t i = 0; i < COMMITTER_BATCHES_MAX; i++)
         arena_init(&c->slots[i].arena, 4096);
+    return c;
+}
 
+enum status committer_start(struct evlog *log, const struct committer_host *host,
+                            struct committer **committer, struct fault *f)
+{
+    struct committer *c = committer_new(log, host);
     enum status done = os_thread_start(&c->prepare_thread, "log-prepare", run_prepare, c, f);
     if (done != OK) {
         free_committer(c);
@@ -725,5 +730,44 @@ void committer_stop(struct committer *c)
     os_mutex_unlock(&c->mutex);
     os_thread_join(&c->thread);
     os_thread_join(&c->prepare_thread);
+    free_committer(c);
+}
+
+/* ------------------------------------------------------------------------------------------ by hand */
+
+static const struct fault ended = {.text = "the log has failed"};
+
+/* What run_prepare() does when it is asked. */
+static void prepare_once(struct committer *c)
+{
+    struct fault f = {0};
+    c->wants_prepare = false;
+    enum status done = evlog_prepare(c->log, &f);
+    if (done != OK && done != TRY_AGAIN)
+        fail(c, &f);
+}
+
+bool committer_turn(struct committer *c)
+{
+    bool has_entries = c->ring_count > 0 || c->taken_count > 0;
+    bool has_work = has_entries && (c->is_dead || find_slot(c) != NULL);
+    if (c->is_dead) {
+        refuse_all(c, GIVE_UP, &ended);
+        return has_work;
+    }
+    if (c->wants_prepare) {
+        prepare_once(c);
+        return true;
+    }
+    if (!has_work && c->results == NULL)
+        return false;
+    work_once(c);
+    return true;
+}
+
+void committer_drop(struct committer *c)
+{
+    refuse_all(c, GIVE_UP, &ended);
+    must(has_all_slots(c));
     free_committer(c);
 }

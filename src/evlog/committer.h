@@ -91,3 +91,19 @@ void committer_release(struct committer *c, struct committed *batch);
 /* Commits what is queued, waits until the host has released every batch, commits the result blocks,
  * ends the threads and frees `c`. Nobody may push meanwhile. The log is the caller's again. */
 void committer_stop(struct committer *c);
+
+/* ---- by hand ------------------------------------------------------------------------------------
+ *
+ * The same without threads: it works when it is told to, and on the caller's thread. The simulator puts
+ * its own order of events in the place of the machine's. */
+
+/* Like committer_start(); nothing can fail. Ends with committer_drop(). */
+struct committer *committer_new(struct evlog *log, const struct committer_host *host) mustuse;
+
+/* One round of what both threads do, if there is anything to do: result blocks and entries are written
+ * and committed, the host is told, the next segment is prepared. False: there was nothing. */
+bool committer_turn(struct committer *c);
+
+/* Ends it as the end of the process would: what is queued comes back refused with GIVE_UP; nothing is
+ * written any more. Batches in the host's hands must be back. */
+void committer_drop(struct committer *c);
