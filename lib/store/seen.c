@@ -7,6 +7,7 @@
 
 #define SWEEP_SLOTS    4 /* looked at per addition */
 #define WINDOW_MINUTES ((uint16_t)(SEEN_WINDOW_MS / MINUTE_MS))
+#define SWEEP_MINUTES  (14 * WINDOW_MINUTES)
 
 void seen_init(struct seen *s, uint32_t most)
 {
@@ -88,17 +89,54 @@ static void drop(struct seen *s, uint32_t hole)
     s->count--;
 }
 
-static void grow(struct seen *s)
+/* The table anew, with so many slots, of those that are not older than the window. */
+static void rebuild(struct seen *s, uint32_t slot_count, uint16_t minute)
 {
     struct seen old = *s;
-    s->slot_count = old.slot_count ? old.slot_count * 2 : 64;
+    for (uint32_t i = 0; i < old.slot_count; i++)
+        if (old.slots[i] != 0 && age_of(old.slots[i], minute) > WINDOW_MINUTES)
+            keep_before(s->keeper, s->partition, seen_key(old.slots[i]));
+    s->slot_count = slot_count;
     s->slots =
         slots_are_of_pages(s) ? pages_take(s->pages, slots_bytes(s)) : mem_new(slots_bytes(s));
     s->cursor = 0;
-    for (uint32_t i = 0; i < old.slot_count; i++)
-        if (old.slots[i] != 0)
-            s->slots[find(s, old.slots[i] & ~UINT64_C(0xffff))] = old.slots[i];
+    s->count = 0;
+    for (uint32_t i = 0; i < old.slot_count; i++) {
+        if (old.slots[i] == 0 || age_of(old.slots[i], minute) > WINDOW_MINUTES)
+            continue;
+        s->slots[find(s, old.slots[i] & ~UINT64_C(0xffff))] = old.slots[i];
+        s->count++;
+    }
     slots_free(&old);
+}
+
+static bool is_silent(const struct seen *s, int64_t minute)
+{
+    return minute - s->newest > WINDOW_MINUTES;
+}
+
+/* Sees to it that no slot becomes so old that it looks young. */
+static void keep_young(struct seen *s, int64_t minute)
+{
+    bool is_late = minute - s->swept > SWEEP_MINUTES;
+    if (s->count > 0 && is_silent(s, minute)) {
+        for (uint32_t i = 0; i < s->slot_count; i++)
+            if (s->slots[i] != 0)
+                keep_before(s->keeper, s->partition, seen_key(s->slots[i]));
+        memset(s->slots, 0, slots_bytes(s));
+        s->count = 0;
+    } else if (s->count > 0 && is_late) {
+        rebuild(s, s->slot_count, (uint16_t)minute);
+    }
+    if (is_late || s->count == 0)
+        s->swept = minute;
+    s->newest = minute;
+}
+
+static void make_room(struct seen *s, uint16_t minute)
+{
+    if (s->slot_count == 0 || (s->count + 1) * 4ull > s->slot_count * 3ull)
+        rebuild(s, s->slot_count ? s->slot_count * 2 : 64, minute);
 }
 
 /* Forgets what is too old among the next few slots; under pressure the oldest of them. */
@@ -129,6 +167,7 @@ bool seen_note(struct seen *s, uint64_t hash, int64_t now_ms)
 {
     uint16_t minute = (uint16_t)(now_ms / MINUTE_MS);
     uint64_t tag = tag_of(hash);
+    keep_young(s, now_ms / MINUTE_MS);
     if (s->slot_count != 0) {
         uint32_t at = find(s, tag);
         if (s->slots[at] != 0) {
@@ -141,12 +180,18 @@ bool seen_note(struct seen *s, uint64_t hash, int64_t now_ms)
         }
         sweep(s, minute);
     }
-    if (s->slot_count == 0 || (s->count + 1) * 4ull > s->slot_count * 3ull)
-        grow(s);
+    make_room(s, minute);
     keep_before(s->keeper, s->partition, seen_key(tag));
     s->slots[find(s, tag)] = tag | minute;
     s->count++;
     return false;
+}
+
+bool seen_is_fresh(const struct seen *s, uint64_t slot, int64_t now_ms)
+{
+    must(slot != 0);
+    return !is_silent(s, now_ms / MINUTE_MS) &&
+           age_of(slot, (uint16_t)(now_ms / MINUTE_MS)) <= WINDOW_MINUTES;
 }
 
 bool seen_has(const struct seen *s, uint64_t hash, int64_t now_ms)
@@ -154,14 +199,14 @@ bool seen_has(const struct seen *s, uint64_t hash, int64_t now_ms)
     if (s->slot_count == 0)
         return false;
     uint64_t slot = s->slots[find(s, tag_of(hash))];
-    return slot != 0 && age_of(slot, (uint16_t)(now_ms / MINUTE_MS)) <= WINDOW_MINUTES;
+    return slot != 0 && seen_is_fresh(s, slot, now_ms);
 }
 
-void seen_restore(struct seen *s, uint64_t slot)
+void seen_restore(struct seen *s, uint64_t slot, int64_t now_ms)
 {
     must(slot > 0xffff);
-    if (s->slot_count == 0 || (s->count + 1) * 4ull > s->slot_count * 3ull)
-        grow(s);
+    s->newest = s->swept = now_ms / MINUTE_MS;
+    make_room(s, (uint16_t)s->newest);
     uint32_t at = find(s, slot & ~UINT64_C(0xffff));
     s->count += s->slots[at] == 0;
     s->slots[at] = slot;

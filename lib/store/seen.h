@@ -2,8 +2,10 @@
  *
  * A slot holds 48 bits of the id's hash and the minute at which it was noted (16 bits, which wrap
  * after 45 days). Every addition also looks at a few slots further on and forgets those older than
- * the window, so that the set never grows beyond what the window holds and nothing is ever scanned
- * as a whole. At `most` ids the oldest go early; seen_window_ms() is the window in force.
+ * the window, so that the set never grows beyond what the window holds. That alone could let an id come
+ * back from the dead where few are added: so a set that is silent for longer than the window is empty, and
+ * every two weeks an addition goes through the whole table. At `most` ids the oldest go early;
+ * seen_window_ms() is the window in force.
  *
  * Two different ids are taken for one with a probability below count / 2^48 per lookup and
  * partition (256 partitions share the load: with 64 M ids in all about 1e-9).
@@ -22,6 +24,9 @@ struct seen {
     uint32_t count;
     uint32_t cursor; /* where forgetting goes on */
     uint32_t most;
+    int64_t
+        newest; /* minute of the last addition; all minutes of slots are within weeks before it */
+    int64_t swept;               /* minute at which the whole table was gone through */
     struct pages *pages;         /* where a large table comes from; NULL = by itself */
     const struct keeper *keeper; /* of ids, by seen_key(); NULL = none */
     uint32_t partition;          /* as the keeper calls it */
@@ -49,8 +54,11 @@ bool seen_has(const struct seen *s, uint64_t hash, int64_t now_ms) mustuse;
 /* The slot of the id that seen_key() gave, as it stands; 0 = it is not there. */
 uint64_t seen_slot(const struct seen *s, struct id128 key) mustuse;
 
-/* Puts back a slot as it stood in `slots` (of a snapshot), in any order. */
-void seen_restore(struct seen *s, uint64_t slot);
+/* Is what the slot (not 0) holds within the window before now_ms? */
+bool seen_is_fresh(const struct seen *s, uint64_t slot, int64_t now_ms) mustuse;
+
+/* Puts back a slot as it stood in `slots` (of a snapshot), in any order; it was fresh at now_ms. */
+void seen_restore(struct seen *s, uint64_t slot, int64_t now_ms);
 
 static inline void seen_prefetch(const struct seen *s, uint64_t hash)
 {

@@ -138,6 +138,29 @@ static void a_message_id_is_known_for_a_day(void **state)
     seen_fini(&s);
 }
 
+/* Minutes wrap after 45 days: what is as old as that must not look young again. */
+static void a_message_id_does_not_come_back(void **state)
+{
+    (void)state;
+    const int64_t wrap_ms = 65536 * MINUTE_MS;
+    for (uint32_t others = 0; others < 3; others++) {
+        struct seen s;
+        seen_init(&s, 1u << 20);
+        for (uint64_t i = 1; i <= 40; i++)
+            assert_false(seen_note(&s, i << 20, 0));
+        /* nobody else; now and then somebody; at both ends only */
+        for (int64_t day = 1; day < 45; day++)
+            if (others == 1 || (others == 2 && (day < 2 || day > 43)))
+                assert_false(seen_note(&s, (uint64_t)(1000 + day) << 20, day * DAY_MS - HOUR_MS));
+        for (uint64_t i = 1; i <= 40; i++) {
+            assert_false(seen_has(&s, i << 20, wrap_ms + MINUTE_MS));
+            assert_false(seen_note(&s, i << 20, wrap_ms + MINUTE_MS));
+            assert_true(seen_has(&s, i << 20, wrap_ms + MINUTE_MS));
+        }
+        seen_fini(&s);
+    }
+}
+
 static void seen_ids_agree_with_a_plain_list(void **state)
 {
     (void)state;
@@ -286,6 +309,7 @@ int main(void)
         TEST("a list says when it is full", a_list_is_full_at_its_limit),
         TEST("an index agrees with a plain list", an_index_agrees_with_a_plain_list),
         TEST("a message id is known for a day", a_message_id_is_known_for_a_day),
+        TEST("a message id does not come back after weeks", a_message_id_does_not_come_back),
         TEST("seen ids agree with a plain list", seen_ids_agree_with_a_plain_list),
         TEST("the set of seen ids is bounded", the_set_of_seen_ids_is_bounded),
         TEST("blocks never overlap and start as zeros", blocks_do_not_overlap),

@@ -333,7 +333,7 @@ void audience_event(struct person *who)
     struct value named = record_get(r, NAME_SEGMENT, NULL);
     if (!(r->flags & RECORD_IS_SERVER) || named.type != VALUE_TEXT || who->plan == NULL)
         return;
-    uint32_t name = names_find(who->names, named.text);
+    uint32_t name = names_find_below(who->names, named.text, who->names_end);
     uint16_t index = name != NAME_NONE ? plan_segment_find(who->plan, name) : PLAN_NO_INDEX;
     if (index == PLAN_NO_INDEX || !who->plan->segments[index].is_list) {
         person_note(who, "there is no list \"%.*s\": nothing was changed", STR_ARG(named.text));

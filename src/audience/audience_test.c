@@ -146,6 +146,7 @@ static struct fixture *fixture_new(void)
                              .plans = &f->versions,
                              .plan = &f->plan,
                              .names = f->names,
+                             .names_end = UINT32_MAX,
                              .secret = f->secret,
                              .scratch = &f->scratch,
                              .bytes = &f->bytes,

@@ -58,6 +58,7 @@ static void fixture_init(struct fixture *f)
                              .plans = &f->versions,
                              .plan = &f->plan,
                              .names = f->names,
+                             .names_end = UINT32_MAX,
                              .scratch = &f->scratch,
                              .bytes = &f->bytes,
                              .results = &f->results,

@@ -95,6 +95,7 @@ static bool concerns(struct str place, struct str country, struct str region, st
                             .plans = &f.versions,
                             .plan = &f.plan,
                             .names = f.names,
+                            .names_end = UINT32_MAX,
                             .secret = f.secret,
                             .scratch = &f.scratch,
                             .bytes = &f.bytes,

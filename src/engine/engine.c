@@ -148,6 +148,7 @@ struct person engine_person(struct engine *e, uint64_t number)
         .budgets = &e->budgets,
         .hours = &e->hours,
         .names = e->names,
+        .names_end = e->names_told,
         .secret = e->secret,
         .scratch = &e->scratch,
         .bytes = &e->bytes,
@@ -296,6 +297,7 @@ struct engine *engine_new(const struct engine_options *options)
     funnel_init(&e->funnel);
     monitors_init(&e->monitors);
     e->names = names_new();
+    e->names_told = NAME_FIXED_END;
     e->plans.at = mem_new(sizeof(e->plans.at[0]));
     e->plans.count = 1;
     memcpy(e->secret, options->secret, sizeof(e->secret));
@@ -392,6 +394,7 @@ static void apply_broadcasts(struct engine *e, const struct batch *b)
         if (r->type == RECORD_NAME) {
             uint32_t name = names_add(e->names, body_get_text(r->clear, NAME_TEXT));
             must(name == r->name);
+            e->names_told = max_of(e->names_told, name + 1);
         } else if (r->type == RECORD_PROGRAMME) {
             saving_lose(e);
             change_apply(e, r);
@@ -1745,5 +1748,15 @@ void engine_pending(struct engine *e, void *self, void (*note)(void *self, struc
                                             .provider = x->provider,
                                             .is_called_off = x->state == ERRAND_RECALLED});
         }
+    }
+    /* Granted by the last batch: the answer is on its way to the person. */
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        const struct messages *inbox = &e->partitions[i].inbox;
+        for (uint32_t k = 0; k < inbox->count; k++)
+            if (inbox->at[k].kind == BACK_GRANTED)
+                note(self, (struct pending){.profile = inbox->at[k].profile,
+                                            .decision = inbox->at[k].decision,
+                                            .attempt = inbox->at[k].attempt,
+                                            .provider = inbox->at[k].provider});
     }
 }

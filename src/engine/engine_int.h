@@ -186,6 +186,8 @@ struct engine {
     struct hours hours;
     struct gate gate;
     struct names *names;
+    uint32_t
+        names_told; /* by records so far: numbers below this; the table may have been read ahead */
     struct plans plans;
     const struct plan **prepared;
     uint32_t prepared_count;

@@ -242,7 +242,7 @@ static void phase_changed(struct engine *e, uint32_t journey, enum journey_phase
 static void set_phase(struct engine *e, const struct command_word *word, uint32_t by)
 {
     const struct plan *plan = newest_plan(e);
-    uint32_t journey = names_find(e->names, word->name);
+    uint32_t journey = names_find_below(e->names, word->name, e->names_told);
     if (plan == NULL || journey == NAME_NONE || plan_journey_find(plan, journey) == PLAN_NO_INDEX)
         return;
     enum journey_phase before = controls_phase(&e->controls, journey);
@@ -260,7 +260,7 @@ static bool kill_of(const struct engine *e, const struct command_word *word, uin
                          .by = by,
                          .since_ms = e->now_ms};
     if (word->scope != KILL_CHANNEL && word->scope != KILL_ALL) {
-        out->name = names_find(e->names, word->name);
+        out->name = names_find_below(e->names, word->name, e->names_told);
         return out->name != NAME_NONE;
     }
     return true;

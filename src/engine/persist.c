@@ -1208,8 +1208,8 @@ void persist_meta(const struct engine *e, struct buf *b)
     buf_add_zigzag(b, e->now_ms);
     buf_add_varint(b, e->counts.merges);
     buf_add_varint(b, e->sweep);
-    buf_add_varint(b, names_count(e->names));
-    for (uint32_t i = NAME_FIXED_END; i < names_count(e->names); i++) {
+    buf_add_varint(b, e->names_told);
+    for (uint32_t i = NAME_FIXED_END; i < e->names_told; i++) {
         struct str text = names_text(e->names, i);
         buf_add_varint(b, text.len);
         buf_add_str(b, text);
@@ -1346,6 +1346,9 @@ static enum status load_meta(struct engine *e, struct cursor *in, struct fault *
     for (uint64_t i = NAME_FIXED_END; i < names && !in->is_bad; i++)
         if (names_add(e->names, cursor_take(in, cursor_varint(in))) != i)
             return FIX_INPUT;
+    if (names < NAME_FIXED_END || names > UINT32_MAX)
+        return FIX_INPUT;
+    e->names_told = (uint32_t)names;
     uint64_t plans = cursor_varint(in);
     uint64_t newest = cursor_varint(in);
     if (plans == 0 || plans > UINT16_MAX || newest >= plans)
@@ -1441,7 +1444,7 @@ static enum status load_ids(struct engine *e, uint32_t partition, struct cursor 
     for (uint64_t i = 0; i < messages && !in->is_bad; i++) {
         uint64_t slot = cursor_u64(in);
         if (slot > 0xffff && persist_remembers(slot, e->now_ms))
-            seen_restore(&e->identity.messages[partition], slot);
+            seen_restore(&e->identity.messages[partition], slot, e->now_ms);
     }
     return OK;
 }

@@ -154,9 +154,10 @@ static uint64_t id_term(const struct engine *e, const struct index_entry *entry,
     return hash_bytes(&x, sizeof(x), 1);
 }
 
-static uint64_t message_id_term(uint64_t slot, uint32_t partition, int64_t now_ms)
+static uint64_t message_id_term(const struct seen *seen, uint64_t slot, uint32_t partition,
+                                int64_t now_ms)
 {
-    return persist_remembers(slot, now_ms) ? hash_pair(slot, partition) : 0;
+    return slot != 0 && seen_is_fresh(seen, slot, now_ms) ? hash_pair(slot, partition) : 0;
 }
 
 static uint64_t pool_term(const struct pool *pool, const struct texts *texts)
@@ -207,7 +208,7 @@ static uint64_t hash_partition(const struct engine *e, uint32_t i, const struct 
             sum += id_term(e, &ids->slots[k], NULL);
     const struct seen *seen = &e->identity.messages[i];
     for (uint32_t k = 0; k < seen->slot_count; k++)
-        sum += message_id_term(seen->slots[k], i, e->now_ms);
+        sum += message_id_term(seen, seen->slots[k], i, e->now_ms);
     struct id128 address;
     for (uint32_t place = 0; addresses_next(&e->addresses, i, &place, &address);) {
         b->len = 0;
@@ -329,10 +330,11 @@ static void keep_message_id(void *self, uint32_t partition, struct id128 key)
     struct saving *s = self;
     if (!is_table_due(s, partition, TABLE_MESSAGES) || !befores_lacks(&s->messages[partition], key))
         return;
-    uint64_t slot = seen_slot(&s->engine->identity.messages[partition], key);
+    const struct seen *seen = &s->engine->identity.messages[partition];
+    uint64_t slot = seen_slot(seen, key);
     s->bytes.len = 0;
-    s->hash += message_id_term(slot, partition, s->now_ms);
-    if (slot != 0)
+    s->hash += message_id_term(seen, slot, partition, s->now_ms);
+    if (slot != 0 && seen_is_fresh(seen, slot, s->now_ms))
         buf_add_u64(&s->bytes, slot);
     befores_put(&s->messages[partition], key, buf_str(&s->bytes));
 }
@@ -809,9 +811,10 @@ static void save_message_ids(struct saving *s, uint32_t i)
     s->part.len = 0;
     for (uint32_t k = 0; k < seen->slot_count; k++) {
         uint64_t slot = seen->slots[k];
-        if (slot == 0 || !befores_lacks(&s->messages[i], seen_key(slot)))
+        if (slot == 0 || !befores_lacks(&s->messages[i], seen_key(slot)) ||
+            !seen_is_fresh(seen, slot, s->now_ms))
             continue;
-        s->hash += message_id_term(slot, i, s->now_ms);
+        s->hash += message_id_term(seen, slot, i, s->now_ms);
         buf_add_u64(&s->part, slot);
         count++;
     }

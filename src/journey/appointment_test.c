@@ -67,6 +67,7 @@ static struct person person_of(struct fixture *f, struct space *space, struct pr
                            .plans = &f->versions,
                            .plan = &f->plan,
                            .names = f->names,
+                           .names_end = UINT32_MAX,
                            .scratch = &f->scratch,
                            .bytes = &f->bytes,
                            .results = &f->results,

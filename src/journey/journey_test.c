@@ -126,6 +126,7 @@ static struct fixture *fixture_new(void)
                              .plans = &f->versions,
                              .plan = &f->plan,
                              .names = f->names,
+                             .names_end = UINT32_MAX,
                              .scratch = &f->scratch,
                              .bytes = &f->bytes,
                              .results = &f->results,

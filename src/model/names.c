@@ -71,6 +71,12 @@ uint32_t names_find(const struct names *n, struct str text)
     return n->slots[slot_of(n, text)];
 }
 
+uint32_t names_find_below(const struct names *n, struct str text, uint32_t end)
+{
+    uint32_t name = names_find(n, text);
+    return name < end ? name : NAME_NONE;
+}
+
 uint32_t names_add(struct names *n, struct str text)
 {
     if (text.len == 0 || text.len > NAME_BYTES_MAX)

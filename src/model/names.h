@@ -39,6 +39,10 @@ void names_free(struct names *n);
 /* The number of `text`, or NAME_NONE. No allocation. */
 uint32_t names_find(const struct names *n, struct str text);
 
+/* The same among the numbers below `end`: the table may have been read ahead, and what a record means does
+ * not depend on names that came into the log behind it. */
+uint32_t names_find_below(const struct names *n, struct str text, uint32_t end);
+
 /* The number of `text`, which is given one if it has none yet (copied). NAME_NONE if the table is
  * full, the text is empty, longer than NAME_BYTES_MAX or not UTF-8. */
 uint32_t names_add(struct names *n, struct str text);

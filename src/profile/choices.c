@@ -179,7 +179,7 @@ void choices_event(struct person *who)
     }
     about.channel = (uint8_t)number;
     if (topic.type == VALUE_TEXT)
-        about.topic = names_find(who->names, topic.text);
+        about.topic = names_find_below(who->names, topic.text, who->names_end);
     if (topic.type == VALUE_TEXT && about.topic == NAME_NONE) {
         refuse(who, NAME_TOPIC); /* no programme ever had messages on it */
         return;

@@ -140,14 +140,16 @@ void consent_event(struct person *who)
                                            .number = NAME_CONSENT_CHANGED});
         return;
     }
-    uint32_t purpose_name =
-        purpose.type == VALUE_TEXT ? names_find(who->names, purpose.text) : NAME_MARKETING;
-    uint32_t topic_name = topic.type == VALUE_TEXT ? names_find(who->names, topic.text) : NAME_NONE;
-    if (topic.type == VALUE_TEXT && topic_name == NAME_NONE) {
-        /* A topic that no programme knows: a yes to it means nothing, a no is taken for all. */
-        if (is_given)
-            return;
-    }
+    uint32_t purpose_name = NAME_MARKETING, topic_name = NAME_NONE;
+    if (purpose.type == VALUE_TEXT)
+        purpose_name = names_find_below(who->names, purpose.text, who->names_end);
+    if (topic.type == VALUE_TEXT)
+        topic_name = names_find_below(who->names, topic.text, who->names_end);
+    /* A topic or purpose that no programme knows: a yes to it means nothing, a no is taken for all. */
+    bool is_unknown =
+        purpose_name == NAME_NONE || (topic.type == VALUE_TEXT && topic_name == NAME_NONE);
+    if (is_unknown && is_given)
+        return;
     struct str text = address.type == VALUE_TEXT ? address.text : person_address(who, number);
     struct consent statement = {
         .channel = (uint8_t)number,

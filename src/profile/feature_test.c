@@ -60,6 +60,7 @@ static struct fixture *fixture_new(uint32_t count, struct plan_feature like)
                              .plans = &f->versions,
                              .plan = &f->plan,
                              .names = f->names,
+                             .names_end = UINT32_MAX,
                              .scratch = &f->scratch,
                              .bytes = &f->bytes};
     return f;

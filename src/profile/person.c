@@ -87,6 +87,8 @@ void person_tell(struct person *who, const struct note *about, const char *forma
 const struct zone *person_zone(struct person *who)
 {
     struct profile *p = who->profile;
+    if (who->plan == NULL) /* no programme has ever been active */
+        return zone_of_utc();
     if (p->zone_plan != who->plans->newest) {
         struct value zone = traits_get(who, NAME_TIMEZONE, NULL);
         p->zone = who->plan->zone;

@@ -154,6 +154,7 @@ struct person {
         *budgets;              /* what the batch before has left in them; NULL = nobody counts */
     const struct hours *hours; /* when all people read, by the batch before; NULL = not known */
     const struct names *names;
+    uint32_t names_end; /* numbers below this are known by now: what texts are looked up among */
     const uint8_t *secret;
     struct arena *scratch; /* reset after the batch */
     struct buf *bytes;     /* for putting bytes together; whoever uses it empties it first */

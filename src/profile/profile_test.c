@@ -53,6 +53,7 @@ static struct fixture *fixture_new(void)
         .plans = &f->versions,
         .plan = &f->plan,
         .names = f->names,
+        .names_end = UINT32_MAX,
         .secret = f->secret,
         .scratch = &f->scratch,
         .bytes = &f->bytes,
@@ -258,6 +259,55 @@ static void consent_is_as_last_stated(void **state)
     no.at_ms = 30; /* everything off again */
     assert_true(consent_note(&f->who, no));
     assert_int_equal(consent_ask(&f->who, CHANNEL_EMAIL, NAME_MARKETING, news), CONSENT_REFUSED);
+    fixture_free(f);
+}
+
+/* A statement as an event. */
+static void tell_consent(struct fixture *f, const char *purpose, bool is_given, int64_t at_ms)
+{
+    struct buf b;
+    struct record r = {.type = RECORD_EVENT,
+                       .kind = EVENT_TRACK,
+                       .name = NAME_CONSENT_CHANGED,
+                       .flags = RECORD_IS_SERVER,
+                       .event_ms = at_ms};
+    buf_init(&b);
+    body_put_text(&b, NAME_CHANNEL, STR("email"));
+    body_put_text(&b, NAME_PURPOSE, str_of(purpose));
+    body_put_text(&b, NAME_STATUS, is_given ? STR("granted") : STR("denied"));
+    r.clear = (struct body){b.at, (uint32_t)b.len};
+    f->who.event = &r;
+    consent_event(&f->who);
+    f->who.event = NULL;
+    buf_fini(&b);
+}
+
+static void a_yes_to_an_unknown_purpose_means_nothing(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    tell_consent(f, "raffles", true, 10);
+    assert_int_equal(consent_ask(&f->who, CHANNEL_EMAIL, NAME_MARKETING, 0), CONSENT_NONE);
+    tell_consent(f, "marketing", true, 20);
+    assert_int_equal(consent_ask(&f->who, CHANNEL_EMAIL, NAME_MARKETING, 0), CONSENT_GIVEN);
+    tell_consent(f, "raffles", false, 30); /* a no is taken for all */
+    assert_int_equal(consent_ask(&f->who, CHANNEL_EMAIL, NAME_MARKETING, 0), CONSENT_REFUSED);
+    fixture_free(f);
+}
+
+/* A log that is applied again knows names that came into it later. */
+static void a_purpose_is_known_from_its_name_on(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    uint32_t ads = names_add(f->names, STR("ads"));
+    f->who.names_end = ads;
+    tell_consent(f, "ads", true, 10);
+    assert_int_equal(consent_ask(&f->who, CHANNEL_EMAIL, ads, 0), CONSENT_NONE);
+    f->who.names_end = ads + 1;
+    tell_consent(f, "ads", true, 20);
+    assert_int_equal(consent_ask(&f->who, CHANNEL_EMAIL, ads, 0), CONSENT_GIVEN);
+    assert_int_equal(consent_ask(&f->who, CHANNEL_EMAIL, NAME_MARKETING, 0), CONSENT_NONE);
     fixture_free(f);
 }
 
@@ -556,6 +606,9 @@ int main(void)
         TEST("declared traits are converted or refused", declared_traits_are_converted),
         TEST("all traits of a person together are bounded", traits_are_bounded),
         TEST("consent is as last stated, topic by topic", consent_is_as_last_stated),
+        TEST("a yes to an unknown purpose means nothing",
+             a_yes_to_an_unknown_purpose_means_nothing),
+        TEST("a purpose is known from its name on", a_purpose_is_known_from_its_name_on),
         TEST("consent is about an address", consent_is_about_an_address),
         TEST("a stop lasts until they agree again", a_stop_lasts_until_they_agree_again),
         TEST("anybody may ask for less, only a server for more", anybody_may_ask_for_less),

@@ -293,9 +293,10 @@ static void note_pending(void *self, struct pending p)
     u->list[u->count++] = p;
 }
 
+/* The person may be another profile's by now. */
 static bool is_same(const struct pending *p, const struct held *h)
 {
-    return p->profile == h->profile && p->decision == h->decision && p->attempt == h->attempt;
+    return p->decision == h->decision && p->attempt == h->attempt;
 }
 
 /* Gives to the sender what the last run kept, if it is still pending; drops it from the list. */

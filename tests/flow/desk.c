@@ -1115,9 +1115,24 @@ static void a_new_programme_is_told_slice_by_slice_and_over_snapshots(void **sta
     house_free(h);
 }
 
+/* What people say before there is a programme is heard, dates without a zone included. */
+static void a_snooze_before_any_programme_is_heard(void **state)
+{
+    (void)state;
+    struct house *h = house_new();
+    house_identify(h, "ann", "email=ann@example.org timezone=Asia/Tokyo");
+    house_event(h, "ann", "Preferences Changed", "snooze_until=2026-03-05");
+    house_event(h, "ann", "Preferences Changed", "snooze_until=2026-03-05T12:00");
+    house_apply(h, at("12:00"));
+    assert_int_equal(house_count(h, RESULT_ERROR, NULL), 0);
+    assert_int_equal(house_count(h, RESULT_CHOICE, NULL), 2);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST("a snooze before any programme is heard", a_snooze_before_any_programme_is_heard),
         TEST("a journey sends and goes on", it_works),
         TEST("a merge wakes what waits for a trait", a_merge_wakes_what_waits_for_a_trait),
         TEST("merging many keeps a person bounded", merging_many_keeps_a_person_bounded),

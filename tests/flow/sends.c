@@ -225,9 +225,87 @@ static void no_code_goes_to_two_people(void **state)
     }
 }
 
+static enum receipt_kind no_tips_by_mail(struct house *h, const struct house_attempt *a,
+                                         int64_t *delay_ms)
+{
+    (void)delay_ms;
+    return a->channel == CHANNEL_EMAIL && a->message == house_name(h, "tip")
+               ? RECEIPT_REJECTED_MESSAGE
+               : RECEIPT_ACCEPTED;
+}
+
+/* A provider that refuses may have sent it all the same. Meanwhile the message waits for its next channel,
+ * and is on none. */
+static void a_complaint_between_two_channels_is_heard(void **state)
+{
+    (void)state;
+    struct house *h = house_of(PROGRAMME("[{limit: 1, per: day, channel: sms}]"));
+    h->answer = no_tips_by_mail;
+    house_meet(h, "ann", "email sms");
+    house_event(h, "ann", "Both Due", "");
+    house_apply(h, at("12:00"));
+    house_run(h, at("13:00"));
+    house_event(h, "ann", "Tip Due", "");
+    house_apply(h, at("13:00"));
+    house_run(h, at("14:00"));
+    assert_int_equal(h->attempt_count, 3);
+    assert_int_equal(house_last(h, RESULT_DECIDED, "tip"), OUTCOME_DEFERRED);
+    house_event(h, "ann", "Message Complained", "")->cause = h->attempts[2].decision;
+    house_apply(h, at("14:00"));
+    house_run(h, at("20 15:00"));
+    assert_int_equal(h->attempt_count, 3); /* it stands marketing down */
+    house_free(h);
+}
+
+static void count_pending(void *self, struct pending p)
+{
+    uint32_t *count = self;
+    assert_true(p.decision != 0);
+    assert_int_equal(p.attempt, 1);
+    ++*count;
+}
+
+static enum receipt_kind no_answer(struct house *h, const struct house_attempt *a,
+                                   int64_t *delay_ms)
+{
+    (void)h;
+    (void)a;
+    (void)delay_ms;
+    return HOUSE_LATER;
+}
+
+/* Whoever starts behind any batch must hear of every attempt that nobody reported. */
+static void an_attempt_is_pending_from_its_batch_on(void **state)
+{
+    (void)state;
+    struct house *h = house_of(PROGRAMME("[]"));
+    uint32_t checked = 0;
+    h->answer = no_answer;
+    house_meet(h, "ann", "email");
+    house_meet(h, "bob", "email");
+    house_event(h, "ann", "Tip Due", "");
+    house_event(h, "bob", "Tip Due", "");
+    house_apply(h, at("13:00"));
+    for (int i = 0; i < 10; i++) {
+        uint32_t count = 0;
+        house_hop(h);
+        engine_pending(h->engine, &count, count_pending);
+        assert_int_equal(count, h->attempt_count);
+        checked += h->attempt_count > 0;
+        house_apply(h, h->now_ms + MINUTE_MS);
+    }
+    assert_true(checked > 5);
+    assert_int_equal(h->attempt_count, 2);
+    house_free(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        {"a complaint between two channels is heard", a_complaint_between_two_channels_is_heard,
+         NULL, NULL, NULL},
+        {"an attempt is pending from its batch on", an_attempt_is_pending_from_its_batch_on, NULL,
+         NULL, NULL},
         {"a bounce counts after a restart too", a_bounce_counts_after_a_restart, NULL, NULL, NULL},
         {"a follow-up survives a restart and a merge", a_follow_up_survives_restart_and_merge, NULL,
          NULL, NULL},
