@@ -6,7 +6,8 @@
 #   tests/wire/*.c     against real peers over sockets (next to them: *.py and *.mjs, run by suites.def)
 #   tests/wire/sdk/*.c a server of ingest alone, and a log printed: for tests/wire/sdk/run
 #   tests/crash/*.c    kill -9 and what is left
-#   tests/sim/*.c      the simulator
+#   tests/sim/*.c      random lives, in C
+#   tests/simulator/   the simulator: one program
 #   tests/bench/*.c    figures: each prints lines of `name value unit`
 #   tests/fuzz/fuzz_*.c  libFuzzer targets, in VARIANT=fuzz only; seeds in tests/fuzz/corpus/NAME/
 #
@@ -24,6 +25,20 @@ $(FUZZERS): $(B)/%: $(B)/%.o $(ALL_ARCHIVES)
 	$(link:$(CC)%=$(CXX)%) -fsanitize=fuzzer $(LIBS)
 $(SDK_SERVERS): $(B)/%: $(B)/%.o $(call archives,src/ingest) $(call archives,src/evlog)
 	$(link) $(LIBS)
+
+# The simulator: tests/simulator/README.md.
+SIMULATOR := $(B)/simulator
+$(SIMULATOR): $(patsubst %.c,$(B)/%.o,$(wildcard tests/simulator/*.c)) $(SUPPORT) $(ALL_ARCHIVES)
+	$(link) -lcmocka $(LIBS)
+SIM_FOLDERS = $(patsubst %/programme.yaml,%,$(wildcard examples/*/programme.yaml tests/flow/*/programme.yaml))
+.PHONY: sim simulator night
+simulator: $(SIMULATOR)
+sim: $(SIMULATOR)                        ## the simulator: one seed (SEED=n LOUD=1), or COUNT= of them
+	@$(SIMULATOR) --seed $(or $(SEED),1) --count $(or $(COUNT),$(if $(SEED),1,100)) $(if $(LOUD),--loud --jobs 1) \
+	    $(if $(REPORT),--report) $(SIM_FOLDERS)
+night: $(SIMULATOR)                      ## the long run: 2,000 new seeds with a report, five minutes of each fuzz target
+	$(SIMULATOR) --list tests/simulator/seeds --seed new --count 2000 --seconds 14400 --report $(SIM_FOLDERS)
+	@$(MAKE) --no-print-directory fuzz SECONDS_EACH=300
 
 # The program as another release would be: tests/hooks/hook.c.
 $(B)/wend-other: $(B)/tests/hooks/hook.o $(ALL_ARCHIVES)

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "profile/identity.h"
-#include "programme/programme.h"
-#include "when/zone.h"
+#include "support/words.h"
 
 int64_t at(const char *text)
 {
@@ -61,22 +60,6 @@ void house_free(struct house *h)
 
 /* ---- programmes --------------------------------------------------------------------------------- */
 
-static void zones(struct buf *out)
-{
-    static const struct zone_file files[] = {
-        {{"UTC", 3}, {"UTC0", 4}},
-        {{"Europe/London", 13}, {"GMT0BST,M3.5.0/1,M10.5.0", 24}},
-        {{"America/New_York", 16}, {"EST5EDT,M3.2.0,M11.1.0", 22}},
-        {{"Asia/Tokyo", 10}, {"JST-9", 5}},
-    };
-    struct zoneset *set;
-    struct fault f = {0};
-    if (zoneset_build(STR("test"), files, array_count(files), &set, &f) != OK)
-        fail_msg("%s", f.text);
-    zoneset_write(set, out);
-    zoneset_free(set);
-}
-
 static struct plan *compile(struct house *h, const char *programme)
 {
     struct programme_file files[1024];
@@ -85,19 +68,9 @@ static struct plan *compile(struct house *h, const char *programme)
     struct plan *plan = NULL;
     struct fault f = {0};
     struct buf b;
-    uint32_t count = 0;
-    for (const char *p = programme; p != NULL && *p;) {
-        assert_int_equal(strncmp(p, "=== ", 4), 0);
-        const char *line = strchr(p, '\n');
-        const char *next = strstr(line, "\n=== ");
-        size_t bytes = next ? (size_t)(next - line) : strlen(line + 1);
-        assert_true(count < array_count(files));
-        files[count++] =
-            (struct programme_file){{p + 4, (size_t)(line - p - 4)}, {line + 1, bytes}};
-        p = next ? next + 1 : NULL;
-    }
+    uint32_t count = words_files(programme, files, array_count(files));
     buf_init(&b);
-    zones(&b);
+    words_zones(&b);
     findings_init(&findings);
     if (programme_folder_of(files, count, buf_str(&b), &folder, &f) != OK)
         fail_msg("%s", f.text);
@@ -132,46 +105,6 @@ static struct record *add(struct house *h)
     return r;
 }
 
-static void ids_of(const struct house *h, const char *who, struct id128 *user,
-                   struct id128 *anonymous, struct str *user_text, struct str *anonymous_text)
-{
-    const char *tilde = strchr(who, '~');
-    if (who[0] == '@' || who[0] == '#')
-        who = "", tilde = NULL;
-    *user_text = (struct str){who, tilde ? (size_t)(tilde - who) : strlen(who)};
-    *anonymous_text = str_of(tilde ? tilde + 1 : "");
-    *user = *anonymous = (struct id128){0};
-    if (user_text->len)
-        *user = identifier_hash(IDENTIFIER_USER, *user_text, h->secret);
-    if (anonymous_text->len)
-        *anonymous = identifier_hash(IDENTIFIER_ANONYMOUS, *anonymous_text, h->secret);
-}
-
-static void put_fields(struct house *h, struct buf *b, const char *fields)
-{
-    char copy[512], *rest = NULL;
-    assert_true(strlen(fields) < sizeof(copy));
-    snprintf(copy, sizeof(copy), "%s", fields);
-    for (char *field = strtok_r(copy, " ", &rest); field; field = strtok_r(NULL, " ", &rest)) {
-        char *text = strchr(field, '=');
-        assert_non_null(text);
-        *text++ = 0;
-        uint32_t name = names_add(h->names, str_of(field));
-        struct value x = value_text(str_of(text));
-        int64_t integer;
-        double number;
-        if (str_is(x.text, "true") || str_is(x.text, "false"))
-            x = value_bool(str_is(x.text, "true"));
-        else if (str_is(x.text, "null"))
-            x = (struct value){.type = VALUE_NULL};
-        else if (text[0] != '+' && str_to_int(x.text, &integer))
-            x = value_int(integer);
-        else if (strchr(text, '.') && str_to_double(x.text, &number))
-            x = value_double(number);
-        body_put(b, name, &x);
-    }
-}
-
 static struct record *record_of(struct house *h, enum event_kind kind, const char *who,
                                 uint32_t event, const char *fields)
 {
@@ -183,7 +116,7 @@ static struct record *record_of(struct house *h, enum event_kind kind, const cha
     r->flags = h->flags;
     r->name = event;
     r->message_hash = hash_pair(17, ++h->messages) | 1;
-    ids_of(h, who, &r->user, &r->anonymous, &user, &anonymous);
+    words_ids(h->secret, who, &r->user, &r->anonymous, &user, &anonymous);
     buf_init(&b);
     if (user.len)
         body_put_text(&b, NAME_USER_ID, user);
@@ -191,7 +124,7 @@ static struct record *record_of(struct house *h, enum event_kind kind, const cha
         body_put_text(&b, NAME_ANONYMOUS_ID, anonymous);
     if (who[0] == '@' || who[0] == '#')
         body_put_text(&b, who[0] == '@' ? NAME_FIND_EMAIL : NAME_FIND_PHONE, str_of(who + 1));
-    put_fields(h, &b, fields);
+    words_fields(h->names, fields, &b);
     r->personal = keep(h, &b);
     return r;
 }
@@ -555,7 +488,7 @@ uint64_t house_person(const struct house *h, const char *who)
 {
     struct id128 user, anonymous;
     struct str user_text, anonymous_text;
-    ids_of(h, who, &user, &anonymous, &user_text, &anonymous_text);
+    words_ids(h->secret, who, &user, &anonymous, &user_text, &anonymous_text);
     return engine_find(h->engine, user_text.len ? user : anonymous);
 }
 
