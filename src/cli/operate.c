@@ -86,8 +86,8 @@ bool read_pace(struct cli *c, struct command_word *out, int *code)
     return true;
 }
 
-enum status tell_server(struct cli *c, const struct directory *d, const char *request,
-                        struct buf *out, struct fault *f)
+static enum status tell_all(struct cli *c, const struct directory *d, const struct operation *list,
+                            uint32_t count, struct buf *out, struct fault *f)
 {
     struct json_parser *parser = json_parser_new(ANSWER_BYTES);
     struct json_node answer;
@@ -95,9 +95,11 @@ enum status tell_server(struct cli *c, const struct directory *d, const char *re
     struct str key;
     buf_init(&body);
     enum status status = server_key(c, d, &key, f);
-    struct http_call call = {.url = cli_text(c, "url"), .path = request, .body = ""};
-    if (status == OK) {
-        call.key = key.at;
+    for (uint32_t i = 0; status == OK && i < count; i++) {
+        struct http_call call = {.url = cli_text(c, "url"),
+                                 .path = list[i].request,
+                                 .key = key.at,
+                                 .body = list[i].body};
         status = server_ask(&call, parser, &body, &answer, f);
     }
     if (status == OK && out != NULL)
@@ -107,6 +109,13 @@ enum status tell_server(struct cli *c, const struct directory *d, const char *re
     buf_fini(&body);
     json_parser_free(parser);
     return status;
+}
+
+enum status tell_server(struct cli *c, const struct directory *d, const char *request,
+                        struct buf *out, struct fault *f)
+{
+    const struct operation one = {.request = request, .body = ""};
+    return tell_all(c, d, &one, 1, out, f);
 }
 
 /* ---- a directory that nobody serves -------------------------------------------------------------- */
@@ -162,7 +171,8 @@ static enum status leave(struct offline *o, const char *held, struct fault *f)
     return status;
 }
 
-static enum status do_here(struct offline *o, const struct command_word *word, struct fault *f)
+static enum status do_here(struct offline *o, const struct operation *list, uint32_t count,
+                           struct fault *f)
 {
     struct world_options options = {
         .secret = o->directory->secret, .log = o->log, .host = {.self = o, .act = hold}};
@@ -184,15 +194,24 @@ static enum status do_here(struct offline *o, const struct command_word *word, s
     o->world = world_of(&o->recovered.shelf, o->recovered.engine, &options);
     o->recovered.engine = NULL; /* the world's now */
     const struct engine *e = world_engine(o->world);
-    status = command_check(engine_controls(e), engine_plan(e), engine_names(e), word, f);
-    if (status == OK)
-        status = held_read(os_disk_real(), held, engine_batch(e), engine_plans(e), &o->held, f);
-    if (status == OK)
-        status = apply(o, word, f);
+    for (uint32_t i = 0; status == OK && i < count; i++) {
+        const struct command_word *word = &list[i].word;
+        status = command_check(engine_controls(e), engine_plan(e), engine_names(e), word, f);
+        if (status == OK && i == 0)
+            status = held_read(os_disk_real(), held, engine_batch(e), engine_plans(e), &o->held, f);
+        if (status == OK)
+            status = apply(o, word, f);
+    }
     return status == OK ? leave(o, held, f) : status;
 }
 
 int operate(struct cli *c, const char *path, const struct command_word *word, const char *request)
+{
+    const struct operation one = {.word = *word, .request = request, .body = ""};
+    return operate_all(c, path, &one, 1);
+}
+
+int operate_all(struct cli *c, const char *path, const struct operation *list, uint32_t count)
 {
     struct directory directory;
     struct offline o = {.directory = &directory};
@@ -208,9 +227,9 @@ int operate(struct cli *c, const char *path, const struct command_word *word, co
     }
     if (is_served) {
         f = (struct fault){0};
-        status = tell_server(c, &directory, request, NULL, &f);
+        status = tell_all(c, &directory, list, count, NULL, &f);
     } else if (status == OK) {
-        status = do_here(&o, word, &f);
+        status = do_here(&o, list, count, &f);
     }
     held_free_list(o.held);
     world_free(o.world);

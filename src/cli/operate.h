@@ -25,6 +25,17 @@ enum status server_ask(const struct http_call *call, struct json_parser *parser,
 enum status tell_server(struct cli *c, const struct directory *d, const char *request,
                         struct buf *out, struct fault *f) mustuse;
 
+/* A command, and how a server is asked for it: "/v1/kill?all=yes", and what else is said ("": nothing). */
+struct operation {
+    struct command_word word;
+    const char *request;
+    const char *body;
+};
+
+/* Gives the commands, one after the other, to whoever has the directory `path`. CLI_OK or an exit code; what
+ * came before the one that failed is done. */
+int operate_all(struct cli *c, const char *path, const struct operation *list, uint32_t count);
+
 /* Gives the command to whoever has the directory `path`; `request` is how a server is asked for it
  * ("/v1/kill?all=yes"). CLI_OK or an exit code. */
 int operate(struct cli *c, const char *path, const struct command_word *word, const char *request);

@@ -107,6 +107,7 @@ void ledger_keep(struct person *who, const struct intent *in)
         return;
     line->state = SENT_SPENT;
     line->channel = CHANNEL_NONE;
+    ledger_note(who, RESULT_SPENT, in);
 }
 
 void ledger_leave_channel(struct person *who, const struct intent *in)

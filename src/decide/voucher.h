@@ -7,6 +7,9 @@
  *     free ──grant──► held ──not sent──► free
  *                      └──── sent ─────► gone
  *
+ * More codes may be loaded into a pool while the programme runs; they come behind those of the file, and
+ * are of no version of it. One that is known, or was given out already, is not loaded again.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #pragma once
@@ -17,12 +20,31 @@
 
 struct voucher_hint;
 
+/* Codes that were loaded into a pool, in their order. */
+struct voucher_stock {
+    uint32_t pool; /* name */
+    struct str *codes;
+    uint32_t count, room;
+    uint32_t from; /* no code before is free; derived */
+    uint64_t sum;  /* of hashes of all of them and their places; derived */
+};
+
 struct vouchers {
     struct index codes;   /* of a pool and a code: the decision that holds it; 0 = it is gone */
     struct index holders; /* of a pool and a decision: hash of the code that it holds */
     struct voucher_hint *hints; /* no code before is free; derived */
     uint32_t hint_count;
-    const struct keeper *keeper; /* of codes; NULL = none */
+    const struct keeper *keeper;  /* of codes; NULL = none */
+    struct voucher_stock *stocks; /* in the order in which they came to be */
+    uint32_t stock_count;
+    struct index loaded; /* of a pool and a code: it is in its stock */
+    struct arena text;   /* of loaded codes */
+};
+
+/* How many codes of a pool there are. */
+struct voucher_counts {
+    uint64_t file, loaded; /* in the programme's file, and loaded beside those */
+    uint64_t free, held, gone;
 };
 
 void vouchers_init(struct vouchers *v);
@@ -41,6 +63,17 @@ void voucher_settle(struct vouchers *v, uint32_t pool, uint64_t decision, bool i
 
 /* How many of the pool's codes are free. */
 uint32_t voucher_free(const struct vouchers *v, const struct plan_voucher *pool);
+
+struct voucher_counts voucher_count(const struct vouchers *v, const struct plan_voucher *pool);
+
+/* Loads codes (model/codes.h) into the pool, whose file is `file` if the programme has one (else NULL). How many
+ * are new: neither in the file, nor loaded, held or gone. */
+uint32_t vouchers_load(struct vouchers *v, uint32_t pool, const struct plan_voucher *file,
+                       struct str codes);
+
+/* For snapshots: the stock of a pool, made if there is none; and one more code of it. */
+struct voucher_stock *voucher_stock(struct vouchers *v, uint32_t pool);
+void voucher_stock_add(struct vouchers *v, uint32_t pool, struct str code);
 
 /* For snapshots: what is not free, in any order; and to put it back. */
 bool voucher_next(const struct vouchers *v, uint32_t *place, struct id128 *code,

@@ -1607,6 +1607,11 @@ const struct funnel *engine_funnel(const struct engine *e)
     return &e->funnel;
 }
 
+const struct vouchers *engine_vouchers(const struct engine *e)
+{
+    return &e->vouchers;
+}
+
 const struct budgets *engine_budgets(const struct engine *e)
 {
     return &e->budgets;

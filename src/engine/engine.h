@@ -145,6 +145,7 @@ const struct plans *engine_plans(const struct engine *e);
 const struct plan *engine_plan(const struct engine *e);         /* the newest programme, or NULL */
 const struct controls *engine_controls(const struct engine *e); /* what operators have said */
 const struct funnel *engine_funnel(const struct engine *e);     /* what came of it so far */
+const struct vouchers *engine_vouchers(const struct engine *e);
 const struct budgets *engine_budgets(const struct engine *e);   /* what they have come to */
 const struct monitors *engine_monitors(const struct engine *e); /* as engine_plan()'s */
 const struct engine_counts *engine_counts(const struct engine *e);

@@ -307,6 +307,19 @@ static void take_back(struct engine *e, const struct command_word *word, uint32_
     lifecycle_go_on(e, place, word->pace_count, word->pace_ms);
 }
 
+/* Codes come into a pool. */
+static void load_codes(struct engine *e, const struct command_word *word)
+{
+    const struct plan *plan = engine_plan(e);
+    uint32_t name = names_find(e->names, word->name);
+    const struct plan_voucher *pool = NULL;
+    for (uint32_t i = 0; plan != NULL && i < plan->voucher_count; i++)
+        if (plan->vouchers[i].name == name)
+            pool = &plan->vouchers[i];
+    if (name != NAME_NONE)
+        vouchers_load(&e->vouchers, name, pool, word->codes);
+}
+
 void lifecycle_command(struct engine *e, const struct record *r)
 {
     struct command_word word;
@@ -316,6 +329,7 @@ void lifecycle_command(struct engine *e, const struct record *r)
     case COMMAND_PHASE: set_phase(e, &word, r->source); return;
     case COMMAND_KILL: set_kill(e, &word, r->source); return;
     case COMMAND_UNKILL: take_back(e, &word, r->source); return;
+    case COMMAND_VOUCHERS: load_codes(e, &word); return;
     case COMMAND_KIND_END: break;
     }
 }

@@ -1123,6 +1123,38 @@ static void load_budgets(struct budgets *all, struct cursor *in)
     }
 }
 
+/* ---- codes that were loaded ------------------------------------------------------------------------ */
+
+static void put_stocks(const struct vouchers *v, struct buf *b)
+{
+    buf_add_varint(b, v->stock_count);
+    for (uint32_t i = 0; i < v->stock_count; i++) {
+        const struct voucher_stock *stock = &v->stocks[i];
+        buf_add_varint(b, stock->pool);
+        buf_add_varint(b, stock->count);
+        for (uint32_t k = 0; k < stock->count; k++) {
+            buf_add_varint(b, stock->codes[k].len);
+            buf_add_str(b, stock->codes[k]);
+        }
+    }
+}
+
+static void load_stocks(struct vouchers *v, struct cursor *in)
+{
+    uint64_t stocks = cursor_varint(in);
+    for (uint64_t i = 0; i < stocks && !in->is_bad; i++) {
+        uint32_t pool = (uint32_t)cursor_varint(in);
+        uint64_t count = cursor_varint(in);
+        if (pool == NAME_NONE)
+            in->is_bad = true;
+        for (uint64_t k = 0; k < count && !in->is_bad; k++) {
+            struct str code = cursor_take(in, cursor_varint(in));
+            if (!in->is_bad)
+                voucher_stock_add(v, pool, code);
+        }
+    }
+}
+
 /* ---- hours -------------------------------------------------------------------------------------- */
 
 static void put_hours(const struct hours *all, struct buf *b)
@@ -1187,6 +1219,8 @@ uint64_t persist_hash_shared(const struct engine *e, const struct texts *texts)
     b.len = 0;
     put_funnel(e, texts, &b);
     sum += hash_bytes(b.at, b.len, 12);
+    for (uint32_t i = 0; i < e->vouchers.stock_count; i++)
+        sum += hash_pair(text_hash(texts, e->vouchers.stocks[i].pool), e->vouchers.stocks[i].sum);
     sum += hash_budgets(&e->budgets, texts);
     b.len = 0;
     put_hours(&e->hours, &b);
@@ -1264,6 +1298,7 @@ void persist_hours(const struct engine *e, struct buf *b)
 void persist_budgets(const struct engine *e, struct buf *b)
 {
     put_budgets(&e->budgets, b);
+    put_stocks(&e->vouchers, b);
 }
 
 void persist_funnel(const struct engine *e, struct buf *b)
@@ -1509,6 +1544,7 @@ static enum status load_pools(struct engine *e, struct cursor *in)
             voucher_restore(&e->vouchers, code, holder);
     }
     load_budgets(&e->budgets, in);
+    load_stocks(&e->vouchers, in);
     return OK;
 }
 

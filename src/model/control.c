@@ -290,7 +290,7 @@ static void put_name(const struct command_word *in, struct buf *clear)
 
 void command_write(const struct command_word *in, struct buf *clear, struct record *out)
 {
-    static const char *const verbs[] = {"", "phase", "kill", "unkill"};
+    static const char *const verbs[] = {"", "phase", "kill", "unkill", "vouchers"};
     clear->len = 0;
     body_put_text(clear, NAME_COMMAND, str_of(verbs[in->kind]));
     if (in->kind == COMMAND_PHASE) {
@@ -302,6 +302,9 @@ void command_write(const struct command_word *in, struct buf *clear, struct reco
             body_put_text(clear, NAME_TIMERS,
                           in->flags & PHASE_TIMERS_RUN ? STR("running") : STR("frozen"));
         }
+    } else if (in->kind == COMMAND_VOUCHERS) {
+        body_put_text(clear, NAME_NAME, in->name);
+        body_put_text(clear, NAME_TEXT, in->codes);
     } else {
         body_put_text(clear, NAME_SCOPE, kill_scope_name((enum kill_scope)in->scope));
         put_name(in, clear);
@@ -373,18 +376,23 @@ bool command_read(const struct record *in, struct command_word *out)
                                (is_said(in, NAME_ALL_LANES) ? KILL_ALL_LANES : 0));
         return read_scope(in, out);
     case COMMAND_UNKILL: return read_scope(in, out);
+    case COMMAND_VOUCHERS:
+        out->name = body_get_text(in->clear, NAME_NAME);
+        out->codes = body_get_text(in->clear, NAME_TEXT);
+        return out->name.len > 0;
     case COMMAND_KIND_END: break;
     }
     return false;
 }
 
-static const char *const kinds[] = {"journey", "message", "category"};
-enum kind { KIND_JOURNEY, KIND_MESSAGE, KIND_CATEGORY };
+static const char *const kinds[] = {"journey", "message", "category", "pool of vouchers"};
+enum kind { KIND_JOURNEY, KIND_MESSAGE, KIND_CATEGORY, KIND_VOUCHER };
 
 static uint32_t count_of(const struct plan *plan, enum kind kind)
 {
     return kind == KIND_JOURNEY   ? plan->journey_count
            : kind == KIND_MESSAGE ? plan->message_count
+           : kind == KIND_VOUCHER ? plan->voucher_count
                                   : plan->category_count;
 }
 
@@ -392,6 +400,7 @@ static uint32_t name_at(const struct plan *plan, enum kind kind, uint32_t i)
 {
     return kind == KIND_JOURNEY   ? plan->journeys[i].name
            : kind == KIND_MESSAGE ? plan->messages[i].name
+           : kind == KIND_VOUCHER ? plan->vouchers[i].name
                                   : plan->categories[i].name;
 }
 
@@ -425,6 +434,8 @@ enum status command_check(const struct controls *c, const struct plan *plan,
         fault_set(f, "no programme is active");
         return FIX_INPUT;
     }
+    if (word->kind == COMMAND_VOUCHERS)
+        return is_known(plan, names, name, word->name, KIND_VOUCHER, f) ? OK : FIX_INPUT;
     uint32_t place = is_kill
                          ? controls_kill_find(c, scope, has_name ? name : NAME_NONE, word->channel)
                          : UINT32_MAX;

@@ -39,6 +39,7 @@ enum command_kind {
     COMMAND_PHASE = 1, /* $journey goes into the phase `status` */
     COMMAND_KILL,
     COMMAND_UNKILL,
+    COMMAND_VOUCHERS, /* codes that come into a pool: decide/voucher.h */
     COMMAND_KIND_END,
 };
 
@@ -195,11 +196,12 @@ bool kill_scope_find(struct str name, enum kill_scope *out);
 /* A command as an operator gives it. Texts are borrowed. */
 struct command_word {
     enum command_kind kind;
-    uint8_t phase;   /* PHASE: enum journey_phase */
-    uint8_t flags;   /* enum phase_flag or kill_flag */
-    uint8_t scope;   /* KILL, UNKILL: enum kill_scope */
-    uint8_t channel; /* enum channel */
-    struct str name; /* of the journey or message */
+    uint8_t phase;    /* PHASE: enum journey_phase */
+    uint8_t flags;    /* enum phase_flag or kill_flag */
+    uint8_t scope;    /* KILL, UNKILL: enum kill_scope */
+    uint8_t channel;  /* enum channel */
+    struct str codes; /* VOUCHERS: one a line (model/codes.h), CODES_BYTES_MAX at most */
+    struct str name;  /* of the pool, journey or message */
     uint32_t
         pace_count; /* what waited goes on at a pace: so many people in pace_ms; 0 = all at once */
     int64_t pace_ms;

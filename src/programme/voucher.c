@@ -5,18 +5,7 @@
 #include "programme/compile.h"
 
 #include "base/hash.h"
-
-#define CODE_BYTES_MAX 200
-
-static struct str line_next(struct str text, size_t *from)
-{
-    size_t end = min_of(str_find(text, STR("\n"), *from), text.len);
-    struct str line = str_trim(str_part(text, *from, end - *from));
-    *from = end + 1;
-    if (line.len >= 2 && line.at[0] == '"' && line.at[line.len - 1] == '"')
-        line = str_part(line, 1, line.len - 2);
-    return line;
-}
+#include "model/codes.h"
 
 static void pool_read(struct compile *c, const struct programme_file *file,
                       struct plan_voucher *pool)
@@ -27,13 +16,11 @@ static void pool_read(struct compile *c, const struct programme_file *file,
         most += file->text.at[i] == '\n';
     struct str *codes = arena_array(c->arena, struct str, most + 1);
     map_u64_init(&seen);
-    for (size_t from = 0; from < file->text.len;) {
-        struct str code = line_next(file->text, &from);
-        struct place place = {file->path, ++line_number, 1};
+    struct str code;
+    for (size_t from = 0; code_next(file->text, &from, &line_number, &code);) {
+        struct place place = {file->path, line_number, 1};
         uint64_t hash = hash_str(code, 0) | 1;
-        if (code.len == 0 || (line_number == 1 && str_is(code, "code")))
-            continue;
-        if (code.len > CODE_BYTES_MAX || str_find(code, STR(","), 0) != SIZE_MAX) {
+        if (!code_is_fine(code)) {
             findings_add(c->findings, FINDING_WRONG_VALUE, place,
                          "a line is one code of at most %d bytes, without commas", CODE_BYTES_MAX);
             continue;

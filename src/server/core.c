@@ -23,6 +23,7 @@
 #include "api/monitor_json.h"
 #include "api/person_json.h"
 #include "api/segment_json.h"
+#include "api/voucher_json.h"
 #include "api/why_json.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -431,6 +432,8 @@ static void answer_operator(struct core *c, const struct work *work)
         budgets_json(c->engine, &out);
     else if (work->question == QUESTION_MONITORS)
         monitors_json(c->engine, &out);
+    else if (work->question == QUESTION_VOUCHERS)
+        vouchers_json(c->engine, &out);
     else
         journeys_json(c->engine, &out);
     answer_with(work, &out);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/operate.h"
 
+#include "decide/voucher.h"
+#include "model/codes.h"
 #include "model/plan.h"
 #include "programme/programme.h"
 #include "server/server_int.h"
@@ -109,13 +111,42 @@ static bool read_scope(struct http_request *request, struct command_word *out)
     return true;
 }
 
+/* The body's lines, each a code; copied without what is around them. */
+static bool read_codes(struct http_request *request, struct str pool, struct command_word *out)
+{
+    struct arena *arena = http_request_arena(request);
+    struct buf codes;
+    struct str code;
+    uint32_t line = 0;
+    *out = (struct command_word){.kind = COMMAND_VOUCHERS, .name = pool};
+    buf_init(&codes);
+    for (size_t from = 0; code_next(http_request_body(request), &from, &line, &code);) {
+        if (!code_is_fine(code)) {
+            buf_fini(&codes);
+            refuse(request, "bad_code",
+                   arena_printf(arena, "line %u: one code of at most %d bytes, without commas",
+                                line, CODE_BYTES_MAX)
+                       .at);
+            return false;
+        }
+        buf_printf(&codes, "%.*s\n", STR_ARG(code));
+    }
+    out->codes = arena_copy(arena, buf_str(&codes));
+    buf_fini(&codes);
+    if (out->codes.len == 0)
+        refuse(request, "no_codes", "the body has no codes: one a line");
+    return out->codes.len > 0;
+}
+
 struct operator_question *operator_read(struct http_request *request, uint32_t source)
 {
     struct operator_question *q = arena_new(http_request_arena(request), struct operator_question);
     struct str path = http_request_path(request), before = STR("/v1/journeys/");
     *q = (struct operator_question){.source = source};
     bool is_fine;
-    if (str_starts(path, before)) {
+    if (str_starts(path, STR("/v1/vouchers/"))) {
+        is_fine = read_codes(request, str_part(path, 13, path.len), &q->word);
+    } else if (str_starts(path, before)) {
         size_t slash = str_find(path, STR("/"), before.len);
         q->word.name = str_part(path, before.len, slash - before.len);
         is_fine = read_phase(request, str_part(path, slash + 1, path.len), &q->word);
@@ -141,19 +172,45 @@ void operator_do(struct server *s, const struct engine *e, const struct operator
         http_answer_error(request, 404, "not_there", str_of(f.text));
         return;
     }
-    struct buf body;
-    buf_init(&body);
-    struct entry *entry = entry_new(ENTRY_COMMAND, 1);
-    struct record *r = &entry->records[0];
-    command_write(&q->word, &body, r);
-    r->clear = entry_body(entry, &body);
-    r->source = q->source;
-    r->event_ms = r->arrival_ms = server_now_ms(s);
+    uint32_t count = 1;
+    size_t from = 0;
+    if (q->word.kind == COMMAND_VOUCHERS) /* as many records as they take */
+        for (count = 0; codes_part(q->word.codes, &from).len > 0;)
+            count++;
+    struct entry *entry = entry_new(ENTRY_COMMAND, count);
+    from = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct record *r = &entry->records[i];
+        struct command_word word = q->word;
+        struct buf body;
+        buf_init(&body);
+        if (word.kind == COMMAND_VOUCHERS)
+            word.codes = codes_part(q->word.codes, &from);
+        command_write(&word, &body, r);
+        r->clear = entry_body(entry, &body);
+        r->source = q->source;
+        r->event_ms = r->arrival_ms = server_now_ms(s);
+    }
     entry->request = request;
     if (feed_push(s, entry) == OK)
         return;
     entry_free(entry);
     http_answer_error(request, 503, "too_busy", STR("the log takes no command now; try again"));
+}
+
+static void write_pool(struct json_writer *w, const struct engine *e, struct str name)
+{
+    const struct plan *plan = engine_plan(e);
+    json_write_key_text(w, "pool", name);
+    for (uint32_t i = 0; plan != NULL && i < plan->voucher_count; i++) {
+        if (!str_equal(names_text(engine_names(e), plan->vouchers[i].name), name))
+            continue;
+        struct voucher_counts counts = voucher_count(engine_vouchers(e), &plan->vouchers[i]);
+        json_write_key_int(w, "loaded", (int64_t)counts.loaded);
+        json_write_key_int(w, "free", (int64_t)counts.free);
+        json_write_key_int(w, "held", (int64_t)counts.held);
+        json_write_key_int(w, "gone", (int64_t)counts.gone);
+    }
 }
 
 void operator_answer(const struct engine *e, const struct entry *entry)
@@ -171,6 +228,8 @@ void operator_answer(const struct engine *e, const struct entry *entry)
         json_write_key_text(
             &w, "state",
             phase_name(controls_phase(engine_controls(e), names_find(engine_names(e), word.name))));
+    } else if (word.kind == COMMAND_VOUCHERS) {
+        write_pool(&w, e, word.name);
     } else {
         json_write_key_text(&w, "scope", kill_scope_name((enum kill_scope)word.scope));
         if (word.scope == KILL_CHANNEL)

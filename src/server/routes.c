@@ -424,6 +424,14 @@ static void answer_funnel(struct server *s, struct http_request *request)
         answer_busy(request);
 }
 
+static void answer_vouchers(struct server *s, struct http_request *request)
+{
+    struct operator_question *q = arena_new(http_request_arena(request), struct operator_question);
+    *q = (struct operator_question){0};
+    if (!core_ask_operator(s->core, QUESTION_VOUCHERS, q, request))
+        answer_busy(request);
+}
+
 static void answer_budgets(struct server *s, struct http_request *request)
 {
     struct operator_question *q = arena_new(http_request_arena(request), struct operator_question);

@@ -135,6 +135,7 @@ enum question_kind {
     QUESTION_DECIDE,
     QUESTION_FUNNEL,
     QUESTION_BUDGETS,
+    QUESTION_VOUCHERS,
     QUESTION_COMMAND,
     QUESTION_LIST, /* puts people on a list, takes them off, or replaces it */
 };

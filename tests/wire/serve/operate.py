@@ -35,6 +35,9 @@ monitors:
     'journeys/orders.yaml': 'journey: orders\nowner: t\nenter: {event: Ordered}\nsteps: [{send: receipt}]\n',
     'journeys/nudge.yaml': 'journey: nudge\nowner: t\ngoal: Bought\nenter: {event: Seen}\n'
                            'steps:\n  - {id: rest, wait: {for: 1s}}\n  - {send: nudge}\n  - {wait: {for: 30d}}\n',
+    'journeys/gift.yaml': 'journey: gift\nowner: t\nenter: {event: Won}\n'
+                          'steps: [{send: gift, voucher: {pool: goodwill, if_empty: wait}}]\n',
+    'vouchers/goodwill.csv': 'code\nFILE-1\n',
     'journeys/idea.yaml': 'journey: idea\nowner: t\nstate: draft\nenter: {event: Thought}\nsteps: [{send: nudge}]\n',
     'providers/mail.yaml': '''
 kind: smtp
@@ -48,6 +51,8 @@ settings:
 for name, category in [('news', 'news'), ('nudge', 'news'), ('receipt', 'order-update'), ('alarm', 'alarms')]:
     PROGRAMME[f'messages/{name}/message.yaml'] = f"category: {category}\nemail: {{subject: '{name}'}}\n"
     PROGRAMME[f'messages/{name}/email.txt.liquid'] = name + '.'
+PROGRAMME['messages/gift/message.yaml'] = "category: news\nemail: {subject: '{{ code }}'}\n"
+PROGRAMME['messages/gift/email.txt.liquid'] = '{{ code }}'
 
 
 class World:
@@ -338,8 +343,50 @@ def what_is_not_there_or_not_understood_changes_nothing():
         w.get('/v1/journeys', 403, WRITE_KEY)
         assert w.get('/v1/journeys')['kills'] == []
         assert {j['journey']: j['state'] for j in w.get('/v1/journeys')['journeys']} == \
-            {'alarm': 'active', 'idea': 'draft', 'news': 'active', 'nudge': 'active', 'orders': 'active'}
+            {'alarm': 'active', 'gift': 'active', 'idea': 'draft', 'news': 'active', 'nudge': 'active', 'orders': 'active'}
         assert w.server.stop() == 0
+
+
+def codes_come_into_a_pool_while_it_is_served_and_when_it_is_not():
+    with World() as w:
+        def pool():
+            return {k: v for k, v in w.get('/v1/vouchers')['pools'][0].items() if k != 'pool'}
+
+        w.post.let_go.set()
+        w.meet('ann', 'bob', 'cid')
+        file = os.path.join(w.folder, 'codes.csv')
+        with open(file, 'w', encoding='utf-8') as f:
+            f.write('code\n' + ''.join(f'MORE-{i:05}\n' for i in range(6000)) + 'FILE-1\n')
+        w.server.send(event('ann', 'Won'))
+        w.post.wait('ann@example.org', 'FILE-1')
+        wait_for(lambda: pool()['gone'] == 1)
+        assert pool() == {'file': 1, 'loaded': 0, 'free': 0, 'held': 0, 'gone': 1}, pool()
+        load = ('voucher', 'load', w.data, 'goodwill', file)
+        said = w.wend(*load, '--url', f'http://127.0.0.1:{w.server.port()}', '--key', SERVER_KEY)
+        assert '6001 codes: 6000 are new, 1 were there already' in said, said
+        assert '6000 free, 0 held, 1 gone' in said, said
+        w.server.kill()  # what was answered is in the log
+        w.server.start()
+        assert pool() == {'file': 1, 'loaded': 6000, 'free': 6000, 'held': 0, 'gone': 1}, pool()
+        status, answer, _ = w.server.request('/v1/vouchers/goodwill', b'code\nMORE-00000\nAPI-1\n', SERVER_KEY,
+                                             method='POST')
+        assert status == 200 and json.loads(answer)['loaded'] == 6001, answer
+        for body, wanted, words in [(b'A,B', 400, 'line 1'), (b'code', 400, 'no codes')]:
+            status, answer, _ = w.server.request('/v1/vouchers/goodwill', body, SERVER_KEY, method='POST')
+            assert status == wanted and words in json.loads(answer)['message'], answer
+        status, answer, _ = w.server.request('/v1/vouchers/goodwil', b'C', SERVER_KEY, method='POST')
+        assert status == 404 and 'did you mean "goodwill"' in json.loads(answer)['message'], answer
+        w.server.send(event('bob', 'Won'))
+        w.post.wait('bob@example.org', 'MORE-00000')
+        assert w.server.stop() == 0
+        assert '6001 codes: 0 are new' in w.wend(*load)
+        with open(file, 'a', encoding='utf-8') as f:
+            f.write('LATE-1\nLATE-2\n')
+        assert '6003 codes: 2 are new' in w.wend(*load)
+        assert 'goodwil' in w.wend('voucher', 'load', w.data, 'goodwil', file, code=3)
+        counts = json.loads(w.wend('voucher', 'ls', w.data, '--json'))['pools'][0]
+        assert (counts['loaded'], counts['free'], counts['gone']) == (6003, 6002, 2), counts
+        replay(w.data)
 
 
 def main():
@@ -356,6 +403,7 @@ def main():
             a_raised_monitor_tells_ops_and_pauses_what_depends_on_it_also_after_a_crash,
             what_happens_is_counted_from_the_first_event_on_and_nobody_has_set_anything_up,
             what_is_not_there_or_not_understood_changes_nothing,
+            codes_come_into_a_pool_while_it_is_served_and_when_it_is_not,
     ]:
         if len(sys.argv) < 2 or sys.argv[1] in test.__name__:
             tests.run(test)
