@@ -9,6 +9,7 @@
 #   tests/sim/*.c      random lives, in C
 #   tests/simulator/   the simulator: one program
 #   tests/bench/*.c    figures: each prints lines of `name value unit`
+#   tests/instructions/  what some of these benches take in instructions, against a record
 #   tests/fuzz/fuzz_*.c  libFuzzer targets, in VARIANT=fuzz only; seeds in tests/fuzz/corpus/NAME/
 #
 # All but bench and fuzz are cmocka programs or print `N passed, N failed, N skipped` at their end.
@@ -56,6 +57,9 @@ fuzz-programs: $(FUZZERS)
 .PHONY: canary-programs
 canary-programs: $(B)/wend $(foreach r,src/profile src/audience src/journey src/decide src/engine,$(call tests_of,$r)) \
     $(filter $(B)/tests/flow/%,$(WHOLE_TESTS))
+# What is counted in instructions: the benches that tests/instructions/counts names.
+.PHONY: instruction-programs
+instruction-programs: $(addprefix $(B)/tests/bench/,$(shell awk '!/^\#/ && NF {print $$2}' tests/instructions/counts | sort -u))
 fuzz:                                    ## every fuzz target for 10 s (SECONDS_EACH=)
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-programs
 	@tools/fuzz_smoke $(or $(SECONDS_EACH),10)
