@@ -260,7 +260,7 @@ static void on_slot(struct invariants *v, const struct result *row)
     uint8_t to = row->kind == RESULT_RESERVED ? SLOT_RESERVED
                  : row->kind == RESULT_SPENT  ? SLOT_SPENT
                                               : SLOT_RETURNED;
-    bool is_fine = to == SLOT_RESERVED ? d->slot != SLOT_RESERVED
+    bool is_fine = to == SLOT_RESERVED ? d->slot != SLOT_RESERVED || d->was_spent
                    : to == SLOT_SPENT  ? d->slot == SLOT_RESERVED
                                        : d->slot == SLOT_RESERVED || d->slot == SLOT_SPENT;
     if (!is_fine && !(d->slot == SLOT_UNKNOWN && !v->is_whole))
