@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/rule.h"
 
 struct answer rule_duplicate_ask(const struct question *q)
@@ -13,9 +14,12 @@ struct answer rule_duplicate_ask(const struct question *q)
         const struct sent *s = person_sent(q->who, i);
         if (s->content_key != q->message->content_key || s->decision == q->intent->decision)
             continue;
-        if (s->together != 0 && s->together == q->intent->together)
+        if (s->state != SENT_RESERVED && s->at_ms <= q->at_ms - PLAN_CONTENT_MS)
+            continue;
+        if (s->together != 0 && s->together == q->intent->together &&
+            !planted("duplicate-of-its-set"))
             continue; /* meant to come on each of its channels */
-        if (s->state == SENT_GHOST && !q->intent->is_ghost)
+        if (s->state == SENT_GHOST && !q->intent->is_ghost && !planted("duplicate-of-ghost"))
             continue;
         say(q, "the same content %s as %.*s (%s)",
             s->state == SENT_RESERVED ? "is on its way" : "went out",

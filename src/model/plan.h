@@ -50,6 +50,7 @@ struct channel_template; /* channel/channel.h: how a message is rendered; opaque
 #define PLAN_CALENDARS_MAX   64
 #define PLAN_DAYS_MAX        4096 /* of one part of a calendar */
 
+#define PLAN_CONTENT_MS        (30 * DAY_MS) /* rule 9 looks back so far */
 #define PLAN_ADDRESS_LIMIT     4 /* marketing attempts to one address in 24 h, unless said otherwise */
 #define PLAN_ADDRESS_LIMIT_MAX 16
 #define PLAN_MILESTONES_MAX    64 /* of one journey */

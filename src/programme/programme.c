@@ -551,7 +551,7 @@ static void bindings_store(struct compile *c)
 }
 
 /* How long a sent message matters: the longest window of any cap, sent(), engaged() or wait for
- * engagement. Calendar windows may be an hour longer than they say. */
+ * engagement; a content key's. Calendar windows may be an hour longer than they say. */
 static void ledger_store(struct compile *c)
 {
     int64_t ledger_ms = max_of(c->ledger_ms, LEDGER_LEAST_MS);
@@ -560,6 +560,9 @@ static void ledger_store(struct compile *c)
         bool is_calendar = cap->kind == CAP_DAY || cap->kind == CAP_WEEK;
         ledger_ms = max_of(ledger_ms, cap->window_ms + (is_calendar ? DAY_MS : 0));
     }
+    for (uint32_t i = 0; i < c->plan->message_count; i++)
+        if (c->plan->messages[i].content_key != c->plan->messages[i].name)
+            ledger_ms = max_of(ledger_ms, PLAN_CONTENT_MS);
     c->plan->ledger_ms = ledger_ms;
 }
 

@@ -15,6 +15,21 @@ from zoneinfo import ZoneInfo
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 LANES = ['otp', 'alert', 'legal', 'opt_in', 'service', 'marketing']
+PHONES = {'+44': ['GB'], '+1': ['US', 'CA'], '+91': ['IN'], '+49': ['DE']}
+EU = ['DE', 'FR', 'SE']  # as far as these worlds have people there
+TEXTS = ['sms']
+# (place, channels, minute from, minute until, weekdays on which it begins, zone): docs/DESK.md, "What the law says"
+DAILY = range(7)
+HOURS = {
+    'us-tcpa': [('US', TEXTS, 1260, 480, DAILY, None)] +
+               [(state, TEXTS, 1200, 480, DAILY, None) for state in ('US-FL', 'US-WA', 'US-OK', 'US-MD')] +
+               [('US-CT', TEXTS, 1200, 540, DAILY, None),
+                ('US-TX', TEXTS, 1260, 540, [6, 0, 1, 2, 3, 4], None), ('US-TX', TEXTS, 1260, 720, [5], None)],
+    'in-sms': [('IN', TEXTS, 1260, 600, DAILY, 'Asia/Kolkata')],
+    'eu-consent': [], 'ca-casl': [],
+}
+CONSENTS = {'us-tcpa': [('US', TEXTS)], 'in-sms': [('IN', TEXTS)], 'eu-consent': [('EU', None), ('GB', None)],
+            'ca-casl': [('CA', None)]}
 ADDRESS_CAP = 4  # marketing attempts to one address in 24 hours
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -78,6 +93,8 @@ class Intent:
     channel: str = None  # on which it is on its way
     put_off: dict = None  # channel -> what the last gate said: not before
     refused: tuple = ()  # channels on which that would be too late
+    instead: object = None  # (least score, message) that goes in its place
+    voucher: object = None  # (pool, what if it is empty)
 
 
 @dataclass(eq=False)
@@ -89,6 +106,7 @@ class Line:
     journey: str
     channel: str
     is_ghost: bool
+    content: object = None
     is_on_its_way: bool = False  # the last gate has not let it through yet
 
 
@@ -111,12 +129,14 @@ class Desk:
         self.is_control = is_control  # is this person in the programme's control group?
         self.traits = {}
         self.consent = {}  # channel -> bool
+        self.choices = {'topics': {}, 'snoozes': {}, 'caps': {}, 'no_contact': False}
         self.holds = []
         self.instances = []
         self.intents = []
         self.ledger = []
         self.attempts = []  # of marketing: (channel, when); everybody has addresses of their own
         self.decisions = []
+        self.codes = dict(programme['vouchers'])  # pool -> how many are left; one person has them all
         self.now = None
 
     # ---- what happens -----------------------------------------------------------------------------
@@ -153,6 +173,8 @@ class Desk:
             return
         if name == 'Consent Changed':
             self.consent[properties['channel']] = properties['status'] == 'granted'
+        if name == 'Preferences Changed':
+            self.choose(properties)
         for instance in list(self.instances):
             journey = p['journeys'][instance.journey]
             if name == journey.get('goal'):
@@ -167,6 +189,20 @@ class Desk:
         for journey_name, journey in p['journeys'].items():
             if journey['enter'] == name:
                 self.enter(journey_name, journey)
+
+    def choose(self, said):
+        c, about = self.choices, (said.get('channel'), said.get('topic'))
+        if 'do_not_contact' in said:
+            c['no_contact'] = said['do_not_contact']
+        if 'status' in said:
+            c['topics'][said['topic']] = said['status']
+        if 'snooze_until' in said:
+            c['snoozes'][about] = instant(datetime.fromisoformat(said['snooze_until'].replace('Z', '+00:00')))
+        if 'at_most' in said:
+            c['caps'][about[0]] = None if said['at_most'] == 'any' else {
+                'limit': said['at_most'], 'per': said['per'] if said['per'] in ('day', 'week') else
+                int(said['per'][:-1]) * DAY, 'channel': about[0], 'category': None, 'group': None, 'journey': None,
+                'after': []}
 
     def open(self, name, hold, key):
         if key is not None and any(h.name == name and h.key == key and h.is_open for h in self.holds):
@@ -211,8 +247,19 @@ class Desk:
         is_marketing = category['lane'] == 'marketing'
         intent = Intent(step['send'], instance.journey, instance, self.now, self.now + category['settle'],
                         self.now + message.get('valid_for', category['valid_for']),
-                        is_marketing and (instance.is_ghost or self.is_control), message['channels'])
+                        is_marketing and (instance.is_ghost or self.is_control), message['channels'],
+                        instead=step.get('instead'), voucher=step.get('voucher'))
         self.intents.append(intent)
+
+    def replace(self, intent):
+        """Another message stands where it stood: as old, settled already, and replaced no more."""
+        self.note(intent, 'replaced')
+        intent.message, intent.instead, intent.voucher = intent.instead[1], None, None
+        message, category = self.p['messages'][intent.message], self.category(intent)
+        intent.deadline = self.now + message.get('valid_for', category['valid_for'])
+        intent.channels, intent.settles, intent.refused, intent.put_off = message['channels'], self.now, (), None
+        # Its instance may be over by then, but not what was drawn for it.
+        intent.is_ghost = self.is_marketing(intent) and (intent.instance.is_ghost or self.is_control)
 
     def leave(self, instance, outcome):
         self.instances.remove(instance)
@@ -259,10 +306,16 @@ class Desk:
         """Everything that waits is asked, the highest first. True if something moved: then it is done again."""
         self.moved = False
         sent = []
-        for intent in sorted(self.intents, key=self.rank):
+        queue = sorted(self.intents, key=self.rank)
+        while queue:
+            intent = queue.pop(0)
             if intent not in self.intents or self.is_settling(intent):
                 continue
             intent.was_asked = True
+            if intent.channel is None and self.verdict(intent)[0] == 'replaced':
+                self.replace(intent)
+                queue = sorted(self.intents, key=self.rank)
+                continue
             if intent.channel is None and self.verdict(intent)[0] == 'go':
                 # Before a lower one goes, higher ones that still wait for rivals are asked.
                 for other in sorted(self.intents, key=self.rank):
@@ -273,10 +326,53 @@ class Desk:
             self.come_to_the_gate(intent, line)
         return self.moved
 
+    def keeps_a_slot(self, intent, channel):
+        """Does a higher one that is known to come find its cap full if this one goes?"""
+        if not self.p['reserve'] or not self.is_marketing(intent):
+            return False
+        for higher in self.intents:
+            if (higher is intent or not self.is_marketing(higher) or higher.channel is not None or
+                    not higher.was_asked or self.rank(higher) > self.rank(intent) or
+                    higher.is_ghost and not intent.is_ghost):
+                continue
+            at, where = self.known_moment(higher)
+            if at is None or at > self.now + self.p['reserve'] or at >= higher.deadline:
+                continue
+            if self.ask(higher, where, at, is_ahead=False)[0] != 'allow':
+                continue
+            self.ledger.append(self.line(intent, channel))
+            goes = self.ask(higher, where, at, is_ahead=False)[0] == 'allow'
+            self.ledger.pop()
+            if not goes:
+                return True
+        return False
+
+    def known_moment(self, intent):
+        """When the rules, all of whose ends are known, let it go, and on which channel; or (None, None)."""
+        for channel in intent.channels:
+            if channel in intent.refused:
+                continue
+            kind = self.ask(intent, channel, self.now, is_ahead=False)[0]
+            if kind != 'not before' or not self.has_instant(intent, channel):
+                if kind in ('allow', 'never'):
+                    return None, None
+                continue
+            rules = (self.chose, self.held, self.paused, self.capped)
+            if any(rule(intent, channel, self.now, False) and not rule(intent, channel, self.now, True)
+                   for rule in rules) or self.is_held_openly(intent):
+                return None, None
+            for at in self.edges(intent.deadline):
+                if self.ask(intent, channel, at, is_ahead=True)[0] != 'not before':
+                    return at, channel
+            return None, None
+        return None, None
+
     def try_to_go(self, intent, sent, only_go):
         if intent.channel is not None:
             return
         verdict, channel = self.verdict(intent)
+        if verdict == 'go' and self.keeps_a_slot(intent, channel):
+            return
         if verdict == 'go':
             self.go(intent, channel, sent)
         elif verdict != 'wait' and not only_go:
@@ -284,8 +380,7 @@ class Desk:
 
     def go(self, intent, channel, sent):
         intent.was_asked = True
-        line = Line(self.now, self.p['messages'][intent.message]['category'], self.group(intent), intent.journey,
-                    channel, intent.is_ghost)
+        line = self.line(intent, channel)
         if intent.is_ghost:
             self.ledger.append(line)
             self.end(intent, 'held_out')
@@ -295,9 +390,23 @@ class Desk:
         self.ledger.append(line)
         sent.append((intent, line))
 
+    def line(self, intent, channel):
+        message = self.p['messages'][intent.message]
+        return Line(self.now, message['category'], self.group(intent), intent.journey, channel, intent.is_ghost,
+                    message.get('content_key'))
+
     def come_to_the_gate(self, intent, line):
         """Rule 14; behind it the provider takes everything at once."""
         channel = intent.channel
+        if intent.voucher and intent.voucher[1] != 'send_without' and not self.codes[intent.voucher[0]]:
+            self.ledger.remove(line)
+            self.moved = True
+            intent.channel = None
+            if intent.voucher[1] == 'skip':
+                self.end(intent, 'no_voucher')
+            else:
+                intent.put_off = {channel: self.now + 15 * MINUTE}
+            return
         if self.is_marketing(intent):
             recent = [at for where, at in self.attempts if where == channel and at > self.now - DAY]
             if len(recent) >= ADDRESS_CAP:
@@ -311,6 +420,8 @@ class Desk:
                     intent.refused += (channel,)
                 return
             self.attempts.append((channel, self.now))
+        if intent.voucher and self.codes[intent.voucher[0]]:
+            self.codes[intent.voucher[0]] -= 1
         line.is_on_its_way = False
         self.end(intent, 'sent')
 
@@ -339,8 +450,8 @@ class Desk:
     def ask(self, intent, channel, at, is_ahead):
         """All rules at the instant `at`: the gravest answer. Ahead, a rule whose end is not known says nothing."""
         answers = [rule(intent, channel, at, is_ahead) for rule in
-                   (self.reachable, self.agreed, self.wanted, self.held, self.paused, self.quiet, self.capped,
-                    self.addressed)]
+                   (self.reachable, self.agreed, self.chose, self.regulated, self.wanted, self.held, self.paused,
+                    self.duplicate, self.quiet, self.capped, self.addressed)]
         for kind in ('never', 'never here', 'not before'):
             for answer in answers:
                 if answer and answer[0] == kind:
@@ -355,13 +466,87 @@ class Desk:
             return 'never here', 'unreachable'
 
     def agreed(self, intent, channel, at, is_ahead):
-        if self.is_marketing(intent) and not self.consent.get(channel):
+        if self.choices['no_contact']:
+            return 'never', 'no_consent'
+        if not self.is_marketing(intent):
+            return None
+        if self.choices['topics'].get(self.topic(intent)) == 'off':
+            return 'never', 'no_consent'
+        silence_is_one = self.category(intent).get('consent') == 'opt_out' and not any(
+            self.is_at(place, channel) for pack in self.packs() for place, channels in CONSENTS[pack]
+            if channels is None or channel in channels)
+        if not self.consent.get(channel, silence_is_one):
             return 'never here', 'no_consent'
 
+    def chose(self, intent, channel, at, is_ahead):
+        if not self.is_marketing(intent) or self.agreed(intent, channel, at, is_ahead):
+            return None
+        for (where, topic), until in self.choices['snoozes'].items():
+            if where in (None, channel) and topic in (None, self.topic(intent)) and at < until:
+                return 'not before', None
+        if self.over([cap for cap in self.choices['caps'].values() if cap], intent, channel, at, is_ahead):
+            return 'not before', None
+
+    def regulated(self, intent, channel, at, is_ahead):
+        """Rule 3; what the packs say, and the programme's own rules."""
+        wall = local(self.zone(), at)
+        for place, channels, begin, end, days, zone in self.laws(intent):
+            if channels and channel not in channels or not self.is_at(place, channel):
+                continue
+            if is_quiet(local(ZoneInfo(zone), at) if zone else wall, begin, end, days):
+                return 'not before', None
+
+    def laws(self, intent):
+        own = self.p['regulations'] or {'rules': []}
+        rows = [row for pack in self.packs() for row in HOURS[pack]] if self.is_marketing(intent) else []
+        for rule in own['rules']:
+            name = self.p['messages'][intent.message]['category']
+            if name in rule['categories'] if rule['categories'] else self.is_marketing(intent):
+                rows += [(place, rule['channels'], rule['from'], rule['to'], DAILY, None)
+                         for place in rule['places'] or ['*']]
+        return rows
+
+    def packs(self):
+        regulations = self.p['regulations']
+        return regulations['packs'] if regulations else list(HOURS)
+
+    def is_at(self, place, channel):
+        """Does the person count to the place, on that channel?"""
+        country, region = self.traits.get('country'), self.traits.get('region')
+        countries = {country: region} if country else {}
+        if channel == 'sms':
+            for code in PHONES[next(p for p in PHONES if self.traits.get('phone', '+44').startswith(p))]:
+                countries.setdefault(code, region if not country else None)
+        if not countries:
+            unknown = self.p['regulations'] and self.p['regulations']['unknown']
+            if not unknown:
+                return True
+            for where in unknown:
+                if is_part(place, where[:2], where[3:] or region):
+                    return True
+            return False
+        return any(is_part(place, code, state) for code, state in countries.items())
+
+    def topic(self, intent):
+        return self.p['messages'][intent.message].get('topic')
+
+    def duplicate(self, intent, channel, at, is_ahead):
+        key = self.p['messages'][intent.message].get('content_key')
+        if key and any(line.content == key and (intent.is_ghost or not line.is_ghost) for line in self.ledger):
+            return 'never', 'duplicate'
+
     def wanted(self, intent, channel, at, is_ahead):
+        if intent.instead and self.traits.get('score', 0) >= intent.instead[0]:
+            return 'never', 'replaced'
         least = self.p['messages'][intent.message].get('only_if')
         if least is not None and self.traits.get('score', 0) < least:
             return 'never', 'not_relevant'
+
+    def is_held_openly(self, intent):
+        name = self.p['messages'][intent.message]['category']
+        return any(h.is_open and h.since <= self.now < h.until and
+                   (name in self.p['holds'][h.name]['categories'] if self.p['holds'][h.name]['categories'] else
+                    self.is_marketing(intent)) for h in self.holds)
 
     def held(self, intent, channel, at, is_ahead):
         answer = None
@@ -396,16 +581,15 @@ class Desk:
             is_meant = name in window['categories'] if window['categories'] else self.is_marketing(intent)
             if not is_meant or (window['channels'] and channel not in window['channels']):
                 continue
-            wall = local(self.zone(), at)
-            minute = wall.hour * 60 + wall.minute
-            begin, end = window['from'], window['to']
-            if begin <= minute < end if begin < end else minute >= begin or minute < end:
+            if is_quiet(local(self.zone(), at), window['from'], window['to'], DAILY):
                 return 'not before', None
 
     def capped(self, intent, channel, at, is_ahead):
-        if not self.is_marketing(intent):
-            return None
-        for cap in self.p['caps']:
+        if self.is_marketing(intent) and self.over(self.p['caps'], intent, channel, at, is_ahead):
+            return 'not before', None
+
+    def over(self, caps, intent, channel, at, is_ahead):
+        for cap in caps:
             if not self.matches(cap, channel, self.p['messages'][intent.message]['category'], self.group(intent),
                                 intent.journey):
                 continue
@@ -428,7 +612,8 @@ class Desk:
                     count += not line.is_on_its_way
                     on_their_way += line.is_on_its_way
             if count >= cap['limit'] or (not is_ahead and count + on_their_way >= cap['limit']):
-                return 'not before', None
+                return True
+        return False
 
     def addressed(self, intent, channel, at, is_ahead):
         """What the last gate said before stands."""
@@ -452,13 +637,22 @@ class Desk:
         zone = self.zone()
         day = local(zone, self.now).date() - timedelta(days=1)
         while day <= local(zone, until).date():
-            found |= walls(zone, day, tuple(w[side] for w in self.p['quiet'] for side in ('from', 'to')))
+            found |= walls(zone, day, self.minutes())
+            found |= walls(ZoneInfo('Asia/Kolkata'), day, (600, 1260))
             day += timedelta(days=1)
-        for cap in self.p['caps']:
+        found |= set(self.choices['snoozes'].values())
+        for cap in self.p['caps'] + [cap for cap in self.choices['caps'].values() if cap]:
             if isinstance(cap['per'], int):
                 found |= {line.at + cap['per'] for line in self.ledger}
+        found |= {at for intent in self.intents for at in (intent.put_off or {}).values()}
         found |= {hold.until for hold in self.holds} | {at + DAY for _, at in self.attempts}
         return sorted(at for at in found if self.now < at < until)
+
+    def minutes(self):
+        """Of the wall, at which windows begin and end."""
+        own = self.p['regulations'] or {'rules': []}
+        found = {w[side] for w in self.p['quiet'] + own['rules'] for side in ('from', 'to')}
+        return tuple(sorted(found | {side for pack in self.packs() for row in HOURS[pack] for side in row[2:4]}))
 
     def instants(self):
         """When anything may change next if nothing happens."""
@@ -467,6 +661,23 @@ class Desk:
             found += [intent.deadline, intent.settles]
             found += self.edges(intent.deadline)[:1]
         return [at for at in found if self.now is None or at > self.now]
+
+
+def is_quiet(wall, begin, end, days):
+    """From `begin` to before `end`, over midnight if it is the earlier; begun on one of these weekdays."""
+    minute, day = wall.hour * 60 + wall.minute, wall.weekday()
+    if begin < end:
+        return begin <= minute < end and day in days
+    return (minute >= begin and day in days) or (minute < end and (day - 1) % 7 in days)
+
+
+def is_part(place, country, region):
+    """Is somebody of that country and region (None: may be any) at the place?"""
+    if place == '*':
+        return True
+    if place == 'EU':
+        return country in EU
+    return place[:2] == country and (len(place) == 2 or region is None or place[3:] == region)
 
 
 @lru_cache(maxsize=None)

@@ -7,11 +7,12 @@ import json
 import os
 from datetime import datetime, timezone
 
-from desk import DAY, HOUR, MINUTE
+from desk import DAY, HOUR, HOURS, MINUTE
 
 ZONES = ['UTC', 'Europe/London', 'America/New_York', 'Asia/Kolkata', 'Asia/Kathmandu', 'Australia/Lord_Howe',
          'America/Los_Angeles', 'Pacific/Auckland', 'America/Sao_Paulo']
 STARTS = ['2026-03-05', '2026-03-24', '2026-06-10', '2026-10-20', '2026-10-29', '2026-12-22']
+PLACES = ['GB', 'US', 'US-FL', 'US-TX', 'IN', 'DE', 'EU', 'CA']
 SPAN_MS = {'m': MINUTE, 'h': HOUR, 'd': DAY}
 
 
@@ -27,8 +28,8 @@ def some(r, things, most):
     return r.sample(things, r.randint(0, min(most, len(things))))
 
 
-def programme(r):
-    p = {'timezone': r.choice(ZONES), 'carried': ['email'] + (['sms'] if r.random() < 0.5 else [])}
+def programme(r, people):
+    p = {'vouchers': {}, 'timezone': r.choice(ZONES), 'carried': ['email'] + (['sms'] if r.random() < 0.5 else [])}
     p['categories'] = {}
     for i in range(r.randint(1, 4)):
         lane = 'marketing' if i == 0 else r.choice(['marketing', 'marketing', 'marketing', 'service'])
@@ -50,7 +51,13 @@ def programme(r):
             m['priority'] = r.choice([-5, 50, 300, 900])
         if r.random() < 0.25:
             m['only_if'] = r.randint(1, 9)
+        if r.random() < 0.25:
+            m['content_key'] = f'content-{r.randint(0, 1)}'
+        if r.random() < 0.3:
+            m['topic'] = f'topic-{r.randint(0, 1)}'
         p['messages'][f'message-{i}'] = m
+    if people == 1:  # codes are shared by all people, and this desk knows of one at a time
+        p['vouchers'] = {f'pool-{i}': r.randint(0, 4) for i in range(r.randint(1, 2))}
     p['groups'] = {f'group-{i}': {'pauses': []} for i in range(r.randint(0, 3))}
     groups = list(p['groups'])
     for i, g in enumerate(groups):
@@ -65,6 +72,11 @@ def programme(r):
             if k > 0:
                 steps.append({'wait': r.choice([30 * MINUTE, 2 * HOUR, 7 * HOUR, DAY, 2 * DAY])})
             steps.append({'send': r.choice(list(p['messages']))})
+            if r.random() < 0.15:
+                others = [m for m in p['messages'] if m != steps[-1]['send']]
+                steps[-1]['instead'] = (r.randint(3, 9), r.choice(others))
+            if p['vouchers'] and r.random() < 0.5:
+                steps[-1]['voucher'] = (r.choice(list(p['vouchers'])), r.choice(['skip', 'wait', 'send_without']))
         j = {'enter': f'Enter {r.randint(0, 3)}', 'priority': priorities[i], 'steps': steps, 'exits': []}
         if groups and r.random() < 0.6:
             j['group'] = r.choice(groups)
@@ -107,6 +119,19 @@ def programme(r):
             'linger': r.choice([0, HOUR, DAY]), 'at_most': r.choice([0, 5 * HOUR, 3 * DAY, 30 * DAY]),
             'categories': some(r, categories, 2) if r.random() < 0.4 else [], 'drop': r.random() < 0.15}
     p['holdout'] = r.choice([0, 0, 0, 20])
+    p['reserve'] = r.choice([0, 0, 3 * HOUR, 12 * HOUR, 24 * HOUR])
+    for category in p['categories'].values():
+        if category['lane'] == 'marketing' and r.random() < 0.2:
+            category['consent'] = 'opt_out'
+    p['regulations'] = None
+    if r.random() < 0.6:
+        rules = []
+        for i in range(r.choice([0, 0, 1, 2])):
+            begin, end = r.sample(range(0, 1440, 30), 2)
+            rules.append({'name': f'rule-{i}', 'from': begin, 'to': end, 'places': some(r, PLACES, 2),
+                          'channels': [r.choice(p['carried'])] if r.random() < 0.4 else [],
+                          'categories': some(r, categories, 2) if r.random() < 0.3 else []})
+        p['regulations'] = {'packs': some(r, HOURS, 4), 'unknown': some(r, PLACES, 2), 'rules': rules}
     return p
 
 
@@ -120,15 +145,21 @@ def life(r, p, start_ms, people):
         if r.random() < 0.93:
             traits['email'] = f'{user}@example.org'
         if r.random() < 0.8:
-            traits['phone'] = f'+4470000{n:05}'
+            traits['phone'] = r.choice(['+4470000', '+4470000', '+1213555', '+9198765', '+4915112']) + f'{n:05}'
+        if r.random() < 0.6:
+            traits['country'] = r.choice(['GB', 'US', 'US', 'IN', 'DE', 'CA', 'BR'])
+        if r.random() < 0.4:
+            traits['region'] = r.choice(['FL', 'TX', 'CT', 'CA'])
         happen = [(at, 'identify', traits)]
         for channel in ('email', 'sms'):
             if r.random() < 0.85:
                 happen.append((at + r.randint(1, 5000), 'Consent Changed',
                                {'channel': channel, 'status': 'granted', 'purpose': 'marketing'}))
-        happen += [(at + r.randint(6000, 9 * DAY), *fact(r, p)) for _ in range(r.randint(3, 14))]
+        for _ in range(r.randint(3, 14)):
+            when = at + r.randint(6000, 9 * DAY)
+            happen.append((when, *fact(r, p, when)))
         # Some of it close together, where rivals meet.
-        near = [(x[0] + r.randint(1, 90_000), *fact(r, p)) for x in happen[1:] if r.random() < 0.3]
+        near = [(x[0] + r.randint(1, 90_000), *fact(r, p, x[0])) for x in happen[1:] if r.random() < 0.3]
         for ms, name, properties in happen + near:
             while ms in times:
                 ms += 1
@@ -137,7 +168,24 @@ def life(r, p, start_ms, people):
     return sorted(events, key=lambda e: e[0])
 
 
-def fact(r, p):
+def choice(r, at):
+    """What somebody chooses for themselves, at that moment."""
+    where = {'channel': r.choice(['email', 'sms'])} if r.random() < 0.4 else {}
+    draw = r.random()
+    if draw < 0.1:
+        return {'do_not_contact': r.random() < 0.5}
+    if draw < 0.4:
+        return {'topic': f'topic-{r.randint(0, 1)}', 'status': r.choice(['off', 'on'])}
+    if draw < 0.6:
+        until = datetime.fromtimestamp((at + r.randint(-DAY, 4 * DAY)) // 1000, timezone.utc)
+        topic = {'topic': f'topic-{r.randint(0, 1)}'} if r.random() < 0.3 else {}
+        return {'snooze_until': until.strftime('%Y-%m-%dT%H:%M:%SZ'), **where, **topic}
+    if draw < 0.7:
+        return {'at_most': 'any', **where}
+    return {'at_most': r.randint(1, 3), 'per': r.choice(['day', 'week', '1d', '3d', '10d']), **where}
+
+
+def fact(r, p, at):
     draw = r.random()
     if draw < 0.62:
         return f'Enter {r.randint(0, 3)}', {}
@@ -150,6 +198,8 @@ def fact(r, p):
     if draw < 0.84:
         return 'Consent Changed', {'channel': r.choice(['email', 'sms']), 'purpose': 'marketing',
                                    'status': r.choice(['granted', 'denied'])}
+    if draw < 0.92:
+        return 'Preferences Changed', choice(r, at)
     hold = r.randint(0, 1)
     return f"Hold {hold} {r.choice(['Opened', 'Opened', 'Solved'])}", {'ticket': r.randint(1, 2)}
 
@@ -175,7 +225,7 @@ def write(p, folder):
             per = cap['per'] if isinstance(cap['per'], str) else span(cap['per'])
             caps.append({'limit': cap['limit'], 'per': per, **narrow})
     put('programme.yaml', {
-        'name': 'Reference', 'timezone': p['timezone'], 'traits': {'score': {'type': 'int', 'default': 0}},
+        'name': 'Reference', 'timezone': p['timezone'], 'traits': {'score': {'type': 'int', 'default': 0}, 'country': 'string', 'region': 'string'},
         'categories': {n: {**c, 'valid_for': span(c['valid_for']), 'settle': span(c['settle'])}
                        for n, c in p['categories'].items()},
         'groups': [{'name': n, **{k: v for k, v in g.items() if v}} for n, g in p['groups'].items()],
@@ -185,7 +235,13 @@ def write(p, folder):
         'holds': [{'name': n, 'from': h['from'], 'until': h['until'], 'linger': span(h['linger']),
                    'at_most': span(h['at_most']), 'drop': h['drop'],
                    **{k: h[k] for k in ('key', 'categories') if h[k]}} for n, h in p['holds'].items()],
-        **({'holdout': {'percent': p['holdout']}} if p['holdout'] else {})})
+        **({'holdout': {'percent': p['holdout']}} if p['holdout'] else {}),
+        **({'reserve': span(p['reserve'])} if p['reserve'] else {}),
+        **({'regulations': {'packs': p['regulations']['packs'],
+                            **({'unknown': p['regulations']['unknown']} if p['regulations']['unknown'] else {}),
+                            'rules': [{'name': x['name'], 'quiet': {'from': clock(x['from']), 'to': clock(x['to'])},
+                                       **{k: x[k] for k in ('places', 'channels', 'categories') if x[k]}}
+                                      for x in p['regulations']['rules']]}} if p['regulations'] else {})})
     for name, j in p['journeys'].items():
         steps = []
         for i, step in enumerate(j['steps']):
@@ -194,24 +250,37 @@ def write(p, folder):
             else:
                 steps.append({'send': step['send'], 'id': f'send-{i}',
                               'channels': {'first_of': p['messages'][step['send']]['channels']}})
+                if 'instead' in step:
+                    least, other = step['instead']
+                    steps[-1]['instead'] = [{'if': f'traits.score >= {least}', 'do': [
+                        {'send': other, 'channels': {'first_of': p['messages'][other]['channels']}}]}]
+                if 'voucher' in step:
+                    pool, if_empty = step['voucher']
+                    steps[-1]['voucher'] = {'pool': pool, 'if_empty': if_empty}
         put(f'journeys/{name}.yaml', {
             'journey': name, 'priority': j['priority'], 'enter': {'event': j['enter']}, 'steps': steps,
             **({'group': j['group']} if 'group' in j else {}),
             **({'exits': [{'event': x} for x in j['exits']]} if j['exits'] else {}),
             **({'goal': {'event': j['goal'], 'within': '30d'}} if 'goal' in j else {}),
             **({'holdout': {'percent': j['holdout']}} if 'holdout' in j else {})})
+    code = ' {{ voucher.code }}' if p['vouchers'] else ''
+    for pool, count in p['vouchers'].items():
+        put(f'vouchers/{pool}.csv', 'code\n' + ''.join(f'{pool}-{i}\n' for i in range(count)))
     for name, m in p['messages'].items():
         content = {'category': m['category'], 'email': {'subject': name}}
         if 'valid_for' in m:
             content['valid_for'] = span(m['valid_for'])
         if 'priority' in m:
             content['priority'] = m['priority']
+        for key in ('content_key', 'topic'):
+            if key in m:
+                content[key] = m[key]
         if 'only_if' in m:
             content['only_if'] = f"traits.score >= {m['only_if']}"
         put(f'messages/{name}/message.yaml', content)
-        put(f'messages/{name}/email.txt.liquid', name)
+        put(f'messages/{name}/email.txt.liquid', name + code)
         if 'sms' in p['carried']:
-            put(f'messages/{name}/sms.liquid', name)
+            put(f'messages/{name}/sms.liquid', name + code)
     put('providers/mail.yaml', {'kind': 'smtp', 'slots': 256, 'settings': {
         'url': 'smtp://127.0.0.1:2525', 'from': 'a@example.org', 'security': 'optional'}})
     if 'sms' in p['carried']:

@@ -77,7 +77,8 @@ def words(p, decision):
 def world(wend, seed, folder, people):
     """Returns (decisions compared, differences as text)."""
     r = random.Random(seed)
-    p = histories.programme(r)
+    people = 1 if r.random() < 0.1 else people
+    p = histories.programme(r, people)
     start = datetime.fromisoformat(r.choice(histories.STARTS)).replace(tzinfo=timezone.utc)
     events = histories.life(r, p, int(start.timestamp() * 1000), people)
     found = of_wend(wend, p, events, folder)
