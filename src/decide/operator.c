@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "decide/operator.h"
+#include "base/canary.h"
 
 static struct kill_subject subject_of(const struct person *who, const struct intent *in,
                                       enum channel channel)
@@ -55,7 +56,7 @@ static void say_phase(const struct question *q, const struct journey_control *x)
 struct answer operator_wants(const struct question *q)
 {
     const struct journey_control *x = controls_find(q->who->controls, q->intent->journey);
-    if (x != NULL && x->phase == PHASE_STOPPED) {
+    if (x != NULL && x->phase == PHASE_STOPPED && !planted("stop-sends")) {
         say_phase(q, x);
         return (struct answer){.kind = NEVER, .outcome = OUTCOME_WITHDRAWN};
     }
@@ -73,7 +74,7 @@ struct answer operator_holds(const struct question *q)
     const struct kill *k = kill_of(q);
     if (k != NULL && k->flags & KILL_DROPS)
         k = NULL; /* rule 4 has spoken */
-    bool is_paused = x != NULL && x->phase == PHASE_PAUSED;
+    bool is_paused = x != NULL && x->phase == PHASE_PAUSED && !planted("pause-sends");
     if (is_paused)
         say_phase(q, x);
     if (k != NULL)

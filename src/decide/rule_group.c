@@ -30,7 +30,7 @@ static struct answer ask_room(const struct question *q)
             q->plan->journeys[other].group == q->group)
             before++;
     }
-    if (before < g->at_most)
+    if (before < g->at_most + planted("group-waits-for-none"))
         return ANSWER_ALLOW;
     say(q, "group %.*s takes %u at once, and they were in %u before",
         STR_ARG(names_text(q->who->names, g->name)), g->at_most, before);

@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/regulation.h"
 #include "profile/ask.h"
 #include "profile/clock.h"
@@ -27,16 +28,17 @@ static struct window_answer ask_condition(const struct question *q,
                                           const struct plan_regulation *row)
 {
     struct asked asked = ask_at(q->who, q->plan, &row->condition, (struct blob){0}, q->at_ms);
-    return (struct window_answer){asked.is_true || asked.is_error, asked.until_ms};
+    return (struct window_answer){
+        asked.is_true || (asked.is_error && !planted("regulation-fails-open")), asked.until_ms};
 }
 
 static struct answer ask_row(const struct question *q, const struct plan_regulation *row)
 {
     const struct zone *zone = person_zone(q->who);
     int64_t day = zone_day(zone, q->at_ms);
-    if (day > row->until_day)
+    if (day > row->until_day - planted("regulation-until"))
         return ANSWER_ALLOW;
-    if (day < row->from_day)
+    if (day < row->from_day + planted("regulation-from"))
         return (struct answer){.kind = ALLOW, .at_ms = zone_day_begin(zone, row->from_day)};
     struct window_answer now =
         row->condition.code != NULL ? ask_condition(q, row) : ask_clock(q, row);

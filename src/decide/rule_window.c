@@ -11,7 +11,7 @@ static struct window_answer ask_quiet(const struct question *q, const struct pla
 {
     struct window window = {
         .from_ms = (int32_t)(w->from_minute * MINUTE_MS) + (planted("window-late") ? 1 : 0),
-        .to_ms = (int32_t)(w->until_minute * MINUTE_MS),
+        .to_ms = (int32_t)(w->until_minute * MINUTE_MS) - (planted("window-early") ? 1 : 0),
         .weekdays = w->weekdays ? w->weekdays : 0x7f,
     };
     struct window_answer hours = clock_quiet(q->who, &window, q->at_ms);

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/desk_int.h"
 
 static bool is_older(const struct person *who, const struct intent *in, const struct intent *made,
@@ -26,7 +27,8 @@ void supersede_older(struct person *who, struct intent *made)
 {
     const struct plan *plan = person_plan(who, made->plan);
     enum supersede how = (enum supersede)plan->messages[made->message_index].supersedes;
-    if (how == SUPERSEDE_NONE || !(lane_term((enum lane)made->lane)->flags & LANE_SUPERSEDES))
+    if (how == SUPERSEDE_NONE || planted("supersedes-nothing") ||
+        !(lane_term((enum lane)made->lane)->flags & LANE_SUPERSEDES))
         return;
     for (uint32_t i = 0; i < who->profile->intents.count;) {
         const struct intent *in = person_intent(who, i);

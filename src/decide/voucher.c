@@ -112,7 +112,8 @@ void voucher_settle(struct vouchers *v, uint32_t pool, uint64_t decision, bool i
         index_add(&v->codes, code)->first = 0;
         return;
     }
-    index_drop(&v->codes, code);
+    if (!planted("code-kept"))
+        index_drop(&v->codes, code);
     for (uint32_t i = 0; i < v->hint_count; i++)
         v->hints[i].from = 0;
     struct voucher_stock *stock = find_stock(v, pool);

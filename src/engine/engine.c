@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/canary.h"
 #include "engine/engine_int.h"
 
 #include "base/mem.h"
@@ -1337,7 +1338,8 @@ static void grant_next(struct engine *e, const struct plan *plan, struct pool *p
     const struct plan_voucher *codes = voucher_of(plan, m.voucher);
     struct str code = {0};
     bool has_code = codes != NULL && voucher_look(&e->vouchers, codes, m.decision, &code);
-    if (m.voucher != NAME_NONE && !has_code && m.empty != VOUCHER_WITHOUT) {
+    if (m.voucher != NAME_NONE && !has_code && m.empty != VOUCHER_WITHOUT &&
+        !planted("goes-without-code")) {
         m.kind = BACK_EMPTY;
         answer(e, &m);
         return;

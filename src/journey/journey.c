@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/canary.h"
 #include "journey/journey_int.h"
 
 #include "profile/ask.h"
@@ -861,7 +862,8 @@ static void take_over(struct person *who, struct person *from, bool is_called)
         *in = theirs;
         in->entry = entry;
         arms_crossed(who, from, in);
-        mark_anew(who, from, in);
+        if (!planted("merge-keeps-mark"))
+            mark_anew(who, from, in);
         blob_set(from->space, &theirs.entry, NULL, 0);
         person_drop_instance(from, place);
     }

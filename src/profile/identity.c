@@ -93,7 +93,7 @@ static bool goes_before(const struct identity_host *host, uint64_t p, uint64_t q
     const struct profile *a = host->profile(host->self, p), *b = host->profile(host->self, q);
     bool is_a_known = id128_is_set(a->user) && p != created;
     bool is_b_known = id128_is_set(b->user) && q != created;
-    if (is_a_known != is_b_known)
+    if (is_a_known != is_b_known && !planted("merge-takes-a-visitors-lot"))
         return is_a_known;
     if (a->first_seen_ms != b->first_seen_ms)
         return a->first_seen_ms < b->first_seen_ms;

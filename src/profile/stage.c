@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "profile/stage.h"
+#include "base/canary.h"
 
 const struct plan_stage *stage_find(const struct plan *plan, uint32_t name)
 {
@@ -16,7 +17,7 @@ uint32_t stage_reckon(const struct person *who)
         const struct membership *m =
             stage->segment != NAME_NONE ? person_membership_find(who, stage->segment) : NULL;
         bool holds = m != NULL && m->flags & MEMBERSHIP_IS_IN;
-        if (holds || stage->name == who->profile->stage_set)
+        if (holds || (stage->name == who->profile->stage_set && !planted("stage-not-set")))
             return stage->name;
     }
     return NAME_NONE;
@@ -36,7 +37,7 @@ bool stages_are_due(const struct person *who)
 {
     if (likely(who->plan == NULL || (who->plan->stage_count == 0 && who->profile->stage == 0)))
         return false;
-    return stage_reckon(who) != who->profile->stage;
+    return stage_reckon(who) != who->profile->stage && !planted("stage-stays");
 }
 
 void stages_keep(struct person *who, bool is_quiet)

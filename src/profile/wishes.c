@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "profile/wishes.h"
+#include "base/canary.h"
 
 static uint32_t find(const struct person *who, uint64_t instance, uint32_t audience)
 {
@@ -60,8 +61,8 @@ static bool lives(const struct person *who, uint64_t instance)
 static bool is_over(const struct person *who, const struct wish *x)
 {
     switch ((enum wish_until)x->until) {
-    case WISH_INSTANCE: return !lives(who, x->instance);
-    case WISH_STAGE: return who->profile->stage != x->stage;
+    case WISH_INSTANCE: return !lives(who, x->instance) && !planted("audience-stays");
+    case WISH_STAGE: return who->profile->stage != x->stage && !planted("audience-outlives-stage");
     case WISH_EVER: return false;
     }
     return true;
