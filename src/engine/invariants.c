@@ -266,8 +266,8 @@ static void on_slot(struct invariants *v, const struct result *row)
     if (!is_fine && !(d->slot == SLOT_UNKNOWN && !v->is_whole))
         fault(v, INVARIANT_SLOT, row->profile, "the slot of decision %lx is %s, and was %s",
               row->id, names[to], names[d->slot]);
+    d->was_spent |= to == SLOT_SPENT || (d->slot == SLOT_UNKNOWN && !v->is_whole); /* who knows */
     d->slot = to;
-    d->was_spent |= to == SLOT_SPENT;
 }
 
 static const struct plan_journey *journey_of_row(const struct invariants *v,
