@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "disk/snapshot.h"
+#include "replay/backup.h"
 #include "evlog/evlog.h"
 #include "model/record.h"
 #include "programme/programme.h"

@@ -176,3 +176,17 @@ uint64_t evlog_reader_id(const struct evlog_reader *reader);
  * *batch_last is its newest batch, 0 = none. Reads one segment, rarely two. Takes no lock. */
 enum status evlog_read_names(struct os_disk *disk, const char *dir, struct names *names,
                              uint64_t *batch_last, struct fault *f) mustuse;
+
+/* Where the log in `dir` ends for now: all before it is whole and does not change any more, whatever is
+ * written meanwhile. */
+struct evlog_end {
+    uint64_t segment; /* first batch of the newest segment that has any; 0 = the log is empty */
+    uint64_t offset;  /* in it: behind its last block */
+    uint64_t batch;
+    int64_t now_ms; /* of that batch */
+    uint64_t log_id;
+};
+
+/* Reads one segment, rarely two. Takes no lock. */
+enum status evlog_find_end(struct os_disk *disk, const char *dir, struct evlog_end *end,
+                           struct fault *f) mustuse;

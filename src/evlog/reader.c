@@ -277,3 +277,39 @@ enum status evlog_read_names(struct os_disk *disk, const char *dir, struct names
     arena_fini(&arena);
     return done;
 }
+
+static enum status end_from(struct os_disk *disk, const char *dir, uint64_t first,
+                            struct evlog_end *end, struct fault *f)
+{
+    struct evlog_reader *r;
+    struct evlog_item item = {.kind = EVLOG_BATCH};
+    enum status done = evlog_reader_open(disk, dir, first, &r, f);
+    if (done != OK)
+        return done;
+    while (done == OK && item.kind != EVLOG_END) {
+        done = evlog_reader_next(r, &item, f);
+        if (done == OK && item.kind != EVLOG_END && r->walker.ends_commit)
+            *end = (struct evlog_end){.segment = r->walker.segment,
+                                      .offset = r->walker.offset,
+                                      .batch = r->state.batch,
+                                      .now_ms = r->state.now_ms,
+                                      .log_id = r->walker.log_id};
+    }
+    evlog_reader_close(r);
+    return done;
+}
+
+enum status evlog_find_end(struct os_disk *disk, const char *dir, struct evlog_end *end,
+                           struct fault *f)
+{
+    struct arena arena;
+    uint64_t *firsts;
+    uint32_t count;
+    *end = (struct evlog_end){0};
+    arena_init(&arena, 4096);
+    enum status done = segment_list(disk, dir, &arena, &firsts, &count, f);
+    while (done == OK && count > 0 && end->segment == 0)
+        done = end_from(disk, dir, firsts[--count], end, f);
+    arena_fini(&arena);
+    return done;
+}
