@@ -186,6 +186,59 @@ static enum status do_here(struct erasing *x, struct str person, struct buf *out
     return status;
 }
 
+/* Whoever is known by one of the ids is erased; the keys of all of them are destroyed. */
+static enum status erase_each(struct erasing *x, const struct engine_ids *ids, uint32_t *people,
+                              struct fault *f)
+{
+    struct master_key master;
+    struct keystore *keys = NULL;
+    uint32_t destroyed;
+    enum status status = recover_here(x, f);
+    if (status == OK)
+        status = go_on(x, f);
+    for (uint32_t i = 0; i < ids->count && status == OK; i++) {
+        uint64_t profile = engine_find(x->recovered.engine, ids->at[i]);
+        if (profile == 0)
+            continue;
+        x->erasure.profile = profile;
+        erasure_learn(&x->erasure, x->recovered.engine);
+        status = erase(x, f);
+        erasure_fini(&x->erasure);
+        x->erasure = (struct erasure){0};
+        ++*people;
+    }
+    if (status == OK)
+        status = master_key_of_environment(x->directory->disk, &master, f);
+    if (status == OK)
+        status = keystore_open(x->directory->disk, x->directory->log, &master, &keys, f);
+    if (status == OK)
+        status = keystore_load(keys, f);
+    if (status == OK)
+        status = keystore_destroy(keys, ids->at, ids->count, &destroyed, f);
+    keystore_close(keys);
+    return status;
+}
+
+enum status erase_listed(const struct directory *d, const struct engine_ids *ids, uint32_t *people,
+                         struct fault *f)
+{
+    struct erasing x = {.directory = d};
+    struct evlog_options log = {.disk = d->disk};
+    *people = 0;
+    enum status status = evlog_open(d->log, &log, &x.log, f);
+    if (status == OK)
+        status = erase_each(&x, ids, people, f);
+    if (status == OK) {
+        status = evlog_close(x.log, f);
+        x.log = NULL;
+    }
+    held_free_list(x.held);
+    evlog_free(x.log);
+    recovered_fini(&x.recovered);
+    erasure_fini(&x.erasure);
+    return status;
+}
+
 int cmd_erase(struct cli *c)
 {
     struct directory directory;

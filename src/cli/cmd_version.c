@@ -2,11 +2,11 @@
 #include "cli/cli.h"
 
 #include "disk/snapshot.h"
-#include "replay/backup.h"
 #include "evlog/evlog.h"
 #include "model/record.h"
 #include "programme/programme.h"
 #include "replay/backfill.h"
+#include "replay/backup.h"
 #include "replay/release.h"
 #include "server/held.h"
 #include "when/zone.h"

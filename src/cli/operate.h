@@ -45,3 +45,9 @@ void query_add(struct buf *out, const char *name, struct str text);
 
 /* --pace as a command has it; false: it is none, and that has been said. */
 bool read_pace(struct cli *c, struct command_word *out, int *code);
+
+/* Erases whoever is known by one of the ids in a directory that nobody serves, as `wend erase` does, and destroys the
+ * keys of all the ids; *people were erased. */
+struct engine_ids;
+enum status erase_listed(const struct directory *d, const struct engine_ids *ids, uint32_t *people,
+                         struct fault *f) mustuse;

@@ -575,23 +575,8 @@ static enum status restore_file(struct os_disk *disk, const char *dir, const str
     return status == OK ? os_sync_dir(disk, folder, f) : status;
 }
 
-static enum status restore_erased(struct os_disk *disk, const char *from, const char *path,
-                                  struct fault *f)
-{
-    char to[OS_PATH_BYTES];
-    struct buf list;
-    if (!os_path_join(to, sizeof(to), path, "erased"))
-        return FIX_INPUT;
-    buf_init(&list);
-    enum status status = os_read_whole(disk, from, SIZE_MAX / 2, &list, f);
-    if (status == OK)
-        status = os_write_whole(disk, to, buf_str(&list), f);
-    buf_fini(&list);
-    return status;
-}
-
 enum status backup_restore(struct os_disk *disk, const char *dir, const struct backup *b,
-                           const char *path, const char *erased, struct fault *f)
+                           const char *path, struct fault *f)
 {
     const struct backup_file *secret = NULL;
     if (!is_empty(disk, path)) {
@@ -605,8 +590,6 @@ enum status backup_restore(struct os_disk *disk, const char *dir, const struct b
         else
             status = restore_file(disk, dir, &b->files[i], path, f);
     }
-    if (status == OK && erased != NULL)
-        status = restore_erased(disk, erased, path, f);
     if (status == OK && secret == NULL) {
         fault_set(f, "the backup lacks the file \"secret\"");
         status = FIX_INPUT;
@@ -648,7 +631,7 @@ static enum status try_restored(struct os_disk *disk, const struct backup *b, co
 enum status backup_verify(struct os_disk *disk, const char *dir, const struct backup *b,
                           const char *scratch, uint64_t *hash, struct fault *f)
 {
-    enum status status = backup_restore(disk, dir, b, scratch, NULL, f);
+    enum status status = backup_restore(disk, dir, b, scratch, f);
     if (status == OK)
         status = try_restored(disk, b, scratch, hash, f);
     struct fault ignored = {0};

@@ -50,10 +50,10 @@ enum status backup_read(struct os_disk *disk, const char *dir, struct backup *ou
                         struct fault *f) mustuse;
 
 /* Makes a data directory at `path`, which is absent or empty, of a backup that backup_read() found whole. The secret
- * comes last: what a crash left is no data directory. `erased`: the file with those who are to be
- * forgotten, put into the directory; NULL = none. */
+ * comes last: what a crash left is no data directory. Who was erased since is erased again by the caller
+ * (erased_ids()). */
 enum status backup_restore(struct os_disk *disk, const char *dir, const struct backup *b,
-                           const char *path, const char *erased, struct fault *f) mustuse;
+                           const char *path, struct fault *f) mustuse;
 
 /* Restores into `scratch` (made, and removed again), opens that as a start would, and compares: the snapshot must be
  * the one and its state as hashed, the result blocks agree, and the log end with the batch. GIVE_UP where not. *hash:

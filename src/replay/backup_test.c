@@ -43,7 +43,7 @@ static void what_was_restored_is_what_was_backed_up(void **state)
     assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
     live(&s, 300);
     assert_int_equal(os_write_whole(disk, "/shop/held", STR("not to be sent twice"), &f), OK);
-    assert_int_equal(os_write_whole(disk, "/erased", STR("somebody\n"), &f), OK);
+    assert_int_equal(os_write_whole(disk, "/shop/erased", STR("wend-erased 1\n"), &f), OK);
     back_up(&s, &b);
     assert_true(b.snapshot > 0);
     if (backup_read(disk, "/backup", &read, &f) != OK)
@@ -54,14 +54,14 @@ static void what_was_restored_is_what_was_backed_up(void **state)
         fail_msg("%s", f.text);
     assert_int_equal(hash, engine_hash(world_engine(s.world)));
     assert_false(os_exists(disk, "/scratch"));
-    assert_int_equal(backup_restore(disk, "/backup", &read, "/again", "/erased", &f), OK);
+    assert_int_equal(backup_restore(disk, "/backup", &read, "/again", &f), OK);
     assert_false(os_exists(disk, "/again/held"));
-    assert_true(os_exists(disk, "/again/erased"));
+    assert_false(os_exists(disk, "/again/erased"));
     assert_int_equal(directory_open(disk, "/again", &d, &f), OK);
     assert_int_equal(recover(&d, &options, &r, &f), OK);
     assert_int_equal(engine_hash(r.engine), engine_hash(world_engine(s.world)));
     recovered_fini(&r);
-    assert_int_equal(backup_restore(disk, "/backup", &read, "/again", NULL, &f), FIX_INPUT);
+    assert_int_equal(backup_restore(disk, "/backup", &read, "/again", &f), FIX_INPUT);
     assert_true(str_find(str_of(f.text), STR("not empty"), 0) != SIZE_MAX);
     backup_fini(&read);
     /* The same again writes nothing new. */
@@ -145,7 +145,7 @@ static void a_restore_that_was_interrupted_is_no_data_directory(void **state)
         live(&s, 40);
         back_up(&s, &b);
         fake_disk_fail_at(fake, fake_disk_calls(fake) + call, FAKE_CRASH);
-        enum status status = backup_restore(disk, "/backup", &b, "/again", NULL, &f);
+        enum status status = backup_restore(disk, "/backup", &b, "/again", &f);
         bool was_met = fake_disk_has_failed(fake);
         fake_disk_restart(fake);
         f = (struct fault){0};

@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(__file__))
 from run import World  # noqa: E402
-from serving import WEND, Server, Tests, event, identify, replay, wait_for  # noqa: E402
+from serving import SERVER_KEY, WEND, Server, Tests, event, identify, replay, wait_for  # noqa: E402
 
 
 def wend(*words):
@@ -127,6 +127,38 @@ def a_server_killed_in_the_middle_of_a_snapshot_comes_back():
         assert report['audit_faults'] == 0, report
 
 
+def who_was_erased_since_stays_forgotten():
+    with World() as w:
+        w.server.start()
+        marker = 'Markedname'
+        w.sign_up('ann', name=marker)
+        w.sign_up('bob', name='Bob')
+        place, restored = os.path.join(w.folder, 'backup'), os.path.join(w.folder, 'restored')
+        assert wend('backup', w.data, place)[0] == 0
+        status, _, _ = w.server.request('/v1/person/erase?person=ann', b'', SERVER_KEY, method='POST', timeout=60)
+        assert status == 200, status
+        assert w.server.stop() == 0
+        list_of = os.path.join(w.data, 'erased')
+        assert not any(line.rstrip().endswith(' erased') for line in open(os.path.join(place, 'manifest')))
+        code, out, error = wend('restore', place, restored, '--erased', list_of)
+        assert code == 0 and json.loads(out)['erased'] == 1, (out, error)
+        for folder, _, files in os.walk(restored):
+            for name in files:
+                with open(os.path.join(folder, name), 'rb') as f:
+                    assert marker.encode() not in f.read(), name
+        again = serve_again(w, restored)
+        try:
+            assert again.person('ann') is None
+            assert again.person('bob')['traits']['first_name'] == 'Bob'
+            assert again.stop() == 0
+        finally:
+            if again.process.poll() is None:
+                again.kill()
+        code, _, error = wend('restore', place, restored + '2', '--erased', place)
+        assert code == 3 and 'erased' in error, error
+        assert not os.path.exists(restored + '2')
+
+
 def what_is_damaged_is_named_and_not_restored():
     with World() as w:
         w.server.start()
@@ -157,6 +189,7 @@ if __name__ == '__main__':
     for test in [what_was_acknowledged_before_a_backup_is_in_it,
                  a_backup_that_is_killed_leaves_the_one_before,
                  a_server_killed_in_the_middle_of_a_snapshot_comes_back,
+                 who_was_erased_since_stays_forgotten,
                  what_is_damaged_is_named_and_not_restored]:
         tests.run(test)
     sys.exit(tests.end())
