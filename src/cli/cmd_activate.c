@@ -38,6 +38,8 @@ struct stand {
     int64_t version, people;
 };
 
+#define MAP_BYTES_MAX ((size_t)1 << 20)
+
 struct activating {
     struct cli *cli;
     struct shelf wanted_shelf;
@@ -558,8 +560,21 @@ static enum status change_here(struct activating *a, struct fault *f)
 /* Reads the folder and says what is wrong with it. CLI_OK or an exit code. */
 static int check(struct activating *a)
 {
+    struct cli *c = a->cli;
+    const char *map = cli_text(c, "map");
+    struct fault f = {0};
+    struct buf text;
     shelf_init(&a->wanted_shelf, NULL);
-    return load_programme(a->cli, a->cli->arguments[1], &a->wanted_shelf, &a->folder, &a->wanted);
+    if (map == NULL)
+        return load_programme(c, c->arguments[1], &a->wanted_shelf, &a->folder, &a->wanted);
+    buf_init(&text);
+    enum status status = os_read_whole(os_disk_real(), map, MAP_BYTES_MAX, &text, &f);
+    int code = status != OK
+                   ? cli_fail(c, status, &f)
+                   : load_programme_with(c, c->arguments[1], STR("migrate.yaml"), buf_str(&text),
+                                         &a->wanted_shelf, &a->folder, &a->wanted);
+    buf_fini(&text);
+    return code;
 }
 
 int cmd_activate(struct cli *c)

@@ -34,6 +34,13 @@ void print_findings(struct cli *c, struct findings *findings, bool with_advice)
 int load_programme(struct cli *c, const char *folder, struct shelf *shelf,
                    struct programme_folder *folder_out, const struct plan **plan)
 {
+    return load_programme_with(c, folder, STR(""), STR(""), shelf, folder_out, plan);
+}
+
+int load_programme_with(struct cli *c, const char *folder, struct str path, struct str text,
+                        struct shelf *shelf, struct programme_folder *folder_out,
+                        const struct plan **plan)
+{
     struct programme_folder own;
     struct programme_folder *bytes = folder_out ? folder_out : &own;
     struct findings findings;
@@ -46,6 +53,11 @@ int load_programme(struct cli *c, const char *folder, struct shelf *shelf,
     if (status == OK)
         status = programme_folder_read(os_disk_real(), folder, buf_str(&zones), bytes, &f);
     buf_fini(&zones);
+    if (status == OK && path.len > 0) {
+        struct programme_folder read = *bytes;
+        status = programme_folder_with(&read, path, text, bytes, &f);
+        programme_folder_fini(&read);
+    }
     if (status != OK)
         return cli_fail(c, status, &f);
     findings_init(&findings);

@@ -18,6 +18,11 @@ void print_findings(struct cli *c, struct findings *findings, bool with_advice);
 /* Loads the programme in `folder` with the shelf's names, printing what is wrong. *folder_out (may be
  * NULL) gets the folder's bytes and is the caller's; *plan belongs to the shelf. CLI_OK or an exit
  * code. */
+/* The same with `text` as the file `path` of the folder, beside its others or in the place of its own. */
+int load_programme_with(struct cli *c, const char *folder, struct str path, struct str text,
+                        struct shelf *shelf, struct programme_folder *folder_out,
+                        const struct plan **plan);
+
 int load_programme(struct cli *c, const char *folder, struct shelf *shelf,
                    struct programme_folder *folder_out, const struct plan **plan) mustuse;
 

@@ -35,6 +35,7 @@ enum file_kind {
     FILE_MESSAGE,
     FILE_PROVIDER,
     FILE_SEGMENT,
+    FILE_MIGRATE,
 };
 
 struct compile_file {
@@ -130,9 +131,10 @@ struct compile {
 
     struct compile_file *files;
     uint32_t file_count;
-    struct map_u64 file_map;        /* kind and name's number to the index in the plan */
-    struct compile_file *settings;  /* programme.yaml */
-    struct liquid_source *partials; /* partials/NAME.liquid, which templates render by NAME */
+    struct map_u64 file_map;         /* kind and name's number to the index in the plan */
+    struct compile_file *settings;   /* programme.yaml */
+    struct compile_file *migrations; /* migrate.yaml, or NULL */
+    struct liquid_source *partials;  /* partials/NAME.liquid, which templates render by NAME */
     uint32_t partial_count;
 
     struct plan_journey *journeys;

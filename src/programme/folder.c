@@ -213,6 +213,12 @@ enum status programme_folder_read(struct os_disk *disk, const char *path, struct
     }
     if (status == OK && os_exists(disk, child))
         status = file_read(&c, child, STR("programme.yaml"));
+    if (status == OK && !os_path_join(child, sizeof(child), path, "migrate.yaml")) {
+        fault_set(f, "the path %s is too long", path);
+        status = FIX_INPUT;
+    }
+    if (status == OK && os_exists(disk, child))
+        status = file_read(&c, child, STR("migrate.yaml"));
     for (size_t i = 0; i < array_count(folders) && status == OK; i++) {
         if (!os_path_join(child, sizeof(child), path, folders[i].at)) {
             fault_set(f, "the path %s is too long", path);
@@ -229,6 +235,20 @@ enum status programme_folder_read(struct os_disk *disk, const char *path, struct
         fault_place(f, path, 0, 0);
         programme_folder_fini(out);
     }
+    return status;
+}
+
+enum status programme_folder_with(const struct programme_folder *folder, struct str path,
+                                  struct str text, struct programme_folder *out, struct fault *f)
+{
+    struct programme_file *files = mem_new((folder->file_count + 1) * sizeof(*files));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < folder->file_count; i++)
+        if (!str_equal(folder->files[i].path, path))
+            files[count++] = folder->files[i];
+    files[count++] = (struct programme_file){path, text};
+    enum status status = programme_folder_of(files, count, folder->zones, out, f);
+    mem_free(files);
     return status;
 }
 

@@ -501,5 +501,6 @@ void journeys_compile(struct compile *c)
             file->yaml.root->type == YAML_MAP)
             journey_compile(c, file);
     }
+    migrations_look(c);
     links_check(c);
 }

@@ -16,6 +16,9 @@ struct builder;
 /* `migrate`, behind the steps. (journey_migrate.c) */
 void migrate_compile(struct builder *b, const struct yaml_node *node);
 
+/* migrate.yaml: the journeys that it names exist. */
+void migrations_look(struct compile *c);
+
 struct open_ends {
     uint16_t **at;
     uint32_t count;

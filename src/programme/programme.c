@@ -208,6 +208,11 @@ static enum path_kind path_kind(struct str path, enum file_kind *kind, struct st
         *name = STR("programme");
         return PATH_OURS;
     }
+    if (str_is(path, "migrate.yaml")) {
+        *kind = FILE_MIGRATE;
+        *name = STR("migrate");
+        return PATH_OURS;
+    }
     if (is_direct(path, STR("journeys/")) && is_yaml) {
         *kind = FILE_JOURNEY;
         *name = stem_of(path, STR("journeys/"));
@@ -270,7 +275,7 @@ static void file_take(struct compile *c, const struct programme_file *source, en
 {
     static const char *const shapes_of[] = {
         [FILE_PROGRAMME] = "PROGRAMME", [FILE_JOURNEY] = "JOURNEY", [FILE_MESSAGE] = "MESSAGE",
-        [FILE_PROVIDER] = "PROVIDER",   [FILE_SEGMENT] = "SEGMENT",
+        [FILE_PROVIDER] = "PROVIDER",   [FILE_SEGMENT] = "SEGMENT", [FILE_MIGRATE] = "MIGRATIONS",
     };
     struct compile_file *file = &c->files[c->file_count++];
     *file = (struct compile_file){.kind = kind, .name = name, .index = PLAN_NO_INDEX};
@@ -284,6 +289,8 @@ static void file_take(struct compile *c, const struct programme_file *source, en
     }
     if (kind == FILE_PROGRAMME)
         c->settings = file;
+    if (kind == FILE_MIGRATE)
+        c->migrations = file;
 }
 
 static void files_take(struct compile *c)

@@ -61,6 +61,11 @@ enum status programme_folder_of(const struct programme_file *files, uint32_t cou
                                 struct str zones, struct programme_folder *out,
                                 struct fault *f) mustuse;
 
+/* The same files with one more, or with that one in the place of the one of its path. */
+enum status programme_folder_with(const struct programme_folder *folder, struct str path,
+                                  struct str text, struct programme_folder *out,
+                                  struct fault *f) mustuse;
+
 void programme_folder_fini(struct programme_folder *folder);
 
 /* The file with that path, or NULL. */

@@ -331,6 +331,34 @@ def what_happens_is_counted_from_the_first_event_on_and_nobody_has_set_anything_
         assert w.server.stop() == 0
 
 
+def a_map_takes_people_along_for_one_activation_by_the_server_and_without_it():
+    with World() as w:
+        people = [f'u{i}' for i in range(5)]
+        w.meet(*people)
+        w.server.send(*[event(who, 'Seen') for who in people])
+        for who in people:
+            w.post.wait(f'{who}@example.org', 'nudge')
+        at = ['--url', f'http://127.0.0.1:{w.server.port()}', '--key', SERVER_KEY]
+        # Another version with another name for the last wait: by themselves people stay in the old one.
+        text = PROGRAMME['journeys/nudge.yaml'].replace('{wait: {for: 30d}}', '{id: long, wait: {for: 40d}}')
+        write(w.programme, {'journeys/nudge.yaml': text})
+        write(w.folder, {'map.yaml': 'journeys: {nudge: {steps: {wait-2: long}}}',
+                         'wrong.yaml': 'journeys: {nudge: {steps: {wait-2: lond}}}', 'end.yaml': 'journeys: {nudge: {steps: {long: exit}}}'})
+        wrong = w.wend('activate', w.data, w.programme, '--map', w.folder + '/wrong.yaml', '--preview', *at, code=3)
+        assert 'migrate.yaml' in wrong and '"long"' in wrong, wrong
+        before = w.wend('activate', w.data, w.programme, '--map', w.folder + '/map.yaml', '--preview', *at)
+        assert 'long' in before, before
+        assert [v['in_flight'] for v in w.journey('nudge')['versions']] == [5]
+        w.wend('activate', w.data, w.programme, '--map', w.folder + '/map.yaml', *at)
+        wait_for(lambda: [v['in_flight'] for v in w.journey('nudge')['versions'] if v['is_newest']] == [5])
+        assert w.server.stop() == 0
+        w.wend('activate', w.data, w.programme, '--map', w.folder + '/end.yaml')
+        w.server.start()
+        wait_for(lambda: w.journey('nudge')['in_flight'] == 0)
+        assert w.server.stop() == 0
+        replay(w.data)
+
+
 def what_is_not_there_or_not_understood_changes_nothing():
     with World() as w:
         for path, status in [('/v1/journeys/nobody/pause', 404), ('/v1/journeys/nudge/pause?entries=eaten', 400),
@@ -402,6 +430,7 @@ def main():
             the_funnel_is_the_same_live_offline_and_recounted,
             a_raised_monitor_tells_ops_and_pauses_what_depends_on_it_also_after_a_crash,
             what_happens_is_counted_from_the_first_event_on_and_nobody_has_set_anything_up,
+            a_map_takes_people_along_for_one_activation_by_the_server_and_without_it,
             what_is_not_there_or_not_understood_changes_nothing,
             codes_come_into_a_pool_while_it_is_served_and_when_it_is_not,
     ]:
