@@ -3,6 +3,7 @@
 #include "evlog/evlog.h"
 #include "ingest/describe.h"
 #include "model/result.h"
+#include "replay/erase.h"
 
 /* The log's records as lines of JSON. */
 struct dump {
@@ -10,6 +11,8 @@ struct dump {
     struct vocabulary *vocabulary;
     struct arena scratch;
     struct buf line;
+    const struct directory *directory;
+    struct erasure who; /* --person: what means them */
 };
 
 /* The names that the reader knows and we do not. */
@@ -31,6 +34,9 @@ static void print_batch(struct dump *d, const struct batch *batch, const char *s
         const struct record *record = &batch->records[i];
         struct json_writer w;
         if (source != NULL && !str_is(vocabulary_text(d->vocabulary, record->source), source))
+            continue;
+        if (d->who.profile != 0 &&
+            (record->type != RECORD_EVENT || !erasure_concerns(d->directory, &d->who.ids, record)))
             continue;
         d->line.len = 0;
         json_write_init(&w, &d->line, JSON_COMPACT);
@@ -98,10 +104,14 @@ static enum status print_log(struct dump *d, struct evlog_reader *reader, struct
     for (;;) {
         enum status status = evlog_reader_next(reader, &item, f);
         bool is_past = last > 0 && item.number > last;
+        if (status == OK && d->who.profile != 0 && item.kind == EVLOG_BATCH &&
+            item.number < (uint64_t)cli_int(c, "from"))
+            continue;
         if (status != OK || item.kind == EVLOG_END ||
             (is_past && (item.kind == EVLOG_RESULTS || !with_results)))
             return status;
-        learn(d, evlog_reader_names(reader));
+        if (d->who.profile == 0)
+            learn(d, evlog_reader_names(reader));
         if (item.kind == EVLOG_BATCH && !is_past)
             print_batch(d, &item.batch, cli_text(c, "source"));
         else if (item.kind == EVLOG_RESULTS && with_results)
@@ -111,24 +121,53 @@ static enum status print_log(struct dump *d, struct evlog_reader *reader, struct
     }
 }
 
+/* Whom --person means, by the state at the log's end; and all names, as their history has gaps. */
+static enum status find_person(struct dump *d, const char *person, struct fault *f)
+{
+    struct recovered r;
+    struct recover_options options = {0};
+    enum status status = recover(d->directory, &options, &r, f);
+    if (status == OK)
+        d->who.profile = engine_find_person(r.engine, str_of(person));
+    if (status == OK && d->who.profile == 0) {
+        fault_set(f, "nobody is known as \"%s\" (no user id, no anonymous id, no address)", person);
+        status = FIX_INPUT;
+    }
+    if (status == OK) {
+        erasure_learn(&d->who, r.engine);
+        learn(d, r.shelf.names);
+    }
+    recovered_fini(&r);
+    return status;
+}
+
 int cmd_log(struct cli *c)
 {
     struct directory directory;
-    struct evlog_reader *reader;
+    struct evlog_reader *reader = NULL;
     struct fault f = {0};
+    const char *person = cli_text(c, "person");
     enum status status = directory_open(os_disk_real(), c->arguments[0], &directory, &f);
-    if (status == OK)
-        status = evlog_reader_open(directory.disk, directory.log, (uint64_t)cli_int(c, "from"),
-                                   &reader, &f);
     if (status != OK)
         return cli_fail(c, status, &f);
-    struct dump dump = {.cli = c, .vocabulary = vocabulary_new(VOCABULARY_PER_SOURCE_MAX)};
+    struct dump dump = {
+        .cli = c, .directory = &directory, .vocabulary = vocabulary_new(VOCABULARY_PER_SOURCE_MAX)};
     arena_init(&dump.scratch, 65536);
     buf_init(&dump.line);
-    status = print_log(&dump, reader, &f);
+    if (person != NULL)
+        status = find_person(&dump, person, &f);
+    if (status == OK && person != NULL)
+        status = evlog_history_open(directory.disk, directory.log, dump.who.ids.at,
+                                    dump.who.ids.count, &reader, &f);
+    else if (status == OK)
+        status = evlog_reader_open(directory.disk, directory.log, (uint64_t)cli_int(c, "from"),
+                                   &reader, &f);
+    if (status == OK)
+        status = print_log(&dump, reader, &f);
     buf_fini(&dump.line);
     arena_fini(&dump.scratch);
     vocabulary_free(dump.vocabulary);
     evlog_reader_close(reader);
+    erasure_fini(&dump.who);
     return status == OK ? CLI_OK : cli_fail(c, status, &f);
 }

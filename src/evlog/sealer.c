@@ -27,6 +27,7 @@ struct sealer {
     atomic_bool is_stopping;
     atomic_bool is_called; /* somebody waits: what is under way is left */
     _Atomic uint64_t count;
+    _Atomic uint64_t held; /* segments that begin behind this batch stay plain; 0 = none */
 };
 
 static bool stops(void *context)
@@ -51,6 +52,7 @@ static bool seal(struct sealer *s)
         .keys = s->keys,
         .owner = owner,
         .context = s,
+        .batch_last = atomic_load(&s->held),
         .stops = stops,
     };
     struct seal_counts counts;
@@ -148,6 +150,13 @@ void sealer_call(struct sealer *s, void (*what)(void *self, struct keystore *key
     s->is_wanted = true; /* what was left */
     os_cond_wake_all(&s->change);
     os_mutex_unlock(&s->lock);
+}
+
+void sealer_hold(struct sealer *s, uint64_t batch)
+{
+    atomic_store(&s->held, batch);
+    if (batch == 0)
+        sealer_wake(s); /* what was left meanwhile */
 }
 
 uint64_t sealer_count(const struct sealer *s)

@@ -33,6 +33,10 @@ void sealer_wake(struct sealer *s);
 /* Calls `run` on the thread, and waits for it. */
 void sealer_call(struct sealer *s, void (*run)(void *self, struct keystore *keys), void *self);
 
+/* Until further notice, segments that begin behind the batch stay plain (0: none do): while somebody's keys
+ * are about to be destroyed, nothing that they say afterwards is sealed under them. Any thread. */
+void sealer_hold(struct sealer *s, uint64_t batch);
+
 /* Segments that were sealed since the start. Any thread. */
 uint64_t sealer_count(const struct sealer *s);
 

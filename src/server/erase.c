@@ -102,6 +102,8 @@ static enum status drop(struct eraser *x, struct erasure *erasure)
     int64_t offered_ns = 0;
     for (;;) {
         core_call(x->server->core, ask_erased, &look);
+        if (offered_ns == 0)
+            sealer_hold(x->server->sealer, max_of(look.batch, 1u));
         if (look.is_erased)
             break;
         if (is_over(x))
@@ -177,6 +179,7 @@ static enum status erase(struct eraser *x, struct erasure *erasure, struct fault
     struct destroying destroying = {.server = s, .erasure = erasure};
     if (status == OK) {
         sealer_call(s->sealer, destroy, &destroying);
+        sealer_hold(s->sealer, 0);
         status = destroying.status;
         *f = destroying.fault;
     }
@@ -247,6 +250,7 @@ static void do_erase(struct eraser *x, const struct asked *asked)
     }
     if (status == OK)
         status = erase(x, &erasure, &f);
+    sealer_hold(s->sealer, 0);
     if (status == OK)
         journal_say(&s->journal, JOURNAL_INFO, "erase",
                     "profile %lx was erased: %u keys were destroyed, batch %lu", erasure.profile,

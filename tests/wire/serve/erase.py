@@ -216,6 +216,8 @@ def the_command_erases_where_nobody_serves_and_asks_who_does():
         said = subprocess.run([WEND, 'export', w.data, 'gone'], capture_output=True, text=True)
         assert said.returncode == 0, said
         held = json.loads(said.stdout)
+        lines = subprocess.run([WEND, 'log', w.data, '--person', 'gone'], capture_output=True, text=True, check=True).stdout
+        assert len(lines.splitlines()) == len(held['events']), (len(lines.splitlines()), len(held['events']))
         assert len(set(MARKER.findall(said.stdout.encode()))) > 900
         assert held['person']['traits'] and len(held['events']) > 50, held.keys()
         _, body, _ = w.server.request('/v1/person/export?person=gone', key=SERVER_KEY)
