@@ -277,7 +277,7 @@ static enum status make_dictionary(struct sealing *s, struct buf *out, struct fa
     if (status == OK)
         status = os_file_size(file, &bytes, f);
     os_file_close(file);
-    samples.stride = 1 + bytes / (2 * SAMPLE_BYTES);
+    samples.stride = 1 + bytes / SAMPLE_BYTES; /* from all of it */
     arena_init(&samples.arena, 1 << 20);
     if (status == OK)
         status = walk_plain(s, &samples, sample, f);
