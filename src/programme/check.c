@@ -490,6 +490,7 @@ static void deadline_look(struct compile *c, uint32_t index)
     struct str name = name_of(c, message->name);
     char text[2][SPAN_BYTES];
     int64_t quiet = quiet_ms(c, message);
+    regulations_look(c, message, message_place(c, index), quiet);
     if (message->settle_ms >= message->valid_for_ms) {
         findings_add(c->findings, FINDING_UNDELIVERABLE, message_place(c, index),
                      "\"%.*s\" is valid for %s, and settles for %s before it may go", STR_ARG(name),

@@ -236,6 +236,11 @@ void slips_look(struct compile *c);
 /* Adds a warning where no hour suits all zones in which people may live (quiet.c). */
 void quiet_look(struct compile *c);
 
+/* The same of what the law and the programme's own rules say, place by place; `quiet_ms`: how long quiet hours
+ * alone may last for the message. */
+void regulations_look(struct compile *c, const struct plan_message *message, struct place at,
+                      int64_t quiet_ms);
+
 /* What `enter`, or an item of enter.any, has beside events of the person's own: appended to `list`
  * (PLAN_WAYS_MAX). Returns the way of the own events if they are collected, else NULL. (enter.c) */
 const struct plan_way *ways_compile(struct compile *c, const struct yaml_file *yaml,
