@@ -41,12 +41,27 @@ struct body entry_body(struct entry *e, struct buf *bytes)
     return (struct body){(const uint8_t *)kept.at, (uint32_t)kept.len};
 }
 
+/* A request that only says "no": it gets in also when the disk is full, by the log's reserve. */
+static bool is_refusal(const struct entry *e)
+{
+    for (uint32_t i = 0; i < e->count; i++) {
+        const struct record *r = &e->records[i];
+        struct value status = record_get(r, NAME_STATUS, NULL);
+        bool is_no = r->name == NAME_UNSUBSCRIBED || r->name == NAME_MESSAGE_COMPLAINED ||
+                     (r->name == NAME_CONSENT_CHANGED && status.type == VALUE_TEXT &&
+                      !str_is(status.text, "granted"));
+        if (r->type != RECORD_EVENT || r->kind != EVENT_TRACK || !is_no)
+            return false;
+    }
+    return e->count > 0;
+}
+
 static enum status push(struct server *s, struct entry *e)
 {
     struct committer_entry entry = {
         .records = e->records,
         .count = e->count,
-        .is_priority = e->kind != ENTRY_EVENTS,
+        .is_priority = e->kind != ENTRY_EVENTS || is_refusal(e),
         .token = e,
     };
     return committer_push(s->committer, &entry);

@@ -897,11 +897,16 @@ def a_full_disk_answers_503_and_the_server_lives_on():
             assert refused and refused[0] == 503, (acknowledged, refused)
             assert int(refused[1]['Retry-After']) >= 1
             assert w.server.request('/healthz')[0] == 200
+            # who says no is heard, by the log's reserve
+            w.server.send(event('u1', 'Unsubscribed'))
+            w.server.send(consent('u2', 'denied'), event('u3', 'Unsubscribed'))
+            assert post()[0] == 503
+            acknowledged_noes = 3
             os.remove(filler)
             assert wait_for(lambda: post()[0] == 200), 'room again, and events get in'
             acknowledged += 1
             assert w.server.stop() == 0
-            assert replay(w.data)['events'] >= acknowledged * 15
+            assert replay(w.data)['events'] >= acknowledged * 15 + acknowledged_noes
         finally:
             if w.server.process and w.server.process.poll() is None:
                 w.server.kill()
