@@ -65,15 +65,16 @@ static enum status read_option(struct channel_provider *p, const struct channel_
         return FIX_INPUT;
     }
     is_given[at] = true;
-    p->values[at].is_given = true;
 
     char kind;
     struct str what, text;
+    p->values[at].is_given = true;
     if (is_check && setting_reference(o->value, &kind, &what))
         return OK;
     enum status status = setting_resolve(s, o->value, &p->arena, &text, f);
     if (status == OK)
         status = setting_parse(s, text, &p->arena, &p->values[at], f);
+    p->values[at].is_given = true;
     if (status != OK)
         fault_prefix(f, "%s: ", s->name);
     return status;

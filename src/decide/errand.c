@@ -11,6 +11,7 @@
 #include "when/civil.h"
 
 #define WITHDRAW_MS   DAY_MS /* so long a provider is told that a task is withdrawn */
+#define DOUBT_MS      (5 * SECOND_MS) /* before what is in doubt is made again */
 #define WITHDRAWS_MAX 8      /* and so many attempts are made of it */
 
 static bool is_call(const struct errand *x)
@@ -112,7 +113,7 @@ static struct question question_of(struct person *who, const struct errand *x,
 static uint8_t ask_holdout(struct question *q, const struct errand *x, struct answer *out)
 {
     uint8_t flags = x->is_ghost ? INSTANCE_IS_GHOST : 0;
-    if (errand_means(q->who, x)->reads ||
+    if (errand_means(q->who, x)->reads || planted("errand-ignores-holdout") ||
         !intent_is_ghost(q->who, (enum lane)q->intent->lane, flags))
         return RULE_NONE;
     say(q, "they are held out");
@@ -142,7 +143,8 @@ static uint8_t ask_rules(struct question *q, const struct errand *x, struct answ
     rule = ask_holdout(q, x, out);
     if (rule != RULE_NONE)
         return rule;
-    *out = is_call(x) ? operator_holds(q) : rule_hold_ask(q);
+    bool has_holds = !is_call(x) && !planted("task-ignores-holds");
+    *out = has_holds ? rule_hold_ask(q) : operator_holds(q);
     if (out->kind != ALLOW)
         return RULE_HOLD;
     if (is_call(x))
@@ -324,7 +326,7 @@ static bool wind_up(struct person *who, struct errand *x)
             take_back(who, x);
         return false;
     case ERRAND_GRANTED:
-        if (x->withdraws || planted("errand-not-recalled"))
+        if (x->withdraws)
             return false;
         x->state = ERRAND_RECALLED;
         messages_add(who->messages, (struct stage_message){.kind = TO_RECALL,
@@ -460,8 +462,11 @@ static void attempt_ended(struct person *who, uint32_t place, const struct recei
         open_task(who, x);
         return;
     }
-    if (is_in_doubt && (!errand_means(who, x)->is_once || planted("call-once-again")))
-        return; /* it is made again, with the same key */
+    if (is_in_doubt && (!errand_means(who, x)->is_once || planted("call-once-again"))) {
+        x->rule = RULE_POOL; /* it is made again, with the same key */
+        x->ask_ms = who->now_ms + DOUBT_MS;
+        return;
+    }
     bool is_late = is_in_doubt || r->kind == RECEIPT_GAVE_UP;
     if (!is_call(x))
         over(who, place, ERRAND_FAILED, r->code, (struct body){0});
@@ -476,7 +481,7 @@ static void task_ended(struct person *who, uint32_t place, enum errand_ending en
     struct errand *x = person_touch_errand(who, place);
     if (is_call(x) || !errand_is_wanted(who, x))
         return; /* too late: the journey has gone on */
-    if (x->state == ERRAND_OPEN || x->state == ERRAND_GRANTED || planted("task-done-unseen"))
+    if (x->state == ERRAND_OPEN || x->state == ERRAND_GRANTED)
         over(who, place, ending, 0, saved);
 }
 

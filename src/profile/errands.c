@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "profile/errands.h"
 
+#include "base/canary.h"
+
 const struct plan_errand *errand_means(const struct person *who, const struct errand *x)
 {
     const struct plan *plan = person_plan(who, x->plan);
@@ -54,7 +56,7 @@ bool errand_is_wanted(const struct person *who, const struct errand *x)
         if (in->id == x->instance)
             return in->state == INSTANCE_ASKING && in->decision == x->decision;
     }
-    return false;
+    return planted("errand-outlives-instance");
 }
 
 void errand_end(struct person *who, uint32_t place, enum errand_ending ending, struct body saved)
