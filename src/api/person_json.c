@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "api/why_json.h"
+#include "model/errand.h"
 #include "profile/choices.h"
 #include "profile/traits.h"
 #include "when/civil.h"
@@ -55,6 +56,29 @@ static void write_appointments(struct person *who, struct json_writer *w)
         write_moment(w, "at", x->at_ms);
         if (x->kind == APPOINTMENT_COLLECT)
             json_write_key_int(w, "collected", x->count);
+        json_write_end(w);
+    }
+    json_write_end(w);
+}
+
+/* What their journeys ask of services and people. */
+static void write_errands(struct person *who, struct json_writer *w)
+{
+    static const char *const states[] = {"waits",     "queued",     "taken back",
+                                         "under way", "taken back", "open"};
+    json_write_key(w, STR("errands"));
+    json_write_list(w);
+    for (uint32_t i = 0; i < who->profile->errands.count; i++) {
+        const struct errand *x = person_errand(who, i);
+        char key[ERRAND_KEY_BYTES];
+        errand_key_print(x->key_profile, x->decision, key);
+        json_write_map(w);
+        json_write_key_text(w, x->kind == ERRAND_TASK ? "task" : "call", str_of(key));
+        json_write_key_text(w, "journey", names_text(who->names, x->journey));
+        json_write_key_text(w, "step", names_text(who->names, x->name));
+        json_write_key_text(w, "state", str_of(states[x->state]));
+        write_moment(w, "since", x->began_ms);
+        write_moment(w, "until", x->deadline_ms);
         json_write_end(w);
     }
     json_write_end(w);
@@ -234,6 +258,7 @@ static void write_state(struct person *who, struct json_writer *w)
     }
     json_write_end(w);
     write_audiences(who, w);
+    write_errands(who, w);
     write_appointments(who, w);
 }
 

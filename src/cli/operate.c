@@ -138,19 +138,38 @@ static void hold(void *self, const struct action *action, int64_t now_ms)
     o->held = held;
 }
 
-static enum status apply(struct offline *o, const struct command_word *word, struct fault *f)
+static enum status make_command(struct engine *e, struct names *names, const void *what,
+                                struct buf *clear, struct buf *personal, struct record *out,
+                                struct fault *f)
 {
-    struct names *names = o->recovered.shelf.names;
-    struct buf clear;
+    const struct command_word *word = what;
+    (void)personal;
+    enum status status = command_check(engine_controls(e), engine_plan(e), names, word, f);
+    if (status != OK)
+        return status;
+    command_write(word, clear, out);
+    out->source = names_add(names, STR("operator"));
+    return OK;
+}
+
+static enum status apply(struct offline *o, const struct operation *x, struct fault *f)
+{
+    struct buf clear, personal;
     struct record r;
+    operate_make *make = x->make != NULL ? x->make : make_command;
+    const void *what = x->make != NULL ? x->what : &x->word;
     buf_init(&clear);
-    command_write(word, &clear, &r);
-    r.source = names_add(names, STR("operator"));
-    r.at_ms = r.event_ms = r.arrival_ms = world_now(o->world);
-    enum status status = world_apply(o->world, &r, f);
+    buf_init(&personal);
+    enum status status =
+        make(world_engine(o->world), o->recovered.shelf.names, what, &clear, &personal, &r, f);
+    if (status == OK) {
+        r.at_ms = r.event_ms = r.arrival_ms = world_now(o->world);
+        status = world_apply(o->world, &r, f);
+    }
     if (status == OK)
         status = world_wait(o->world, world_now(o->world), f); /* what follows at this moment */
     buf_fini(&clear);
+    buf_fini(&personal);
     return status;
 }
 
@@ -195,12 +214,10 @@ static enum status do_here(struct offline *o, const struct operation *list, uint
     o->recovered.engine = NULL; /* the world's now */
     const struct engine *e = world_engine(o->world);
     for (uint32_t i = 0; status == OK && i < count; i++) {
-        const struct command_word *word = &list[i].word;
-        status = command_check(engine_controls(e), engine_plan(e), engine_names(e), word, f);
-        if (status == OK && i == 0)
+        if (i == 0)
             status = held_read(os_disk_real(), held, engine_batch(e), engine_plans(e), &o->held, f);
         if (status == OK)
-            status = apply(o, word, f);
+            status = apply(o, &list[i], f);
     }
     return status == OK ? leave(o, held, f) : status;
 }

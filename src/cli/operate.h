@@ -10,7 +10,10 @@
 #include "replay/directory.h"
 #include "json/json.h"
 
+struct engine;
 struct http_call;
+struct names;
+struct record;
 
 /* A server key: that of --key, else the first of DIR/keys.json. */
 enum status server_key(struct cli *c, const struct directory *d, struct str *key,
@@ -25,11 +28,18 @@ enum status server_ask(const struct http_call *call, struct json_parser *parser,
 enum status tell_server(struct cli *c, const struct directory *d, const char *request,
                         struct buf *out, struct fault *f) mustuse;
 
+/* What is done to a directory that nobody serves: makes the record, its bodies in `clear` and `personal`. */
+typedef enum status operate_make(struct engine *e, struct names *names, const void *what,
+                                 struct buf *clear, struct buf *personal, struct record *out,
+                                 struct fault *f);
+
 /* A command, and how a server is asked for it: "/v1/kill?all=yes", and what else is said ("": nothing). */
 struct operation {
     struct command_word word;
     const char *request;
     const char *body;
+    operate_make *make; /* instead of the word: any other record; NULL = the word */
+    const void *what;   /* for `make` */
 };
 
 /* Gives the commands, one after the other, to whoever has the directory `path`. CLI_OK or an exit code; what

@@ -10,9 +10,9 @@
 #include "profile/errands.h"
 #include "when/civil.h"
 
-#define WITHDRAW_MS   DAY_MS /* so long a provider is told that a task is withdrawn */
+#define WITHDRAW_MS   DAY_MS          /* so long a provider is told that a task is withdrawn */
 #define DOUBT_MS      (5 * SECOND_MS) /* before what is in doubt is made again */
-#define WITHDRAWS_MAX 8      /* and so many attempts are made of it */
+#define WITHDRAWS_MAX 8               /* and so many attempts are made of it */
 
 static bool is_call(const struct errand *x)
 {

@@ -1662,6 +1662,13 @@ bool engine_has_seen(const struct engine *e, uint64_t message_hash, int64_t now_
     return identity_knows_message(&e->identity, message_hash, now_ms);
 }
 
+bool engine_has(const struct engine *e, uint64_t profile)
+{
+    uint64_t local = profile_local(profile);
+    return local > 0 && local < e->partitions[profile_partition(profile)].count &&
+           profile_number(profile_partition(profile), (uint32_t)local) == profile;
+}
+
 uint64_t engine_each(const struct engine *e, uint64_t profile)
 {
     uint32_t partition = profile_partition(profile), local = profile_local(profile) + 1;

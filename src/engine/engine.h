@@ -199,6 +199,9 @@ struct value engine_offer_field(struct engine *e, uint64_t profile, const struct
 /* Goes through the living profiles by number: 0 starts; 0 comes back at the end. */
 uint64_t engine_each(const struct engine *e, uint64_t profile);
 
+/* Is there, or was there, a profile of that number? */
+bool engine_has(const struct engine *e, uint64_t profile);
+
 /* A view of the profile for reading (person_intent() and the like). Good until the next batch; only
  * functions that do not change the person may be called on it. */
 void engine_look(struct engine *e, uint64_t profile, struct person *out);

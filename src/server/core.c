@@ -23,6 +23,7 @@
 #include "api/monitor_json.h"
 #include "api/person_json.h"
 #include "api/segment_json.h"
+#include "api/task_json.h"
 #include "api/voucher_json.h"
 #include "api/why_json.h"
 #include "base/map.h"
@@ -423,6 +424,10 @@ static void answer_operator(struct core *c, const struct work *work)
         operator_do(c->server, c->engine, work->operator, work->request);
         return;
     }
+    if (work->question == QUESTION_TASK_DONE) {
+        task_do(c->server, c->engine, work->operator, work->request);
+        return;
+    }
     if (work->question == QUESTION_FUNNEL) {
         answer_funnel(c, work);
         return;
@@ -430,6 +435,9 @@ static void answer_operator(struct core *c, const struct work *work)
     buf_init(&out);
     if (work->question == QUESTION_BUDGETS)
         budgets_json(c->engine, &out);
+    else if (work->question == QUESTION_TASKS)
+        tasks_json(c->engine, work->operator->queue, work->operator->after, work->operator->limit,
+                   &out);
     else if (work->question == QUESTION_MONITORS)
         monitors_json(c->engine, &out);
     else if (work->question == QUESTION_VOUCHERS)

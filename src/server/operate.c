@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/operate.h"
 
+#include "api/task_json.h"
 #include "decide/voucher.h"
 #include "model/codes.h"
 #include "model/plan.h"
 #include "programme/programme.h"
 #include "server/server_int.h"
 #include "json/json_write.h"
+
+#define TASK_BY_BYTES_MAX 200
 
 /* ---- reading ------------------------------------------------------------------------------------- */
 
@@ -198,6 +201,51 @@ void operator_do(struct server *s, const struct engine *e, const struct operator
     http_answer_error(request, 503, "too_busy", STR("the log takes no command now; try again"));
 }
 
+struct operator_question *task_read(struct http_request *request)
+{
+    struct operator_question *q = arena_new(http_request_arena(request), struct operator_question);
+    struct str path = http_request_path(request), before = STR("/v1/tasks/");
+    size_t slash = str_find(path, STR("/"), before.len);
+    *q = (struct operator_question){.task = str_part(path, before.len, slash - before.len)};
+    q->task_kind = str_ends(path, STR("/done")) ? RECEIPT_TASK_DONE : RECEIPT_TASK_DECLINED;
+    (void)http_request_parameter(request, STR("by"), &q->by);
+    q->by = str_part(q->by, 0, TASK_BY_BYTES_MAX);
+    return q;
+}
+
+void task_do(struct server *s, struct engine *e, const struct operator_question *q,
+             struct http_request *request)
+{
+    struct fault f = {0};
+    struct receipt receipt;
+    if (task_receipt(e, q->task, (enum receipt_kind)q->task_kind, q->by, &receipt, &f) != OK) {
+        http_answer_error(request, 404, "no_task", str_of(f.text));
+        return;
+    }
+    struct buf clear, personal;
+    buf_init(&clear);
+    buf_init(&personal);
+    struct entry *entry = entry_new(ENTRY_COMMAND, 1);
+    receipt_write(&receipt, server_now_ms(s), &clear, &personal, &entry->records[0]);
+    entry->records[0].clear = entry_body(entry, &clear);
+    entry->records[0].personal = entry_body(entry, &personal);
+    entry->request = request;
+    if (feed_push(s, entry) == OK)
+        return;
+    entry_free(entry);
+    http_answer_error(request, 503, "too_busy", STR("the log takes nothing now; try again"));
+}
+
+/* It was done or declined, unless somebody was quicker in the same moment. */
+static void task_answer(const struct entry *entry, const struct receipt *receipt)
+{
+    struct str body = receipt->kind == RECEIPT_TASK_DONE ? STR("{\"task\": \"done\"}\n")
+                                                         : STR("{\"task\": \"declined\"}\n");
+    http_answer(
+        entry->request,
+        &(struct http_reply){.status = 200, .content_type = STR("application/json"), .body = body});
+}
+
 static void write_pool(struct json_writer *w, const struct engine *e, struct str name)
 {
     const struct plan *plan = engine_plan(e);
@@ -218,6 +266,11 @@ void operator_answer(const struct engine *e, const struct entry *entry)
     struct command_word word;
     struct json_writer w;
     struct buf out;
+    struct receipt receipt;
+    if (entry->request != NULL && receipt_read(&entry->records[0], &receipt)) {
+        task_answer(entry, &receipt);
+        return;
+    }
     if (entry->request == NULL || !command_read(&entry->records[0], &word))
         return;
     buf_init(&out);

@@ -19,10 +19,23 @@ struct operator_question {
     struct command_word word;
     uint32_t source;    /* name of who asks */
     struct str journey; /* of what is asked about, if it is no command */
+    struct str queue;   /* of tasks that are asked for */
+    uint64_t after;
+    uint32_t limit;
+    struct str task;   /* the id of one that is done or declined */
+    uint8_t task_kind; /* enum receipt_kind */
+    struct str by;
 };
 
 /* Reads POST /v1/journeys/NAME/VERB, /v1/kill and /v1/unkill; NULL: the request has been answered. */
 struct operator_question *operator_read(struct http_request *request, uint32_t source);
+
+/* Reads POST /v1/tasks/ID/done or .../declined. */
+struct operator_question *task_read(struct http_request *request);
+
+/* On the engine's thread: writes that the task is done, or answers why not. */
+void task_do(struct server *s, struct engine *e, const struct operator_question *q,
+             struct http_request *request);
 
 /* On the engine's thread: writes the command, or answers why not. */
 void operator_do(struct server *s, const struct engine *e, const struct operator_question *q,

@@ -266,25 +266,32 @@ static bool read_after(struct str text, uint64_t *out)
     return true;
 }
 
+/* &limit= and &after=; answers the request if they are wrong. */
+static bool read_page(struct http_request *request, uint32_t *limit, uint64_t *after)
+{
+    struct str text;
+    int64_t number;
+    if (http_request_parameter(request, STR("limit"), &text)) {
+        if (!str_to_int(text, &number) || number < 1 || number > MEMBERS_LIMIT_MAX) {
+            http_answer_error(request, 400, "bad_limit", STR("limit is a number from 1 to 1000"));
+            return false;
+        }
+        *limit = (uint32_t)number;
+    }
+    if (http_request_parameter(request, STR("after"), &text) && !read_after(text, after)) {
+        http_answer_error(request, 400, "bad_after",
+                          STR("after is the \"next\" of the answer before"));
+        return false;
+    }
+    return true;
+}
+
 static void answer_members(struct server *s, struct http_request *request)
 {
     struct segment_question *q = read_segment(request);
     struct str text;
-    int64_t limit;
-    if (q == NULL)
+    if (q == NULL || !read_page(request, &q->limit, &q->after))
         return;
-    if (http_request_parameter(request, STR("limit"), &text)) {
-        if (!str_to_int(text, &limit) || limit < 1 || limit > MEMBERS_LIMIT_MAX) {
-            http_answer_error(request, 400, "bad_limit", STR("limit is a number from 1 to 1000"));
-            return;
-        }
-        q->limit = (uint32_t)limit;
-    }
-    if (http_request_parameter(request, STR("after"), &text) && !read_after(text, &q->after)) {
-        http_answer_error(request, 400, "bad_after",
-                          STR("after is the \"next\" of the answer before"));
-        return;
-    }
     if (http_request_parameter(request, STR("at"), &text)) {
         http_answer_error(
             request, 400, "only_now",
@@ -398,6 +405,22 @@ static void answer_command(struct server *s, struct http_request *request)
     (void)find_source(s, request, &source);
     const struct operator_question *q = operator_read(request, source.name);
     if (q != NULL && !core_ask_operator(s->core, QUESTION_COMMAND, q, request))
+        answer_busy(request);
+}
+
+static void answer_tasks(struct server *s, struct http_request *request)
+{
+    struct operator_question *q = arena_new(http_request_arena(request), struct operator_question);
+    *q = (struct operator_question){.limit = 100};
+    (void)http_request_parameter(request, STR("queue"), &q->queue);
+    if (read_page(request, &q->limit, &q->after) &&
+        !core_ask_operator(s->core, QUESTION_TASKS, q, request))
+        answer_busy(request);
+}
+
+static void answer_task(struct server *s, struct http_request *request)
+{
+    if (!core_ask_operator(s->core, QUESTION_TASK_DONE, task_read(request), request))
         answer_busy(request);
 }
 

@@ -136,6 +136,8 @@ enum question_kind {
     QUESTION_FUNNEL,
     QUESTION_BUDGETS,
     QUESTION_VOUCHERS,
+    QUESTION_TASKS,
+    QUESTION_TASK_DONE, /* or declined */
     QUESTION_COMMAND,
     QUESTION_LIST, /* puts people on a list, takes them off, or replaces it */
 };

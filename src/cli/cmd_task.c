@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "api/task_json.h"
+#include "cli/common.h"
+#include "cli/operate.h"
+#include "cli/table.h"
+#include "when/zone.h"
+
+#define LIST_MOST 1000000
+
+/* ---- ls ------------------------------------------------------------------------------------------ */
+
+static void print_tasks(struct cli *c, struct engine *e, struct str queue)
+{
+    static const char *const columns[] = {"task",   "queue",   "title",    "assignee",
+                                          "person", "journey", "due (UTC)"};
+    struct task_walk walk = {.queue = queue};
+    struct table table;
+    struct task task;
+    table_init(&table, &c->arena);
+    for (size_t i = 0; i < array_count(columns); i++)
+        table_column(&table, columns[i], TABLE_LEFT);
+    while (!walk.is_over) {
+        walk.scanned = 0;
+        while (task_next(e, &walk, &task)) {
+            table_text(&table, str_of(task.key));
+            table_text(&table, task.queue);
+            table_text(&table, task.title);
+            table_text(&table, task.assignee);
+            table_text(&table, task.person);
+            table_text(&table, task.journey);
+            table_text(&table, print_moment(&c->arena, zone_of_utc(), task.due_ms));
+        }
+    }
+    table_print(&table, &c->out);
+}
+
+static int list(struct cli *c)
+{
+    struct directory directory;
+    struct recovered recovered = {0};
+    struct recover_options options = {0};
+    struct fault f = {0};
+    const char *queue = cli_text(c, "queue");
+    struct str only = queue != NULL ? str_of(queue) : STR("");
+    enum status status = directory_open(os_disk_real(), c->arguments[1], &directory, &f);
+    if (status != OK)
+        return cli_fail(c, status, &f);
+    status = recover(&directory, &options, &recovered, &f);
+    if (status == OK && c->is_json) {
+        struct buf out;
+        buf_init(&out);
+        tasks_json(recovered.engine, only, 0, LIST_MOST, &out);
+        term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&out)));
+        buf_fini(&out);
+    } else if (status == OK) {
+        print_tasks(c, recovered.engine, only);
+    }
+    recovered_fini(&recovered);
+    return status == OK ? CLI_OK : cli_fail(c, status, &f);
+}
+
+/* ---- done, declined ------------------------------------------------------------------------------ */
+
+struct word {
+    struct str key;
+    struct str by;
+    enum receipt_kind kind;
+};
+
+static enum status make(struct engine *e, struct names *names, const void *what, struct buf *clear,
+                        struct buf *personal, struct record *out, struct fault *f)
+{
+    const struct word *word = what;
+    struct receipt receipt;
+    (void)names;
+    enum status status = task_receipt(e, word->key, word->kind, word->by, &receipt, f);
+    if (status == OK)
+        receipt_write(&receipt, 0, clear, personal, out);
+    return status;
+}
+
+static int end(struct cli *c, const char *verb, enum receipt_kind kind)
+{
+    struct buf request;
+    const char *by = cli_text(c, "by");
+    if (c->argument_count < 3)
+        return cli_usage(c, "say which task: wend task %s DIR TASK", verb);
+    struct word word = {
+        .key = str_of(c->arguments[2]), .by = by != NULL ? str_of(by) : STR(""), .kind = kind};
+    buf_init(&request);
+    buf_printf(&request, "/v1/tasks/%s/%s", c->arguments[2], verb);
+    if (by != NULL)
+        query_add(&request, "by", word.by);
+    buf_add_byte(&request, 0);
+    const struct operation one = {
+        .request = (const char *)request.at, .body = "", .make = make, .what = &word};
+    int code = operate_all(c, c->arguments[1], &one, 1);
+    buf_fini(&request);
+    if (code == CLI_OK && !c->is_json)
+        term_text(&c->out, "%s is %s\n", c->arguments[2], verb);
+    return code;
+}
+
+int cmd_task(struct cli *c)
+{
+    if (strcmp(c->arguments[0], "ls") == 0)
+        return list(c);
+    if (cli_is_given(c, "queue"))
+        return cli_usage(c, "--queue belongs to wend task ls");
+    if (strcmp(c->arguments[0], "done") == 0)
+        return end(c, "done", RECEIPT_TASK_DONE);
+    if (strcmp(c->arguments[0], "declined") == 0)
+        return end(c, "declined", RECEIPT_TASK_DECLINED);
+    return cli_usage(c, "\"%s\" is nothing that can be done with tasks: ls, done or declined",
+                     c->arguments[0]);
+}
