@@ -121,7 +121,7 @@ enum status task_receipt(struct engine *e, struct str key, enum receipt_kind kin
         fault_set(f, "\"%.*s\" is no task's id", STR_ARG(str_part(key, 0, 60)));
         return FIX_INPUT;
     }
-    bool is_known = engine_has(e, profile);
+    bool is_known = engine_has(e, profile) && !engine_is_erased(e, profile);
     if (is_known)
         engine_look(e, profile, &who);
     for (uint32_t i = 0; is_known && i < who.profile->errands.count; i++) {
