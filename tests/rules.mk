@@ -55,11 +55,14 @@ unit-programs: $(UNIT_TESTS)
 fuzz-programs: $(FUZZERS)
 # What hunts planted bugs: the program, and the unit tests of the rooms that decide.
 .PHONY: canary-programs
-canary-programs: $(B)/wend $(foreach r,src/profile src/audience src/journey src/decide src/engine,$(call tests_of,$r)) \
+canary-programs: $(B)/wend $(B)/simulator $(foreach r,lib/store src/profile src/audience src/journey src/decide src/engine src/outbox,$(call tests_of,$r)) \
     $(filter $(B)/tests/flow/%,$(WHOLE_TESTS))
 # What is counted in instructions: the benches that tests/instructions/counts names.
 .PHONY: instruction-programs
 instruction-programs: $(addprefix $(B)/tests/bench/,$(shell awk '!/^\#/ && NF {print $$2}' tests/instructions/counts | sort -u))
+.PHONY: must-density
+must-density:                            ## how many claims must() each room makes per 1,000 lines
+	@tools/must_density
 fuzz:                                    ## every fuzz target for 10 s (SECONDS_EACH=)
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-programs
 	@tools/fuzz_smoke $(or $(SECONDS_EACH),10)

@@ -1769,7 +1769,7 @@ void engine_pending(struct engine *e, void *self, void (*note)(void *self, struc
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct messages *inbox = &e->partitions[i].inbox;
         for (uint32_t k = 0; k < inbox->count; k++)
-            if (inbox->at[k].kind == BACK_GRANTED)
+            if (inbox->at[k].kind == BACK_GRANTED && !planted("store-pending-forgotten"))
                 note(self, (struct pending){.profile = inbox->at[k].profile,
                                             .decision = inbox->at[k].decision,
                                             .attempt = inbox->at[k].attempt,

@@ -17,6 +17,7 @@
 
 #include <stdio.h>
 
+#include "base/canary.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -490,7 +491,7 @@ void outbox_take(struct outbox *o, const struct outbox_attempt *attempt, int64_t
 static void in_doubt(struct outbox *o, struct held *h, const struct transmission *t, int64_t now_ms)
 {
     h->was_in_doubt = true;
-    if (h->attempt.lane == OUTBOX_AT_MOST_ONCE)
+    if (h->attempt.lane == OUTBOX_AT_MOST_ONCE && !planted("outbox-doubt-sends-again"))
         end(o, h, RECEIPT_IN_DOUBT, t->detail);
     else
         try_again(o, h, t, now_ms);

@@ -6,7 +6,7 @@
 
 The bugs are found in the sources themselves: planted("NAME"), and one for each rule of the desk, which is then never
 asked. Against each go the scenarios of examples/ and tests/flow/, the unit tests of the rooms that decide, the
-programs of tests/flow/ and the reference desk; the first that fails ends it. Ends with `N passed, N failed, N skipped`; a bug that nothing notices is a failure.
+programs of tests/flow/ and the reference desk; against those of storage the simulator. The first that fails ends it. Ends with `N passed, N failed, N skipped`; a bug that nothing notices is a failure.
 """
 import glob
 import os
@@ -26,6 +26,20 @@ HUNTERS = [
     ('reference', ['/usr/bin/python3', 'tests/reference/run.py', '--wend', WEND, '--decisions', '6000',
                    '--failures', '1']),
 ]
+
+# Bugs of what keeps and what sends: the simulator looks first, and the unit tests of the rooms.
+STORAGE = ('log-', 'store-', 'outbox-')
+STORES = [path for path in UNITS if '/outbox/' in path or path.endswith('/profile_test')] + sorted(glob.glob('build/canary/lib/store/*_test', root_dir=ROOT))
+SIMULATOR = ('simulator', ['build/canary/simulator', '--list', 'tests/simulator/seeds', '--seed', '1', '--count', '60',
+                           '--jobs', '1', '--until-failure', *sorted(glob.glob('examples/*', root_dir=ROOT)),
+                           *sorted(glob.glob('tests/flow/*/', root_dir=ROOT))])
+
+
+def hunters_of(name):
+    stores = [(path.split('/', 2)[2], [path]) for path in STORES]
+    if name.startswith(STORAGE):
+        return [*stores, SIMULATOR]
+    return [*stores, *HUNTERS, SIMULATOR] if name == 'none' else likely(name) + HUNTERS
 
 
 def planted():
@@ -61,7 +75,7 @@ def likely(name):
 
 def hunt(name):
     """Who noticed it, or None."""
-    for hunter, command in likely(name) + HUNTERS:
+    for hunter, command in hunters_of(name):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False,
                               env={**os.environ, 'WEND_CANARY': name})
         if done.returncode != 0:

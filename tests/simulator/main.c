@@ -1,6 +1,6 @@
 /* main.c - many seeds, on some processes, for so many seconds; and what they have shown.
  *
- *     simulator [--seed N|new] [--count N] [--seconds S] [--jobs J] [--list FILE] [--loud] [--here] [--report] [FOLDER...]
+ *     simulator [--seed N|new] [--count N] [--seconds S] [--jobs J] [--list FILE] [--loud] [--here] [--until-failure] [--report] [FOLDER...]
  *
  * Each seed is run twice, and must come out the same. A process that ends is a seed that fails: its parent
  * names it and goes on with another. Ends with `N passed, N failed, N skipped`.
@@ -42,7 +42,7 @@ struct shared {
 
 struct wishes {
     uint64_t seed, count, seconds, jobs;
-    bool is_loud, is_report, is_here;
+    bool is_loud, is_report, is_here, is_until_failure;
     uint64_t *listed;
     uint32_t listed_count;
     const char *const *folders;
@@ -141,6 +141,8 @@ static void run_all(const struct wishes *wishes, struct shared *shared)
             printf("seed %lu fails: %s\n", job->seed,
                    WTERMSIG(how) == SIGALRM ? "it hangs" : strsignal(WTERMSIG(how)));
         printf("again: make sim SEED=%lu LOUD=1\n", job->seed);
+        if (wishes->is_until_failure)
+            atomic_store(&shared->next, UINT64_MAX / 2);
         children[i] = hire(wishes, shared, job);
     }
 }
@@ -233,6 +235,8 @@ int main(int argc, char **argv)
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "--loud") == 0)
             wishes.is_loud = true;
+        else if (strcmp(argv[i], "--until-failure") == 0)
+            wishes.is_until_failure = true;
         else if (strcmp(argv[i], "--here") == 0)
             wishes.is_here = true;
         else if (strcmp(argv[i], "--report") == 0)
