@@ -16,8 +16,7 @@ struct answer rule_duplicate_ask(const struct question *q)
             continue;
         if (s->state != SENT_RESERVED && s->at_ms <= q->at_ms - PLAN_CONTENT_MS)
             continue;
-        if (s->together != 0 && s->together == q->intent->together &&
-            !planted("duplicate-of-its-set"))
+        if (s->together != 0 && s->together == q->intent->together)
             continue; /* meant to come on each of its channels */
         if (s->state == SENT_GHOST && !q->intent->is_ghost && !planted("duplicate-of-ghost"))
             continue;

@@ -2,7 +2,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "base/canary.h"
 #include "decide/rule.h"
 #include "profile/consent.h"
 
@@ -28,7 +27,7 @@ struct answer rule_reachable_ask(const struct question *q)
     if (channel_trait(q->channel) == NAME_NONE)
         return ANSWER_ALLOW;
     struct str address = person_address(q->who, q->channel);
-    if (address.len == 0 && q->at_ms < q->intent->reach_ms - planted("reach-early")) {
+    if (address.len == 0 && q->at_ms < q->intent->reach_ms) {
         say(q, "no address is known; it is waited for until %s", moment(q, q->intent->reach_ms));
         blame(q, "the missing address");
         return (struct answer){.kind = NOT_BEFORE, .at_ms = q->intent->reach_ms};

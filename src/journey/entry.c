@@ -92,8 +92,7 @@ static uint32_t count_live(const struct person *who, const struct plan_journey *
 static bool preempts(const struct person *who, const struct plan_journey *j, bool is_ghost,
                      const struct instance *in)
 {
-    if ((is_ghost && !planted("ghost-preempts")) || in->journey == j->name ||
-        planted("preempts-nobody"))
+    if (is_ghost || in->journey == j->name || planted("preempts-nobody"))
         return false;
     for (uint32_t i = 0; i < j->preempt_count; i++)
         if (j->preempts[i] == in->journey)
