@@ -239,8 +239,8 @@ static void begin(struct person *who, uint32_t place)
     /* Group precedence and in_journey() may have changed for everything pending. */
     person_changed_name(who, in->journey);
     who->is_desk_due |= who->profile->intents.count != 0;
-    if (who->count_live != NULL && !planted("entry-not-counted"))
-        (void)who->count_live(who, in->journey, 1);
+    if (who->count_live != NULL)
+        (void)who->count_live(who, in->journey, 1 + planted("entry-counted-twice"));
     uint64_t id = in->id;
     end_preempted(who, id);
     place = instance_find(who, id);
