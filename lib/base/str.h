@@ -50,7 +50,7 @@ static inline struct str str_part(struct str a, size_t from, size_t len)
         from = a.len;
     if (len > a.len - from)
         len = a.len - from;
-    return (struct str){a.at + from, len};
+    return (struct str){from == 0 ? a.at : a.at + from, len}; /* of nothing, nowhere: no step */
 }
 
 /* Bytewise order: negative, 0 or positive, a shorter prefix first. */

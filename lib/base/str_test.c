@@ -74,6 +74,7 @@ static void parts(void **state)
     assert_true(str_is(str_part(a, 3, 100), "dow"));
     assert_int_equal(str_part(a, 6, 1).len, 0);
     assert_int_equal(str_part(a, SIZE_MAX, SIZE_MAX).len, 0);
+    assert_int_equal(str_part((struct str){0}, 0, 1).len, 0);
     assert_true(str_is(str_part(a, 1, SIZE_MAX), "indow"));
 }
 
