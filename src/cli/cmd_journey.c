@@ -85,27 +85,15 @@ static void print_journeys(struct cli *c, struct engine *e)
     print_kills(c, e);
 }
 
+static void put_journeys(struct cli *c, struct engine *e, struct buf *out)
+{
+    (void)c;
+    journeys_json(e, out);
+}
+
 static int list(struct cli *c)
 {
-    struct directory directory;
-    struct recovered recovered = {0};
-    struct recover_options options = {0};
-    struct fault f = {0};
-    enum status status = directory_open(os_disk_real(), c->arguments[1], &directory, &f);
-    if (status != OK)
-        return cli_fail(c, status, &f);
-    status = recover(&directory, &options, &recovered, &f);
-    if (status == OK && c->is_json) {
-        struct buf out;
-        buf_init(&out);
-        journeys_json(recovered.engine, &out);
-        term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&out)));
-        buf_fini(&out);
-    } else if (status == OK) {
-        print_journeys(c, recovered.engine);
-    }
-    recovered_fini(&recovered);
-    return status == OK ? CLI_OK : cli_fail(c, status, &f);
+    return show_state(c, print_journeys, put_journeys);
 }
 
 /* ---- pause, resume, drain, stop ------------------------------------------------------------------ */

@@ -20,7 +20,7 @@ static struct str in_words(struct cli *c, const struct plan_monitor *means, int6
     return text;
 }
 
-static void print_monitors(struct cli *c, const struct engine *e)
+static void print_monitors(struct cli *c, struct engine *e)
 {
     const struct plan *plan = engine_plan(e);
     const struct monitors *monitors = engine_monitors(e);
@@ -53,28 +53,16 @@ static void print_monitors(struct cli *c, const struct engine *e)
         table_print(&table, &c->out);
 }
 
+static void put_monitors(struct cli *c, struct engine *e, struct buf *out)
+{
+    (void)c;
+    monitors_json(e, out);
+}
+
 int cmd_monitor(struct cli *c)
 {
-    struct directory directory;
-    struct recovered recovered = {0};
-    struct recover_options options = {0};
-    struct fault f = {0};
     if (strcmp(c->arguments[0], "ls") != 0)
         return cli_usage(c, "\"%s\" is nothing that can be done with monitors: ls",
                          c->arguments[0]);
-    enum status status = directory_open(os_disk_real(), c->arguments[1], &directory, &f);
-    if (status != OK)
-        return cli_fail(c, status, &f);
-    status = recover(&directory, &options, &recovered, &f);
-    if (status == OK && c->is_json) {
-        struct buf out;
-        buf_init(&out);
-        monitors_json(recovered.engine, &out);
-        term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&out)));
-        buf_fini(&out);
-    } else if (status == OK) {
-        print_monitors(c, recovered.engine);
-    }
-    recovered_fini(&recovered);
-    return status == OK ? CLI_OK : cli_fail(c, status, &f);
+    return show_state(c, print_monitors, put_monitors);
 }

@@ -11,11 +11,18 @@
 
 /* ---- ls ------------------------------------------------------------------------------------------ */
 
-static void print_tasks(struct cli *c, struct engine *e, struct str queue)
+/* The one that is asked for; empty = all. */
+static struct str queue_of(struct cli *c)
+{
+    const char *queue = cli_text(c, "queue");
+    return queue != NULL ? str_of(queue) : STR("");
+}
+
+static void print_tasks(struct cli *c, struct engine *e)
 {
     static const char *const columns[] = {"task",   "queue",   "title",    "assignee",
                                           "person", "journey", "due (UTC)"};
-    struct task_walk walk = {.queue = queue};
+    struct task_walk walk = {.queue = queue_of(c)};
     struct table table;
     struct task task;
     table_init(&table, &c->arena);
@@ -36,29 +43,14 @@ static void print_tasks(struct cli *c, struct engine *e, struct str queue)
     table_print(&table, &c->out);
 }
 
+static void put_tasks(struct cli *c, struct engine *e, struct buf *out)
+{
+    tasks_json(e, queue_of(c), 0, LIST_MOST, out);
+}
+
 static int list(struct cli *c)
 {
-    struct directory directory;
-    struct recovered recovered = {0};
-    struct recover_options options = {0};
-    struct fault f = {0};
-    const char *queue = cli_text(c, "queue");
-    struct str only = queue != NULL ? str_of(queue) : STR("");
-    enum status status = directory_open(os_disk_real(), c->arguments[1], &directory, &f);
-    if (status != OK)
-        return cli_fail(c, status, &f);
-    status = recover(&directory, &options, &recovered, &f);
-    if (status == OK && c->is_json) {
-        struct buf out;
-        buf_init(&out);
-        tasks_json(recovered.engine, only, 0, LIST_MOST, &out);
-        term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&out)));
-        buf_fini(&out);
-    } else if (status == OK) {
-        print_tasks(c, recovered.engine, only);
-    }
-    recovered_fini(&recovered);
-    return status == OK ? CLI_OK : cli_fail(c, status, &f);
+    return show_state(c, print_tasks, put_tasks);
 }
 
 /* ---- done, declined ------------------------------------------------------------------------------ */

@@ -21,7 +21,7 @@
 
 /* ---- ls ------------------------------------------------------------------------------------------ */
 
-static void print_pools(struct cli *c, const struct engine *e)
+static void print_pools(struct cli *c, struct engine *e)
 {
     const struct plan *plan = engine_plan(e);
     struct table table;
@@ -58,31 +58,30 @@ static struct voucher_counts counts_of(const struct engine *e, struct str name)
     return (struct voucher_counts){0};
 }
 
-static enum status look(struct cli *c, struct recovered *out, struct fault *f)
+/* The same, from the directory. */
+static enum status look(struct cli *c, struct str pool, struct voucher_counts *out, struct fault *f)
 {
     struct directory directory;
+    struct recovered recovered = {0};
+    struct recover_options options = {0};
     enum status status = directory_open(os_disk_real(), c->arguments[1], &directory, f);
     if (status == OK)
-        status = recover(&directory, &(struct recover_options){0}, out, f);
+        status = recover(&directory, &options, &recovered, f);
+    if (status == OK)
+        *out = counts_of(recovered.engine, pool);
+    recovered_fini(&recovered);
     return status;
+}
+
+static void put_pools(struct cli *c, struct engine *e, struct buf *out)
+{
+    (void)c;
+    vouchers_json(e, out);
 }
 
 static int list(struct cli *c)
 {
-    struct recovered recovered = {0};
-    struct fault f = {0};
-    struct buf out;
-    buf_init(&out);
-    enum status status = look(c, &recovered, &f);
-    if (status == OK && c->is_json) {
-        vouchers_json(recovered.engine, &out);
-        term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&out)));
-    } else if (status == OK) {
-        print_pools(c, recovered.engine);
-    }
-    buf_fini(&out);
-    recovered_fini(&recovered);
-    return status == OK ? CLI_OK : cli_fail(c, status, &f);
+    return show_state(c, print_pools, put_pools);
 }
 
 /* ---- load ---------------------------------------------------------------------------------------- */
@@ -145,7 +144,7 @@ static int give(struct cli *c, struct str codes)
 
 static int load(struct cli *c)
 {
-    struct recovered before = {0}, after = {0};
+    struct voucher_counts was = {0}, is = {0};
     struct fault f = {0};
     struct buf text, codes;
     uint32_t count = 0, twice = 0;
@@ -161,16 +160,14 @@ static int load(struct cli *c)
         status = FIX_INPUT;
     }
     if (status == OK)
-        status = look(c, &before, &f);
+        status = look(c, pool, &was, &f);
     if (status != OK) {
         code = cli_fail(c, status, &f);
     } else {
         put_codes(buf_str(&text), &codes);
         code = codes.len > 0 ? give(c, buf_str(&codes)) : CLI_OK;
     }
-    if (code == CLI_OK && look(c, &after, &f) == OK && !c->is_json) {
-        struct voucher_counts was = counts_of(before.engine, pool);
-        struct voucher_counts is = counts_of(after.engine, pool);
+    if (code == CLI_OK && look(c, pool, &is, &f) == OK && !c->is_json) {
         uint64_t fresh = is.loaded - min_of(was.loaded, is.loaded);
         term_text(&c->out, "%u codes: %lu are new, %lu were there already%s\n", count, fresh,
                   count - min_of(fresh, (uint64_t)count),
@@ -178,8 +175,6 @@ static int load(struct cli *c)
         term_text(&c->out, "%s: %lu free, %lu held, %lu gone\n", c->arguments[2], is.free, is.held,
                   is.gone);
     }
-    recovered_fini(&before);
-    recovered_fini(&after);
     buf_fini(&codes);
     buf_fini(&text);
     return code;

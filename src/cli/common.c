@@ -289,3 +289,26 @@ void print_tally(struct cli *c, const struct tally *t, const struct names *names
               tally_sum(t, RESULT_SPENT, TALLY_ANY, 0, 0),
               tally_sum(t, RESULT_RETURNED, TALLY_ANY, 0, 0));
 }
+
+int show_state(struct cli *c, void (*text)(struct cli *c, struct engine *e),
+               void (*json)(struct cli *c, struct engine *e, struct buf *out))
+{
+    struct directory directory;
+    struct recovered recovered = {0};
+    struct recover_options options = {0};
+    struct fault f = {0};
+    enum status status = directory_open(os_disk_real(), c->arguments[1], &directory, &f);
+    if (status == OK)
+        status = recover(&directory, &options, &recovered, &f);
+    if (status == OK && c->is_json) {
+        struct buf out;
+        buf_init(&out);
+        json(c, recovered.engine, &out);
+        term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&out)));
+        buf_fini(&out);
+    } else if (status == OK) {
+        text(c, recovered.engine);
+    }
+    recovered_fini(&recovered);
+    return status == OK ? CLI_OK : cli_fail(c, status, &f);
+}

@@ -18,13 +18,18 @@ void print_findings(struct cli *c, struct findings *findings, bool with_advice);
 /* Loads the programme in `folder` with the shelf's names, printing what is wrong. *folder_out (may be
  * NULL) gets the folder's bytes and is the caller's; *plan belongs to the shelf. CLI_OK or an exit
  * code. */
+int load_programme(struct cli *c, const char *folder, struct shelf *shelf,
+                   struct programme_folder *folder_out, const struct plan **plan) mustuse;
+
 /* The same with `text` as the file `path` of the folder, beside its others or in the place of its own. */
 int load_programme_with(struct cli *c, const char *folder, struct str path, struct str text,
                         struct shelf *shelf, struct programme_folder *folder_out,
-                        const struct plan **plan);
+                        const struct plan **plan) mustuse;
 
-int load_programme(struct cli *c, const char *folder, struct shelf *shelf,
-                   struct programme_folder *folder_out, const struct plan **plan) mustuse;
+/* Rebuilds the state of the data directory arguments[1] and shows it: what `json` writes, where JSON is
+ * wanted, else what `text` prints. CLI_OK or an exit code. */
+int show_state(struct cli *c, void (*text)(struct cli *c, struct engine *e),
+               void (*json)(struct cli *c, struct engine *e, struct buf *out)) mustuse;
 
 /* Reads the file of --mapping, printing what is wrong; true also where there is none. The caller ends
  * *out (zeroed before) with mapping_fini(). */
