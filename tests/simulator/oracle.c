@@ -26,6 +26,7 @@ struct tale {
     uint32_t attempts;
     bool is_reserved, is_spent;
     int64_t granted_ms; /* the first attempt; 0: none yet */
+    uint32_t counted;   /* the last of the oracle's counts that it is part of */
 };
 
 /* The last word about an address, as it was told. */
@@ -52,6 +53,7 @@ struct oracle {
     struct word *words;
     uint32_t word_count, word_room;
     uint64_t rows, duplicates, entered;
+    uint32_t counts; /* of what providers took, so far */
     bool is_ending;
 };
 
@@ -225,16 +227,22 @@ static uint64_t now_is(struct engine *e, uint64_t profile)
     return person.id;
 }
 
-/* Marketing messages of the person that a provider truly took, of grants after `from_ms`, but this one. */
+/* Marketing messages of the person that providers truly took, of grants after `from_ms`, but this one. One
+ * that bounced on a channel and was taken on the next is one message, in one slot. */
 static uint32_t count_taken(struct oracle *o, struct engine *e, uint64_t person, int64_t from_ms,
                             uint64_t decision)
 {
     uint32_t count = 0;
+    o->counts++;
     for (uint32_t i = 0; i < world_count(o->sim->world); i++) {
         const struct delivery *d = world_delivery(o->sim->world, i);
         if (d->lane != LANE_MARKETING || d->taken == 0 || d->decision == decision)
             continue;
-        count += tale_of(o, d->decision)->granted_ms > from_ms && now_is(e, d->profile) == person;
+        struct tale *t = tale_of(o, d->decision);
+        if (t->counted == o->counts || t->granted_ms <= from_ms || now_is(e, d->profile) != person)
+            continue;
+        t->counted = o->counts;
+        count++;
     }
     return count;
 }
