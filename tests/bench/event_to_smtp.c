@@ -17,7 +17,8 @@
  *
  * The programme has one journey that sends one mail of the service lane at once, to a person who was
  * made known before. Twenty mails before the measured ones open the connection. Between two events the
- * server is left alone until everything is quiet, so each one finds it asleep.
+ * server is left alone until everything is quiet, so each one finds it asleep; and before the first the disk
+ * is left to finish what others have written.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -146,6 +147,13 @@ static void hang_on(struct fixture *x)
     x->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     must(connect(x->socket, (struct sockaddr *)&to, sizeof(to)) == 0);
     setsockopt(x->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+/* A connection serves a thousand requests, and is closed with the last. */
+static void hang_on_anew(struct fixture *x)
+{
+    close(x->socket);
+    hang_on(x);
 }
 
 /* Posts, and waits for 200; both moments. */
@@ -302,7 +310,7 @@ int main(int argc, char **argv)
 {
     struct fixture *x = mem_new(sizeof(*x));
     struct fault f = {0};
-    uint64_t count = bench_count(200);
+    uint64_t count = bench_count(800);
     (void)argc;
     /* build/release/tests/bench/event_to_smtp -> build/release/wend */
     char dir[OS_PATH_BYTES];
@@ -323,6 +331,8 @@ int main(int argc, char **argv)
     int64_t *to_smtp_ns = mem_new(count * sizeof(*to_smtp_ns));
     int64_t *disk_ns = mem_new(count * sizeof(*disk_ns));
     open_probe(x, count);
+    sync(); /* what others have written, this build among it, is not this server's: it is to be idle */
+    hang_on_anew(x);
     for (uint64_t i = 0; i < WARM_UP; i++)
         measure(x, i, to_ack_ns, to_smtp_ns);
     for (uint64_t i = 0; i < count; i++) {
@@ -334,6 +344,7 @@ int main(int argc, char **argv)
     print("event_to_ack", to_ack_ns, count);
     print("event_to_smtp", to_smtp_ns, count);
     print("disk", disk_ns, count);
+    hang_on_anew(x);
     burst(x, WARM_UP + count);
 
     stop_server(x);
