@@ -4,15 +4,16 @@
 
     crash.py [--times N] [--clients N] [--seed N]
 
-Eight clients post batches of events, each with an id of its own, and try again until they are told 200,
-as the official clients do. Meanwhile the server is killed N times at random moments (every fifth time
-it is stopped in order instead) and started again. In the end
+Four clients post batches of events, each with an id of its own, and try again until they are told 200,
+as the official clients do. Meanwhile the server is killed N times (200 if not given): at random moments under
+load, every fourth time in the middle of its start, and now and then it is stopped in order first. In the end
   - the log has every acknowledged event, and nothing that nobody sent;
   - the engine counted each event once: events minus duplicates = distinct ids, and for every person the
     newest value they sent is the one that is known;
   - a replay from the beginning agrees with every result block and snapshot, and the audit finds no fault.
 """
 import argparse
+import itertools
 import json
 import os
 import random
@@ -77,6 +78,11 @@ class Client:
 class Crash:
     def __init__(self, times, clients, seed):
         self.times, self.client_count, self.seed = times, clients, seed
+        self.kills = self.stops = self.killed_starting = 0
+
+    def kill(self, server):
+        server.kill()
+        self.kills += 1
 
     def run(self):
         self.folder = tempfile.mkdtemp(prefix='wend-crash-')
@@ -89,16 +95,28 @@ class Crash:
         stop = threading.Event()
         clients = [Client(n, server, stop) for n in range(self.client_count)]
         chance = random.Random(self.seed)
+        start_seconds = 0.1
         try:
-            for i in range(self.times):
-                time.sleep(chance.uniform(0.05, 0.6))
-                if i % 5 == 4:
+            for i in itertools.count():
+                if self.kills == self.times:
+                    break
+                time.sleep(chance.uniform(0.01, 0.3))
+                assert server.process.poll() is None, (server.lines, server.errors)
+                if i % 16 == 15:
                     code = server.stop()
                     assert code == 0, (code, server.lines[-3:], server.errors)
+                    self.stops += 1
                 else:
+                    self.kill(server)
+                if i % 4 == 3 and self.kills < self.times:
+                    server.start(expect_ready=False)
+                    time.sleep(chance.uniform(0, 1.2 * start_seconds))
                     assert server.process.poll() is None, (server.lines, server.errors)
-                    server.kill()
+                    self.killed_starting += server.port() is None
+                    self.kill(server)
+                began = time.monotonic()
                 server.start()
+                start_seconds = time.monotonic() - began
             stop.set()
             for client in clients:
                 client.thread.join(60)
@@ -116,8 +134,8 @@ class Crash:
         self.sent = {unique for client in clients for unique in client.ids}
         self.report = replay(self.data)
         self.logged = self.read_log()
-        print(f'{self.times} crashes and stops, {len(self.sent)} events, '
-              f'{sum(c.retries for c in clients)} retries, {self.report["duplicates"]} duplicates, '
+        print(f'{self.kills} kills, {self.killed_starting} of them before it served, {self.stops} stops, '
+              f'{len(self.sent)} events, {sum(c.retries for c in clients)} retries, {self.report["duplicates"]} duplicates, '
               f'{len(self.post.mails)} mails')
 
     def read_log(self):
@@ -163,8 +181,8 @@ class Crash:
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument('--times', type=int, default=20)
-    parser.add_argument('--clients', type=int, default=8)
+    parser.add_argument('--times', type=int, default=200)
+    parser.add_argument('--clients', type=int, default=4)
     parser.add_argument('--seed', type=int, default=int(time.time()))
     options = parser.parse_args()
     print(f'seed {options.seed}')
