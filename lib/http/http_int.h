@@ -69,6 +69,8 @@ struct http_request {
     struct str client;
     struct http_header *headers;
     uint32_t header_count;
+    uintptr_t line_at; /* where the header's next line must begin, while they are read */
+    bool is_crooked;   /* a line began elsewhere, or is no header line */
     int64_t arrived_ms;
     int64_t body_began_ns;  /* without the server's standstills until then */
     uint64_t body_received; /* bytes on the wire, kept or not */
@@ -103,6 +105,10 @@ void http_error_print(const char *code, struct str message, struct buf *out);
  * (UINT64_MAX: not announced) and *is_zipped. */
 enum http_error http_headers_check(const struct http_header *headers, uint32_t count,
                                    uint64_t *body_bytes, bool *is_zipped);
+
+/* Whether a header field is written as RFC 9110 section 5 says: a name of one or more token characters,
+ * a value without control characters but tabs. */
+bool http_field_is_plain(struct str name, struct str value);
 
 /* The value of the named field, or an empty str. */
 struct str http_header_find(const struct http_header *headers, uint32_t count, struct str name);

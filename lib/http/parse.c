@@ -262,6 +262,24 @@ struct str http_header_find(const struct http_header *headers, uint32_t count, s
     return STR("");
 }
 
+bool http_field_is_plain(struct str name, struct str value)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.at[i];
+        char letter = (char)(c | 0x20);
+        if (!(letter >= 'a' && letter <= 'z') && !(c >= '0' && c <= '9') &&
+            (c == '\0' || strchr(others, c) == NULL))
+            return false;
+    }
+    for (size_t i = 0; i < value.len; i++) {
+        uint8_t c = (uint8_t)value.at[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return name.len != 0;
+}
+
 /* Digits only: no sign, no blank, no "0x". */
 static bool length_parse(struct str text, uint64_t *out)
 {

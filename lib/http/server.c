@@ -395,11 +395,34 @@ static void *target_cb(void *context, const char *target, struct MHD_Connection 
     return r;
 }
 
+/* Each line of a header must end with CR LF. libmicrohttpd takes CR alone and LF alone for an end too,
+ * joins folded lines, and lets blanks stand before a colon; a proxy before us may read all of that in
+ * another way, and then the two of us disagree on where a body begins. It does not say which it met, but
+ * it works in place: name and value are parts of the bytes as they came, of which only their places are
+ * looked at here. The next name begins two bytes behind a value, or else the line did not end as it must;
+ * and the last one ends four bytes before the end of the header. */
+static uintptr_t place(const char *at)
+{
+    return (uintptr_t)at;
+}
+
+static void line_check(struct http_request *r, const char *key, size_t key_size, const char *value,
+                       size_t value_size)
+{
+    struct str name = {key, key_size};
+    struct str text = {value, value_size};
+    bool is_in_line = place(key) == r->line_at && place(value) > place(key) + key_size;
+    if (!is_in_line || !http_field_is_plain(name, text))
+        r->is_crooked = true;
+    r->line_at = place(value) + value_size + 2;
+}
+
 static enum MHD_Result header_cb(void *context, enum MHD_ValueKind kind, const char *key,
                                  size_t key_size, const char *value, size_t value_size)
 {
     struct http_request *r = context;
     (void)kind;
+    line_check(r, key, key_size, value != NULL ? value : "", value_size);
     if (r->header_count <= HTTP_HEADER_FIELDS_MAX) {
         if (r->header_count < HTTP_HEADER_FIELDS_MAX)
             r->headers[r->header_count] = (struct http_header){
@@ -442,7 +465,7 @@ static struct str client_of(struct http_request *r)
 }
 
 /* The first call: everything but the body is known. */
-static enum MHD_Result begin(struct http_request *r, const char *method)
+static enum MHD_Result begin(struct http_request *r, const char *method, const char *version)
 {
     struct http_server *s = r->server;
     const struct http_limits *limits = &s->options.limits;
@@ -456,6 +479,8 @@ static enum MHD_Result begin(struct http_request *r, const char *method)
     r->method = method_of(method);
     r->client = client_of(r);
     r->headers = arena_array(&r->arena, struct http_header, HTTP_HEADER_FIELDS_MAX);
+    r->line_at = place(version) + strlen(version) + 2;
+    r->is_crooked = place(version) != place(method) + strlen(method) + 1 + r->target.len + 1;
     MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, header_cb, r);
     set_deadline(r->connection, HTTP_WAIT_BODY, body_deadline(r));
 
@@ -463,11 +488,14 @@ static enum MHD_Result begin(struct http_request *r, const char *method)
         MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     bool is_large = r->header_count > HTTP_HEADER_FIELDS_MAX ||
                     (size != NULL && size->header_size > limits->header_bytes_max);
+    r->is_crooked |= size != NULL && r->line_at + 2 != place(method) + size->header_size;
     r->header_count = min_of(r->header_count, HTTP_HEADER_FIELDS_MAX);
     if (r->target.len > limits->target_bytes_max)
         r->error = HTTP_ERROR_TARGET_TOO_LONG;
     else if (is_large)
         r->error = HTTP_ERROR_HEADERS_TOO_LARGE;
+    else if (r->is_crooked)
+        r->error = HTTP_ERROR_BAD_HEADER;
     else
         r->error = http_headers_check(r->headers, r->header_count, &body_bytes, &r->is_zipped);
     if (r->error == HTTP_FINE)
@@ -475,7 +503,7 @@ static enum MHD_Result begin(struct http_request *r, const char *method)
     if (atomic_load(&s->is_stopping))
         r->error = HTTP_ERROR_STOPPING;
 
-    bool is_framed = r->error != HTTP_ERROR_BAD_FRAMING;
+    bool is_framed = !r->is_crooked && r->error != HTTP_ERROR_BAD_FRAMING;
     bool expects = http_header_find(r->headers, r->header_count, STR("expect")).len != 0;
     bool is_too_large = body_bytes != UINT64_MAX && body_bytes > limits->body_bytes_max;
     if (r->error == HTTP_FINE && is_too_large)
@@ -484,6 +512,10 @@ static enum MHD_Result begin(struct http_request *r, const char *method)
      * size is read to its end before it is refused; not so if the client waits for our consent. */
     bool is_drained =
         !is_too_large || body_bytes <= (uint64_t)limits->body_bytes_max * DRAIN_FACTOR;
+    /* libmicrohttpd is lax about the lines between chunks and hides them from us. What it may have
+     * misread cannot become a request of its own if nothing is read behind a chunked one. */
+    if (http_header_find(r->headers, r->header_count, STR("transfer-encoding")).len != 0)
+        r->must_close = true;
     if (!is_framed || (r->error != HTTP_FINE && (expects || !is_drained))) {
         r->must_close = true;
         return refuse(r, r->error);
@@ -531,11 +563,10 @@ static enum MHD_Result access_cb(void *context, struct MHD_Connection *mhd, cons
     (void)context;
     (void)mhd;
     (void)url;
-    (void)version;
     struct http_request *r = *request;
     must(r != NULL);
     if (!r->has_headers)
-        return begin(r, method);
+        return begin(r, method, version);
     if (*piece_bytes != 0) {
         size_t bytes = *piece_bytes;
         *piece_bytes = 0;

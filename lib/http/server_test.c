@@ -381,6 +381,94 @@ static void header_limits(void **state)
     site_stop(&site);
 }
 
+/* Sends `request` and one behind it; the status of the first, and whether the second was handled. */
+static int ask_with_another(const struct site *site, struct str request, bool *is_second_handled)
+{
+    int before = atomic_load(&site->handled);
+    int fd = dial(site);
+    say(fd, request.at, request.len);
+    say_text(fd, "GET /second HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    int status = hear(fd, &heard, false);
+    struct buf rest;
+    buf_init(&rest);
+    while (hear(fd, &rest, false) > 0)
+        ;
+    buf_fini(&rest);
+    close(fd);
+    *is_second_handled = atomic_load(&site->handled) - before > (status == 200);
+    return status;
+}
+
+static void crooked_lines(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 1);
+    static const struct str bad[] = {
+        STR("GET /a HTTP/1.1\nHost: h\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\r\n\n"),
+        STR("GET /a HTTP/1.1\rHost: h\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\rX-Say: a\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\r\nX-Say: a\nContent-Length: 5\r\n\r\nhello"),
+        STR("GET /a HTTP/1.1\r\nHost: h\r\nX-Say: a\n\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\r\nX-Say: a\r\n b\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\r\nX-Say : a\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\n Host: h\r\nHost: h\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\r\nX-Say: a\x01\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\r\nX-Say: a\0b\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\r\nX-S\xc3\xa4y: a\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\r\nX(Say): a\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\r\n: a\r\n\r\n"),
+        STR("GET  /a HTTP/1.1\r\nHost: h\r\n\r\n"),
+        STR("GET /a  HTTP/1.1\r\nHost: h\r\n\r\n"),
+        STR("GET\t/a HTTP/1.1\r\nHost: h\r\n\r\n"),
+    };
+    bool is_second_handled;
+    for (size_t i = 0; i < array_count(bad); i++) {
+        int status = ask_with_another(&site, bad[i], &is_second_handled);
+        if (status == 200 || is_second_handled)
+            fail_msg("status %d for %.*s", status, STR_ARG(bad[i]));
+    }
+    static const struct str good[] = {
+        STR("GET /a HTTP/1.1\r\nHost: h\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost:h\r\nX-Say:\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: \t h\r\nX-Say: a\tb \t\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\r\nX-!#$%&'*+-.^_`|~09: \xc3\xa4\r\n\r\n"),
+        STR("GET /a HTTP/1.1\r\nHost: h\r\nCookie: a=b; c=d\r\nX-Say: ::\r\n\r\n"),
+    };
+    for (size_t i = 0; i < array_count(good); i++) {
+        int status = ask_with_another(&site, good[i], &is_second_handled);
+        if (status != 200 || !is_second_handled)
+            fail_msg("status %d for %.*s", status, STR_ARG(good[i]));
+    }
+    /* a header that comes byte by byte is read as one that comes at once */
+    int fd = dial(&site);
+    for (const char *at = good[3].at; *at != '\0'; at++)
+        assert_true(say(fd, at, 1));
+    assert_int_equal(hear(fd, &heard, false), 200);
+    close(fd);
+    site_stop(&site);
+}
+
+/* The library hides what stands between chunks, and takes LF for CR LF there. */
+static void chunked_is_last(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 1);
+    bool is_second_handled;
+    assert_int_equal(
+        ask_with_another(&site,
+                         STR("POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                             "2\nab\n0\r\n\r\n"),
+                         &is_second_handled),
+        200);
+    assert_false(is_second_handled);
+    assert_true(has(&heard, "Connection: close\r\n"));
+    site_stop(&site);
+}
+
 static void crooked_framing(void **state)
 {
     (void)state;
@@ -884,6 +972,9 @@ int main(void)
         TEST("a body is taken at its limit and refused one byte past it", body_limit),
         TEST("headers and target are taken at their limits and refused past them", header_limits),
         TEST("what could be framed or routed in two ways is refused", crooked_framing),
+        TEST("a header line is written as HTTP/1.1 says, or nothing of the connection is read",
+             crooked_lines),
+        TEST("nothing is read behind a chunked request", chunked_is_last),
         TEST("zipped bodies are unzipped within the limits", zipped_bodies),
         TEST("a preflight is answered, and origins are echoed", cross_origin),
         TEST("a client that dawdles is shut down though it never falls silent", slow_headers),
