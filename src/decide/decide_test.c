@@ -1,6 +1,7 @@
 /* Caps, the pool and the address gate, against plain models. */
 #include "base/mem.h"
 #include "decide/gate.h"
+#include "decide/memory.h"
 #include "decide/pool.h"
 #include "decide/rule.h"
 #include "model/identifier.h"
@@ -31,6 +32,7 @@ struct fixture {
     struct buf bytes;
     struct intent intent;
     struct person who;
+    struct memory memory; /* over all that is asked of this person */
 };
 
 static void fixture_init(struct fixture *f)
@@ -39,6 +41,7 @@ static void fixture_init(struct fixture *f)
         {{"Europe/London", 13}, {"GMT0BST,M3.5.0/1,M10.5.0", 24}}};
     struct fault fault = {0};
     *f = (struct fixture){0};
+    memory_init(&f->memory);
     space_init(&f->space);
     arena_init(&f->scratch, 4096);
     f->names = names_new();
@@ -76,9 +79,9 @@ static void fixture_fini(struct fixture *f)
     mem_free(f->messages.at);
 }
 
-static struct answer ask(struct fixture *f, int64_t at_ms)
+static struct question question_at(struct fixture *f, int64_t at_ms)
 {
-    struct question q = {
+    return (struct question){
         .who = &f->who,
         .intent = &f->intent,
         .plan = &f->plan,
@@ -89,7 +92,53 @@ static struct answer ask(struct fixture *f, int64_t at_ms)
         .lane_flags = lane_term(LANE_MARKETING)->flags,
         .at_ms = at_ms,
     };
-    return rule_cap_ask(&q);
+}
+
+static struct answer ask(struct fixture *f, int64_t at_ms)
+{
+    struct question q = question_at(f, at_ms);
+    struct answer fresh = rule_cap_ask(&q);
+    f->who.memory = &f->memory;
+    struct answer remembered = rule_cap_ask(&q);
+    f->who.memory = NULL;
+    assert_int_equal(fresh.kind, remembered.kind);
+    assert_int_equal(fresh.at_ms, remembered.at_ms);
+    return fresh;
+}
+
+/* Instants come again, and push each other out of the memory. */
+static void what_is_remembered_of_an_instant_is_what_would_be_found(void **state)
+{
+    (void)state;
+    uint64_t seed = 5;
+    struct fixture f;
+    struct plan_window windows[3] = {
+        {.from_minute = 21 * 60, .until_minute = 8 * 60},
+        {.from_minute = 90, .until_minute = 150, .weekdays = 0x41},
+        {.from_minute = 12 * 60, .until_minute = 13 * 60, .channels = 1u << CHANNEL_EMAIL}};
+    fixture_init(&f);
+    f.plan.windows = windows;
+    f.plan.window_count = array_count(windows);
+    for (int i = 0; i < 4000; i++) {
+        int64_t at_ms = INT64_C(1774500000000) + (int64_t)(next(&seed) % 200) * HOUR_MS / 2;
+        struct question q = question_at(&f, at_ms);
+        struct memory_day room, fresh;
+        q.lane_flags |= LANE_WINDOWS;
+        fresh = *memory_day(&q, &room);
+        struct answer hours = rule_window_ask(&q);
+        f.who.memory = &f.memory;
+        const struct memory_day *day = memory_day(&q, &room);
+        struct answer remembered = rule_window_ask(&q);
+        f.who.memory = NULL;
+        assert_int_equal(hours.kind, remembered.kind);
+        assert_int_equal(hours.at_ms, remembered.at_ms);
+        assert_int_equal(day->at_ms, at_ms);
+        assert_int_equal(day->day_start_ms, fresh.day_start_ms);
+        assert_int_equal(day->day_end_ms, fresh.day_end_ms);
+        assert_int_equal(day->week_start_ms, fresh.week_start_ms);
+        assert_int_equal(day->week_end_ms, fresh.week_end_ms);
+    }
+    fixture_fini(&f);
 }
 
 /* Would one more message at at_ms break the cap? */
@@ -532,6 +581,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST("caps equal a recount, and free their slots at the right instant",
              caps_equal_a_recount),
+        TEST("what is remembered of an instant is what would be found",
+             what_is_remembered_of_an_instant_is_what_would_be_found),
         TEST("kept slots equal a recount", kept_slots_equal_a_recount),
         TEST("reserved slots count as sends of now", reserved_slots_count_as_now),
         TEST("ghosts count only against ghosts", ghosts_count_only_against_ghosts),

@@ -4,6 +4,7 @@
  */
 #include "base/canary.h"
 #include "decide/desk_int.h"
+#include "decide/memory.h"
 
 #define RIVALS_TOLD_MAX 6
 
@@ -276,6 +277,9 @@ void desk_settle(struct person *who)
     if (!who->is_desk_due && who->changed == 0)
         return;
     struct line_up up;
+    struct memory memory;
+    memory_init(&memory);
+    who->memory = &memory;
     recall_refused(who);
     rank_anew(who);
     line_up(who, &up);
@@ -313,4 +317,5 @@ void desk_settle(struct person *who)
             rank = UINT32_MAX;
         }
     }
+    who->memory = NULL;
 }

@@ -24,14 +24,12 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/canary.h"
-#include "decide/rule.h"
+#include "decide/memory.h"
 
-/* Is the message one of the cap's tags? */
+/* Is the message one of those with the cap's tags? Requires that it has some. */
 static bool has_tag(const struct plan_cap *c, uint32_t message)
 {
     uint32_t low = 0, high = c->message_count;
-    if (c->messages == NULL)
-        return true;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
         if (c->messages[middle] < message)
@@ -50,20 +48,23 @@ static bool is_touch_of(const struct plan_cap *c, uint32_t event)
     return false;
 }
 
-/* Does the cap speak about this intent? */
-bool cap_is_meant(const struct question *q, const struct plan_cap *c)
+/* Does the cap speak about this intent, whose lane obeys caps? */
+static inline bool is_meant(const struct question *q, const struct plan_cap *c)
 {
-    if (!(q->lane_flags & LANE_CAPS))
-        return false;
     if (c->channels && !(c->channels >> q->channel & 1))
         return false;
     if (c->categories && (q->category == PLAN_NO_INDEX || !(c->categories >> q->category & 1)))
         return false;
     if (c->groups && (q->group == PLAN_NO_INDEX || !(c->groups >> q->group & 1)))
         return false;
-    if (!has_tag(c, q->message->name))
+    if (c->journey != PLAN_NO_INDEX && c->journey != q->journey)
         return false;
-    return c->journey == PLAN_NO_INDEX || c->journey == q->journey;
+    return c->messages == NULL || has_tag(c, q->message->name);
+}
+
+bool cap_is_meant(const struct question *q, const struct plan_cap *c)
+{
+    return q->lane_flags & LANE_CAPS && is_meant(q, c);
 }
 
 /* A line of the ledger that may count in some cap, read once for all of them. */
@@ -81,10 +82,10 @@ struct line {
 
 /* What all caps of one question need. */
 struct facts {
-    bool has_lines, has_day, has_week;
-    int64_t day_start_ms, day_end_ms;
-    int64_t week_start_ms, week_end_ms;
+    bool has_lines;
     bool has_reserved;
+    const struct memory_day *days; /* NULL = not looked at yet */
+    struct memory_day room;
     int64_t newest_ms; /* of those that are not reserved */
     uint32_t count;
     struct line lines[PROFILE_LEDGER_MAX]; /* oldest first, as in the ledger */
@@ -147,7 +148,7 @@ static void gather(const struct question *q, struct facts *facts)
 }
 
 /* Does this line count in the cap? */
-static bool counts(const struct question *q, const struct plan_cap *c, const struct line *s)
+static inline bool counts(const struct question *q, const struct plan_cap *c, const struct line *s)
 {
     if (s->state == SENT_TOUCH)
         return is_touch_of(c, s->message);
@@ -161,9 +162,9 @@ static bool counts(const struct question *q, const struct plan_cap *c, const str
         return false;
     if (c->groups && !(c->groups & s->group))
         return false;
-    if (!has_tag(c, s->message))
+    if (c->journey != PLAN_NO_INDEX && q->plan->journeys[c->journey].name != s->journey)
         return false;
-    return c->journey == PLAN_NO_INDEX || q->plan->journeys[c->journey].name == s->journey;
+    return c->messages == NULL || has_tag(c, s->message);
 }
 
 /* In a cap over all channels a set of all_of is one slot: the asker's own set is none, another counts by
@@ -306,102 +307,94 @@ static void say_kept(const struct question *q, uint32_t kept, int64_t free_ms)
         buf_printf(q->words, "; free again at %s", moment(q, free_ms));
 }
 
-static struct answer ask_sliding(const struct question *q, const struct plan_cap *c,
-                                 struct facts *facts)
+/* The cap is full, or keeps what is left for others: for people. */
+static __attribute__((noinline)) void tell(const struct question *q, const struct plan_cap *c,
+                                           const struct facts *facts, int64_t from_ms,
+                                           const struct tally *t, uint32_t kept, int64_t free_ms)
 {
-    struct tally t;
-    uint32_t limit = c->kind == CAP_GAP ? 1 : c->limit;
-    if (c->kept == 0 && q->who->profile->ledger.count < limit)
-        return ANSWER_ALLOW;
-    tally(q, c, facts, q->at_ms - c->window_ms, &t);
-    if (c->kept && c->kind == CAP_SLIDING &&
-        (q->group == PLAN_NO_INDEX || !(c->kept_for >> q->group & 1))) {
-        struct answer answer = ask_keeping(q, c, facts);
-        if (answer.kind == ALLOW)
-            return answer;
-        say_users(q, c, facts, q->at_ms - c->window_ms, &t);
-        say_kept(q, kept_from(q, c, facts, q->at_ms - c->window_ms), answer.at_ms);
-        blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
-        return answer;
-    }
-    if (t.spent + t.reserved < limit + planted("cap-one-more"))
-        return ANSWER_ALLOW;
-    if (t.spent < limit) {
-        say_users(q, c, facts, q->at_ms - c->window_ms, &t);
-        blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
-        return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
-    }
-    /* The send that has to leave the window before another fits in. */
-    int64_t free_ms = t.times[limit - 1] + c->window_ms;
-    say_users(q, c, facts, q->at_ms - c->window_ms, &t);
-    if (q->words != NULL)
-        buf_printf(q->words, "; free again at %s", moment(q, free_ms));
-    blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
-    return (struct answer){.kind = NOT_BEFORE, .at_ms = free_ms};
-}
-
-/* The bounds of the person's day or week, which many caps may ask for. */
-static void look_at_calendar(const struct question *q, struct facts *facts, bool is_day)
-{
-    const struct zone *zone = person_zone(q->who);
-    if (is_day && !facts->has_day) {
-        facts->has_day = true;
-        facts->day_start_ms = zone_day_start(zone, q->at_ms);
-        facts->day_end_ms = zone_next_day_start(zone, q->at_ms);
-    } else if (!is_day && !facts->has_week) {
-        facts->has_week = true;
-        facts->week_start_ms = zone_week_start(zone, q->at_ms);
-        facts->week_end_ms = zone_next_week_start(zone, q->at_ms);
-    }
-}
-
-static struct answer ask_calendar(const struct question *q, const struct plan_cap *c,
-                                  struct facts *facts)
-{
-    struct tally t;
     bool is_day = c->kind == CAP_DAY;
-    look_at_calendar(q, facts, is_day);
-    int64_t start_ms = is_day ? facts->day_start_ms : facts->week_start_ms;
-    int64_t end_ms = is_day ? facts->day_end_ms : facts->week_end_ms;
-    tally(q, c, facts, start_ms - 1, &t);
-    uint32_t kept = kept_from(q, c, facts, start_ms - 1);
-    if (kept > 0 && t.spent + t.reserved < c->limit && t.spent + t.reserved + kept >= c->limit) {
-        say_users(q, c, facts, start_ms - 1, &t);
-        say_kept(q, kept, end_ms);
-        blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
-        return (struct answer){.kind = NOT_BEFORE, .at_ms = end_ms};
-    }
-    if (t.spent + t.reserved < c->limit + planted("cap-one-more-a-day"))
-        return (struct answer){.kind = ALLOW, .at_ms = end_ms};
-    if (t.spent < c->limit) {
-        say_users(q, c, facts, start_ms - 1, &t);
-        blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
-        return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
-    }
-    say_users(q, c, facts, start_ms - 1, &t);
-    if (q->words != NULL)
+    say_users(q, c, facts, from_ms, t);
+    if (kept > 0)
+        say_kept(q, kept, free_ms);
+    else if (free_ms != FOREVER_MS && (is_day || c->kind == CAP_WEEK) && q->words != NULL)
         buf_printf(q->words, "; the next %s begins at %s", is_day ? "day" : "week",
-                   moment(q, end_ms));
+                   moment(q, free_ms));
+    else
+        say_kept(q, 0, free_ms);
     blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
-    return (struct answer){.kind = NOT_BEFORE, .at_ms = end_ms};
 }
 
-static struct answer ask_one(const struct question *q, const struct plan_cap *c,
-                             struct facts *facts)
+static __attribute__((noinline)) struct answer ask_none_at_all(const struct question *q,
+                                                               const struct plan_cap *c)
 {
-    if (c->limit == 0 && c->kind != CAP_GAP) { /* a person may say: none at all */
-        say(q, "%.*s", STR_ARG(c->text));
-        blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
-        return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
+    say(q, "%.*s", STR_ARG(c->text));
+    blame(q, "the cap \"%.*s\"", STR_ARG(c->text));
+    return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
+}
+
+/* Slots of the cap are kept for groups, of which the intent is none. */
+static __attribute__((noinline)) struct answer ask_kept(const struct question *q,
+                                                        const struct plan_cap *c,
+                                                        struct facts *facts, int64_t from_ms,
+                                                        int64_t end_ms)
+{
+    struct tally t;
+    tally(q, c, facts, from_ms, &t);
+    uint32_t kept = kept_from(q, c, facts, from_ms);
+    struct answer answer;
+    if (c->kind == CAP_SLIDING) {
+        answer = ask_keeping(q, c, facts);
+    } else if (t.spent + t.reserved + kept < c->limit) {
+        answer = (struct answer){.kind = ALLOW, .at_ms = end_ms};
+    } else {
+        bool is_for_others = t.spent + t.reserved < c->limit;
+        kept = is_for_others ? kept : 0;
+        bool is_known = is_for_others || t.spent >= c->limit;
+        answer = (struct answer){.kind = NOT_BEFORE, .at_ms = is_known ? end_ms : FOREVER_MS};
     }
-    return c->kind == CAP_DAY || c->kind == CAP_WEEK ? ask_calendar(q, c, facts)
-                                                     : ask_sliding(q, c, facts);
+    if (answer.kind != ALLOW && (q->words != NULL || q->blamed != NULL))
+        tell(q, c, facts, from_ms, &t, kept, answer.at_ms);
+    return answer;
+}
+
+static inline struct answer ask_one(const struct question *q, const struct plan_cap *c,
+                                    struct facts *facts)
+{
+    struct tally t;
+    bool is_sliding = c->kind == CAP_SLIDING || c->kind == CAP_GAP;
+    uint32_t limit = c->kind == CAP_GAP ? 1 : c->limit;
+    int64_t from_ms = q->at_ms - c->window_ms, end_ms = FOREVER_MS;
+    if (unlikely(limit == 0)) /* a person may say: none at all */
+        return ask_none_at_all(q, c);
+    if (is_sliding && c->kept == 0 && q->who->profile->ledger.count < limit)
+        return ANSWER_ALLOW;
+    if (!is_sliding) {
+        if (facts->days == NULL)
+            facts->days = memory_day(q, &facts->room);
+        bool is_day = c->kind == CAP_DAY;
+        from_ms = (is_day ? facts->days->day_start_ms : facts->days->week_start_ms) - 1;
+        end_ms = is_day ? facts->days->day_end_ms : facts->days->week_end_ms;
+    }
+    if (unlikely(c->kept > 0 && c->kind != CAP_GAP &&
+                 (q->group == PLAN_NO_INDEX || !(c->kept_for >> q->group & 1))))
+        return ask_kept(q, c, facts, from_ms, end_ms);
+    tally(q, c, facts, from_ms, &t);
+    uint32_t edge = is_sliding ? planted("cap-one-more") : planted("cap-one-more-a-day");
+    if (t.spent + t.reserved < limit + edge)
+        return (struct answer){.kind = ALLOW, .at_ms = end_ms};
+    int64_t free_ms = FOREVER_MS; /* as long as those that are on their way have not gone */
+    if (t.spent >= limit)         /* the send that has to leave the window before another fits in */
+        free_ms = is_sliding ? t.times[limit - 1] + c->window_ms : end_ms;
+    if (unlikely(q->words != NULL || q->blamed != NULL))
+        tell(q, c, facts, from_ms, &t, 0, free_ms);
+    return (struct answer){.kind = NOT_BEFORE, .at_ms = free_ms};
 }
 
 /* Not all of it is to be cleared: the lines are many. */
 static void facts_init(struct facts *facts)
 {
-    facts->has_lines = facts->has_day = facts->has_week = facts->has_reserved = false;
+    facts->has_lines = facts->has_reserved = false;
+    facts->days = NULL;
     facts->newest_ms = INT64_MIN;
     facts->count = 0;
 }
@@ -417,15 +410,24 @@ struct answer rule_cap_ask(const struct question *q)
 {
     struct answer answer = ANSWER_ALLOW;
     struct facts facts;
+    uint64_t agreed = q->agreed != NULL ? q->agreed->caps : 0;
+    if (!(q->lane_flags & LANE_CAPS))
+        return answer;
     facts_init(&facts);
     for (uint32_t i = 0; i < q->plan->cap_count; i++) {
         const struct plan_cap *c = &q->plan->caps[i];
-        if ((q->agreed != NULL && q->agreed->caps >> i & 1) || !cap_is_meant(q, c))
+        if (agreed >> i & 1)
             continue;
-        struct answer one = ask_one(q, c, &facts);
-        if (q->agreed != NULL && answer_is_agreed(one))
-            q->agreed->caps |= UINT64_C(1) << i;
-        answer_join(&answer, one);
+        if (is_meant(q, c)) {
+            struct answer one = ask_one(q, c, &facts);
+            if (!answer_is_agreed(one)) {
+                answer_join(&answer, one);
+                continue;
+            }
+        }
+        agreed |= UINT64_C(1) << i;
     }
+    if (q->agreed != NULL)
+        q->agreed->caps = agreed;
     return answer;
 }

@@ -13,6 +13,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/canary.h"
+#include "decide/memory.h"
 #include "decide/regulation.h"
 #include "profile/choices.h"
 #include "profile/consent.h"
@@ -23,8 +24,10 @@ static struct answer ask_address(const struct question *q, uint32_t purpose, uin
     struct answer no_consent = {.kind = NEVER_HERE, .outcome = OUTCOME_NO_CONSENT};
     bool obeys = (q->lane_flags & LANE_CONSENT) != 0;
     const struct consent *said;
+    struct memory_address room;
+    struct id128 address = memory_address(q, &room)->hash;
     struct str about = names_text(q->who->names, purpose);
-    switch (consent_look(q->who, q->channel, purpose, topic, &said)) {
+    switch (consent_look(q->who, q->channel, address, purpose, topic, &said)) {
     case CONSENT_SUPPRESSED:
         say(q, "the address is on the suppression list: a provider said on %s that it is bad",
             moment(q, said->at_ms));

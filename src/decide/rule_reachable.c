@@ -2,8 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "decide/rule.h"
-#include "profile/consent.h"
+#include "decide/memory.h"
 
 struct answer rule_reachable_ask(const struct question *q)
 {
@@ -26,26 +25,22 @@ struct answer rule_reachable_ask(const struct question *q)
     }
     if (channel_trait(q->channel) == NAME_NONE)
         return ANSWER_ALLOW;
-    struct str address = person_address(q->who, q->channel);
-    if (address.len == 0 && q->at_ms < q->intent->reach_ms) {
+    struct memory_address room;
+    const struct memory_address *address = memory_address(q, &room);
+    if (!address->is_there && q->at_ms < q->intent->reach_ms) {
         say(q, "no address is known; it is waited for until %s", moment(q, q->intent->reach_ms));
         blame(q, "the missing address");
         return (struct answer){.kind = NOT_BEFORE, .at_ms = q->intent->reach_ms};
     }
-    if (address.len == 0) {
+    if (!address->is_there) {
         say(q, "no address is known");
         blame(q, "the missing address");
         return never;
     }
-    if (q->channel == CHANNEL_EMAIL) {
-        size_t at = str_find(address, STR("@"), 0);
-        bool has_space = str_find(address, STR(" "), 0) != SIZE_MAX ||
-                         str_find(address, STR("\n"), 0) != SIZE_MAX;
-        if (at == SIZE_MAX || at == 0 || at + 1 == address.len || has_space) {
-            say(q, "what is known is not an e-mail address");
-            blame(q, "an address that is none");
-            return never;
-        }
+    if (q->channel == CHANNEL_EMAIL && !address->is_mail) {
+        say(q, "what is known is not an e-mail address");
+        blame(q, "an address that is none");
+        return never;
     }
     return ANSWER_ALLOW;
 }

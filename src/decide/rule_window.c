@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/canary.h"
-#include "decide/rule.h"
+#include "decide/memory.h"
 #include "profile/clock.h"
 
 /* Quiet is where both the hours and the calendar's days are. */
@@ -40,7 +40,10 @@ struct answer rule_window_ask(const struct question *q)
                             : (q->lane_flags & LANE_WINDOWS) != 0;
         if (!is_meant)
             continue;
-        struct window_answer quiet = ask_quiet(q, w);
+        const struct window_answer *kept = memory_window(q, w);
+        struct window_answer quiet = kept != NULL ? *kept : ask_quiet(q, w);
+        if (kept == NULL)
+            memory_keep_window(q, w, quiet);
         if (!quiet.is_inside) {
             if (answer.kind == ALLOW)
                 answer.at_ms = min_of(answer.at_ms, quiet.until_ms);

@@ -174,14 +174,13 @@ void consent_event(struct person *who)
     }
 }
 
-enum consent_answer consent_look(const struct person *who, enum channel channel, uint32_t purpose,
-                                 uint32_t topic, const struct consent **decided)
+enum consent_answer consent_look(const struct person *who, enum channel channel,
+                                 struct id128 address, uint32_t purpose, uint32_t topic,
+                                 const struct consent **decided)
 {
     *decided = NULL;
     const struct consent *general = NULL, *specific = NULL, *stop = NULL;
     int64_t agreed_ms = INT64_MIN; /* to marketing: that lifts a stop */
-    struct str text = person_address(who, channel);
-    struct id128 address = address_hash(who->secret, channel, text, who->id);
     for (uint32_t i = 0; i < who->profile->consents.count; i++) {
         const struct consent *c = person_consent(who, i);
         if (c->channel != channel)
@@ -229,7 +228,9 @@ enum consent_answer consent_ask(const struct person *who, enum channel channel, 
                                 uint32_t topic)
 {
     const struct consent *decided;
-    return consent_look(who, channel, purpose, topic, &decided);
+    struct str text = person_address(who, channel);
+    struct id128 address = address_hash(who->secret, channel, text, who->id);
+    return consent_look(who, channel, address, purpose, topic, &decided);
 }
 
 void consent_unite(struct person *who, const struct person *from)

@@ -45,9 +45,11 @@ enum consent_answer {
 enum consent_answer consent_ask(const struct person *who, enum channel channel, uint32_t purpose,
                                 uint32_t topic);
 
-/* The same, and the statement that decided (NULL: none was ever made); good until the list changes. */
-enum consent_answer consent_look(const struct person *who, enum channel channel, uint32_t purpose,
-                                 uint32_t topic, const struct consent **decided);
+/* The same for the hash of an address (address_hash()), and the statement that decided (NULL: none was ever
+ * made); good until the list changes. */
+enum consent_answer consent_look(const struct person *who, enum channel channel,
+                                 struct id128 address, uint32_t purpose, uint32_t topic,
+                                 const struct consent **decided);
 
 /* Takes over the statements of `from`, as of a merge. */
 void consent_unite(struct person *who, const struct person *from);

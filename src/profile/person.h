@@ -141,6 +141,7 @@ struct witness {
 
 struct budgets; /* decide/budget.h */
 struct hours;   /* profile/habits.h */
+struct memory;  /* decide/memory.h */
 
 struct person {
     struct space *space;
@@ -156,6 +157,8 @@ struct person {
     const struct names *names;
     uint32_t names_end; /* numbers below this are known by now: what texts are looked up among */
     const uint8_t *secret;
+    struct memory
+        *memory; /* what the desk has found out about them in this settle; NULL outside of one */
     struct arena *scratch; /* reset after the batch */
     struct buf *bytes;     /* for putting bytes together; whoever uses it empties it first */
 
