@@ -5,7 +5,7 @@
 #   tests/vectors/*.c  tables of input and expected output, ours and others'
 #   tests/wire/*.c     against real peers over sockets (next to them: *.py and *.mjs, run by suites.def)
 #   tests/wire/sdk/*.c a server of ingest alone, and a log printed: for tests/wire/sdk/run
-#   tests/crash/*.c    kill -9 and what is left
+#   tests/crash/       the program itself with a disk, memory or bytes that fail: *.py, and shim/
 #   tests/sim/*.c      random lives, in C
 #   tests/simulator/   the simulator: one program
 #   tests/bench/*.c    figures: each prints lines of `name value unit`
@@ -14,7 +14,7 @@
 #
 # All but bench and fuzz are cmocka programs or print `N passed, N failed, N skipped` at their end.
 programs      = $(patsubst %.c,$(B)/%,$(wildcard $1))
-WHOLE_TESTS  := $(foreach d,flow vectors wire crash sim,$(call programs,tests/$d/*.c))
+WHOLE_TESTS  := $(foreach d,flow vectors wire sim,$(call programs,tests/$d/*.c))
 BENCHES      := $(call programs,tests/bench/*.c)
 FUZZERS      := $(call programs,tests/fuzz/fuzz_*.c)
 SDK_SERVERS  := $(call programs,tests/wire/sdk/*.c)
@@ -37,7 +37,8 @@ simulator: $(SIMULATOR)
 sim: $(SIMULATOR)                        ## the simulator: one seed (SEED=n LOUD=1), or COUNT= of them
 	@$(SIMULATOR) --seed $(or $(SEED),1) --count $(or $(COUNT),$(if $(SEED),1,100)) $(if $(LOUD),--loud --jobs 1) \
 	    $(if $(REPORT),--report) $(SIM_FOLDERS)
-night: $(SIMULATOR)                      ## the long run: 2,000 new seeds with a report, five minutes of each fuzz target
+night: all $(SIMULATOR) $(CRASH_SHIM)     ## the long run: 2,000 new seeds, all that can fail once, five minutes of each fuzz target
+	/usr/bin/python3 tests/crash/disk.py --all --seed $$RANDOM
 	$(SIMULATOR) --list tests/simulator/seeds --seed new --count 2000 --seconds 14400 --report $(SIM_FOLDERS)
 	@$(MAKE) --no-print-directory fuzz SECONDS_EACH=300
 
@@ -46,6 +47,14 @@ $(B)/wend-other: $(B)/tests/hooks/hook.o $(ALL_ARCHIVES)
 	$(link) $(LIBS)
 .PHONY: other-release
 other-release: $(B)/wend-other
+
+# Loaded before the program, it makes one call to the system fail: tests/crash/shim/fail.c.
+CRASH_SHIM := $(B)/tests/crash/shim/fail.so
+$(CRASH_SHIM): tests/crash/shim/fail.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -D_GNU_SOURCE $(WARN) -O2 -g -fPIC -shared -o $@ $<
+.PHONY: crash-shim
+crash-shim: $(CRASH_SHIM)
 
 .PHONY: sdk-servers
 sdk-servers: $(SDK_SERVERS)

@@ -239,8 +239,9 @@ enum status erasure_finish(const struct directory *d, const struct erasure *x, s
 
 /* ---- what is removed ----------------------------------------------------------------------------- */
 
+/* Removes the folder's files with that suffix, up to the name `last` if that is not NULL. */
 static enum status drop_files(const struct directory *d, const char *dir, const char *suffix,
-                              struct fault *f)
+                              const char *last, struct fault *f)
 {
     struct arena a;
     struct os_entry *entries;
@@ -254,6 +255,7 @@ static enum status drop_files(const struct directory *d, const char *dir, const 
     for (uint32_t i = 0; i < count && status == OK; i++) {
         char path[OS_PATH_BYTES];
         if (entries[i].kind == OS_REGULAR && str_ends(entries[i].name, str_of(suffix)) &&
+            (last == NULL || strcmp(entries[i].name.at, last) < 0) &&
             os_path_join(path, sizeof(path), dir, entries[i].name.at))
             status = os_remove(d->disk, path, f);
     }
@@ -269,7 +271,10 @@ enum status erasure_drop_old(const struct directory *d, uint64_t batch, struct f
     uint64_t *batches;
     uint32_t count = 0;
     arena_init(&a, 4096);
-    enum status status = drop_files(d, d->snapshots, ".tmp", f);
+    char name[32];
+    /* A server may be writing the next one: it has nothing of them. */
+    snprintf(name, sizeof(name), "%016lu", batch);
+    enum status status = drop_files(d, d->snapshots, ".tmp", name, f);
     if (status == OK && os_exists(d->disk, d->snapshots))
         status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
     for (uint32_t i = 0; i < count && status == OK; i++) {
@@ -280,7 +285,7 @@ enum status erasure_drop_old(const struct directory *d, uint64_t batch, struct f
     if (status == OK && count > 0)
         status = os_sync_dir(d->disk, d->snapshots, f);
     if (status == OK)
-        status = drop_files(d, d->backfills, "", f);
+        status = drop_files(d, d->backfills, "", NULL, f);
     arena_fini(&a);
     return status;
 }

@@ -62,7 +62,8 @@ enum status erasing_write(const struct directory *d, const struct erasure *x,
 enum status erasing_read(const struct directory *d, struct erasure *x, bool *is_there,
                          struct fault *f) mustuse;
 
-/* Removes snapshots of states before the batch, unfinished ones, and backfills. */
+/* Removes snapshots of states before the batch, unfinished ones too, and backfills. One of the batch or a
+ * later one may be being written. */
 enum status erasure_drop_old(const struct directory *d, uint64_t batch, struct fault *f) mustuse;
 
 /* Seals what is closed up to the batch, and destroys the person's keys. */

@@ -131,6 +131,20 @@ static enum status try_snapshot(const struct directory *d, const struct recover_
     return status;
 }
 
+/* Where an erasure is under way, its keys may be gone already, but not before older snapshots are: `oldest` is
+ * the one from which on all can be decided again. */
+static enum status heed_erasing(const struct directory *d, uint64_t oldest, struct recovered *r,
+                                struct fault *f)
+{
+    struct erasure under_way = {0};
+    bool is_there;
+    enum status status = erasing_read(d, &under_way, &is_there, f);
+    if (status == OK && is_there && under_way.batch != 0)
+        r->erased_batch = max_of(r->erased_batch, oldest);
+    erasure_fini(&under_way);
+    return status;
+}
+
 /* What erased people had said cannot be read any more, so what was decided before cannot be decided again. Who
  * is strict begins at or behind the last erasure; who asks for the beginning, with the oldest snapshot there. */
 static enum status heed_erasures(const struct directory *d, const struct recover_options *o,
@@ -141,12 +155,14 @@ static enum status heed_erasures(const struct directory *d, const struct recover
     uint64_t *batches;
     uint32_t count = 0;
     enum status status = erased_batch(d, &r->erased_batch, f);
-    if (status != OK || r->erased_batch == 0 || o->is_tolerant || o->is_shadow ||
-        !o->from_beginning || !os_exists(d->disk, d->snapshots))
+    if (status != OK || o->is_tolerant || o->is_shadow || !o->from_beginning ||
+        !os_exists(d->disk, d->snapshots))
         return status;
     arena_init(&a, 4096);
     status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
-    for (uint32_t i = 0; i < count && batches[i] >= r->erased_batch; i++) {
+    if (status == OK && count > 0)
+        status = heed_erasing(d, batches[count - 1], r, f);
+    for (uint32_t i = 0; i < count && r->erased_batch > 0 && batches[i] >= r->erased_batch; i++) {
         *batch_max = batches[i];
         *is_done = false;
     }

@@ -69,7 +69,7 @@ struct recovered {
     uint64_t results_newest;   /* of which batch the newest was */
     uint64_t results_missing;  /* newest batches without a durable block */
     uint64_t hashes_compared;
-    uint64_t erased_batch; /* of the newest erasure that was completed; 0 = nobody was erased */
+    uint64_t erased_batch; /* of the newest erasure; 0 = nobody was erased */
     uint64_t snapshots_refused;
     struct fault snapshot_fault; /* what was wrong with the last one that was refused */
     uint64_t log_bytes;

@@ -181,6 +181,15 @@ static void host_committed(void *context, struct committed *batch)
     core_apply(s->core, batch);
 }
 
+static void host_failed(void *context, const struct fault *f)
+{
+    struct server *s = context;
+    os_mutex_lock(&s->failure_lock);
+    s->failure = *f;
+    os_mutex_unlock(&s->failure_lock);
+    atomic_store(&s->has_failed, true);
+}
+
 static void host_refused(void *context, void *token, enum status why, const struct fault *f)
 {
     struct server *s = context;
@@ -201,23 +210,14 @@ static void host_refused(void *context, void *token, enum status why, const stru
         break;
     case ENTRY_ERASE: break; /* it is offered again */
     case ENTRY_NAMES: break; /* the committer keeps the names */
-    case ENTRY_START:
-        journal_say(&s->journal, JOURNAL_ERROR, "start", "the log did not take a batch: %s",
-                    f->text);
+    case ENTRY_START:        /* a disk that is full, say: the start ends, and says why */
+        if (!atomic_load(&s->has_failed))
+            host_failed(s, f);
         break;
     case ENTRY_COMMAND: operator_refused(e); break;
     case ENTRY_PROGRAMME: atomic_fetch_add(&s->programmes_refused, 1); break;
     }
     entry_free(e);
-}
-
-static void host_failed(void *context, const struct fault *f)
-{
-    struct server *s = context;
-    os_mutex_lock(&s->failure_lock);
-    s->failure = *f;
-    os_mutex_unlock(&s->failure_lock);
-    atomic_store(&s->has_failed, true);
 }
 
 /* ---- start --------------------------------------------------------------------------------------- */
