@@ -53,7 +53,7 @@ static uint64_t tag_of(uint64_t hash)
 
 static uint32_t home_of(const struct seen *s, uint64_t slot)
 {
-    return (uint32_t)(slot >> 16) & (s->slot_count - 1);
+    return (uint32_t)(seen_place(slot) * s->slot_count >> 32);
 }
 
 static uint16_t age_of(uint64_t slot, uint16_t minute)
@@ -188,6 +188,11 @@ bool seen_note(struct seen *s, uint64_t hash, int64_t now_ms)
     return false;
 }
 
+bool seen_is_silent(const struct seen *s, int64_t now_ms)
+{
+    return is_silent(s, now_ms / MINUTE_MS);
+}
+
 bool seen_is_fresh(const struct seen *s, uint64_t slot, int64_t now_ms)
 {
     must(slot != 0);
@@ -201,6 +206,32 @@ bool seen_has(const struct seen *s, uint64_t hash, int64_t now_ms)
         return false;
     uint64_t slot = s->slots[find(s, tag_of(hash))];
     return slot != 0 && seen_is_fresh(s, slot, now_ms);
+}
+
+void seen_reserve(struct seen *s, uint32_t count)
+{
+    must(s->count == 0);
+    uint32_t slot_count = 64;
+    count = min_of(count, s->most);
+    while (count * UINT64_C(4) > slot_count * UINT64_C(3))
+        slot_count *= 2;
+    if (count > 0 && slot_count > s->slot_count)
+        rebuild(s, slot_count, 0);
+}
+
+void seen_visit(const struct seen *s, uint64_t *place, void *self,
+                void (*one)(void *self, uint64_t slot))
+{
+    must(*place < INDEX_END);
+    if (s->slot_count == 0) {
+        *place = INDEX_END;
+        return;
+    }
+    uint32_t mask = s->slot_count - 1, home = (uint32_t)(*place * s->slot_count >> 32);
+    for (uint32_t at = home; s->slots[at] != 0; at = (at + 1) & mask)
+        if (home_of(s, s->slots[at]) == home)
+            one(self, s->slots[at]);
+    *place += INDEX_END / s->slot_count;
 }
 
 void seen_restore(struct seen *s, uint64_t slot, int64_t now_ms)

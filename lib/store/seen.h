@@ -54,17 +54,34 @@ bool seen_has(const struct seen *s, uint64_t hash, int64_t now_ms) mustuse;
 /* The slot of the id that seen_key() gave, as it stands; 0 = it is not there. */
 uint64_t seen_slot(const struct seen *s, struct id128 key) mustuse;
 
+/* Is everything in it older than the window before now_ms? */
+bool seen_is_silent(const struct seen *s, int64_t now_ms) mustuse;
+
 /* Is what the slot (not 0) holds within the window before now_ms? */
 bool seen_is_fresh(const struct seen *s, uint64_t slot, int64_t now_ms) mustuse;
 
 /* Puts back a slot as it stood in `slots` (of a snapshot), in any order; it was fresh at now_ms. */
 void seen_restore(struct seen *s, uint64_t slot, int64_t now_ms);
 
+/* Makes an empty set large enough for `count` ids (or `most`). */
+void seen_reserve(struct seen *s, uint32_t count);
+
+/* Where the id of a slot belongs, whatever the table's size: as index_place(), below INDEX_END. */
+static inline uint64_t seen_place(uint64_t slot)
+{
+    return (slot >> 16) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+}
+
+/* A walk in pieces, as index_visit(): of the slots that stand there, fresh or not. */
+void seen_visit(const struct seen *s, uint64_t *place, void *self,
+                void (*one)(void *self, uint64_t slot));
+
 static inline void seen_prefetch(const struct seen *s, uint64_t hash)
 {
     if (s->slot_count) {
-        uint32_t mask = s->slot_count - 1, home = (uint32_t)(hash >> 16);
-        prefetch(&s->slots[home & mask]);
+        uint32_t mask = s->slot_count - 1;
+        uint32_t home = (uint32_t)(seen_place(hash) * s->slot_count >> 32);
+        prefetch(&s->slots[home]);
         prefetch(&s->slots[(home + 8) & mask]);      /* a full table's search goes on there */
         prefetch(&s->slots[(s->cursor + 1) & mask]); /* to be swept */
     }

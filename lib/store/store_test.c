@@ -126,6 +126,152 @@ static void an_index_agrees_with_a_plain_list(void **state)
     index_fini(&x);
 }
 
+#define WALK_KEYS 40000
+
+struct walk {
+    uint8_t visits[WALK_KEYS];
+    uint32_t visited; /* by the last call */
+};
+
+static void note_visit(void *self, const struct index_entry *entry)
+{
+    struct walk *w = self;
+    w->visits[entry->key.high - 1]++;
+    w->visited++;
+}
+
+/* An entry that changes before its turn is noted by hand, as the one who walks would keep it. */
+static void a_walk_in_pieces_meets_everybody_once(void **state)
+{
+    (void)state;
+    struct walk *w = mem_new(sizeof(*w));
+    uint8_t *is_in = mem_new(WALK_KEYS), *was_in = mem_new(WALK_KEYS),
+            *is_kept = mem_new(WALK_KEYS);
+    struct index x;
+    uint64_t seed = 5, place = INDEX_END;
+    uint32_t walks = 0, grew = 0, most = 0;
+    index_init(&x);
+    for (uint32_t step = 0; step < 400000; step++) {
+        if (place == INDEX_END) {
+            for (uint32_t k = 0; k < WALK_KEYS && walks > 0; k++)
+                assert_true(is_kept[k] ? w->visits[k] <= 1 : w->visits[k] == was_in[k]);
+            memset(w, 0, sizeof(*w));
+            memset(is_kept, 0, WALK_KEYS);
+            memcpy(was_in, is_in, WALK_KEYS);
+            place = 0;
+            walks++;
+        }
+        /* ever more, some of them going again: the table grows under way */
+        uint32_t k = (uint32_t)(next(&seed) % min_of(step / 4 + 10, (uint32_t)WALK_KEYS));
+        struct id128 key = {k + 1, hash_pair(k, 1)};
+        bool is_add = next(&seed) % 4 != 0;
+        if (is_add != is_in[k] && index_place(key) >= place)
+            is_kept[k] = 1;
+        if (is_add)
+            index_add(&x, key)->first = k;
+        else
+            assert_int_equal(index_drop(&x, key), is_in[k]);
+        is_in[k] = is_add;
+        grew += x.moved < INDEX_END;
+        w->visited = 0;
+        for (uint32_t i = 0; i < 2 && place < INDEX_END; i++) {
+            uint64_t before = place;
+            index_visit(&x, &place, w, note_visit);
+            assert_true(place > before);
+            assert_non_null(index_ahead(&x, before, 16));
+        }
+        most = max_of(most, w->visited);
+    }
+    assert_true(walks > 5);
+    assert_true(grew > 1000); /* also while the table was growing */
+    assert_in_range(most, 1, 64);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < index_slot_count(&x); i++)
+        count += id128_is_set(index_slot(&x, i)->key);
+    assert_int_equal(count, x.count);
+    index_fini(&x);
+    mem_free(w);
+    mem_free(is_in);
+    mem_free(was_in);
+    mem_free(is_kept);
+}
+
+/* Whatever there is: what an addition moves is counted by how far the growth goes on with it. */
+static void a_large_table_grows_a_little_at_a_time(void **state)
+{
+    (void)state;
+    struct index x;
+    uint32_t growing = 0;
+    index_init(&x);
+    for (uint64_t i = 1; i <= 200000; i++) {
+        uint64_t moved = x.old.slot_count ? x.moved : 0;
+        uint32_t old = x.old.slot_count ? x.old.slot_count : x.table.slot_count;
+        index_add(&x, (struct id128){i, hash_pair(i, 2)})->first = i;
+        if (x.old.slot_count == 0 || old < 2048)
+            continue;
+        growing++;
+        assert_true((x.moved - moved) / (INDEX_END / old) <= 8);
+        if (i % 64 == 0)
+            for (uint64_t k = 1; k <= i; k += 97)
+                assert_int_equal(index_find(&x, (struct id128){k, hash_pair(k, 2)})->first, k);
+    }
+    assert_true(growing > 20000);
+    index_fini(&x);
+}
+
+static void room_is_made_for_as_many_as_come(void **state)
+{
+    (void)state;
+    struct index x;
+    struct seen s;
+    index_init(&x);
+    index_reserve(&x, 3000);
+    seen_init(&s, 100000);
+    seen_reserve(&s, 3000);
+    uint32_t slots = index_slot_count(&x), seen_slots = s.slot_count;
+    assert_int_equal(slots, 4096);
+    assert_int_equal(seen_slots, 4096);
+    for (uint64_t i = 1; i <= 3000; i++) {
+        index_add(&x, (struct id128){i, i})->first = i;
+        assert_false(seen_note(&s, hash_pair(i, 0), 0));
+    }
+    assert_int_equal(index_slot_count(&x), slots);
+    assert_int_equal(s.slot_count, seen_slots);
+    for (uint64_t i = 1; i <= 3000; i++)
+        assert_int_equal(index_find(&x, (struct id128){i, i})->first, i);
+    index_fini(&x);
+    seen_fini(&s);
+}
+
+static void note_slot(void *self, uint64_t slot)
+{
+    uint8_t *visits = self;
+    visits[slot >> 16]++;
+}
+
+static void a_walk_over_seen_ids_goes_on_in_a_larger_table(void **state)
+{
+    (void)state;
+    enum { IDS = 5000 };
+    uint8_t visits[IDS + 1] = {0};
+    bool is_late[IDS + 1] = {0};
+    struct seen s;
+    uint64_t place = 0;
+    seen_init(&s, 1u << 20);
+    for (uint64_t i = 1; i <= IDS; i++) {
+        is_late[i] = i > 100 && seen_place(i << 16) < place;
+        assert_false(seen_note(&s, i << 16, 0));
+        if (i > 100 && i % 50 == 0 && place < INDEX_END)
+            seen_visit(&s, &place, visits, note_slot);
+    }
+    assert_true(s.slot_count > 4096);
+    while (place < INDEX_END)
+        seen_visit(&s, &place, visits, note_slot);
+    for (uint64_t i = 1; i <= IDS; i++)
+        assert_int_equal(visits[i], !is_late[i]);
+    seen_fini(&s);
+}
+
 static void a_message_id_is_known_for_a_day(void **state)
 {
     (void)state;
@@ -308,6 +454,11 @@ int main(void)
         TEST("a list keeps its order", a_list_keeps_its_order),
         TEST("a list says when it is full", a_list_is_full_at_its_limit),
         TEST("an index agrees with a plain list", an_index_agrees_with_a_plain_list),
+        TEST("a walk in pieces meets everybody once", a_walk_in_pieces_meets_everybody_once),
+        TEST("a large table grows a little at a time", a_large_table_grows_a_little_at_a_time),
+        TEST("room is made for as many as come", room_is_made_for_as_many_as_come),
+        TEST("a walk over seen ids goes on in a larger table",
+             a_walk_over_seen_ids_goes_on_in_a_larger_table),
         TEST("a message id is known for a day", a_message_id_is_known_for_a_day),
         TEST("a message id does not come back after weeks", a_message_id_does_not_come_back),
         TEST("seen ids agree with a plain list", seen_ids_agree_with_a_plain_list),

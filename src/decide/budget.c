@@ -194,10 +194,10 @@ void budgets_settle(struct budgets *b, uint64_t decision, bool is_sent)
 
 bool budgets_next(const struct budgets *b, uint32_t *place, struct index_entry *charge)
 {
-    for (; *place < b->charges.slot_count; (*place)++) {
-        if (!id128_is_set(b->charges.slots[*place].key))
+    for (; *place < index_slot_count(&b->charges); (*place)++) {
+        if (!id128_is_set(index_slot(&b->charges, *place)->key))
             continue;
-        *charge = b->charges.slots[(*place)++];
+        *charge = *index_slot(&b->charges, (*place)++);
         return true;
     }
     return false;

@@ -140,8 +140,8 @@ struct voucher_counts voucher_count(const struct vouchers *v, const struct plan_
         counts.free += index_find(&v->codes, key) == NULL;
     }
     index_fini(&file);
-    for (uint32_t i = 0; i < v->codes.slot_count; i++) {
-        const struct index_entry *e = &v->codes.slots[i];
+    for (uint32_t i = 0; i < index_slot_count(&v->codes); i++) {
+        const struct index_entry *e = index_slot(&v->codes, i);
         if (!id128_is_set(e->key) || e->key.high != pool->name)
             continue;
         counts.gone += e->first == 0;
@@ -203,8 +203,8 @@ uint32_t vouchers_load(struct vouchers *v, uint32_t pool, const struct plan_vouc
 
 bool voucher_next(const struct vouchers *v, uint32_t *place, struct id128 *code, uint64_t *decision)
 {
-    for (; *place < v->codes.slot_count; (*place)++) {
-        const struct index_entry *e = &v->codes.slots[*place];
+    for (; *place < index_slot_count(&v->codes); (*place)++) {
+        const struct index_entry *e = index_slot(&v->codes, *place);
         if (!id128_is_set(e->key))
             continue;
         *code = e->key;

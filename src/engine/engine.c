@@ -1642,12 +1642,12 @@ uint64_t engine_bytes(const struct engine *e)
         bytes += space_bytes(&p->space) + p->room * sizeof(p->profiles[0]) +
                  p->timers.heap_room * sizeof(struct timer) +
                  p->timers.node_room * sizeof(uint32_t);
-        bytes += (uint64_t)e->identity.ids[i].slot_count * sizeof(struct index_entry);
+        bytes += (uint64_t)index_slot_count(&e->identity.ids[i]) * sizeof(struct index_entry);
         bytes += (uint64_t)e->identity.messages[i].slot_count * sizeof(uint64_t);
         bytes += space_bytes(&e->addresses.spaces[i]) +
-                 (uint64_t)e->addresses.index[i].slot_count * sizeof(struct index_entry);
+                 (uint64_t)index_slot_count(&e->addresses.index[i]) * sizeof(struct index_entry);
         bytes += space_bytes(&e->gate.spaces[i]) +
-                 (uint64_t)e->gate.addresses[i].slot_count * sizeof(struct index_entry);
+                 (uint64_t)index_slot_count(&e->gate.addresses[i]) * sizeof(struct index_entry);
     }
     return bytes;
 }

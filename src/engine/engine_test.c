@@ -745,6 +745,65 @@ static void who_is_erased_leaves_nothing(void **state)
     world_free(w);
 }
 
+struct count {
+    size_t bytes, most, all;
+};
+
+static void count_bytes(void *self, struct str section, uint32_t partition, struct str bytes)
+{
+    struct count *c = self;
+    (void)partition;
+    c->bytes += bytes.len;
+    c->all += bytes.len;
+    if (!str_is(section, "meta")) /* as it stood at the mark */
+        c->most = max_of(c->most, c->bytes);
+}
+
+/* The most bytes in one step of as much work, of a state with that many entries in one table each. */
+static size_t largest_step(uint32_t entries, uint64_t work)
+{
+    struct world *w = world_new();
+    struct count c = {0};
+    world_meet(w, "ann");
+    world_apply(w, w->now_ms + 1000);
+    uint64_t ann = engine_find(w->engine, id_of("ann"));
+    for (uint32_t i = 0; i < entries; i++) {
+        struct id128 key = {hash_pair(i, 1) << 8 | 7, hash_pair(i, 2)};
+        index_add(&w->engine->identity.ids[7], key)->first = ann;
+        assert_false(seen_note(&w->engine->identity.messages[9], hash_pair(i, 3), w->now_ms));
+        addresses_hold(&w->engine->addresses, key, ann);
+        gate_put(&w->engine->gate, key, &(struct address){0});
+    }
+    engine_save_begin(w->engine);
+    enum save_state state = engine_save_step(w->engine, work, &c, count_bytes);
+    for (uint32_t steps = 0; state == SAVE_GOES_ON; steps++) {
+        /* Those that change meanwhile come at the table's end, also in pieces. */
+        for (uint32_t i = 0; i < 8; i++) {
+            uint64_t k = steps * 8 + i;
+            struct id128 key = {hash_pair(k, 1) << 8 | 7, hash_pair(k, 2)};
+            if (k < entries)
+                keep_before(w->engine->identity.keeper, 7, key);
+        }
+        c.bytes = 0;
+        state = engine_save_step(w->engine, work, &c, count_bytes);
+    }
+    assert_int_equal(state, SAVE_IS_WHOLE);
+    assert_true(engine_save_hash(w->engine) == engine_hash(w->engine));
+    engine_save_end(w->engine);
+    assert_true(c.all > (size_t)entries * (25 + 8 + 17));
+    world_free(w);
+    return c.most;
+}
+
+static void a_step_does_not_grow_with_the_state(void **state)
+{
+    (void)state;
+    size_t few = largest_step(500, 2000), many = largest_step(30000, 2000);
+    assert_true(many <= 6000);
+    assert_true(many <= max_of(few * 2, (size_t)4500));
+    assert_true(largest_step(30000, 20000) > many);
+}
+
 static uint64_t next(uint64_t *seed)
 {
     *seed = *seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
@@ -852,6 +911,8 @@ int main(void)
         TEST("two users of one device never merge", two_users_never_merge),
         TEST("who is erased leaves nothing, and who comes back is somebody new",
              who_is_erased_leaves_nothing),
+        TEST("a step of a snapshot does not grow with the state",
+             a_step_does_not_grow_with_the_state),
         TEST("the same batches give the same state, also over snapshots",
              the_same_batches_give_the_same_state),
     };

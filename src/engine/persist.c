@@ -189,6 +189,14 @@ static void code_items_text(struct codec *c, struct blob *b)
     }
 }
 
+/* Room for `count` entries, if the bytes can hold so many. They come by ascending places, for which a table has to be
+ * large enough from the beginning: in a small one they would stand in one heap. */
+static void reserve(struct index *x, uint64_t count, const struct cursor *in, uint32_t entry_bytes)
+{
+    if (x->count == 0)
+        index_reserve(x, (uint32_t)min_of(count, cursor_left(in) / entry_bytes));
+}
+
 /* ---- the nouns --------------------------------------------------------------------------------- */
 
 static void code_consent(struct codec *c, struct consent *x)
@@ -891,6 +899,7 @@ static enum status load_selectors(struct engine *e, struct cursor *in)
         s->pruned_count = (uint32_t)cursor_varint(in);
         for (uint32_t p = 0; p < PARTITIONS && !in->is_bad; p++) {
             uint64_t values = cursor_varint(in);
+            reserve(&s->values[p], values, in, 10);
             for (uint64_t k = 0; k < values && !in->is_bad; k++) {
                 uint64_t value = cursor_u64(in);
                 uint64_t overflow = cursor_varint(in);
@@ -1113,6 +1122,7 @@ static void load_budgets(struct budgets *all, struct cursor *in)
         a->messages = cursor_varint(in);
     }
     uint64_t charges = cursor_varint(in);
+    reserve(&all->charges, charges, in, 11);
     for (uint64_t i = 0; i < charges && !in->is_bad; i++) {
         struct index_entry charge = {.key.high = cursor_varint(in)};
         charge.key.low = cursor_u64(in);
@@ -1464,6 +1474,7 @@ static enum status load_ids(struct engine *e, uint32_t partition, struct cursor 
 {
     struct codec c = {.in = in};
     uint64_t count = cursor_varint(in);
+    reserve(&e->identity.ids[partition], count, in, 25);
     for (uint64_t i = 0; i < count && !in->is_bad; i++) {
         struct index_entry x = {0};
         code_id(&c, &x.key);
@@ -1476,6 +1487,9 @@ static enum status load_ids(struct engine *e, uint32_t partition, struct cursor 
         slot->second = x.second;
     }
     uint64_t messages = cursor_varint(in);
+    if (e->identity.messages[partition].count == 0)
+        seen_reserve(&e->identity.messages[partition],
+                     (uint32_t)min_of(messages, cursor_left(in) / sizeof(uint64_t)));
     for (uint64_t i = 0; i < messages && !in->is_bad; i++) {
         uint64_t slot = cursor_u64(in);
         if (slot > 0xffff && persist_remembers(slot, e->now_ms))
@@ -1488,6 +1502,7 @@ static enum status load_addresses(struct engine *e, uint32_t partition, struct c
 {
     struct codec c = {.in = in};
     uint64_t count = cursor_varint(in);
+    reserve(&e->addresses.index[partition], count, in, 18);
     for (uint64_t i = 0; i < count && !in->is_bad; i++) {
         struct held_address x = {0};
         code_held_address(&c, &x);
@@ -1498,10 +1513,11 @@ static enum status load_addresses(struct engine *e, uint32_t partition, struct c
     return OK;
 }
 
-static enum status load_gate(struct engine *e, struct cursor *in)
+static enum status load_gate(struct engine *e, uint32_t partition, struct cursor *in)
 {
     struct codec c = {.in = in};
     uint64_t count = cursor_varint(in);
+    reserve(&e->gate.addresses[partition], count, in, 17);
     for (uint64_t i = 0; i < count && !in->is_bad; i++) {
         struct id128 key = {0};
         struct address a = {0};
@@ -1534,6 +1550,7 @@ static enum status load_pools(struct engine *e, struct cursor *in)
         }
     }
     uint64_t codes = cursor_varint(in);
+    reserve(&e->vouchers.codes, codes, in, 17);
     for (uint64_t i = 0; i < codes && !in->is_bad; i++) {
         struct id128 code = {cursor_varint(in), 0};
         code.low = cursor_u64(in);
@@ -1574,7 +1591,7 @@ enum status engine_load(struct engine *e, struct str section, uint32_t partition
     else if (str_is(section, "addresses"))
         status = load_addresses(e, partition, &in);
     else if (str_is(section, "gate"))
-        status = load_gate(e, &in);
+        status = load_gate(e, partition, &in);
     else if (str_is(section, "pools"))
         status = load_pools(e, &in);
     else if (str_is(section, "hours"))

@@ -11,10 +11,12 @@
  *        per partition: profiles
  *
  * People are kept one by one: engine_profile() is the one way to somebody who is to be changed, and
- * tells of it. Tables (identifiers, message ids, addresses, the gate's, voucher codes) are saved a partition at a
- * time, and their rooms tell of each entry before they change it (store/before.h). Entries of pools carry
- * the mark at which they came. So a snapshot costs the engine nothing but its own bytes, in pieces as small as
- * its host likes, and each object that a batch changes is written once more, at most.
+ * tells of it. Tables (identifiers, message ids, addresses, the gate's, voucher codes) are walked by their keys'
+ * places (store/index.h), so that a walk may rest anywhere, and their rooms tell of each entry before they
+ * change it (store/before.h). How many entries there are stands before them: as many as at the mark, for each
+ * is either met by the walk or was kept. Entries of pools carry the mark at which they came. So a snapshot costs
+ * the engine nothing but its own bytes, in pieces as small as its host likes, and each object that a batch changes is
+ * written once more, at most.
  *
  * All partitions are saved as of one batch, not each as of its own: identity, the gate and the pools know all
  * of them within a batch (decision 10).
@@ -54,9 +56,14 @@ struct early {
     struct buf bytes;
 };
 
+struct saved_table {
+    struct befores early; /* those that changed since the mark, as they were */
+    uint32_t count;       /* entries at the mark */
+};
+
 struct saved_selector {
     struct buf head;
-    struct befores values[PARTITIONS];
+    struct saved_table values[PARTITIONS];
 };
 
 struct saved_pool {
@@ -72,7 +79,10 @@ struct saving {
     enum saving_phase phase;
     uint32_t partition; /* or pool, or selector */
     uint32_t local;     /* the next one; or partition of a selector, place in a pool, table */
-    bool has_begun;     /* the partition at hand */
+    bool has_begun;     /* the partition, or table, at hand */
+    uint64_t place;     /* in the table at hand: what is below it has been given */
+    uint32_t given;     /* entries of it */
+    size_t early_from;  /* bytes of those that changed are given up to here */
     uint32_t shared_count;
     struct buf shared[6];
     struct buf budgets;
@@ -81,18 +91,18 @@ struct saving {
     struct early early[PARTITIONS];
     struct buf inboxes[PARTITIONS];
     uint32_t inbox_counts[PARTITIONS];
-    struct befores ids[PARTITIONS];
-    struct befores messages[PARTITIONS];
-    struct befores addresses[PARTITIONS];
-    struct befores gate[PARTITIONS];
-    struct befores codes;
+    struct saved_table ids[PARTITIONS];
+    struct saved_table messages[PARTITIONS];
+    struct saved_table addresses[PARTITIONS];
+    struct saved_table gate[PARTITIONS];
+    struct saved_table codes;
     struct saved_selector *selectors;
     uint32_t selector_count;
     struct saved_pool *pools;
     uint32_t pool_count;
     struct map_u64 merged; /* who was merged since the mark */
     struct keeper id_keeper, message_keeper, address_keeper, gate_keeper, code_keeper;
-    struct buf part, bytes; /* at work */
+    struct buf bytes; /* at work */
 
     /* of the step at hand */
     struct buf out; /* of the section */
@@ -203,9 +213,9 @@ static uint64_t hash_partition(const struct engine *e, uint32_t i, const struct 
     for (uint32_t local = 1; local < e->partitions[i].count; local++)
         sum += profile_term(e, i, local, texts, b);
     const struct index *ids = &e->identity.ids[i];
-    for (uint32_t k = 0; k < ids->slot_count; k++)
-        if (id128_is_set(ids->slots[k].key))
-            sum += id_term(e, &ids->slots[k], NULL);
+    for (uint32_t k = 0; k < index_slot_count(ids); k++)
+        if (id128_is_set(index_slot(ids, k)->key))
+            sum += id_term(e, index_slot(ids, k), NULL);
     const struct seen *seen = &e->identity.messages[i];
     for (uint32_t k = 0; k < seen->slot_count; k++)
         sum += message_id_term(seen, seen->slots[k], i, e->now_ms);
@@ -216,11 +226,11 @@ static uint64_t hash_partition(const struct engine *e, uint32_t i, const struct 
         sum += hash_of(b, 0, TERM_HELD);
     }
     const struct index *addresses = &e->gate.addresses[i];
-    for (uint32_t k = 0; k < addresses->slot_count; k++) {
-        if (!id128_is_set(addresses->slots[k].key))
+    for (uint32_t k = 0; k < index_slot_count(addresses); k++) {
+        if (!id128_is_set(index_slot(addresses, k)->key))
             continue;
         b->len = 0;
-        persist_gate(e, addresses->slots[k].key, b);
+        persist_gate(e, index_slot(addresses, k)->key, b);
         sum += hash_of(b, 0, TERM_GATE);
     }
     return sum;
@@ -237,11 +247,11 @@ uint64_t engine_hash(const struct engine *e)
         const struct selector *s = e->selectors[i];
         sum += selector_term(s, &texts, &b);
         for (uint32_t p = 0; p < PARTITIONS; p++) {
-            for (uint32_t k = 0; k < s->values[p].slot_count; k++) {
-                if (!id128_is_set(s->values[p].slots[k].key))
+            for (uint32_t k = 0; k < index_slot_count(&s->values[p]); k++) {
+                if (!id128_is_set(index_slot(&s->values[p], k)->key))
                     continue;
                 b.len = 0;
-                persist_value(s, &s->values[p].slots[k], &b);
+                persist_value(s, index_slot(&s->values[p], k), &b);
                 sum += hash_of(&b, 0, hash_pair(which_term(s, &texts), p));
             }
         }
@@ -296,12 +306,15 @@ void saving_note_merge(struct engine *e, uint64_t loser)
         map_u64_set(&e->saving->merged, loser, 1);
 }
 
-/* Is the table still to be saved? */
-static bool is_table_due(const struct saving *s, uint32_t partition, enum saving_table table)
+/* Is what has that place in the table still to be saved? */
+static bool is_table_due(const struct saving *s, uint32_t partition, enum saving_table table,
+                         uint64_t place)
 {
-    return s->phase < SAVING_TABLES ||
-           (s->phase == SAVING_TABLES &&
-            (partition > s->partition || (partition == s->partition && table >= s->local)));
+    if (s->phase != SAVING_TABLES)
+        return s->phase < SAVING_TABLES;
+    if (partition != s->partition)
+        return partition > s->partition;
+    return table > s->local || (table == s->local && place >= s->place);
 }
 
 static void put_id(struct saving *s, const struct index_entry *entry, struct buf *out)
@@ -316,27 +329,37 @@ static void put_id(struct saving *s, const struct index_entry *entry, struct buf
 static void keep_id(void *self, uint32_t partition, struct id128 key)
 {
     struct saving *s = self;
-    if (!is_table_due(s, partition, TABLE_IDS) || !befores_lacks(&s->ids[partition], key))
+    if (!is_table_due(s, partition, TABLE_IDS, index_place(key)) ||
+        !befores_lacks(&s->ids[partition].early, key))
         return;
     const struct index_entry *entry = index_find(&s->engine->identity.ids[partition], key);
     s->bytes.len = 0;
     if (entry != NULL)
         put_id(s, entry, &s->bytes);
-    befores_put(&s->ids[partition], key, buf_str(&s->bytes));
+    befores_put(&s->ids[partition].early, key, buf_str(&s->bytes));
+}
+
+/* Also one that is too old: who loads it leaves it out. Of a set that is silent there are none. */
+static void put_message_id(struct saving *s, uint32_t partition, uint64_t slot, struct buf *out)
+{
+    if (s->messages[partition].count == 0)
+        return;
+    s->hash +=
+        message_id_term(&s->engine->identity.messages[partition], slot, partition, s->now_ms);
+    buf_add_u64(out, slot);
 }
 
 static void keep_message_id(void *self, uint32_t partition, struct id128 key)
 {
     struct saving *s = self;
-    if (!is_table_due(s, partition, TABLE_MESSAGES) || !befores_lacks(&s->messages[partition], key))
+    if (!is_table_due(s, partition, TABLE_MESSAGES, seen_place(key.low << 16)) ||
+        !befores_lacks(&s->messages[partition].early, key))
         return;
-    const struct seen *seen = &s->engine->identity.messages[partition];
-    uint64_t slot = seen_slot(seen, key);
+    uint64_t slot = seen_slot(&s->engine->identity.messages[partition], key);
     s->bytes.len = 0;
-    s->hash += message_id_term(seen, slot, partition, s->now_ms);
-    if (slot != 0 && seen_is_fresh(seen, slot, s->now_ms))
-        buf_add_u64(&s->bytes, slot);
-    befores_put(&s->messages[partition], key, buf_str(&s->bytes));
+    if (slot != 0)
+        put_message_id(s, partition, slot, &s->bytes);
+    befores_put(&s->messages[partition].early, key, buf_str(&s->bytes));
 }
 
 static void put_held(struct saving *s, struct id128 address, struct buf *out)
@@ -349,13 +372,13 @@ static void put_held(struct saving *s, struct id128 address, struct buf *out)
 static void keep_address(void *self, uint32_t partition, struct id128 key)
 {
     struct saving *s = self;
-    if (!is_table_due(s, partition, TABLE_ADDRESSES) ||
-        !befores_lacks(&s->addresses[partition], key))
+    if (!is_table_due(s, partition, TABLE_ADDRESSES, index_place(key)) ||
+        !befores_lacks(&s->addresses[partition].early, key))
         return;
     s->bytes.len = 0;
     if (index_find(&s->engine->addresses.index[partition], key) != NULL)
         put_held(s, key, &s->bytes);
-    befores_put(&s->addresses[partition], key, buf_str(&s->bytes));
+    befores_put(&s->addresses[partition].early, key, buf_str(&s->bytes));
 }
 
 static void put_gate(struct saving *s, struct id128 address, struct buf *out)
@@ -368,12 +391,13 @@ static void put_gate(struct saving *s, struct id128 address, struct buf *out)
 static void keep_gate(void *self, uint32_t partition, struct id128 key)
 {
     struct saving *s = self;
-    if (!is_table_due(s, partition, TABLE_GATE) || !befores_lacks(&s->gate[partition], key))
+    if (!is_table_due(s, partition, TABLE_GATE, index_place(key)) ||
+        !befores_lacks(&s->gate[partition].early, key))
         return;
     s->bytes.len = 0;
     if (index_find(&s->engine->gate.addresses[partition], key) != NULL)
         put_gate(s, key, &s->bytes);
-    befores_put(&s->gate[partition], key, buf_str(&s->bytes));
+    befores_put(&s->gate[partition].early, key, buf_str(&s->bytes));
 }
 
 static void put_code(struct saving *s, struct id128 code, uint64_t holder, struct buf *out)
@@ -388,13 +412,14 @@ static void keep_code(void *self, uint32_t partition, struct id128 key)
 {
     struct saving *s = self;
     (void)partition;
-    if (s->phase > SAVING_CODES || !befores_lacks(&s->codes, key))
+    if (s->phase > SAVING_CODES || (s->phase == SAVING_CODES && index_place(key) < s->place) ||
+        !befores_lacks(&s->codes.early, key))
         return;
     const struct index_entry *entry = index_find(&s->engine->vouchers.codes, key);
     s->bytes.len = 0;
     if (entry != NULL)
         put_code(s, key, entry->first, &s->bytes);
-    befores_put(&s->codes, key, buf_str(&s->bytes));
+    befores_put(&s->codes.early, key, buf_str(&s->bytes));
 }
 
 static void put_value(struct saving *s, const struct selector *selector, uint32_t partition,
@@ -413,9 +438,10 @@ void saving_keep_value(struct engine *e, const struct selector *selector, uint32
     while (e->selectors[i] != selector)
         i++;
     bool is_due = s->phase < SAVING_SELECTORS || i > s->partition ||
-                  (i == s->partition && partition >= s->local);
+                  (i == s->partition && (partition > s->local ||
+                                         (partition == s->local && index_place(key) >= s->place)));
     must(i < s->selector_count);
-    struct befores *b = &s->selectors[i].values[partition];
+    struct befores *b = &s->selectors[i].values[partition].early;
     if (!is_due || !befores_lacks(b, key))
         return;
     const struct index_entry *entry = index_find(&selector->values[partition], key);
@@ -456,19 +482,18 @@ static struct saving *saving_of(struct engine *e)
     s->gate_keeper = (struct keeper){s, keep_gate};
     s->code_keeper = (struct keeper){s, keep_code};
     for (uint32_t i = 0; i < PARTITIONS; i++) {
-        befores_init(&s->ids[i]);
-        befores_init(&s->messages[i]);
-        befores_init(&s->addresses[i]);
-        befores_init(&s->gate[i]);
+        befores_init(&s->ids[i].early);
+        befores_init(&s->messages[i].early);
+        befores_init(&s->addresses[i].early);
+        befores_init(&s->gate[i].early);
         buf_init(&s->early[i].bytes);
         buf_init(&s->inboxes[i]);
     }
     for (uint32_t i = 0; i < array_count(s->shared); i++)
         buf_init(&s->shared[i]);
     buf_init(&s->budgets);
-    befores_init(&s->codes);
+    befores_init(&s->codes.early);
     map_u64_init(&s->merged);
-    buf_init(&s->part);
     buf_init(&s->bytes);
     buf_init(&s->out);
     e->saving = s;
@@ -520,12 +545,28 @@ static void mark_selectors(struct engine *e, struct saving *s)
     for (uint32_t i = 0; i < s->selector_count; i++) {
         struct saved_selector *x = &s->selectors[i];
         buf_init(&x->head);
-        for (uint32_t p = 0; p < PARTITIONS; p++)
-            befores_init(&x->values[p]);
+        for (uint32_t p = 0; p < PARTITIONS; p++) {
+            befores_init(&x->values[p].early);
+            x->values[p].count = e->selectors[i]->values[p].count;
+        }
         buf_add_varint(&x->head, e->selectors[i]->event);
         buf_add_varint(&x->head, e->selectors[i]->property);
         persist_selector(e->selectors[i], &x->head);
         s->hash += selector_term(e->selectors[i], &s->texts, &s->bytes);
+    }
+}
+
+static void mark_tables(const struct engine *e, struct saving *s)
+{
+    s->place = s->given = 0;
+    s->early_from = 0;
+    s->codes.count = e->vouchers.codes.count;
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        const struct seen *seen = &e->identity.messages[i];
+        s->ids[i].count = e->identity.ids[i].count;
+        s->messages[i].count = seen_is_silent(seen, e->now_ms) ? 0 : seen->count;
+        s->addresses[i].count = e->addresses.index[i].count;
+        s->gate[i].count = e->gate.addresses[i].count;
     }
 }
 
@@ -549,6 +590,7 @@ void engine_save_begin(struct engine *e)
     persist_budgets(e, &s->budgets);
     mark_selectors(e, s);
     mark_pools(e, s);
+    mark_tables(e, s);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &e->partitions[i];
         s->counts[i] = p->count;
@@ -578,10 +620,10 @@ void saving_lose_selectors(struct engine *e)
 static void forget(struct saving *s)
 {
     for (uint32_t i = 0; i < PARTITIONS; i++) {
-        befores_fini(&s->ids[i]);
-        befores_fini(&s->messages[i]);
-        befores_fini(&s->addresses[i]);
-        befores_fini(&s->gate[i]);
+        befores_fini(&s->ids[i].early);
+        befores_fini(&s->messages[i].early);
+        befores_fini(&s->addresses[i].early);
+        befores_fini(&s->gate[i].early);
         mem_free(s->early[i].at);
         s->early[i].at = NULL;
         buf_fini(&s->early[i].bytes);
@@ -590,11 +632,11 @@ static void forget(struct saving *s)
     for (uint32_t i = 0; i < array_count(s->shared); i++)
         buf_fini(&s->shared[i]);
     buf_fini(&s->budgets);
-    befores_fini(&s->codes);
+    befores_fini(&s->codes.early);
     for (uint32_t i = 0; i < s->selector_count; i++) {
         buf_fini(&s->selectors[i].head);
         for (uint32_t p = 0; p < PARTITIONS; p++)
-            befores_fini(&s->selectors[i].values[p]);
+            befores_fini(&s->selectors[i].values[p].early);
     }
     mem_free(s->selectors);
     s->selectors = NULL;
@@ -626,7 +668,6 @@ void saving_fini(struct engine *e)
     engine_save_end(e);
     map_u64_fini(&e->saving->merged);
     texts_fini(&e->saving->texts);
-    buf_fini(&e->saving->part);
     buf_fini(&e->saving->bytes);
     buf_fini(&e->saving->out);
     mem_free(e->saving);
@@ -636,9 +677,10 @@ void saving_fini(struct engine *e)
 
 /* What things cost, in nanoseconds, on the machine on which it was measured: what matters is that they are in
  * proportion, so that a host that learns how much fits into its piece is right in every phase. */
-#define COST_BYTE  7  /* coded, and again for the hash */
-#define COST_ENTRY 60 /* of a table: found, coded, hashed */
-#define COST_SLOT  3  /* looked at */
+#define COST_BYTE   7    /* coded, and again for the hash */
+#define COST_ENTRY  60   /* of a table: found, coded, hashed */
+#define COST_SLOT   8    /* of a table: looked at, with those near it */
+#define EARLY_BYTES 4096 /* of entries that were kept, handed on in one go */
 
 static void spend(struct saving *s, uint64_t work)
 {
@@ -653,14 +695,76 @@ static void hand_on(struct saving *s, const char *section, uint32_t partition)
     s->out.len = 0;
 }
 
-/* What stands in the table at s->part (entries, `count` of them) and what stood there at the mark. */
-static void join(struct saving *s, uint32_t count, struct befores *b)
+/* The table at hand begins: with how many entries it has. */
+static void begin_table(struct saving *s, const struct saved_table *t)
 {
-    buf_add_varint(&s->out, count + b->count);
-    buf_add_str(&s->out, buf_str(&s->part));
-    buf_add_str(&s->out, buf_str(&b->bytes));
-    befores_fini(b);
-    befores_init(b);
+    if (!s->has_begun)
+        buf_add_varint(&s->out, t->count);
+    s->has_begun = true;
+}
+
+/* Behind those that stand in the table, those that changed; false if there are more. Then it is whole. */
+static bool end_table(struct saving *s, struct saved_table *t)
+{
+    const struct buf *bytes = &t->early.bytes;
+    if (s->place < INDEX_END)
+        return false;
+    while (s->early_from < bytes->len && s->left > 0) {
+        size_t part = min_of(bytes->len - s->early_from, (size_t)EARLY_BYTES);
+        buf_add(&s->out, bytes->at + s->early_from, part);
+        s->early_from += part;
+        spend(s, part);
+    }
+    if (s->early_from < bytes->len)
+        return false;
+    must(s->given + t->early.count == t->count);
+    befores_fini(&t->early);
+    befores_init(&t->early);
+    s->has_begun = false;
+    s->place = s->given = 0;
+    s->early_from = 0;
+    return true;
+}
+
+/* Whom an identifier means is anywhere in memory; so what is to be looked at is asked for ahead. */
+#define AHEAD 16
+
+static void fetch_meant(const struct engine *e, const struct index *ids, uint64_t place)
+{
+    const struct index_entry *far = index_ahead(ids, place, 2 * AHEAD);
+    const struct index_entry *near = index_ahead(ids, place, AHEAD);
+    const struct partition *p = &e->partitions[profile_partition(far->first)];
+    prefetch(&p->profiles[profile_local(far->first)]);
+    if (near->first == 0)
+        return;
+    p = &e->partitions[profile_partition(near->first)];
+    prefetch(space_at(&p->space, p->profiles[profile_local(near->first)]));
+}
+
+/* Goes on with the table at hand; true once it is whole. `one` puts an entry that has not been kept. */
+static bool save_table(struct saving *s, struct saved_table *t, const struct index *x,
+                       void (*one)(void *self, const struct index_entry *entry))
+{
+    bool is_of_ids = s->phase == SAVING_TABLES && s->local == TABLE_IDS;
+    begin_table(s, t);
+    while (s->place < INDEX_END && s->left > 0) {
+        if (is_of_ids && x->count > 0)
+            fetch_meant(s->engine, x, s->place);
+        index_visit(x, &s->place, s, one);
+        spend(s, COST_SLOT);
+    }
+    return end_table(s, t);
+}
+
+/* Is the entry of the table at hand to be put now? Then it counts. */
+static bool is_to_give(struct saving *s, const struct saved_table *t, struct id128 key,
+                       uint64_t cost)
+{
+    if (!befores_lacks(&t->early, key))
+        return false;
+    s->given++;
+    spend(s, cost);
+    return true;
 }
 
 static void save_shared(struct saving *s)
@@ -677,21 +781,14 @@ static void save_shared(struct saving *s)
     buf_add_varint(&s->out, s->selector_count);
 }
 
-/* A selector's values in one partition. */
-static void save_values(struct saving *s, const struct selector *selector)
+static void give_value(void *self, const struct index_entry *entry)
 {
-    struct befores *b = &s->selectors[s->partition].values[s->local];
-    const struct index *x = &selector->values[s->local];
-    uint32_t count = 0;
-    s->part.len = 0;
-    for (uint32_t k = 0; k < x->slot_count; k++) {
-        if (!id128_is_set(x->slots[k].key) || !befores_lacks(b, x->slots[k].key))
-            continue;
-        put_value(s, selector, s->local, &x->slots[k], &s->part);
-        count++;
-    }
-    join(s, count, b);
-    spend(s, s->part.len * COST_BYTE + x->slot_count * COST_SLOT);
+    struct saving *s = self;
+    size_t from = s->out.len;
+    if (!is_to_give(s, &s->selectors[s->partition].values[s->local], entry->key, COST_ENTRY))
+        return;
+    put_value(s, s->engine->selectors[s->partition], s->local, entry, &s->out);
+    spend(s, (s->out.len - from) * COST_BYTE);
 }
 
 static void save_selectors(struct saving *s)
@@ -700,9 +797,11 @@ static void save_selectors(struct saving *s)
     must(s->selector_count == e->selector_count);
     while (s->partition < s->selector_count && s->left > 0) {
         const struct selector *selector = e->selectors[s->partition];
-        if (s->local == 0)
+        if (s->local == 0 && !s->has_begun)
             buf_add_str(&s->out, buf_str(&s->selectors[s->partition].head));
-        save_values(s, selector);
+        if (!save_table(s, &s->selectors[s->partition].values[s->local],
+                        &selector->values[s->local], give_value))
+            break;
         if (++s->local == PARTITIONS) {
             s->local = 0;
             s->partition++;
@@ -750,128 +849,103 @@ static void save_pools(struct saving *s)
     s->phase += s->partition == s->pool_count;
 }
 
+static void give_code(void *self, const struct index_entry *entry)
+{
+    struct saving *s = self;
+    if (is_to_give(s, &s->codes, entry->key, COST_ENTRY))
+        put_code(s, entry->key, entry->first, &s->out);
+}
+
 static void save_codes(struct saving *s)
 {
-    struct id128 code;
-    uint64_t holder;
-    uint32_t count = 0;
-    s->part.len = 0;
-    for (uint32_t place = 0; voucher_next(&s->engine->vouchers, &place, &code, &holder);) {
-        if (!befores_lacks(&s->codes, code))
-            continue;
-        put_code(s, code, holder, &s->part);
-        count++;
-    }
-    join(s, count, &s->codes);
-    spend(s, s->part.len * COST_BYTE);
-    buf_add_str(&s->out, buf_str(&s->budgets));
+    struct engine *e = s->engine;
+    bool is_whole = save_table(s, &s->codes, &e->vouchers.codes, give_code);
+    if (is_whole)
+        buf_add_str(&s->out, buf_str(&s->budgets));
     hand_on(s, "pools", 0);
-    s->engine->vouchers.keeper = NULL;
+    if (!is_whole)
+        return;
+    e->vouchers.keeper = NULL;
     s->phase++;
     s->partition = s->local = 0;
 }
 
-/* Whom an identifier means is anywhere in memory; so what is to be looked at is asked for ahead. */
-#define AHEAD 16
-
-static void fetch_meant(const struct engine *e, const struct index *ids, uint32_t slot)
+static void give_id(void *self, const struct index_entry *entry)
 {
-    const struct index_entry *far = &ids->slots[min_of(slot + 2 * AHEAD, ids->slot_count - 1)];
-    const struct index_entry *near = &ids->slots[min_of(slot + AHEAD, ids->slot_count - 1)];
-    const struct partition *p = &e->partitions[profile_partition(far->first)];
-    prefetch(&p->profiles[profile_local(far->first)]);
-    if (near->first == 0)
-        return;
-    p = &e->partitions[profile_partition(near->first)];
-    prefetch(space_at(&p->space, p->profiles[profile_local(near->first)]));
+    struct saving *s = self;
+    if (is_to_give(s, &s->ids[s->partition], entry->key, COST_ENTRY))
+        put_id(s, entry, &s->out);
 }
 
-static void save_ids(struct saving *s, uint32_t i)
+static void give_message_id(void *self, uint64_t slot)
 {
-    const struct index *ids = &s->engine->identity.ids[i];
-    uint32_t count = 0;
-    s->part.len = 0;
-    for (uint32_t k = 0; k < ids->slot_count; k++) {
-        fetch_meant(s->engine, ids, k);
-        if (!id128_is_set(ids->slots[k].key) || !befores_lacks(&s->ids[i], ids->slots[k].key))
-            continue;
-        put_id(s, &ids->slots[k], &s->part);
-        count++;
-    }
-    join(s, count, &s->ids[i]);
-    spend(s, count * COST_ENTRY + ids->slot_count * COST_SLOT);
-    if (s->left == 0)
-        hand_on(s, "ids", i);
+    struct saving *s = self;
+    const struct saved_table *t = &s->messages[s->partition];
+    if (t->count > 0 && is_to_give(s, t, seen_key(slot), COST_ENTRY / 4))
+        put_message_id(s, s->partition, slot, &s->out);
 }
 
-static void save_message_ids(struct saving *s, uint32_t i)
+static bool save_message_ids(struct saving *s, uint32_t i)
 {
     struct seen *seen = &s->engine->identity.messages[i];
-    uint32_t count = 0;
-    s->part.len = 0;
-    for (uint32_t k = 0; k < seen->slot_count; k++) {
-        uint64_t slot = seen->slots[k];
-        if (slot == 0 || !befores_lacks(&s->messages[i], seen_key(slot)) ||
-            !seen_is_fresh(seen, slot, s->now_ms))
-            continue;
-        s->hash += message_id_term(seen, slot, i, s->now_ms);
-        buf_add_u64(&s->part, slot);
-        count++;
+    begin_table(s, &s->messages[i]);
+    while (s->place < INDEX_END && s->left > 0) {
+        seen_visit(seen, &s->place, s, give_message_id);
+        spend(s, COST_SLOT);
     }
-    join(s, count, &s->messages[i]);
-    spend(s, count * COST_ENTRY / 4 + seen->slot_count * COST_SLOT);
+    if (!end_table(s, &s->messages[i]))
+        return false;
     seen->keeper = NULL;
-    hand_on(s, "ids", i);
+    return true;
 }
 
-static void save_addresses(struct saving *s, uint32_t i)
+static void give_address(void *self, const struct index_entry *entry)
 {
-    struct id128 address;
-    uint32_t count = 0;
-    s->part.len = 0;
-    for (uint32_t place = 0; addresses_next(&s->engine->addresses, i, &place, &address);) {
-        if (!befores_lacks(&s->addresses[i], address))
-            continue;
-        put_held(s, address, &s->part);
-        count++;
-    }
-    join(s, count, &s->addresses[i]);
-    spend(s, count * COST_ENTRY * 2 + s->engine->addresses.index[i].slot_count * COST_SLOT);
-    hand_on(s, "addresses", i);
+    struct saving *s = self;
+    if (is_to_give(s, &s->addresses[s->partition], entry->key, COST_ENTRY * 2))
+        put_held(s, entry->key, &s->out);
 }
 
-static void save_gate(struct saving *s, uint32_t i)
+static void give_gate(void *self, const struct index_entry *entry)
 {
-    const struct index *x = &s->engine->gate.addresses[i];
-    uint32_t count = 0;
-    s->part.len = 0;
-    for (uint32_t k = 0; k < x->slot_count; k++) {
-        if (!id128_is_set(x->slots[k].key) || !befores_lacks(&s->gate[i], x->slots[k].key))
-            continue;
-        put_gate(s, x->slots[k].key, &s->part);
-        count++;
-    }
-    join(s, count, &s->gate[i]);
-    spend(s, count * COST_ENTRY * 3 + x->slot_count * COST_SLOT);
-    hand_on(s, "gate", i);
+    struct saving *s = self;
+    if (is_to_give(s, &s->gate[s->partition], entry->key, COST_ENTRY * 3))
+        put_gate(s, entry->key, &s->out);
 }
 
 static void save_tables(struct saving *s)
 {
+    static const char *const sections[] = {[TABLE_IDS] = "ids",
+                                           [TABLE_MESSAGES] = "ids",
+                                           [TABLE_ADDRESSES] = "addresses",
+                                           [TABLE_GATE] = "gate"};
     struct engine *e = s->engine;
     while (s->partition < PARTITIONS && s->left > 0) {
+        uint32_t i = s->partition;
+        const char *section = sections[s->local];
+        bool is_whole = false;
         switch ((enum saving_table)s->local) {
-        case TABLE_IDS: save_ids(s, s->partition); break;
-        case TABLE_MESSAGES: save_message_ids(s, s->partition); break;
-        case TABLE_ADDRESSES: save_addresses(s, s->partition); break;
-        case TABLE_GATE: save_gate(s, s->partition); break;
+        case TABLE_IDS: is_whole = save_table(s, &s->ids[i], &e->identity.ids[i], give_id); break;
+        case TABLE_MESSAGES: is_whole = save_message_ids(s, i); break;
+        case TABLE_ADDRESSES:
+            is_whole = save_table(s, &s->addresses[i], &e->addresses.index[i], give_address);
+            break;
+        case TABLE_GATE:
+            is_whole = save_table(s, &s->gate[i], &e->gate.addresses[i], give_gate);
+            break;
         case TABLE_END: break;
         }
+        if (!is_whole || s->local != TABLE_IDS)
+            hand_on(s, section, i);
+        if (!is_whole)
+            return;
         if (++s->local == TABLE_END) {
             s->local = TABLE_IDS;
             s->partition++;
         }
     }
+    if (s->out.len > 0)
+        hand_on(s, "ids", s->partition);
     if (s->partition < PARTITIONS)
         return;
     e->identity.keeper = NULL;

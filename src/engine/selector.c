@@ -170,8 +170,9 @@ static void prune(struct engine *e, struct selector *s)
     space_init(&s->space);
     s->count = 0;
     for (uint32_t i = 0; i < PARTITIONS; i++) {
-        for (uint32_t k = 0; k < old.values[i].slot_count; k++) {
-            const struct index_entry *entry = &old.values[i].slots[k];
+        index_reserve(&s->values[i], old.values[i].count);
+        for (uint32_t k = 0; k < index_slot_count(&old.values[i]); k++) {
+            const struct index_entry *entry = index_slot(&old.values[i], k);
             struct vec v = vec_of(entry);
             if (!id128_is_set(entry->key))
                 continue;

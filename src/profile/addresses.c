@@ -174,8 +174,8 @@ bool addresses_next(const struct addresses *a, uint32_t partition, uint32_t *pla
                     struct id128 *address)
 {
     const struct index *x = &a->index[partition];
-    while (*place < x->slot_count) {
-        *address = x->slots[(*place)++].key;
+    while (*place < index_slot_count(x)) {
+        *address = index_slot(x, (*place)++)->key;
         if (id128_is_set(*address))
             return true;
     }

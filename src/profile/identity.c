@@ -204,10 +204,10 @@ void identity_of(struct identity *id, const struct identity_host *host, uint64_t
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         struct index *x = &id->ids[i];
         /* Dropping one moves others: what was there is looked at again. */
-        for (uint32_t k = 0; k < x->slot_count; k++) {
-            while (id128_is_set(x->slots[k].key) &&
-                   identity_follow(host, x->slots[k].first) == number) {
-                struct id128 key = x->slots[k].key;
+        for (uint32_t k = 0; k < index_slot_count(x); k++) {
+            const struct index_entry *e = index_slot(x, k);
+            while (id128_is_set(e->key) && identity_follow(host, e->first) == number) {
+                struct id128 key = e->key;
                 note(self, key);
                 if (!forgets)
                     break;
