@@ -185,13 +185,13 @@ static char *item_at(struct os_queue *q, uint32_t position)
     return q->items + index * q->item_bytes;
 }
 
-/* Under the lock, with room. */
-static void put(struct os_queue *q, const void *item)
+/* Under the lock, with room; true: readers may be asleep. They are woken after the lock is let go of: woken
+ * before, the first thing they do is to fall asleep again, at the lock. */
+static bool put(struct os_queue *q, const void *item)
 {
     memcpy(item_at(q, q->count), item, q->item_bytes);
     q->count++;
-    if (q->count == 1)
-        os_cond_wake_all(&q->has_items);
+    return q->count == 1;
 }
 
 enum status os_queue_push(struct os_queue *q, const void *item)
@@ -203,7 +203,7 @@ enum status os_queue_push_wait(struct os_queue *q, const void *item, int64_t tim
 {
     enum status done = OK;
     struct timespec moment = {0};
-    bool has_moment = false;
+    bool has_moment = false, wakes = false;
     os_mutex_lock(&q->mutex);
     while (!q->is_closed && q->count == q->room && done == OK) {
         if (timeout_ms <= 0) {
@@ -221,8 +221,10 @@ enum status os_queue_push_wait(struct os_queue *q, const void *item, int64_t tim
     if (q->is_closed)
         done = GIVE_UP;
     if (done == OK)
-        put(q, item);
+        wakes = put(q, item);
     os_mutex_unlock(&q->mutex);
+    if (wakes)
+        os_cond_wake_all(&q->has_items);
     return done;
 }
 
@@ -247,11 +249,12 @@ uint32_t os_queue_pop(struct os_queue *q, void *items, uint32_t item_count_max, 
         memcpy((char *)items + i * q->item_bytes, item_at(q, i), q->item_bytes);
     q->first = (uint32_t)(((uint64_t)q->first + taken) % q->room);
     q->count -= taken;
+    bool has_more = q->count > 0;
+    os_mutex_unlock(&q->mutex);
     if (taken > 0)
         os_cond_wake_all(&q->has_room);
-    if (q->count > 0)
+    if (has_more)
         os_cond_wake_one(&q->has_items); /* for another reader, who may have slept through put() */
-    os_mutex_unlock(&q->mutex);
     return taken;
 }
 

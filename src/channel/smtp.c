@@ -350,6 +350,12 @@ static void set_security(CURL *easy, const struct channel_provider *p)
                                              : "AUTH=*");
 }
 
+static bool is_plain(const struct channel_provider *p)
+{
+    return str_is(channel_provider_text(p, "security"), "none") &&
+           !str_starts(channel_provider_text(p, "url"), STR("smtps"));
+}
+
 static void open_handle(struct smtp_connection *c)
 {
     CURL *easy = curl_easy_init();
@@ -563,7 +569,7 @@ static CURLcode perform(struct smtp_connection *c, const struct channel_payload 
         open_handle(c);
         code = curl_easy_perform(c->easy);
         if (code == CURLE_OK)
-            code = smtp_wire_open(&c->wire, c->easy, c->stop);
+            code = smtp_wire_open(&c->wire, c->easy, is_plain(c->provider), c->stop);
     }
     if (code == CURLE_OK && channel_stop_is_asked(c->stop))
         code = CURLE_ABORTED_BY_CALLBACK;

@@ -7,9 +7,11 @@
 
 #define LOOK_MS INT64_C(250) /* how often a wait looks whether it should end */
 
-CURLcode smtp_wire_open(struct smtp_wire *w, CURL *easy, const struct channel_stop *stop)
+CURLcode smtp_wire_open(struct smtp_wire *w, CURL *easy, bool is_plain,
+                        const struct channel_stop *stop)
 {
     w->easy = easy;
+    w->is_plain = is_plain;
     w->stop = stop;
     w->at = w->end = 0;
     w->socket = CURL_SOCKET_BAD;
@@ -49,17 +51,19 @@ CURLcode smtp_wire_write(struct smtp_wire *w, struct str text, size_t *taken)
 static CURLcode fill(struct smtp_wire *w)
 {
     size_t bytes = 0;
-    CURLcode code;
+    CURLcode code = CURLE_AGAIN;
     memmove(w->in, w->in + w->at, w->end - w->at);
     w->end -= w->at;
     w->at = 0;
     if (w->end == sizeof(w->in)) /* no line is as long as that */
         w->end = 0;
-    do {
+    if (w->is_plain) /* it has only just been asked: most often there is no answer yet */
+        code = wait_for(w, POLLIN);
+    while (code == CURLE_AGAIN) {
         code = curl_easy_recv(w->easy, w->in + w->end, sizeof(w->in) - w->end, &bytes);
         if (code == CURLE_AGAIN)
             code = wait_for(w, POLLIN);
-    } while (code == CURLE_AGAIN);
+    }
     if (code == CURLE_OK && bytes == 0)
         return CURLE_RECV_ERROR; /* it has hung up */
     w->end += bytes;

@@ -130,8 +130,8 @@ void transport_start(struct transport *t, uint32_t slot, const struct transport_
     must(!s->is_ending);
     s->job = *job;
     s->has_job = true;
-    os_cond_wake_all(&s->change);
     os_mutex_unlock(&s->mutex);
+    os_cond_wake_all(&s->change); /* not before: it would be for the lock that it wakes */
 }
 
 /* Waits until the slot's job is over or `until_ns` has come. */

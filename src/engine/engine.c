@@ -1585,10 +1585,15 @@ int64_t engine_next(const struct engine *e)
     return min_of(next_ms, sweeps_next(e));
 }
 
+bool engine_has_work(const struct engine *e)
+{
+    return e->sweep < PARTITIONS || e->tidy < PARTITIONS || e->walk_count > 0 ||
+           e->monitor_is_due || sweeps_are_ready(e);
+}
+
 bool engine_has_inbox(const struct engine *e)
 {
-    return e->inbox_count > 0 || e->sweep < PARTITIONS || e->tidy < PARTITIONS ||
-           e->walk_count > 0 || e->monitor_is_due || sweeps_are_ready(e);
+    return e->inbox_count > 0 || engine_has_work(e);
 }
 
 const struct names *engine_names(const struct engine *e)

@@ -140,6 +140,9 @@ uint64_t engine_batch(const struct engine *e); /* number of the last batch appli
 int64_t engine_now(const struct engine *e);
 int64_t engine_next(const struct engine *e);
 bool engine_has_inbox(const struct engine *e);
+
+/* Is that because of work in pieces (sweeps, walks), one a batch? Else only answers of later stages wait. */
+bool engine_has_work(const struct engine *e);
 const struct names *engine_names(const struct engine *e);
 const struct plans *engine_plans(const struct engine *e);
 const struct plan *engine_plan(const struct engine *e);         /* the newest programme, or NULL */

@@ -116,6 +116,7 @@ enum status committer_push(struct committer *c, const struct committer_entry *en
     must(entry->count <= BATCH_RECORDS_MAX);
     struct queued q = {*entry, c->host.now_ms(c->host.context), bytes_of(entry)};
     enum status done = OK;
+    bool wakes = false;
     os_mutex_lock(&c->mutex);
     if (c->is_dead || c->is_stopping) {
         done = GIVE_UP;
@@ -125,10 +126,11 @@ enum status committer_push(struct committer *c, const struct committer_entry *en
         c->ring[(c->ring_first + c->ring_count) % COMMITTER_ENTRIES_MAX] = q;
         c->ring_count++;
         c->ring_bytes += q.bytes;
-        if (c->ring_count == 1)
-            os_cond_wake_one(&c->work);
+        wakes = c->ring_count == 1;
     }
     os_mutex_unlock(&c->mutex);
+    if (wakes) /* not before: it would be for the lock that it wakes */
+        os_cond_wake_one(&c->work);
     return done;
 }
 

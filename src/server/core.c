@@ -3,7 +3,8 @@
  * One queue brings batches and questions in the order in which they came, so that who was told 200 and
  * then asks finds what they sent. The engine asks for time in two ways: an inbox that is not empty wants
  * a batch at once, a deadline wants one when it is due. Either is pushed to the committer like any
- * other entry, one at a time.
+ * other entry, one at a time. Answers of later stages in the inbox (most often: an attempt is under way) may
+ * wait a little, for the receipt that follows brings a batch of its own, and each batch waits for the disk.
  *
  * A batch has two owners, this thread and the committer's, which answers the clients meanwhile; the
  * last one gives its memory back.
@@ -40,6 +41,7 @@
 #define QUESTIONS_MAX 64 /* of them */
 #define WAIT_MS_MAX   1000
 #define RETRY_MS      20 /* a tick that the committer had no room for */
+#define ANSWERS_MS    3  /* answers wait that long for a batch that comes anyway */
 
 struct batch_ref {
     struct committed *batch;
@@ -82,6 +84,7 @@ struct core {
     struct os_queue *queue;
     struct os_thread thread;
     struct buf results;
+    int64_t applied_ns; /* the last batch: what the inbox has is since then */
     struct snapshots *snapshots;
     atomic_bool has_tick; /* one is on its way */
     atomic_uint questions;
@@ -157,6 +160,7 @@ static void apply(struct core *c, struct batch_ref *ref)
     const struct committed *committed = ref->batch;
     struct engine_output out;
     engine_apply(c->engine, &committed->batch, &out);
+    c->applied_ns = os_clock_monotonic_ns();
     /* Effects wait only for the batch, not for its results. */
     for (uint32_t i = 0; i < out.action_count; i++)
         sender_take(s->sender, &out.actions[i]);
@@ -219,6 +223,9 @@ static int64_t ask_for_time(struct core *c)
     bool has_inbox = engine_has_inbox(c->engine);
     if (!has_inbox && next_ms > now_ms)
         return min_of(next_ms - now_ms, WAIT_MS_MAX);
+    int64_t rested_ms = (os_clock_monotonic_ns() - c->applied_ns) / 1000000;
+    if (has_inbox && next_ms > now_ms && rested_ms < ANSWERS_MS && !engine_has_work(c->engine))
+        return min_of(ANSWERS_MS - rested_ms, next_ms - now_ms);
     return push_tick(c, has_inbox ? 0 : 1) ? WAIT_MS_MAX : RETRY_MS;
 }
 

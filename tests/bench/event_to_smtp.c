@@ -281,13 +281,19 @@ static int64_t post_all(struct fixture *x, uint64_t first, uint64_t count, bool 
 
 static void burst(struct fixture *x, uint64_t first)
 {
-    int64_t mail_ns = 0;
+    int64_t mails_ns[256], last_ns = 0;
     post_all(x, first, BURST, false);
     int64_t start_ns = post_all(x, first, BURST, true);
-    for (uint64_t i = 0; i < BURST; i++)
-        if (os_queue_pop(x->sink.mails, &mail_ns, 1, 30000) != 1)
+    for (uint64_t i = 0; i < BURST;) {
+        uint32_t count = os_queue_pop(x->sink.mails, mails_ns, array_count(mails_ns), 30000);
+        if (count == 0)
             give_up("not all mails came", NULL);
-    bench_print("burst_10k_s", (double)(mail_ns - start_ns) * 1e-9, "s");
+        for (uint32_t k = 0; k < count; k++)
+            last_ns = max_of(last_ns, mails_ns[k]);
+        i += count;
+        os_clock_sleep_ms(1); /* not woken for each: the processors are the server's */
+    }
+    bench_print("burst_10k_s", (double)(last_ns - start_ns) * 1e-9, "s");
 }
 
 static int ascending(const void *a, const void *b)
