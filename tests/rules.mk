@@ -40,6 +40,7 @@ sim: $(SIMULATOR)                        ## the simulator: one seed (SEED=n LOUD
 night: all $(SIMULATOR) $(CRASH_SHIM)     ## the long run: 2,000 new seeds, all that can fail once, five minutes of each fuzz target
 	/usr/bin/python3 tests/crash/disk.py --all --seed $$RANDOM
 	/usr/bin/python3 tests/crash/memory.py --times 2000 --seed $$RANDOM
+	/usr/bin/python3 tests/crash/damage.py --all --each 20 --seed $$RANDOM
 	$(SIMULATOR) --list tests/simulator/seeds --seed new --count 2000 --seconds 14400 --report $(SIM_FOLDERS)
 	@$(MAKE) --no-print-directory fuzz SECONDS_EACH=300
 

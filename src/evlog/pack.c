@@ -335,7 +335,9 @@ static const uint8_t *open_it(struct record_seal *seal)
     u->state = UNIT_LOST;
     switch (keystore_get(p->keys, u->slot, u->owner, key)) {
     case KEY_DESTROYED: return NULL;
-    case KEY_DAMAGED: p->fault = "the key of what is sealed is missing or damaged"; return NULL;
+    case KEY_DAMAGED:
+        p->fault = "the key of what is sealed is missing from log/keys or damaged there";
+        return NULL;
     case KEY_LIVE: break;
     }
     if (!open_unit(p->cipher, key, u->name, u->sealed, p->texts.at + u->text, u->bytes)) {

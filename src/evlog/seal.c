@@ -228,6 +228,12 @@ static enum status walk_plain(struct sealing *s, void *self,
         status = walker_next(&w, WALK_OLDER, &what, &b, &tail, f);
         if (status != OK || what != WALK_BLOCK)
             break;
+        if (w.sealed != NULL) { /* is_sealed_end() could not tell */
+            fault_set(f, "its last block, which says that it is sealed, is damaged");
+            fault_place(f, s->path, 0, 0);
+            status = GIVE_UP;
+            break;
+        }
         status = see(self, &w, &b, f);
         s->plain_bytes = w.offset;
         if (status == OK && o->stops != NULL && o->stops(o->context))

@@ -4,8 +4,11 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "os/file.h"
 #include "os/random.h"
+
+#define SECRET_SUM_BYTES 4
 
 void directory_secret(uint64_t seed, uint8_t secret[IDENTIFIER_SECRET_BYTES])
 {
@@ -28,6 +31,8 @@ static enum status name_parts(struct os_disk *disk, const char *path, struct dir
     return OK;
 }
 
+/* The file `secret`: the bytes, and their checksum, which directories of earlier releases do not have. With
+ * one bit of it changed everybody would be somebody new. */
 static enum status read_secret(struct directory *d, struct fault *f)
 {
     char path[OS_PATH_BYTES];
@@ -36,10 +41,18 @@ static enum status read_secret(struct directory *d, struct fault *f)
     if (!os_path_join(path, sizeof(path), d->path, "secret"))
         return FIX_INPUT;
     enum status status = os_read_whole(d->disk, path, 4096, &b, f);
-    if (status == OK && b.len != sizeof(d->secret)) {
+    if (status == OK && b.len != sizeof(d->secret) &&
+        b.len != sizeof(d->secret) + SECRET_SUM_BYTES) {
         fault_set(f, "%s has %zu bytes instead of %zu: is this a data directory?", path, b.len,
-                  sizeof(d->secret));
+                  sizeof(d->secret) + SECRET_SUM_BYTES);
         status = FIX_INPUT;
+    }
+    if (status == OK && b.len > sizeof(d->secret)) {
+        struct cursor sum = cursor_of(b.at + sizeof(d->secret), SECRET_SUM_BYTES);
+        if (cursor_u32(&sum) != hash_crc32c(0, b.at, sizeof(d->secret))) {
+            fault_set(f, "%s is damaged: restore that file", path);
+            status = GIVE_UP;
+        }
     }
     if (status == OK)
         memcpy(d->secret, b.at, sizeof(d->secret));
@@ -97,6 +110,11 @@ enum status directory_make(struct os_disk *disk, const char *path, const uint8_t
         if (status != OK)
             return status;
     }
-    return os_write_whole(disk, file, (struct str){(const char *)out->secret, sizeof(out->secret)},
-                          f);
+    struct buf b;
+    buf_init(&b);
+    buf_add(&b, out->secret, sizeof(out->secret));
+    buf_add_u32(&b, hash_crc32c(0, out->secret, sizeof(out->secret)));
+    status = os_write_whole(disk, file, buf_str(&b), f);
+    buf_fini(&b);
+    return status;
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "disk/snapshot.h"
 #include "os/file.h"
@@ -11,6 +12,7 @@
 
 #define HEAD       "wend-erased 1\n"
 #define FILE_BYTES ((size_t)64 << 20)
+#define SUM_DIGITS 8
 
 void erasure_fini(struct erasure *x)
 {
@@ -38,7 +40,7 @@ void erasure_record(const struct erasure *x, enum erase_kind kind, struct buf *c
                          .clear = body_of(clear)};
 }
 
-/* ---- the two files: a head, then a line each: batch, time, profile, keys, ids ------------------------ */
+/* ---- the two files: a head, then a line each: batch, time, profile, keys, ids, checksum -------------- */
 
 static enum status path_of(const struct directory *d, const char *name, char out[OS_PATH_BYTES],
                            struct fault *f)
@@ -51,10 +53,11 @@ static enum status path_of(const struct directory *d, const char *name, char out
 
 static void put_line(struct buf *out, const struct erasure *x)
 {
+    size_t from = out->len;
     buf_printf(out, "%lu %ld %lu %u", x->batch, x->at_ms, x->profile, x->keys);
     for (uint32_t i = 0; i < x->ids.count; i++)
         buf_printf(out, " %016lx%016lx", x->ids.at[i].high, x->ids.at[i].low);
-    buf_add_byte(out, '\n');
+    buf_printf(out, " %08x\n", hash_crc32c(0, out->at + from, out->len - from));
 }
 
 static enum status damaged(const char *path, uint32_t line, struct fault *f)
@@ -74,7 +77,7 @@ static struct str take_word(struct str *rest)
     return word;
 }
 
-static bool read_hex(struct str word, uint64_t *out)
+static bool read_hex(struct str word, size_t digits, uint64_t *out)
 {
     *out = 0;
     for (size_t i = 0; i < word.len; i++) {
@@ -83,7 +86,7 @@ static bool read_hex(struct str word, uint64_t *out)
             return false;
         *out = *out << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
     }
-    return word.len == 16;
+    return word.len == digits;
 }
 
 static void add_id(struct engine_ids *ids, struct id128 id)
@@ -106,6 +109,7 @@ static bool has_id(const struct engine_ids *ids, struct id128 id)
 static bool read_line(struct str line, struct erasure *x)
 {
     int64_t batch, profile, keys;
+    struct str whole = line;
     if (!str_to_int(take_word(&line), &batch) || !str_to_int(take_word(&line), &x->at_ms) ||
         !str_to_int(take_word(&line), &profile) || !str_to_int(take_word(&line), &keys))
         return false;
@@ -114,8 +118,12 @@ static bool read_line(struct str line, struct erasure *x)
     x->keys = (uint32_t)keys;
     for (struct str word; (word = take_word(&line)).len > 0;) {
         struct id128 id;
-        if (word.len != 32 || !read_hex(str_part(word, 0, 16), &id.high) ||
-            !read_hex(str_part(word, 16, 16), &id.low))
+        uint64_t sum;
+        if (word.len == SUM_DIGITS && line.len == 0) /* earlier releases wrote none */
+            return read_hex(word, SUM_DIGITS, &sum) &&
+                   sum == hash_crc32c(0, whole.at, whole.len - SUM_DIGITS - 1);
+        if (word.len != 32 || !read_hex(str_part(word, 0, 16), 16, &id.high) ||
+            !read_hex(str_part(word, 16, 16), 16, &id.low))
             return false;
         add_id(&x->ids, id);
     }

@@ -145,8 +145,24 @@ static enum status heed_erasing(const struct directory *d, uint64_t oldest, stru
     return status;
 }
 
+/* Whether all of the snapshot can be read. */
+static bool is_whole(const struct directory *d, uint64_t batch, struct recovered *r)
+{
+    struct snapshot_reader *reader = NULL;
+    char path[OS_PATH_BYTES];
+    struct fault why = {0};
+    if (!snapshot_path(path, sizeof(path), d->snapshots, batch))
+        return false;
+    if (snapshot_open(d->disk, path, &reader, &why) != OK)
+        count_refused(r, path, &why);
+    bool is_open = reader != NULL;
+    snapshot_close(reader);
+    return is_open;
+}
+
 /* What erased people had said cannot be read any more, so what was decided before cannot be decided again. Who
- * is strict begins at or behind the last erasure; who asks for the beginning, with the oldest snapshot there. */
+ * is strict begins at or behind the last erasure; who asks for the beginning, with the oldest whole snapshot
+ * there. */
 static enum status heed_erasures(const struct directory *d, const struct recover_options *o,
                                  struct recovered *r, uint64_t *batch_max, bool *is_done,
                                  struct fault *f)
@@ -162,10 +178,11 @@ static enum status heed_erasures(const struct directory *d, const struct recover
     status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
     if (status == OK && count > 0)
         status = heed_erasing(d, batches[count - 1], r, f);
-    for (uint32_t i = 0; i < count && r->erased_batch > 0 && batches[i] >= r->erased_batch; i++) {
-        *batch_max = batches[i];
-        *is_done = false;
-    }
+    for (uint32_t i = count; i > 0 && r->erased_batch > 0 && *is_done; i--)
+        if (batches[i - 1] >= r->erased_batch && is_whole(d, batches[i - 1], r)) {
+            *batch_max = batches[i - 1];
+            *is_done = false;
+        }
     arena_fini(&a);
     return status;
 }
@@ -187,9 +204,9 @@ static enum status start(const struct directory *d, const struct recover_options
         !options->is_shadow) {
         fault_set(
             f,
-            "somebody was erased up to batch %lu, and there is no whole snapshot from then on; "
+            "somebody was erased up to batch %lu, and there is no whole snapshot from then on%s%s; "
             "`wend recover %s` says what can be done",
-            r->erased_batch, d->path);
+            r->erased_batch, r->snapshots_refused > 0 ? ": " : "", r->snapshot_fault.text, d->path);
         status = GIVE_UP;
     }
     return status;

@@ -6,7 +6,7 @@
  *     WEND_FAIL_CALL    which call fails: open, pread, pwrite, truncate, reserve, sync, sync_dir, rename,
  *                       remove, make_dir
  *     WEND_FAIL_FILE    a pattern (fnmatch) of the paths that it fails for
- *     WEND_FAIL_NTH     the first, second, ... of them
+ *     WEND_FAIL_NTH     the first, second, ... of them; -1, -2, ...: that one and all behind it
  *     WEND_FAIL_HOW     EIO, ENOSPC; short: a pwrite writes half and says so; torn: it writes half and fails;
  *                       lost: a sync fails with EIO, and what was written since the one before is gone
  *     WEND_FAIL_MEMORY  the number of the allocation that fails, from 1; with 0 they are only counted
@@ -128,7 +128,7 @@ static enum how is_due(const char *call, const char *path)
         (orders.file != NULL && fnmatch(orders.file, path, 0) != 0))
         return NOT;
     pthread_mutex_lock(&lock);
-    bool is_it = ++hits == orders.nth;
+    bool is_it = ++hits == orders.nth || (orders.nth < 0 && hits >= -orders.nth);
     pthread_mutex_unlock(&lock);
     if (is_it)
         tell("failed ", call, path);
