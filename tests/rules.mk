@@ -41,6 +41,7 @@ night: all $(SIMULATOR) $(CRASH_SHIM)     ## the long run: 2,000 new seeds, all 
 	/usr/bin/python3 tests/crash/disk.py --all --seed $$RANDOM
 	/usr/bin/python3 tests/crash/memory.py --times 2000 --seed $$RANDOM
 	/usr/bin/python3 tests/crash/damage.py --all --each 20 --seed $$RANDOM
+	/usr/bin/python3 tests/crash/power.py --times 200 --seed $$RANDOM
 	$(SIMULATOR) --list tests/simulator/seeds --seed new --count 2000 --seconds 14400 --report $(SIM_FOLDERS)
 	@$(MAKE) --no-print-directory fuzz SECONDS_EACH=300
 

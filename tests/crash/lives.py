@@ -97,16 +97,25 @@ class Life:
         self.said, self.told, self.pending = 0, set(), []
         self.erased = self.changed = None
 
-    def copy(self):
-        """Another life that was the same until now; the server must not run."""
+    def twin(self):
+        """Another life that was the same until now, without its data; the server must not run."""
         other = Life()
         shutil.rmtree(other.programme)
         shutil.copytree(self.programme, other.programme)
-        subprocess.run(['cp', '-a', '--sparse=always', self.data, other.data], check=True)
-        other.mark, other.said, other.told, other.pending = self.mark, self.said, set(self.told), list(self.pending)
         other.mails = self.mails + self.post.mails
+        other.mark, other.said, other.told, other.pending = self.mark, self.said, set(self.told), list(self.pending)
         other.erased, other.changed = self.erased, self.changed
         return other
+
+    def copy(self):
+        """The same with its data."""
+        other = self.twin()
+        subprocess.run(['cp', '-a', '--sparse=always', self.data, other.data], check=True)
+        return other
+
+    def put_at(self, data):
+        """The data directory is elsewhere."""
+        self.data = self.server.data = data
 
     def end(self):
         if self.server.process and self.server.process.poll() is None:
@@ -269,7 +278,7 @@ class Life:
             if report['audit_faults'] or report['results_missing']:
                 wrong.append(f'the replay says {report}')
             twice = len(logged) - len(set(logged))
-            if report['duplicates'] < twice:
+            if report['erased_batch'] == 0 and report['duplicates'] < twice:  # else it does not begin with them
                 wrong.append(f'{twice} events are in the log again, {report["duplicates"]} counted as such')
         except AssertionError as no:
             wrong.append(str(no)[-400:])
