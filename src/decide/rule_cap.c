@@ -378,6 +378,9 @@ static inline struct answer ask_one(const struct question *q, const struct plan_
     if (unlikely(c->kept > 0 && c->kind != CAP_GAP &&
                  (q->group == PLAN_NO_INDEX || !(c->kept_for >> q->group & 1))))
         return ask_kept(q, c, facts, from_ms, end_ms);
+    gather(q, facts);
+    if (facts->count < limit) /* were each of them to count */
+        return (struct answer){.kind = ALLOW, .at_ms = end_ms};
     tally(q, c, facts, from_ms, &t);
     uint32_t edge = is_sliding ? planted("cap-one-more") : planted("cap-one-more-a-day");
     if (t.spent + t.reserved < limit + edge)
