@@ -114,13 +114,33 @@ static bool has_hours(const struct compile *c, const struct plan_regulation *row
     return false;
 }
 
-/* The end of what is quiet on the channel in the place at that moment; at_ms itself if nothing is. *by is a
- * rule that says so. */
-static int64_t quiet_until(const struct compile *c, const struct plan_message *message,
-                           struct str place, enum channel channel, const struct zone *zone,
-                           int64_t at_ms, const struct plan_regulation **by)
+/* Until when what is so at a moment stays so. */
+struct stretch {
+    int64_t quiet_ms; /* the moment itself: nothing is quiet */
+    int64_t free_ms;  /* before then nothing begins to be */
+};
+
+static void add_answer(struct stretch *s, struct window_answer answer)
 {
-    int64_t until_ms = at_ms;
+    if (answer.is_inside)
+        s->quiet_ms = max_of(s->quiet_ms, answer.until_ms);
+    else
+        s->free_ms = min_of(s->free_ms, answer.until_ms);
+}
+
+/* Rules hold from some day on: none begins or ends before the next one. */
+static int64_t next_day(const struct zone *zone, int64_t at_ms)
+{
+    return zone_day_start(zone, zone_day_start(zone, at_ms) + 36 * HOUR_MS);
+}
+
+/* What is quiet on the channel in the place at that moment. *by is a rule that says so. */
+static struct stretch stretch_of(const struct compile *c, const struct plan_message *message,
+                                 struct str place, enum channel channel, const struct zone *zone,
+                                 int64_t at_ms, const struct plan_regulation **by)
+{
+    struct stretch out = {.quiet_ms = at_ms, .free_ms = next_day(zone, at_ms)};
+    int64_t day = zone_day(zone, at_ms);
     for (uint32_t i = 0; i < c->plan->window_count; i++) {
         const struct plan_window *w = &c->plan->windows[i];
         struct window window = {
@@ -132,24 +152,21 @@ static int64_t quiet_until(const struct compile *c, const struct plan_message *m
         one.channel_mask = 1u << channel;
         if (!is_meant(c, &one, w))
             continue;
-        struct window_answer quiet = window_ask(&window, zone, at_ms);
-        if (quiet.is_inside)
-            until_ms = max_of(until_ms, quiet.until_ms);
+        add_answer(&out, window_ask(&window, zone, at_ms));
     }
     for (uint32_t i = 0; i < c->plan->regulation_count; i++) {
         const struct plan_regulation *row = &c->plan->regulations[i];
         if ((row->channels && !(row->channels >> channel & 1)) ||
-            !has_hours(c, row, message, place, zone_day(zone, at_ms)))
+            !has_hours(c, row, message, place, day))
             continue;
         const struct zone *clock =
             row->zone == PLAN_NO_INDEX ? zone : zoneset_zone(c->plan->zones, row->zone);
         struct window_answer quiet = window_ask(&row->quiet, clock, at_ms);
-        if (!quiet.is_inside)
-            continue;
-        until_ms = max_of(until_ms, quiet.until_ms);
-        *by = row;
+        add_answer(&out, quiet);
+        if (quiet.is_inside)
+            *by = row;
     }
-    return until_ms;
+    return out;
 }
 
 /* The longest time in a week from there on that is quiet without a break; FOREVER_MS: all of it. */
@@ -159,13 +176,13 @@ static int64_t longest_quiet(const struct compile *c, const struct plan_message 
 {
     int64_t longest_ms = 0, begin_ms = from_ms, at_ms = from_ms;
     for (uint32_t step = 0; step < STEPS_MAX && at_ms < from_ms + 15 * DAY_MS; step++) {
-        int64_t until_ms = quiet_until(c, message, place, channel, zone, at_ms, by);
-        if (until_ms > at_ms) {
-            at_ms = until_ms;
+        struct stretch now = stretch_of(c, message, place, channel, zone, at_ms, by);
+        if (now.quiet_ms > at_ms) {
+            at_ms = now.quiet_ms;
             continue;
         }
         longest_ms = max_of(longest_ms, at_ms - begin_ms);
-        at_ms += 15 * MINUTE_MS;
+        at_ms = now.free_ms;
         begin_ms = at_ms;
     }
     return at_ms - begin_ms >= 8 * DAY_MS ? FOREVER_MS : longest_ms;
