@@ -72,56 +72,73 @@ static enum status apply(struct erasing *x, enum erase_kind kind, struct fault *
     return status == OK ? write_held(x, f) : status;
 }
 
-static enum status destroy(struct erasing *x, struct fault *f)
+static int64_t now_ms(void *self)
 {
+    const struct erasing *x = self;
+    return engine_now(x->recovered.engine);
+}
+
+static enum status drop(void *self, struct erasure *erasure, struct fault *f)
+{
+    struct erasing *x = self;
+    struct engine *e = x->recovered.engine;
+    enum status status = OK;
+    if (!engine_is_erased(e, erasure->profile))
+        status = apply(x, ERASE_PERSON, f);
+    if (status != OK)
+        return status;
+    erasure->batch = engine_batch(e);
+    erasure_learn(erasure, e);
+    return OK;
+}
+
+static enum status roll(void *self, struct fault *f)
+{
+    struct erasing *x = self;
+    return evlog_roll(x->log, f);
+}
+
+static enum status snapshot(void *self, uint64_t batch, struct fault *f)
+{
+    struct erasing *x = self;
+    must(engine_batch(x->recovered.engine) >= batch);
+    return snapshot_engine(x->directory, x->recovered.engine, f);
+}
+
+static enum status destroy(void *self, struct erasure *erasure, struct fault *f)
+{
+    struct erasing *x = self;
     struct master_key master;
     struct keystore *keys = NULL;
     enum status status = master_key_of_environment(x->directory->disk, &master, f);
     if (status == OK)
         status = keystore_open(x->directory->disk, x->directory->log, &master, &keys, f);
     if (status == OK)
-        status = erasure_destroy(x->directory, keys, &x->erasure, f);
+        status = erasure_destroy(x->directory, keys, erasure, f);
     keystore_close(keys);
     return status;
 }
 
-/* In the order that replay/erase.h tells. */
+static enum status prove(void *self, const struct erasure *erasure, uint64_t *batch,
+                         struct fault *f)
+{
+    struct erasing *x = self;
+    must(erasure == &x->erasure);
+    enum status status = apply(x, ERASE_DONE, f);
+    *batch = engine_batch(x->recovered.engine);
+    return status;
+}
+
 static enum status erase(struct erasing *x, struct fault *f)
 {
-    const struct directory *d = x->directory;
-    struct engine *e = x->recovered.engine;
-    enum status status = erasing_write(d, &x->erasure, f);
-    take_over_stop(ERASURE_IS_NOTED);
-    if (status == OK && !engine_is_erased(e, x->erasure.profile))
-        status = apply(x, ERASE_PERSON, f);
-    if (status != OK)
-        return status;
-    take_over_stop(ERASURE_HAS_DROPPED);
-    x->erasure.batch = engine_batch(e);
-    x->erasure.at_ms = engine_now(e);
-    erasure_learn(&x->erasure, e);
-    status = evlog_roll(x->log, f);
-    take_over_stop(ERASURE_HAS_CLOSED);
-    if (status == OK)
-        status = erasure_look_back(d, &x->erasure, f);
-    if (status == OK)
-        status = erasing_write(d, &x->erasure, f);
-    if (status == OK)
-        status = snapshot_engine(d, e, f);
-    take_over_stop(ERASURE_HAS_SNAPSHOT);
-    if (status == OK)
-        status = erasure_drop_old(d, x->erasure.batch, f);
-    take_over_stop(ERASURE_HAS_REMOVED);
-    if (status == OK)
-        status = destroy(x, f);
-    take_over_stop(ERASURE_HAS_DESTROYED);
-    if (status == OK)
-        status = apply(x, ERASE_DONE, f);
-    take_over_stop(ERASURE_IS_PROVEN);
-    if (status == OK)
-        status = snapshot_engine(d, e, f);
-    take_over_stop(ERASURE_HAS_FALLBACK);
-    return status == OK ? erasure_finish(d, &x->erasure, f) : status;
+    struct erasure_hands hands = {.self = x,
+                                  .now_ms = now_ms,
+                                  .drop = drop,
+                                  .roll = roll,
+                                  .snapshot = snapshot,
+                                  .destroy = destroy,
+                                  .prove = prove};
+    return erasure_run(x->directory, &hands, &x->erasure, f);
 }
 
 /* What an erasure that was interrupted has left comes first. */

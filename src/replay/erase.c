@@ -9,6 +9,7 @@
 #include "os/file.h"
 #include "profile/traits.h"
 #include "replay/owner.h"
+#include "replay/takeover.h"
 
 #define HEAD       "wend-erased 1\n"
 #define FILE_BYTES ((size_t)64 << 20)
@@ -364,4 +365,42 @@ enum status erasure_destroy(const struct directory *d, struct keystore *keys, st
         status = keystore_destroy(keys, x->ids.at, x->ids.count, &destroyed, f);
     x->keys += destroyed;
     return status;
+}
+
+/* ---- all ----------------------------------------------------------------------------------------- */
+
+enum status erasure_run(const struct directory *d, const struct erasure_hands *hands,
+                        struct erasure *x, struct fault *f)
+{
+    void *self = hands->self;
+    uint64_t behind = 0;
+    x->at_ms = hands->now_ms(self);
+    enum status status = erasing_write(d, x, f);
+    take_over_stop(ERASURE_IS_NOTED);
+    if (status == OK)
+        status = hands->drop(self, x, f);
+    take_over_stop(ERASURE_HAS_DROPPED);
+    if (status == OK)
+        status = hands->roll(self, f);
+    take_over_stop(ERASURE_HAS_CLOSED);
+    if (status == OK)
+        status = erasure_look_back(d, x, f);
+    if (status == OK) /* with all that is known by now */
+        status = erasing_write(d, x, f);
+    if (status == OK)
+        status = hands->snapshot(self, x->batch, f);
+    take_over_stop(ERASURE_HAS_SNAPSHOT);
+    if (status == OK)
+        status = erasure_drop_old(d, x->batch, f);
+    take_over_stop(ERASURE_HAS_REMOVED);
+    if (status == OK)
+        status = hands->destroy(self, x, f);
+    take_over_stop(ERASURE_HAS_DESTROYED);
+    if (status == OK)
+        status = hands->prove(self, x, &behind, f);
+    take_over_stop(ERASURE_IS_PROVEN);
+    if (status == OK)
+        status = hands->snapshot(self, behind, f);
+    take_over_stop(ERASURE_HAS_FALLBACK);
+    return status == OK ? erasure_finish(d, x, f) : status;
 }

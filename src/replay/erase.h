@@ -5,8 +5,9 @@
  *                                                    is in it)         after e          destroyed ──► RECORD_ERASE, done ──►
  *                                                                                       snapshot ──► erased, erasing removed
  *
- * Whoever runs the engine does these in this order: the server (server/erase.h) or the command of a
- * directory that nobody serves. Each can be done twice. A start that finds `erasing` begins it again.
+ * erasure_run() does these in this order, by the hands of whoever runs the engine: the server (server/erase.h),
+ * the command of a directory that nobody serves, the simulator. Each can be done twice. A start that finds
+ * `erasing` begins it again.
  *
  * `erased` is the list of all who were erased, as hashes with this directory's secret. It is not part of a
  * backup: it is applied to what is restored.
@@ -73,6 +74,27 @@ enum status erasure_destroy(const struct directory *d, struct keystore *keys, st
 /* Notes that it is done: `erased` gets a line, `erasing` goes. */
 enum status erasure_finish(const struct directory *d, const struct erasure *x,
                            struct fault *f) mustuse;
+
+/* What only who runs the engine can do. Whatever is not OK ends the erasure where it is. */
+struct erasure_hands {
+    void *self;
+    int64_t (*now_ms)(void *self);
+    /* The engine has dropped the person, by RECORD_ERASE if it had not: sets x->batch, and erasure_learn(). */
+    enum status (*drop)(void *self, struct erasure *x, struct fault *f);
+    /* Every batch that is durable is in a closed segment. */
+    enum status (*roll)(void *self, struct fault *f);
+    /* There is a durable snapshot of that batch, or of a later one. */
+    enum status (*snapshot)(void *self, uint64_t batch, struct fault *f);
+    /* erasure_destroy(), while nobody else seals. */
+    enum status (*destroy)(void *self, struct erasure *x, struct fault *f);
+    /* The proof is in the log. *batch: one behind that of the newest snapshot, and applied. */
+    enum status (*prove)(void *self, const struct erasure *x, uint64_t *batch, struct fault *f);
+};
+
+/* Erases x->profile, from the beginning or from where an end of the process left it; the rest of *x is what is
+ * known of it by now. */
+enum status erasure_run(const struct directory *d, const struct erasure_hands *hands,
+                        struct erasure *x, struct fault *f) mustuse;
 
 /* The newest batch of an erasure that was completed; 0 = nobody was erased. */
 enum status erased_batch(const struct directory *d, uint64_t *batch, struct fault *f) mustuse;

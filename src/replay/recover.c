@@ -610,6 +610,33 @@ static void tell_difference(void *self, const struct recovered *so_far,
     m->options->differs(m->options->self, so_far, what);
 }
 
+/* What was damaged would be kept as one of the two newest, and there would be none to fall back to. */
+static enum status drop_damaged(const struct directory *d, const struct recovered *r,
+                                struct fault *f)
+{
+    struct arena a;
+    uint64_t *batches;
+    uint32_t count = 0, dropped = 0;
+    if (r->snapshots_refused == 0)
+        return OK;
+    arena_init(&a, 1024);
+    enum status status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
+    for (uint32_t i = 0; i < count && status == OK && batches[i] > r->snapshot_batch; i++) {
+        char path[OS_PATH_BYTES];
+        struct snapshot_reader *reader = NULL;
+        must(snapshot_path(path, sizeof(path), d->snapshots, batches[i]));
+        if (snapshot_open(d->disk, path, &reader, NULL) != OK) {
+            status = os_remove(d->disk, path, f);
+            dropped++;
+        }
+        snapshot_close(reader);
+    }
+    if (status == OK && dropped > 0)
+        status = os_sync_dir(d->disk, d->snapshots, f);
+    arena_fini(&a);
+    return status;
+}
+
 enum status recover_to_write(const struct directory *d, struct evlog *log,
                              const struct recover_options *options, struct recovered *out,
                              struct fault *f)
@@ -631,7 +658,7 @@ enum status recover_to_write(const struct directory *d, struct evlog *log,
                   evlog_batch_next(log) - 1);
         status = GIVE_UP;
     }
-    return status;
+    return status == OK ? drop_damaged(d, out, f) : status;
 }
 
 void recovered_fini(struct recovered *r)

@@ -86,7 +86,8 @@ enum status recover(const struct directory *d, const struct recover_options *opt
 
 /* The same for who goes on writing: `log` is the directory's, open. Result blocks that did not reach it
  * before a crash are made again and appended, durably. GIVE_UP also where log and state do not end with
- * the same batch. Before anything else is written, take_over() is to be called (takeover.h). `options` are
+ * the same batch. Damaged snapshots are removed: whoever writes takes another one soon (snapshots_refused). Before
+ * anything else is written, take_over() is to be called (takeover.h). `options` are
  * those of who wants more than that, or NULL. */
 enum status recover_to_write(const struct directory *d, struct evlog *log,
                              const struct recover_options *options, struct recovered *out,

@@ -138,6 +138,45 @@ static void a_snapshot_that_is_damaged_is_passed_over(void **state)
     fake_disk_free(fake);
 }
 
+static void a_damaged_snapshot_is_not_kept_as_one_of_two(void **state)
+{
+    (void)state;
+    struct fake_disk *fake = fake_disk_new(1);
+    struct shop s;
+    struct fault f = {0};
+    char first[OS_PATH_BYTES], second[OS_PATH_BYTES];
+    uint64_t saved = 0;
+    assert_true(shop_open(&s, fake_disk_of(fake), 4, 40, 4, NULL));
+    while (synth_next_ms(s.synth) != FOREVER_MS) {
+        uint64_t batch = engine_batch(world_engine(s.world));
+        assert_true(shop_step(&s));
+        if (batch >= saved + 100) {
+            saved = batch;
+            assert_int_equal(world_commit(s.world, &f), OK);
+            assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
+            assert_true(snapshot_path(first, sizeof(first), s.directory.snapshots,
+                                      engine_batch(world_engine(s.world))));
+        }
+    }
+    assert_int_equal(world_commit(s.world, &f), OK);
+    assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
+    assert_true(snapshot_path(second, sizeof(second), s.directory.snapshots,
+                              engine_batch(world_engine(s.world))));
+    fake_disk_damage(fake, second, 2000, 0x10);
+    struct recover_options tail = {0};
+    struct recovered r;
+    assert_int_equal(recover(&s.directory, &tail, &r, &f), OK);
+    assert_true(os_exists(s.directory.disk, second)); /* who reads removes nothing */
+    recovered_fini(&r);
+    assert_int_equal(recover_to_write(&s.directory, s.log, NULL, &r, &f), OK);
+    assert_int_equal(r.snapshots_refused, 1);
+    assert_true(os_exists(s.directory.disk, first));
+    assert_false(os_exists(s.directory.disk, second));
+    recovered_fini(&r);
+    shop_close(&s);
+    fake_disk_free(fake);
+}
+
 /* A whole snapshot at the log's end, as another release would write it. */
 static void put_strange_snapshot(const struct shop *s)
 {
@@ -291,6 +330,8 @@ int main(void)
              recovery_rebuilds_the_state),
         TEST("a snapshot that is damaged is passed over",
              a_snapshot_that_is_damaged_is_passed_over),
+        TEST("a damaged snapshot is not kept as one of two",
+             a_damaged_snapshot_is_not_kept_as_one_of_two),
         TEST("a snapshot that another release wrote is passed over",
              a_snapshot_of_another_release_is_passed_over),
         TEST("results that do not agree stop recovery and name the batch",

@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "os/clock.h"
 #include "replay/erase.h"
-#include "replay/takeover.h"
 #include "server/export.h"
 #include "server/server_int.h"
 
@@ -15,9 +14,11 @@
 #define LOOK_MS     2    /* how often the engine is asked whether it has got so far */
 #define AGAIN_MS    2000 /* until what the log did not take is offered again */
 
+#define LEFT_AGAIN_MS 10000 /* until what could not be completed is gone on with */
+
 struct asked {
     struct str person;
-    struct http_request *request; /* NULL: left by a run before */
+    struct http_request *request;
     bool is_export;
 };
 
@@ -26,6 +27,7 @@ struct eraser {
     struct os_queue *queue;
     struct os_thread thread;
     atomic_bool is_over;
+    bool is_left; /* the thread's: `erasing` may be there */
 };
 
 /* What the engine's thread is asked. */
@@ -61,16 +63,16 @@ static void ask_erased(void *context, struct engine *e)
 }
 
 struct destroying {
-    struct server *server;
+    const struct directory *directory;
     struct erasure *erasure;
     enum status status;
-    struct fault fault;
+    struct fault *fault;
 };
 
-static void destroy(void *self, struct keystore *keys)
+static void destroy_now(void *self, struct keystore *keys)
 {
     struct destroying *x = self;
-    x->status = erasure_destroy(&x->server->directory, keys, x->erasure, &x->fault);
+    x->status = erasure_destroy(x->directory, keys, x->erasure, x->fault);
 }
 
 static bool is_over(const struct eraser *x)
@@ -95,9 +97,22 @@ static enum status push(struct eraser *x, const struct erasure *erasure, enum er
     return status;
 }
 
-/* Waits until the engine has dropped the person. */
-static enum status drop(struct eraser *x, struct erasure *erasure)
+static int64_t now_ms(void *self)
 {
+    struct eraser *x = self;
+    return server_now_ms(x->server);
+}
+
+static enum status not_taken(struct fault *f)
+{
+    fault_set(f, "the log does not take it now; it is gone on with later");
+    return GIVE_UP;
+}
+
+/* Waits until the engine has dropped the person. */
+static enum status drop(void *self, struct erasure *erasure, struct fault *f)
+{
+    struct eraser *x = self;
     struct look look = {.server = x->server, .erasure = erasure};
     int64_t offered_ns = 0;
     for (;;) {
@@ -107,11 +122,11 @@ static enum status drop(struct eraser *x, struct erasure *erasure)
         if (look.is_erased)
             break;
         if (is_over(x))
-            return GIVE_UP;
+            return not_taken(f);
         int64_t now_ns = os_clock_monotonic_ns();
         if (offered_ns == 0 || now_ns - offered_ns > AGAIN_MS * INT64_C(1000000)) {
             if (push(x, erasure, ERASE_PERSON) != OK)
-                return GIVE_UP;
+                return not_taken(f);
             offered_ns = now_ns;
         }
         os_clock_sleep_ms(LOOK_MS);
@@ -120,9 +135,16 @@ static enum status drop(struct eraser *x, struct erasure *erasure)
     return OK;
 }
 
-/* Waits until there is a durable snapshot of that batch or a later one. */
-static enum status snapshot(struct eraser *x, uint64_t batch, struct fault *f)
+static enum status roll(void *self, struct fault *f)
 {
+    struct eraser *x = self;
+    return committer_roll(x->server->committer) == OK ? OK : not_taken(f);
+}
+
+/* Waits until there is a durable snapshot of that batch or a later one. */
+static enum status snapshot(void *self, uint64_t batch, struct fault *f)
+{
+    struct eraser *x = self;
     struct erasure none = {0};
     struct look look = {.server = x->server, .erasure = &none};
     core_want_snapshot(x->server->core, batch);
@@ -137,62 +159,45 @@ static enum status snapshot(struct eraser *x, uint64_t batch, struct fault *f)
     return OK;
 }
 
-/* Waits until a batch behind that one is applied; its number. */
-static uint64_t wait_behind(struct eraser *x, uint64_t batch)
+static enum status destroy(void *self, struct erasure *erasure, struct fault *f)
 {
-    struct look look = {.server = x->server};
+    struct eraser *x = self;
+    struct sealer *sealer = x->server->sealer;
+    struct destroying destroying = {
+        .directory = &x->server->directory, .erasure = erasure, .fault = f};
+    sealer_call(sealer, destroy_now, &destroying);
+    sealer_hold(sealer, 0);
+    return destroying.status;
+}
+
+/* Waits until a batch behind the newest snapshot is applied. */
+static enum status prove(void *self, const struct erasure *erasure, uint64_t *batch,
+                         struct fault *f)
+{
+    struct eraser *x = self;
     struct erasure none = {0};
-    look.erasure = &none;
+    struct look look = {.server = x->server, .erasure = &none};
+    if (push(x, erasure, ERASE_DONE) != OK)
+        return not_taken(f);
+    uint64_t newest = core_newest_snapshot(x->server->core);
     do {
         os_clock_sleep_ms(LOOK_MS);
         core_call(x->server->core, ask_erased, &look);
-    } while (look.batch <= batch && !is_over(x));
-    return look.batch;
+    } while (look.batch <= newest && !is_over(x));
+    *batch = look.batch;
+    return OK;
 }
 
 static enum status erase(struct eraser *x, struct erasure *erasure, struct fault *f)
 {
-    struct server *s = x->server;
-    const struct directory *d = &s->directory;
-    erasure->at_ms = server_now_ms(s);
-    enum status status = erasing_write(d, erasure, f);
-    take_over_stop(ERASURE_IS_NOTED);
-    if (status == OK)
-        status = drop(x, erasure);
-    take_over_stop(ERASURE_HAS_DROPPED);
-    if (status == OK)
-        status = committer_roll(s->committer);
-    if (status != OK) {
-        fault_set(f, "the log does not take it now; it is gone on with later");
-        return status;
-    }
-    take_over_stop(ERASURE_HAS_CLOSED);
-    status = erasure_look_back(d, erasure, f);
-    if (status == OK) /* with all that is known by now */
-        status = erasing_write(d, erasure, f);
-    if (status == OK)
-        status = snapshot(x, erasure->batch, f);
-    take_over_stop(ERASURE_HAS_SNAPSHOT);
-    if (status == OK)
-        status = erasure_drop_old(d, erasure->batch, f);
-    take_over_stop(ERASURE_HAS_REMOVED);
-    struct destroying destroying = {.server = s, .erasure = erasure};
-    if (status == OK) {
-        sealer_call(s->sealer, destroy, &destroying);
-        sealer_hold(s->sealer, 0);
-        status = destroying.status;
-        *f = destroying.fault;
-    }
-    take_over_stop(ERASURE_HAS_DESTROYED);
-    if (status == OK)
-        status = push(x, erasure, ERASE_DONE);
-    if (status == OK) {
-        uint64_t behind = wait_behind(x, core_newest_snapshot(s->core));
-        take_over_stop(ERASURE_IS_PROVEN);
-        status = snapshot(x, behind, f);
-    }
-    take_over_stop(ERASURE_HAS_FALLBACK);
-    return status == OK ? erasure_finish(d, erasure, f) : status;
+    struct erasure_hands hands = {.self = x,
+                                  .now_ms = now_ms,
+                                  .drop = drop,
+                                  .roll = roll,
+                                  .snapshot = snapshot,
+                                  .destroy = destroy,
+                                  .prove = prove};
+    return erasure_run(&x->server->directory, &hands, erasure, f);
 }
 
 /* ---- answers ------------------------------------------------------------------------------------- */
@@ -214,60 +219,82 @@ static void answer_unknown(struct http_request *request)
                       STR("nobody is known by this user id, anonymous id or address"));
 }
 
+/* Erases, and says what came of it. */
+static enum status erase_and_tell(struct eraser *x, struct erasure *erasure)
+{
+    struct server *s = x->server;
+    struct fault f = {0};
+    enum status status = erase(x, erasure, &f);
+    sealer_hold(s->sealer, 0);
+    x->is_left = status != OK;
+    if (status == OK)
+        journal_say(&s->journal, JOURNAL_INFO, "erase",
+                    "profile %lx was erased: %u keys were destroyed, batch %lu", erasure->profile,
+                    erasure->keys, erasure->batch);
+    else
+        journal_say(&s->journal, JOURNAL_ERROR, "erase",
+                    "profile %lx is not erased yet, it is gone on with later: %s", erasure->profile,
+                    f.text);
+    return status;
+}
+
+/* What did not come to its end, here or in a run before, comes before anything else: there is one file that
+ * says who is being erased. */
+static enum status go_on(struct eraser *x)
+{
+    struct server *s = x->server;
+    struct erasure erasure = {0};
+    struct look look = {.server = s, .erasure = &erasure};
+    struct fault f = {0};
+    if (!x->is_left)
+        return OK;
+    enum status status = erasing_read(&s->directory, &erasure, &x->is_left, &f);
+    if (status != OK)
+        journal_say(&s->journal, JOURNAL_ERROR, "erase",
+                    "who is being erased cannot be read, it is tried again: %s", f.text);
+    if (status != OK || !x->is_left) {
+        x->is_left = status != OK;
+        return status;
+    }
+    /* A change of programme that goes on by itself ends first: it may be about to unite pasts. */
+    for (core_call(s->core, ask_erased, &look); look.is_busy && !is_over(x);) {
+        os_clock_sleep_ms(LOOK_MS);
+        core_call(s->core, ask_erased, &look);
+    }
+    status = is_over(x) ? GIVE_UP : erase_and_tell(x, &erasure);
+    erasure_fini(&erasure);
+    return status;
+}
+
+static void answer_not_yet(struct http_request *request)
+{
+    http_answer_error(request, 503, "not_yet",
+                      STR("an erasure could not be completed; it is gone on with by itself"));
+}
+
 static void do_erase(struct eraser *x, const struct asked *asked)
 {
     struct server *s = x->server;
     struct erasure erasure = {0};
     struct look look = {.server = s, .erasure = &erasure, .person = asked->person};
-    struct fault f = {0};
-    enum status status = OK;
-    if (asked->request == NULL) {
-        bool is_there;
-        status = erasing_read(&s->directory, &erasure, &is_there, &f);
-        if (status == OK && !is_there)
-            return;
-        /* A change of programme that goes on by itself ends first: it may be about to unite pasts. */
-        for (core_call(s->core, ask_erased, &look); look.is_busy && !is_over(x);) {
-            os_clock_sleep_ms(LOOK_MS);
-            core_call(s->core, ask_erased, &look);
-        }
-        if (is_over(x)) {
-            erasure_fini(&erasure);
-            return;
-        }
-    } else {
-        core_call(s->core, find_person, &look);
-        if (erasure.profile == 0) {
-            answer_unknown(asked->request);
-            return;
-        }
-    }
-    if (look.is_busy && asked->request != NULL) {
-        http_answer_error(asked->request, 409, "programme_changes",
-                          STR("a change of programme is under way; try again when it is over"));
-        erasure_fini(&erasure);
+    if (go_on(x) != OK) {
+        answer_not_yet(asked->request);
         return;
     }
-    if (status == OK)
-        status = erase(x, &erasure, &f);
-    sealer_hold(s->sealer, 0);
-    if (status == OK)
-        journal_say(&s->journal, JOURNAL_INFO, "erase",
-                    "profile %lx was erased: %u keys were destroyed, batch %lu", erasure.profile,
-                    erasure.keys, erasure.batch);
-    else
-        journal_say(&s->journal, JOURNAL_ERROR, "erase",
-                    "profile %lx is not erased yet, the next start goes on with it: %s",
-                    erasure.profile, f.text);
-    if (asked->request != NULL && status == OK) {
+    core_call(s->core, find_person, &look);
+    if (erasure.profile == 0) {
+        answer_unknown(asked->request);
+    } else if (look.is_busy) {
+        http_answer_error(asked->request, 409, "programme_changes",
+                          STR("a change of programme is under way; try again when it is over"));
+    } else if (erase_and_tell(x, &erasure) != OK) {
+        answer_not_yet(asked->request);
+    } else {
         struct buf out;
         buf_init(&out);
         erasure_json(&erasure, &out);
         answer(asked->request, &out);
         buf_fini(&out);
-    } else if (asked->request != NULL) {
-        http_answer_error(asked->request, 503, "not_yet",
-                          STR("it could not be completed; the next start of the server goes on"));
     }
     erasure_fini(&erasure);
 }
@@ -305,8 +332,12 @@ static void run(void *context)
 {
     struct eraser *x = context;
     struct asked asked = {0};
-    do_erase(x, &asked); /* what was left */
-    while (os_queue_pop(x->queue, &asked, 1, FOREVER_MS) > 0) {
+    x->is_left = true; /* perhaps */
+    while (!os_queue_is_done(x->queue)) {
+        if (!is_over(x))
+            (void)go_on(x);
+        if (os_queue_pop(x->queue, &asked, 1, x->is_left ? LEFT_AGAIN_MS : FOREVER_MS) == 0)
+            continue;
         if (is_over(x))
             http_answer_error(asked.request, 503, "stopping", STR("the server is stopping"));
         else if (asked.is_export)

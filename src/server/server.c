@@ -469,6 +469,8 @@ static enum status start_all(struct server *s, const struct plan *plan,
         sender_pause(s->sender, true);
     if (status == OK)
         status = core_start(s, &s->core, f);
+    if (status == OK && s->recovered.snapshots_refused > 0) /* there is but one that is whole */
+        core_want_snapshot(s->core, max_of(engine_batch(s->recovered.engine), UINT64_C(1)));
     if (status == OK)
         status = committer_start(s->log, &host, &s->committer, f);
     if (status == OK)

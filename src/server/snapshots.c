@@ -33,7 +33,9 @@ struct snapshots {
     struct os_queue *parcels;
     _Atomic uint64_t parcel_bytes;
     _Atomic uint64_t wanted, newest; /* batches */
+    atomic_bool is_written;          /* one is under way, from its beginning to its name */
     atomic_bool has_failed;          /* the thread writes nothing more of the one under way */
+    _Atomic int64_t again_ns;        /* none is begun before: the last one met a fault */
 
     /* the engine's thread's */
     bool is_on;
@@ -53,7 +55,9 @@ static void fail(struct snapshots *x, const struct fault *f)
 {
     snapping_abandon(x->snapping);
     x->snapping = NULL;
+    atomic_store(&x->again_ns, os_clock_monotonic_ns() + SNAPSHOT_AGAIN_MS * INT64_C(1000000));
     atomic_store(&x->has_failed, true);
+    atomic_store(&x->is_written, false);
     journal_say(&x->server->journal, JOURNAL_WARNING, "snapshot", "no snapshot was written: %s",
                 f->text);
 }
@@ -84,6 +88,7 @@ static void finish(struct snapshots *x, const struct parcel *p)
         return;
     }
     atomic_store(&x->newest, p->batch);
+    atomic_store(&x->is_written, false);
     count_add(x->server, COUNTER_SNAPSHOTS, 1);
     journal_say(&x->server->journal, JOURNAL_INFO, "snapshot",
                 "snapshot of batch %lu written in %ld ms, the engine stood still for %ld us at a "
@@ -107,6 +112,7 @@ static void run(void *context)
         } else if (p.kind == PARCEL_DROPS) {
             snapping_abandon(x->snapping);
             x->snapping = NULL;
+            atomic_store(&x->is_written, false);
         } else if (x->snapping != NULL && p.kind == PARCEL_IS_BYTES) {
             write_parcel(x, &p);
         } else if (x->snapping != NULL) {
@@ -148,6 +154,8 @@ static bool is_due(const struct snapshots *x)
     const struct engine_counts *counts = engine_counts(x->engine);
     uint64_t batches = engine_batch(x->engine) - x->batch;
     uint64_t wanted = atomic_load(&x->wanted);
+    if (atomic_load(&x->is_written) || os_clock_monotonic_ns() < atomic_load(&x->again_ns))
+        return false;
     /* A batch that is wanted may be the one whose snapshot did not become whole. */
     if (wanted > atomic_load(&x->newest) && engine_batch(x->engine) >= wanted)
         return true;
@@ -187,6 +195,7 @@ static void begin(struct snapshots *x)
     x->longest_ns = x->spent_ns = 0;
     x->piece_work = SNAPSHOT_PIECE_US * 500;
     atomic_store(&x->has_failed, false);
+    atomic_store(&x->is_written, true);
     engine_save_begin(x->engine);
     send(x, &(struct parcel){
                 .kind = PARCEL_BEGINS, .batch = x->batch, .now_ms = engine_now(x->engine)});

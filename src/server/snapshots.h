@@ -20,6 +20,7 @@
 #define SNAPSHOT_PIECE_US 800
 #define SNAPSHOT_RECORDS  UINT64_C(4000000)
 #define SNAPSHOT_SHARE    4
+#define SNAPSHOT_AGAIN_MS 1000 /* after one that met a fault of the disk */
 
 struct server;
 struct engine;
