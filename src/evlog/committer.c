@@ -767,6 +767,13 @@ bool committer_turn(struct committer *c)
     return true;
 }
 
+enum status committer_roll_now(struct committer *c)
+{
+    c->wants_roll = true;
+    roll(c);
+    return c->roll_status;
+}
+
 void committer_drop(struct committer *c)
 {
     refuse_all(c, GIVE_UP, &ended);

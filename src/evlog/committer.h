@@ -104,6 +104,9 @@ struct committer *committer_new(struct evlog *log, const struct committer_host *
  * and committed, the host is told, the next segment is prepared. False: there was nothing. */
 bool committer_turn(struct committer *c);
 
+/* What committer_roll() does. Nothing may be in between a commit and its batch: not from the host's calls. */
+enum status committer_roll_now(struct committer *c) mustuse;
+
 /* Ends it as the end of the process would: what is queued comes back refused with GIVE_UP; nothing is
  * written any more. Batches in the host's hands must be back. */
 void committer_drop(struct committer *c);

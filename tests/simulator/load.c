@@ -61,6 +61,7 @@ void load_free(struct load *l)
     for (uint32_t i = 0; i < l->count; i++)
         mem_free(l->facts[i]);
     mem_free(l->facts);
+    mem_free(l->gone);
     mem_free(l->lives);
     mem_free(l->samples);
     mem_free(l->journeys);
@@ -81,7 +82,7 @@ static void make(struct load *l)
     if (l->made % each == 0 && l->programmes_told + 1 < l->programme_count) {
         fact->what = FACT_PROGRAMME;
         fact->programme = ++l->programmes_told;
-    } else {
+    } else if (!load_guest(l, fact)) {
         l->make(l, fact);
     }
     if (fact->what == FACT_EVENT && draw_permille(s, STREAM_LOAD, s->options[OPTION_LATE])) {
@@ -119,6 +120,12 @@ bool load_turn(struct load *l)
         l->told_ms = INT64_MIN;
         if (fact->tries++ > 0)
             saw(s, fact->is_answered ? FAULT_TOLD_TWICE : FAULT_RETOLD);
+        sim_say(s, "tells: %s \"%s\" of \"%s\" (%s), %s",
+                fact->what == FACT_ERASE       ? "erasure"
+                : fact->what == FACT_COMMAND   ? "command"
+                : fact->what == FACT_PROGRAMME ? "programme"
+                                               : "event",
+                fact->event, fact->who, fact->previous, fact->fields);
         machine_tell(s->machine, fact);
         return true;
     }
@@ -140,6 +147,8 @@ void load_answer(struct load *l, struct fact *fact, bool is_durable)
     bool is_news = is_durable && !fact->is_answered;
     l->told_ms = INT64_MIN;
     fact->is_answered |= is_durable;
+    if (is_news && fact->what == FACT_ERASE)
+        load_guest_is_gone(l, fact);
     fact->tell_ms = FOREVER_MS;
     if (!fact->is_answered)
         fact->tell_ms = s->clock_ms + 100 + (int64_t)draw_below(s, STREAM_ORDER, AGAIN_MS_MAX);

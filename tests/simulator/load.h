@@ -13,7 +13,7 @@
 #include "programme/programme.h"
 #include "simulator/sim.h"
 
-enum fact_what { FACT_EVENT, FACT_COMMAND, FACT_PROGRAMME };
+enum fact_what { FACT_EVENT, FACT_COMMAND, FACT_PROGRAMME, FACT_ERASE };
 
 struct fact {
     enum fact_what what;
@@ -31,6 +31,8 @@ struct fact {
     struct command_word word; /* its name is `event` */
     /* PROGRAMME */
     uint32_t programme;
+    /* EVENT, ERASE */
+    uint32_t guest; /* whose it is, plus one: load_guests.c */
     /* What the client knows. */
     int64_t tell_ms; /* when it is told (again); FOREVER_MS: it waits for an answer, or is done */
     uint32_t tries;
@@ -39,6 +41,19 @@ struct fact {
 };
 
 #define PROGRAMMES_MAX 4
+#define GUESTS_MAX     8
+#define MARK_BEGINS    "Zq" /* and nobody else says so */
+
+struct guest {
+    char mark[24], phone[24];
+    uint32_t facts;
+    bool is_leaving, has_asked, is_gone;
+};
+
+/* A text that was somebody's who has been erased. */
+struct gone {
+    char text[24];
+};
 
 struct load {
     struct sim *sim;
@@ -58,6 +73,10 @@ struct load {
     uint32_t sample_count;
     char (*journeys)[64];
     uint32_t journey_count;
+    struct guest guests[GUESTS_MAX];
+    uint32_t guest_count, marks;
+    struct gone *gone; /* what must be nowhere any more */
+    uint32_t gone_count, gone_room;
     int64_t edge_ms; /* if not FOREVER_MS: when the next fact comes, at the edge of a deadline */
 };
 
@@ -66,6 +85,10 @@ void load_free(struct load *l);
 
 void load_lives(struct load *l);
 void load_storm(struct load *l);
+
+/* Makes the next new fact a guest's. False: it is somebody else's. */
+bool load_guest(struct load *l, struct fact *out);
+void load_guest_is_gone(struct load *l, const struct fact *fact);
 
 /* Tells the machine what is due, or makes a new fact. False: nothing is due. */
 bool load_turn(struct load *l);

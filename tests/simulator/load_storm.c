@@ -208,6 +208,8 @@ static bool reply(struct load *l, struct fact *out)
     if (world_count(w) == 0)
         return false;
     const struct delivery *d = world_delivery(w, world_count(w) - 1 - roll(l, world_count(w)));
+    if (strstr(d->address, MARK_BEGINS) != NULL) /* a guest's own affair */
+        return false;
     uint32_t what = roll(l, array_count(words));
     snprintf(out->event, sizeof(out->event), "%s", words[what]);
     out->cause = d->decision;

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "channel/channel.h"
+#include "disk/snapshot.h"
 #include "evlog/committer.h"
 #include "os/file.h"
 #include "outbox/outbox.h"
@@ -17,6 +18,7 @@
 #include "server/held.h"
 #include "server/pace.h"
 #include "server/take.h"
+#include "simulator/chores.h"
 #include "simulator/load.h"
 #include "simulator/oracle.h"
 #include "simulator/world.h"
@@ -29,6 +31,7 @@
 #define GRACE_MS    10000 /* for transmissions when the server stops */
 #define ROUNDS_MAX  100000
 #define CHANGE_REST MINUTE_MS
+#define LOST_MAX    64 /* tries, until who stops on a full disk lets receipts be */
 
 enum entry_kind {
     ENTRY_FACT = 1,
@@ -38,6 +41,7 @@ enum entry_kind {
     ENTRY_PROGRAMME,
     ENTRY_RECEIPT, /* the outbox's */
     ENTRY_REPORT,  /* a provider's */
+    ENTRY_ERASE,
 };
 
 struct entry {
@@ -81,6 +85,7 @@ struct machine {
     bool is_started; /* clients get in */
     bool has_failed;
     bool is_stopping;
+    uint32_t lost; /* receipts that found no room while it stops */
     struct directory directory;
     char held_path[OS_PATH_BYTES];
     struct evlog *log;
@@ -95,7 +100,7 @@ struct machine {
     bool has_tick;
     int64_t next_ms; /* when the engine wants a batch, as of the last one; INT64_MIN: at once */
     bool is_asleep;  /* the outbox has nothing to do before its wake */
-    uint64_t snapshot_batch;
+    struct chores *chores;
     struct provider providers[OUTBOX_PROVIDERS_MAX];
     uint32_t provider_count;
     struct held **helds; /* everything that the outbox has */
@@ -444,7 +449,8 @@ static void host_refused(void *context, void *token, enum status why, const stru
         m->going.rest_until_ms = m->sim->clock_ms + AGAIN_MS;
         break;
     case ENTRY_RECEIPT:
-        if (why == TRY_AGAIN) {
+        if (why == TRY_AGAIN && m->lost < LOST_MAX) {
+            m->lost += m->is_stopping;
             add_receipt(m, e);
             return;
         }
@@ -453,6 +459,7 @@ static void host_refused(void *context, void *token, enum status why, const stru
         if (why == TRY_AGAIN)
             m->has_failed = true; /* the server does not start on a full disk */
         break;
+    case ENTRY_ERASE:
     case ENTRY_NAMES: break;
     }
     entry_free(e);
@@ -463,14 +470,6 @@ static void host_failed(void *context, const struct fault *f)
     struct machine *m = context;
     sim_say(m->sim, "the log has failed: %s", f->text);
     m->has_failed = true;
-}
-
-static void save(struct machine *m)
-{
-    struct fault f = {0};
-    m->snapshot_batch = engine_batch(engine_of(m));
-    if (snapshot_engine(&m->directory, engine_of(m), &f) != OK)
-        sim_say(m->sim, "no snapshot: %s", f.text);
 }
 
 static void settle_unreported(struct machine *m);
@@ -490,6 +489,7 @@ static void applied(struct machine *m, const struct entry *e)
         break;
     case ENTRY_NAMES:
     case ENTRY_RECEIPT:
+    case ENTRY_ERASE:
     case ENTRY_REPORT: break;
     }
 }
@@ -529,8 +529,6 @@ static bool apply(struct machine *m)
     }
     committer_release(m->committer, batch);
     m->next_ms = out.has_inbox ? INT64_MIN : out.next_ms;
-    if (engine_batch(engine) - m->snapshot_batch >= m->sim->options[OPTION_SNAPSHOTS])
-        save(m);
     return true;
 }
 
@@ -735,6 +733,10 @@ void machine_tell(struct machine *m, struct fact *fact)
         load_answer(m->sim->load, fact, false);
         return;
     }
+    if (fact->what == FACT_ERASE) {
+        chores_erase(m->chores, fact);
+        return;
+    }
     struct entry *e = entry_new(ENTRY_FACT, 1);
     e->fact = fact;
     if (fact->what == FACT_EVENT) {
@@ -794,6 +796,7 @@ static void settle_unreported(struct machine *m)
     }
     m->pending_count = 0;
     m->is_started = true;
+    chores_begin(m->chores);
     go_over(m, m->wanted);
     if (m->going.phase == PHASE_REST && active_plan(m) == NULL)
         m->has_failed = true; /* without any programme the server does not serve */
@@ -806,6 +809,14 @@ static void note_replayed(void *self, struct engine *e, const struct batch *batc
     oracle_batch(m->sim->oracle, e, batch, out);
 }
 
+static void note_closed(void *context, const char *path, uint64_t batch_first, uint64_t batch_last)
+{
+    struct machine *m = context;
+    (void)path, (void)batch_first, (void)batch_last;
+    if (m->chores != NULL)
+        chores_seal(m->chores);
+}
+
 static enum status open_all(struct machine *m, struct fault *f)
 {
     struct sim *s = m->sim;
@@ -814,7 +825,9 @@ static enum status open_all(struct machine *m, struct fault *f)
     struct evlog_options log = {.disk = disk,
                                 .segment_bytes = s->options[OPTION_SEGMENT] << 10,
                                 .log_id = s->seed | 1,
-                                .spare = EVLOG_SPARE_BY_CALLER};
+                                .spare = EVLOG_SPARE_BY_CALLER,
+                                .closed = note_closed,
+                                .closed_context = m};
     struct recover_options recover = {.self = m, .after = note_replayed};
     directory_secret(s->seed, secret);
     enum status status = directory_make(disk, DATA, secret, &m->directory, f);
@@ -840,7 +853,7 @@ static bool has_met(const struct machine *m, enum fake_fault fault)
 }
 
 /* The oracle reads the disk, too: what was ordered for the server is not for it. */
-static void ask_oracle(struct machine *m)
+static void ask_oracle(struct machine *m, void (*question)(struct machine *m))
 {
     uint64_t calls = fake_disk_calls(m->fake);
     if (has_met(m, FAKE_CRASH))
@@ -848,10 +861,74 @@ static void ask_oracle(struct machine *m)
     bool is_ordered = m->ordered != FAKE_NONE && !fake_disk_has_failed(m->fake);
     if (is_ordered)
         fake_disk_fail_at(m->fake, 0, FAKE_NONE);
-    oracle_recovered(m->sim->oracle, engine_of(m), &m->directory);
+    question(m);
     m->ordered_at += fake_disk_calls(m->fake) - calls;
     if (is_ordered)
         fake_disk_fail_at(m->fake, m->ordered_at, m->ordered);
+}
+
+static void search_disk(struct machine *m)
+{
+    oracle_search(m->sim, &m->directory);
+}
+
+static void look_at_start(struct machine *m)
+{
+    oracle_recovered(m->sim->oracle, engine_of(m), &m->directory);
+    search_disk(m);
+}
+
+/* ---- what chores need ---------------------------------------------------------------------------- */
+
+static void search_disk_now(struct machine *m)
+{
+    ask_oracle(m, search_disk);
+}
+
+static enum status log_erase(struct machine *m, const struct erasure *x, enum erase_kind kind)
+{
+    struct entry *e = entry_new(ENTRY_ERASE, 1);
+    struct buf clear;
+    buf_init(&clear);
+    erasure_record(x, kind, &clear, &e->records[0]);
+    e->records[0].clear = entry_body(e, &clear);
+    e->records[0].event_ms = e->records[0].arrival_ms = machine_now_ms(m);
+    enum status status = push(m, e);
+    if (status != OK)
+        entry_free(e);
+    return status;
+}
+
+static enum status roll_log(struct machine *m)
+{
+    return committer_roll_now(m->committer);
+}
+
+static uint64_t durable_batch(struct machine *m)
+{
+    return evlog_batch_durable(m->log);
+}
+
+/* The fault that was ordered has been met, or there is no room. */
+static bool is_excused(struct machine *m)
+{
+    return has_met(m, FAKE_CRASH) || has_met(m, FAKE_EIO) || has_met(m, FAKE_FULL) ||
+           m->full_until_ms > 0 || m->has_failed;
+}
+
+static enum status begin_chores(struct machine *m, struct fault *f)
+{
+    struct chores_host host = {.sim = m->sim,
+                               .machine = m,
+                               .directory = &m->directory,
+                               .engine = engine_of(m),
+                               .now_ms = machine_now_ms,
+                               .log_erase = log_erase,
+                               .roll = roll_log,
+                               .durable_batch = durable_batch,
+                               .search = search_disk_now,
+                               .is_excused = is_excused};
+    return chores_new(&host, &m->chores, f);
 }
 
 static enum status start_all(struct machine *m, struct fault *f)
@@ -865,12 +942,11 @@ static enum status start_all(struct machine *m, struct fault *f)
     if (status != OK)
         return status;
     struct engine *e = engine_of(m);
-    ask_oracle(m);
+    ask_oracle(m, look_at_start);
     int64_t least_ms = max_of(engine_now(e), evlog_now_ms(m->log));
     pace_init(&m->pace, sim_utc_ms(m->sim), m->sim->clock_ms * NS_PER_MS, least_ms);
     m->looked_ms = m->sim->clock_ms;
     m->names_in_log = names_count(engine_names(e));
-    m->snapshot_batch = m->recovered.snapshot_batch;
     const struct plan *plan = plan_of(m, &m->sim->load->programmes[m->wanted]);
     engine_pending(e, m, note_pending);
     status =
@@ -882,6 +958,11 @@ static enum status start_all(struct machine *m, struct fault *f)
     if (active_plan(m) != NULL)
         adopt(m, active_plan(m));
     m->committer = committer_new(m->log, &host);
+    status = begin_chores(m, f);
+    if (status == OK && m->recovered.snapshots_refused > 0)
+        chores_want_snapshot(m->chores, engine_batch(e));
+    if (status != OK)
+        return status;
     status = held_remove(m->directory.disk, m->held_path, f);
     if (status != OK)
         return status;
@@ -896,21 +977,24 @@ static void damage(struct machine *m)
     struct sim *s = m->sim;
     struct os_disk *disk = fake_disk_of(m->fake);
     char file[OS_PATH_BYTES];
-    struct os_entry *entries;
+    uint64_t *batches;
     uint32_t count = 0;
     struct arena arena;
     struct fault f = {0};
+    struct os_stat at;
+    struct snapshot_reader *older = NULL;
     arena_init(&arena, 1024);
     if (os_exists(disk, DATA "/snapshots") &&
-        os_list(disk, DATA "/snapshots", &arena, &entries, &count, &f) == OK && count > 1 &&
-        os_path_join(file, sizeof(file), DATA "/snapshots", entries[count - 1].name.at)) {
-        struct os_stat at;
-        if (os_stat(disk, file, &at, &f) == OK && at.kind == OS_REGULAR && at.bytes > 0) {
-            fake_disk_damage(m->fake, file, draw_below(s, STREAM_DISK, at.bytes),
-                             (uint8_t)(1u << draw_below(s, STREAM_DISK, 8)));
-            saw(s, FAULT_DAMAGED_SNAPSHOT);
-        }
+        snapshot_list(disk, DATA "/snapshots", &arena, &batches, &count, &f) == OK && count > 1 &&
+        snapshot_path(file, sizeof(file), DATA "/snapshots", batches[1]) &&
+        snapshot_open(disk, file, &older, &f) == OK &&
+        snapshot_path(file, sizeof(file), DATA "/snapshots", batches[0]) &&
+        os_stat(disk, file, &at, &f) == OK && at.bytes > 0) {
+        fake_disk_damage(m->fake, file, draw_below(s, STREAM_DISK, at.bytes),
+                         (uint8_t)(1u << draw_below(s, STREAM_DISK, 8)));
+        saw(s, FAULT_DAMAGED_SNAPSHOT);
     }
+    snapshot_close(older);
     arena_fini(&arena);
 }
 
@@ -967,6 +1051,8 @@ static void close_all(struct machine *m)
 {
     if (m->queue_count > 0)
         saw(m->sim, FAULT_BATCH_UNAPPLIED);
+    chores_free(m->chores);
+    m->chores = NULL;
     while (m->queue_count > 0) {
         struct committed *batch = m->queue[--m->queue_count];
         for (uint32_t i = 0; i < batch->part_count; i++) {
@@ -999,7 +1085,7 @@ static void close_all(struct machine *m)
     m->left = m->kept = NULL;
     m->log = NULL;
     m->going = (struct going){0};
-    m->pending_count = m->provider_count = 0;
+    m->pending_count = m->provider_count = m->lost = 0;
     m->is_up = m->is_started = m->has_failed = m->is_stopping = m->has_tick = m->is_asleep = false;
 }
 
@@ -1009,6 +1095,7 @@ static bool stop(struct machine *m)
 {
     struct fault f = {0};
     bool has_batches = m->is_started;
+    chores_stop_erasing(m->chores);
     m->is_stopping = true;
     outbox_stop(m->outbox);
     m->is_asleep = false;
@@ -1020,6 +1107,8 @@ static bool stop(struct machine *m)
         return !m->has_failed;
     if (committer_turn(m->committer) || m->queue_count > 0)
         sim_fail(m->sim, "a stop does not end");
+    chores_free(m->chores);
+    m->chores = NULL;
     uint64_t batch = engine_batch(engine_of(m));
     enum status status = OK;
     if (m->left != NULL)
@@ -1040,7 +1129,7 @@ void machine_end(struct machine *m, enum end_how how)
     struct sim *s = m->sim;
     if (!m->is_up)
         return;
-    if (how == END_STOPPED && m->committer != NULL) {
+    if (how == END_STOPPED && m->chores != NULL) {
         saw(s, FAULT_STOPPED);
         (void)stop(m);
         if (has_met(m, FAKE_CRASH))
@@ -1100,11 +1189,17 @@ bool machine_turn(struct machine *m)
     if (!m->is_up)
         return false;
     (void)look_at_clock(m);
+    if (m->is_started && !m->has_failed &&
+        draw_below(m->sim, STREAM_CHORES, m->sim->options[OPTION_CHORES]) == 0 &&
+        chores_turn(m->chores))
+        return true;
     uint32_t first = (uint32_t)draw_below(m->sim, STREAM_ORDER, array_count(things));
     for (uint32_t i = 0; i < array_count(things) && !m->has_failed; i++)
         if (things[(first + i) % array_count(things)](m))
             return true;
-    return !m->has_failed && apply(m);
+    if (m->has_failed)
+        return false;
+    return apply(m) || (m->is_started && chores_turn(m->chores));
 }
 
 int64_t machine_wake_ms(const struct machine *m)
@@ -1125,6 +1220,7 @@ int64_t machine_wake_ms(const struct machine *m)
         wake_ms = min_of(wake_ms, max_of(m->looked_ms + LOOK_MS * 40, clock_ms + 1));
     if (m->full_until_ms > 0)
         wake_ms = min_of(wake_ms, max_of(m->full_until_ms, clock_ms + 1));
+    wake_ms = min_of(wake_ms, chores_wake_ms(m->chores));
     if (m->receipts != NULL || m->has_tick)
         wake_ms = min_of(wake_ms, clock_ms + 50);
     /* A clock that was set back and taken for true: time stands still until it has caught up. */
@@ -1232,5 +1328,5 @@ struct directory *machine_directory(struct machine *m)
 bool machine_is_busy(const struct machine *m)
 {
     return !m->is_up || !m->is_started || m->queue_count > 0 || m->receipts != NULL ||
-           outbox_held(m->outbox) > 0 || m->going.phase != PHASE_REST;
+           outbox_held(m->outbox) > 0 || chores_are_busy(m->chores) || m->going.phase != PHASE_REST;
 }

@@ -21,6 +21,15 @@ void oracle_batch(struct oracle *o, struct engine *e, const struct batch *batch,
 /* The server has recovered: everything promised is there, and the state is what it was. */
 void oracle_recovered(struct oracle *o, struct engine *e, const struct directory *d);
 
+/* A snapshot of that batch is whole, and states that hash. */
+void oracle_saved(const struct oracle *o, uint64_t batch, uint64_t hash);
+
+/* An erasure is done: recovery and verification begin behind its batch. */
+void oracle_erased(struct oracle *o, uint64_t batch);
+
+/* Nothing of those who were erased is left on the disk: search.c. */
+void oracle_search(const struct sim *s, const struct directory *d);
+
 bool oracle_has_grant(const struct oracle *o, uint64_t profile, uint64_t decision,
                       uint32_t attempt);
 

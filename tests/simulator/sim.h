@@ -41,6 +41,8 @@ enum stream {
     STREAM_DISK,
     STREAM_ORDER,
     STREAM_WORLD,
+    STREAM_CHORES,
+    STREAM_GUESTS,
     STREAM_END,
 };
 
