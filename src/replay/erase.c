@@ -374,11 +374,15 @@ enum status erasure_run(const struct directory *d, const struct erasure_hands *h
 {
     void *self = hands->self;
     uint64_t behind = 0;
+    uint64_t batch =
+        x->batch; /* of the run that was interrupted: snapshots may be of no earlier one by now */
     x->at_ms = hands->now_ms(self);
     enum status status = erasing_write(d, x, f);
     take_over_stop(ERASURE_IS_NOTED);
     if (status == OK)
         status = hands->drop(self, x, f);
+    if (batch != 0)
+        x->batch = batch;
     take_over_stop(ERASURE_HAS_DROPPED);
     if (status == OK)
         status = hands->roll(self, f);
@@ -393,6 +397,10 @@ enum status erasure_run(const struct directory *d, const struct erasure_hands *h
     if (status == OK)
         status = erasure_drop_old(d, x->batch, f);
     take_over_stop(ERASURE_HAS_REMOVED);
+    x->keys = 1; /* from here on recovery does not begin before the batch */
+    if (status == OK)
+        status = erasing_write(d, x, f);
+    x->keys = 0;
     if (status == OK)
         status = hands->destroy(self, x, f);
     take_over_stop(ERASURE_HAS_DESTROYED);

@@ -36,7 +36,7 @@ struct erasure {
     uint64_t profile;
     uint64_t batch; /* at or after the one in which the person was dropped; 0 = not known yet */
     int64_t at_ms;
-    uint32_t keys; /* destroyed */
+    uint32_t keys; /* destroyed; in `erasing` 1: they may be by now */
     struct engine_ids ids;
 };
 

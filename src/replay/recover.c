@@ -132,7 +132,7 @@ static enum status try_snapshot(const struct directory *d, const struct recover_
 }
 
 /* Where an erasure is under way, its keys may be gone already, but not before older snapshots are: `oldest` is
- * the one from which on all can be decided again. */
+ * the one from which on all can be decided again (0: nobody asks for it). */
 static enum status heed_erasing(const struct directory *d, uint64_t oldest, struct recovered *r,
                                 struct fault *f)
 {
@@ -141,6 +141,8 @@ static enum status heed_erasing(const struct directory *d, uint64_t oldest, stru
     enum status status = erasing_read(d, &under_way, &is_there, f);
     if (status == OK && is_there && under_way.batch != 0)
         r->erased_batch = max_of(r->erased_batch, oldest);
+    if (status == OK && is_there && under_way.keys != 0)
+        r->erased_batch = max_of(r->erased_batch, under_way.batch);
     erasure_fini(&under_way);
     return status;
 }
@@ -171,6 +173,8 @@ static enum status heed_erasures(const struct directory *d, const struct recover
     uint64_t *batches;
     uint32_t count = 0;
     enum status status = erased_batch(d, &r->erased_batch, f);
+    if (status == OK)
+        status = heed_erasing(d, 0, r, f);
     if (status != OK || o->is_tolerant || o->is_shadow || !o->from_beginning ||
         !os_exists(d->disk, d->snapshots))
         return status;
