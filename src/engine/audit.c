@@ -85,7 +85,16 @@ static bool is_kept(const struct person *who, uint64_t decision)
     return false;
 }
 
-/* No window that ends with a send of the last batches holds more than the cap allows. Older ones were
+/* Did the batch spend its slot? Time may stand still, so that of sends at its moment some are older. */
+static bool is_new(const struct engine *e, const struct sent *s)
+{
+    for (uint32_t i = 0; s->at_ms >= e->before_ms && i < e->results.count; i++)
+        if (e->results.rows[i].kind == RESULT_SPENT && e->results.rows[i].id == s->decision)
+            return true;
+    return false;
+}
+
+/* No window that ends with a send of the last batch holds more than the cap allows. Older ones were
  * looked at when they were new: since then the programme, the person's clock or who they are may have
  * changed. Calendar windows depend on that clock and are left to the simulator. */
 static void check_caps(struct audit *a, struct person *who)
@@ -99,8 +108,7 @@ static void check_caps(struct audit *a, struct person *who)
             continue;
         for (uint32_t k = 0; k < who->profile->ledger.count; k++) {
             const struct sent *end = person_sent(who, k);
-            if (end->state != SENT_SPENT || end->at_ms < a->engine->before_ms ||
-                !counts(who->plan, c, end))
+            if (end->state != SENT_SPENT || !is_new(a->engine, end) || !counts(who->plan, c, end))
                 continue;
             uint32_t inside = 0, kept = 0;
             for (uint32_t m = 0; m < who->profile->ledger.count; m++) {
