@@ -13,7 +13,8 @@ one part. In each part of each kind N bytes (2 if not given) are damaged, one at
   - `wend why` refuses or tells the same story;
   - `wend serve` refuses and names the file, or starts, knows the same of everybody, and stops in order;
   - `wend backup --verify` and `wend restore` refuse a backup, and name the file;
-and no process ends by a signal.
+and no process ends by a signal. Left out is the last commit of a log without an end: with a byte changed it is what a crash
+would have torn, and is cut (docs/formats/log.md).
 """
 import argparse
 import collections
@@ -34,15 +35,19 @@ BLOCKS = {1: 'head', 2: 'names', 3: 'batch', 4: 'results', 5: 'mark', 6: 'seal',
 
 
 def cut_segment(data):
-    """(part, from, to) of each block."""
-    at, parts = 0, []
+    """(part, from, to) of each block; not of the last commit of a log that has no end."""
+    at, parts, commits = 0, [], {}
     while data[at:at + 4] == b'WBLK':
+        commits[at] = struct.unpack_from('<Q', data, at + 32)[0]
         kind, length = BLOCKS[data[at + 4]], struct.unpack_from('<I', data, at + 8)[0]
         end = at + 64 + (length + 7) // 8 * 8
         parts.append((f'{kind} header', at, at + 64))
         parts.append((f'{kind} payload', at + 64, at + 64 + length))
         parts.append((f'{kind} padding', at + 64 + length, end))
         at = end
+    if kind != 'mark':
+        last = min(at for at, commit in commits.items() if commit == max(commits.values()))
+        parts = [part for part in parts if part[2] <= last]
     parts.append(('behind the end', at, min(at + 4096, len(data))))
     return parts
 
