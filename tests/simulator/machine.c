@@ -1162,6 +1162,47 @@ void machine_look(struct machine *m)
     }
 }
 
+/* ---- pages ---------------------------------------------------------------------------------------- */
+
+/* What a placement shows somebody now, as POST /v1/decide asks. It changes nothing, and stays so as long as it
+ * says if nothing happens. */
+static void draw_page(struct machine *m, const struct plan *plan, uint64_t profile)
+{
+    struct sim *s = m->sim;
+    struct engine *e = engine_of(m);
+    struct placement_answer now, later;
+    struct arena arena;
+    int64_t now_ms = machine_now_ms(m);
+    uint32_t name = plan->placements[draw_below(s, STREAM_PAGES, plan->placement_count)].name;
+    uint64_t state = s->is_light ? 0 : engine_hash(e);
+    arena_init(&arena, 4096);
+    must(engine_decide(e, profile, name, (struct body){0}, now_ms, &arena, &now) != NULL);
+    saw(s, now.offer != NULL ? FAULT_PAGE_OFFER : FAULT_PAGE_NONE);
+    if (now.until_ms <= now_ms)
+        sim_fail(s, "what a placement shows profile %lx is over at once", profile);
+    if (now.until_ms != FOREVER_MS) {
+        must(engine_decide(e, profile, name, (struct body){0}, now.until_ms - 1, &arena, &later) !=
+             NULL);
+        if (later.offer != now.offer || later.rule != now.rule)
+            sim_fail(s, "what a placement shows profile %lx changes before it says", profile);
+    }
+    if (!s->is_light && engine_hash(e) != state)
+        sim_fail(s, "a placement that was asked for changes the state");
+    arena_fini(&arena);
+}
+
+static void draw_pages(struct machine *m)
+{
+    struct sim *s = m->sim;
+    const struct plan *plan = m->is_started ? active_plan(m) : NULL;
+    if (plan == NULL || plan->placement_count == 0 || draw_below(s, STREAM_PAGES, 16) != 0)
+        return;
+    uint64_t profile = 0; /* a stranger */
+    for (uint64_t steps = draw_below(s, STREAM_PAGES, 12); steps > 0; steps--)
+        profile = engine_each(engine_of(m), profile);
+    draw_page(m, plan, profile);
+}
+
 /* ---- a life -------------------------------------------------------------------------------------- */
 
 static bool look_at_clock(struct machine *m)
@@ -1189,6 +1230,7 @@ bool machine_turn(struct machine *m)
     if (!m->is_up)
         return false;
     (void)look_at_clock(m);
+    draw_pages(m);
     if (m->is_started && !m->has_failed &&
         draw_below(m->sim, STREAM_CHORES, m->sim->options[OPTION_CHORES]) == 0 &&
         chores_turn(m->chores))

@@ -43,6 +43,7 @@ enum stream {
     STREAM_WORLD,
     STREAM_CHORES,
     STREAM_GUESTS,
+    STREAM_PAGES,
     STREAM_END,
 };
 
