@@ -64,6 +64,7 @@ static bool is_measured_anew(const struct engine *e, uint64_t profile)
 /* Is a later line of the same all_of the one that counts in the cap? */
 static bool is_companion(const struct person *who, const struct plan_cap *c, uint32_t place)
 {
+    must(place < who->profile->ledger.count);
     const struct sent *s = person_sent(who, place);
     for (uint32_t i = 0; s->together != 0 && c->channels == 0 && i < who->profile->ledger.count;
          i++) {
@@ -294,10 +295,12 @@ static void add(struct recount *r, enum counted kind, uint64_t a, uint64_t b, in
             r->room = r->room ? r->room * 2 : 64;
             r->net = mem_resize(r->net, r->room * sizeof(r->net[0]));
         }
+        must(r->count < r->room);
         place = r->count++;
         r->net[place] = (struct net){kind, (uint32_t)a, 0};
         map_u64_set(&r->nets, key, place);
     }
+    must(place < r->count);
     r->net[place].more += more;
 }
 

@@ -38,6 +38,7 @@ static uint32_t feature_count(const struct plan *plan)
 
 static uint32_t feature_name(const struct plan *plan, uint32_t i)
 {
+    must(i < plan->feature_count);
     return plan->features[i].name;
 }
 
@@ -72,6 +73,7 @@ static bool is_fed(const struct engine *e, uint32_t name)
 static void add_name(uint32_t *names, uint32_t *count, uint32_t name)
 {
     uint32_t place = place_of(names, *count, name);
+    must(place == *count || names[place] != name);
     memmove(names + place + 1, names + place, (*count - place) * sizeof(names[0]));
     names[place] = name;
     ++*count;
@@ -95,6 +97,7 @@ static void add_feed(struct engine *e, const struct plan *plan, uint32_t names_f
         mem_free(skips);
         return;
     }
+    must(added <= count);
     e->feeds = mem_resize(e->feeds, (e->feed_count + 1) * sizeof(e->feeds[0]));
     e->feeds[e->feed_count++] = (struct feed){plan, skips, names_from};
 }
@@ -108,6 +111,7 @@ static void clear_feeds(struct engine *e)
 
 void change_set_feeds(struct engine *e)
 {
+    must(e->plans_from <= e->plans.newest);
     clear_feeds(e);
     if (!e->is_shadow) {
         if (e->plans.newest)
@@ -144,6 +148,7 @@ const struct plan_feature *change_feature(const struct person *who, uint32_t nam
         uint16_t index = name < feed->names_from
                              ? PLAN_NO_INDEX
                              : plan_feature_find(feed->plan, name - feed->names_from);
+        must(index == PLAN_NO_INDEX || index < feed->plan->feature_count);
         if (index != PLAN_NO_INDEX)
             return &feed->plan->features[index];
     }
@@ -154,6 +159,7 @@ const struct plan_feature *change_feature(const struct person *who, uint32_t nam
 
 static void drop_leftovers(struct engine *e, uint64_t number)
 {
+    must(profile_local(number) >= 1);
     struct profile *profile = engine_profile(e, number);
     struct space *space = &e->partitions[profile_partition(number)].space;
     for (uint32_t i = profile->histories.count; i-- > 0;) {
@@ -167,6 +173,7 @@ static uint32_t oldest_plan(const struct engine *e, uint64_t number)
 {
     const struct space *space = &e->partitions[profile_partition(number)].space;
     const struct partition *p = &e->partitions[profile_partition(number)];
+    must(profile_local(number) < p->count);
     const struct profile *profile = space_at(space, p->profiles[profile_local(number)]);
     uint32_t oldest = UINT32_MAX;
     for (uint32_t i = 0; i < profile->instances.count; i++) {
@@ -202,6 +209,7 @@ void change_note_merge(struct engine *e, uint64_t loser)
 
 static void begin_pass(struct engine *e)
 {
+    must(e->plans.newest < e->plans.count);
     e->tidy = 0;
     e->tidy_oldest = e->plans.newest;
 }
@@ -226,6 +234,8 @@ void change_tidy(struct engine *e)
     }
     if (e->tidy < PARTITIONS || e->tidy_oldest <= e->plans_from)
         return;
+    must(e->tidy == PARTITIONS);
+    must(e->tidy_oldest <= e->plans.newest);
     e->plans_from = e->tidy_oldest;
     change_set_feeds(e);
     begin_pass(e);
@@ -273,6 +283,7 @@ static void prepare(struct engine *e, const struct record *r)
         return;
     abandon(e);
     drop_all_leftovers(e);
+    must(e->change.plan == NULL);
     e->change = (struct change){.plan = plan, .batch = e->batch};
     e->change.fresh = mem_new((feature_count(plan) + 1) * sizeof(uint32_t));
     for (uint32_t i = 0; i < feature_count(plan); i++) {
@@ -280,6 +291,8 @@ static void prepare(struct engine *e, const struct record *r)
         if (!is_fed(e, name))
             add_name(e->change.fresh, &e->change.fresh_count, name);
     }
+    must(e->change.fresh_count <= feature_count(plan));
+    must(e->change.fresh != NULL);
     change_set_feeds(e);
     results_add(&e->results, (struct result){.kind = RESULT_PREPARED,
                                              .at_ms = e->now_ms,
@@ -332,6 +345,7 @@ static void unite(struct engine *e, struct space *space, uint64_t number, struct
 /* Those who were merged since come first, and so stand behind those whom they became part of. */
 static void unite_part(struct engine *e, struct space *space, uint32_t partition, bool is_merged)
 {
+    must(partition < PARTITIONS);
     struct str part = e->backfill->parts[partition];
     struct cursor in = cursor_of(part.at, part.len);
     uint64_t count = part.len > 0 ? cursor_varint(&in) : 0;
@@ -350,6 +364,8 @@ static void unite_part(struct engine *e, struct space *space, uint32_t partition
 
 static void unite_all(struct engine *e)
 {
+    must(e->backfill != NULL);
+    must(e->change.plan != NULL);
     struct space space; /* of one person's past at a time */
     space_init(&space);
     for (uint32_t i = 0; i < PARTITIONS; i++)
@@ -382,6 +398,7 @@ static void activate(struct engine *e, const struct record *r)
     e->sweep = 0;
     const struct plan *old = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
     e->plans.newest = e->plans.count++;
+    must(e->plans.newest + 1 == e->plans.count);
     e->activated_ms = e->now_ms;
     sweeps_renew(e, e->now_ms);
     selectors_activate(e, false);
@@ -390,9 +407,12 @@ static void activate(struct engine *e, const struct record *r)
     sweeps_existing(e, old);
     if (e->plans_from == 0)
         e->plans_from = e->plans.newest;
+    must(e->plans_from > 0);
+    must(e->plans_from <= e->plans.newest);
     forget_change(e);
     change_set_feeds(e);
     begin_pass(e);
+    must(e->change.plan == NULL);
     results_add(
         &e->results,
         (struct result){.kind = RESULT_ACTIVATED, .at_ms = e->now_ms, .number = e->plans.newest});
@@ -465,6 +485,7 @@ void engine_write_backfill(const struct engine *e, const uint32_t *features, uin
                 continue;
             head.len = 0;
             buf_add_varint(&head, found);
+            must(local > last);
             buf_add_varint(&part, local - last);
             buf_add_varint(&part, head.len + histories.len);
             buf_add_str(&part, buf_str(&head));
@@ -473,6 +494,7 @@ void engine_write_backfill(const struct engine *e, const uint32_t *features, uin
             profiles++;
         }
         head.len = 0;
+        must(profiles < p->count);
         if (profiles > 0) {
             buf_add_varint(&head, profiles);
             buf_add_str(&head, buf_str(&part));

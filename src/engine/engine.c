@@ -21,6 +21,7 @@
 
 uint64_t engine_add_profile(struct engine *e, uint32_t partition)
 {
+    must(partition < PARTITIONS);
     struct partition *p = &e->partitions[partition];
     if (p->count == p->room) {
         p->room = p->room ? p->room * 2 : 16;
@@ -28,6 +29,7 @@ uint64_t engine_add_profile(struct engine *e, uint32_t partition)
     }
     must(p->count < TIMERS_NODE_MAX);
     p->profiles[p->count] = space_alloc(&p->space, sizeof(struct profile));
+    must(profile_local(profile_number(partition, p->count)) == p->count);
     return profile_number(partition, p->count++);
 }
 
@@ -35,6 +37,8 @@ void engine_arm(struct engine *e, uint64_t number, int64_t due_ms)
 {
     uint32_t partition = profile_partition(number);
     struct timers *timers = &e->partitions[partition].timers;
+    must(profile_local(number) >= 1);
+    must(profile_local(number) < e->partitions[partition].count);
     timers_set(timers, profile_local(number), due_ms);
     e->due_ms[partition] = timers_next(timers);
 }
@@ -44,6 +48,7 @@ static uint64_t create_profile(void *self, uint32_t partition, int64_t at_ms)
     struct engine *e = self;
     uint64_t number = engine_add_profile(e, partition);
     struct profile *profile = engine_profile(e, number);
+    must(profile->forward == 0);
     profile->first_seen_ms = profile->last_seen_ms = at_ms;
     profile->appointed_plan = APPOINTED_NEVER;
     audience_created(profile, e->plans.newest);
@@ -60,6 +65,7 @@ static struct profile *find_profile(void *self, uint64_t number)
 static void note_shared(void *self, uint64_t profile, uint64_t other)
 {
     struct engine *e = self;
+    must(profile != other);
     results_add(&e->results,
                 (struct result){
                     .kind = RESULT_SHARED, .profile = profile, .id = other, .at_ms = e->now_ms});
@@ -105,10 +111,13 @@ static void on_settled(struct person *who, uint64_t instance, uint64_t decision,
                        enum outcome outcome)
 {
     struct engine *e = who->engine;
+    must(e->settled_merged <= e->settled_count);
     if (e->settled_count == e->settled_room) {
         e->settled_room = e->settled_room ? e->settled_room * 2 : 64;
         e->settled = mem_resize(e->settled, e->settled_room * sizeof(e->settled[0]));
     }
+    must(e->settled_count < e->settled_room);
+    must(outcome != OUTCOME_NONE);
     e->settled[e->settled_count++] =
         (struct settled){who->id, instance, decision, step, (uint8_t)outcome};
 }
@@ -116,6 +125,8 @@ static void on_settled(struct person *who, uint64_t instance, uint64_t decision,
 static void on_entered(struct person *who, uint32_t event, uint32_t segment)
 {
     struct engine *e = who->engine;
+    must(event != NAME_NONE);
+    must(e->told_count <= TOLD_MAX);
     if (e->told_count < TOLD_MAX)
         e->told[e->told_count++] = (struct told){event, segment};
     else
@@ -134,11 +145,13 @@ static uint8_t look_on(const struct person *who, const struct stage_message *att
 {
     const struct engine *e = who->engine;
     int64_t at_ms;
+    must(who->plan != NULL);
     return gate_look_on(&e->gate, who->plan, attempt, who->now_ms, &at_ms);
 }
 
 struct person engine_person(struct engine *e, uint64_t number)
 {
+    must(e->plans.newest < e->plans.count);
     return (struct person){
         .space = &e->partitions[profile_partition(number)].space,
         .addresses = &e->addresses,
@@ -184,15 +197,21 @@ void engine_add_item(struct engine *e, uint64_t profile, enum item_kind kind, ui
         e->keys = mem_resize(e->keys, e->item_room * sizeof(e->keys[0]));
         e->spare_keys = mem_resize(e->spare_keys, e->item_room * sizeof(e->spare_keys[0]));
     }
+    must(e->item_count < e->item_room);
+    must(profile_local(profile) >= 1);
+    must(kind <= ITEM_ALARM);
     e->items[e->item_count++] = (struct item){profile, kind, place};
 }
 
 static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
 {
     struct engine *e = self;
+    must(loser != winner);
     struct person from = engine_person(e, loser);
     struct person who = engine_person(e, winner);
     struct profile *l = from.profile, *w = who.profile;
+    must(l->forward == 0);
+    must(w->forward == 0);
     if (desk_under_way(&who) + desk_under_way(&from) > PROFILE_UNITED_MAX)
         return false;
     e->counts.late_merges += l->ledger.count > 0;
@@ -251,6 +270,8 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
             engine_count_members(e, m->segment, -1);
     }
     vec_clear(from.space, &l->memberships, sizeof(struct membership));
+    must(w->intents.count <= PROFILE_UNITED_MAX);
+    must(w->ledger.count <= PROFILE_LEDGER_MAX);
     l->forward = winner;
     engine_arm(e, loser, FOREVER_MS);
     results_add(
@@ -312,6 +333,7 @@ struct engine *engine_new(const struct engine_options *options)
     map_u64_init(&e->members);
     map_u64_init(&e->live);
     e->sweep = PARTITIONS;
+    must(e->names_told <= names_count(e->names));
     return e;
 }
 
@@ -364,6 +386,7 @@ void engine_free(struct engine *e)
 
 void engine_prepare(struct engine *e, const struct plan *plan)
 {
+    must(plan != NULL);
     e->prepared = mem_resize(e->prepared, (e->prepared_count + 1) * sizeof(e->prepared[0]));
     e->prepared[e->prepared_count++] = plan;
 }
@@ -503,6 +526,7 @@ static void note_match(struct engine *e, const struct record *r, uint64_t profil
 
 static void resolve_record(struct engine *e, const struct batch *b, uint32_t place)
 {
+    must(place < b->count);
     const struct record *r = &b->records[place];
     uint64_t profile = 0;
     e->resolving = place;
@@ -618,6 +642,8 @@ static void opt_out(struct person *who, uint64_t decision)
 static void apply_own_event(struct person *who, const struct record *r)
 {
     uint64_t decision;
+    must(r->name < NAME_FIXED_END);
+    must(who->event == r);
     switch (r->name) {
     case NAME_CONSENT_CHANGED:
         consent_event(who);
@@ -669,6 +695,8 @@ static void apply_event(struct person *who, const struct record *r)
 {
     struct profile *p = who->profile;
     struct engine *e = who->engine;
+    must(r->type == RECORD_EVENT);
+    must(who->event == NULL);
     who->event = r;
     e->told_flags = r->flags & RECORD_IS_HISTORY;
     if (r->kind != EVENT_ENTER) /* it is somebody else's doing */
@@ -714,6 +742,7 @@ static void apply_event(struct person *who, const struct record *r)
     } else if (r->kind == EVENT_ENTER && who->plan != NULL) {
         journey_called(who, r);
     }
+    must(who->event == r || r->kind == EVENT_ENTER);
     who->event = NULL;
 }
 
@@ -737,6 +766,8 @@ static void shadow_event(struct person *who, const struct record *r)
 static void shadow_work(struct engine *e, const struct batch *b, uint32_t first, uint32_t last)
 {
     bool is_erased = false;
+    must(first < last);
+    must(last <= e->item_count);
     struct person who = engine_person(e, e->items[e->keys[first] & 0xffffff].profile);
     for (uint32_t at = first; at < last; at++) {
         const struct item *item = &e->items[e->keys[at] & 0xffffff];
@@ -814,6 +845,7 @@ int64_t engine_deadline(const struct person *who)
 static void run_timers(struct person *who, int64_t at_ms)
 {
     who->at_ms = max_of(at_ms, who->at_ms);
+    must(who->at_ms <= who->now_ms);
     if (who->profile->memberships.count)
         audience_timer(who);
     if (who->profile->holds.count) {
@@ -842,6 +874,7 @@ static void keep_appointments(struct engine *e, struct person *who)
             appointments_renew(who, who->stirred, who->at_ms);
         return;
     }
+    must(e->plans.newest < e->plans.count);
     int64_t from_ms = p->appointed_plan == APPOINTED_NEVER ? who->at_ms : e->activated_ms;
     p->appointed_plan = e->plans.newest;
     if (who->plan->appointment_count || p->appointments.count)
@@ -852,6 +885,8 @@ static void keep_appointments(struct engine *e, struct person *who)
 static struct record record_of(const struct engine *e, const struct person *who, struct told told,
                                struct buf *clear)
 {
+    must(told.event != NAME_NONE);
+    must(told.segment != NAME_NONE);
     bool is_stage = told.event == NAME_STAGE_ENTERED || told.event == NAME_STAGE_LEFT;
     body_put_text(clear, is_stage ? NAME_STAGE : NAME_SEGMENT, names_text(e->names, told.segment));
     return (struct record){
@@ -872,6 +907,7 @@ static void take_in(struct engine *e, struct person *who, uint16_t journey,
                     const struct plan_existing *x)
 {
     struct buf clear;
+    must(journey < who->plan->journey_count);
     buf_init(&clear);
     who->at_ms = e->now_ms;
     struct record record = record_of(e, who, (struct told){x->event, x->segment}, &clear);
@@ -930,6 +966,7 @@ void engine_take_existing(struct engine *e, struct person *who, uint32_t journey
  * of it may be told in turn, within bounds. */
 static void tell(struct engine *e, struct person *who, uint32_t *heard)
 {
+    must(*heard <= e->told_count);
     for (uint32_t i = *heard; i < e->told_count; i++) {
         struct buf clear;
         buf_init(&clear);
@@ -947,6 +984,7 @@ static void go_on(struct engine *e, struct person *who)
 {
     uint32_t heard = 0;
     do {
+        must(e->settled_merged <= e->settled_count);
         for (uint32_t i = e->settled_merged; i < e->settled_count; i++) {
             struct settled s = e->settled[i];
             journey_settled(who, s.instance, s.decision, s.step, (enum outcome)s.outcome);
@@ -963,6 +1001,7 @@ static void go_on(struct engine *e, struct person *who)
         tell(e, who, &heard);
     } while (e->settled_count > e->settled_merged || audience_is_woken(who) || who->stirred ||
              who->has_ready || stages_are_due(who) || heard < e->told_count);
+    must(heard == e->told_count);
     e->told_count = 0;
     e->told_flags = 0;
 }
@@ -1019,6 +1058,8 @@ static void settle_errands(struct engine *e, struct person *who)
  * settle of the desk. */
 static void work(struct engine *e, const struct batch *b, uint32_t first, uint32_t last)
 {
+    must(first < last);
+    must(last <= e->item_count);
     struct person who = engine_person(e, e->items[e->keys[first] & 0xffffff].profile);
     uint32_t at = first;
     bool had_timer = false;
@@ -1037,9 +1078,11 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         }
         who.at_ms = e->now_ms;
         if (item->kind == ITEM_CONTROL) {
+            must(item->place < e->touch_count);
             lifecycle_touch(&who, item->place);
             continue;
         }
+        must(item->place < e->inbox.count);
         take_answer(&who, &e->inbox.at[item->place]);
     }
     who.at_ms = e->before_ms;
@@ -1060,6 +1103,8 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         if (moments > MOMENTS_MAX) /* after a long sleep: what is left is done as of now */
             timer_ms = timer_ms <= e->now_ms ? e->now_ms : timer_ms;
         if (item != NULL && item_ms <= timer_ms) {
+            must(r == NULL || item->place < b->count);
+            must(item_ms <= e->now_ms);
             who.at_ms = max_of(item_ms, who.at_ms);
             if (item->kind == ITEM_TOUCH)
                 apply_touch(&who, r != NULL);
@@ -1082,6 +1127,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         }
         go_on(e, &who);
     }
+    must(who.at_ms <= e->now_ms);
     who.at_ms = e->now_ms;
     if (unlikely(erasure != NULL)) {
         engine_erase(e, &who);
@@ -1116,6 +1162,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
     if (had_timer || who.is_touched || is_listed || is_asking || who.profile->intents.count ||
         who.profile->instances.count) {
         int64_t due_ms = engine_deadline(&who);
+        must(who.profile->forward == 0);
         const struct timers *timers = &e->partitions[profile_partition(who.id)].timers;
         if (timers_due_ms(timers, profile_local(who.id)) != due_ms)
             engine_arm(e, who.id, max_of(due_ms, e->now_ms + 1));
@@ -1140,6 +1187,7 @@ static void sort_keys(struct engine *e)
             starts[i] = sum;
             sum += count;
         }
+        must(sum == e->item_count);
         for (uint32_t i = 0; i < e->item_count; i++)
             e->spare_keys[starts[e->keys[i] >> shift & 0xff]++] = e->keys[i];
         uint64_t *spare = e->keys;
@@ -1173,6 +1221,7 @@ static void fetch_near(const struct engine *e, const struct batch *b, uint32_t l
 
 static void profile_stage(struct engine *e, const struct batch *b)
 {
+    must(e->item_count <= e->item_room);
     must(e->item_count < 1u << 24);
     /* Inbox before timers before records: the order of the item's place in the list decides among
      * equals, and that is how they were added. */
@@ -1205,6 +1254,8 @@ static void profile_stage(struct engine *e, const struct batch *b)
 static void answer(struct engine *e, const struct stage_message *m)
 {
     uint64_t number = identity_follow(&e->host, m->profile);
+    must(profile_local(number) >= 1);
+    must(m->kind >= BACK_GRANTED);
     struct stage_message back = *m;
     back.profile = number;
     back.fields = (struct str){0};
@@ -1214,11 +1265,16 @@ static void answer(struct engine *e, const struct stage_message *m)
 
 static void act(struct engine *e, const struct stage_message *m, struct str code)
 {
+    must(m->plan < e->plans.count);
+    must(m->attempt > 0);
+    must(m->decision != 0);
     const struct plan *plan = e->plans.at[m->plan];
     const struct plan_message *message = plan_message_at(plan, m->message_index);
+    must(message != NULL);
     struct cursor c = cursor_of(m->fields.at, m->fields.len);
     struct str address = cursor_take(&c, cursor_varint(&c));
     struct str zone = cursor_take(&c, cursor_varint(&c));
+    must(!c.is_bad);
     struct body rest = {c.at, (uint32_t)cursor_left(&c)};
     struct value *fields = arena_array(&e->scratch, struct value, message->field_count + 1);
     struct body_field field;
@@ -1234,6 +1290,7 @@ static void act(struct engine *e, const struct stage_message *m, struct str code
         e->action_room = e->action_room ? e->action_room * 2 : 64;
         e->actions = mem_resize(e->actions, e->action_room * sizeof(e->actions[0]));
     }
+    must(e->action_count < e->action_room);
     e->actions[e->action_count++] = (struct action){
         .type = ACTION_ATTEMPT,
         .channel = m->channel,
@@ -1276,6 +1333,7 @@ static void recall(struct engine *e, const struct stage_message *m)
         e->recall_room = e->recall_room ? e->recall_room * 2 : 16;
         e->recalls = mem_resize(e->recalls, e->recall_room * sizeof(e->recalls[0]));
     }
+    must(e->recall_count < e->recall_room);
     e->recalls[e->recall_count++] = (struct recall){m->profile, m->decision, m->attempt};
 }
 
@@ -1301,6 +1359,7 @@ static uint32_t slots_of(const struct engine *e, const struct plan *plan, const 
 static struct pool *best_pool(struct engine *e, const struct plan *plan, const struct pool *last)
 {
     struct pool *best = NULL;
+    must(last == NULL || (last >= e->pools.at && last < e->pools.at + e->pools.count));
     uint32_t from = last == NULL || plan->budget_count > 0 ? 0 : (uint32_t)(last - e->pools.at);
     for (uint32_t i = from; i < e->pools.count; i++) {
         struct pool *pool = &e->pools.at[i];
@@ -1318,6 +1377,7 @@ static struct pool *best_pool(struct engine *e, const struct plan *plan, const s
 static void grant_next(struct engine *e, const struct plan *plan, struct pool *pool)
 {
     struct stage_message m;
+    must(pool->count > 0);
     uint16_t index = plan_provider_find(plan, pool->provider);
     if (!pool_next(pool, slots_of(e, plan, pool), e->now_ms, &e->scratch, &m))
         return;
@@ -1325,6 +1385,8 @@ static void grant_next(struct engine *e, const struct plan *plan, struct pool *p
         answer(e, &m);
         return;
     }
+    must(m.kind == TO_POOL_QUEUE);
+    must(m.until_ms > e->now_ms);
     struct question q;
     uint16_t carrier;
     bool has_budgets = plan->budget_count > 0 && m.about == ABOUT_MESSAGE;
@@ -1355,6 +1417,7 @@ static void grant_next(struct engine *e, const struct plan *plan, struct pool *p
         answer(e, &m);
         return;
     }
+    must(index != PLAN_NO_INDEX);
     pool_granted(pool);
     if (index != PLAN_NO_INDEX)
         pool_rate_take(pool, plan->providers[index].rate, e->now_ms);
@@ -1372,6 +1435,7 @@ static void grant_next(struct engine *e, const struct plan *plan, struct pool *p
 static void charge(struct engine *e, const struct stage_message *m)
 {
     uint16_t carrier;
+    must(m->plan < e->plans.count);
     struct question q = budgets_question(&e->plans, m, e->now_ms, &carrier);
     budgets_take(&e->budgets, &q, carrier, m->decision);
 }
@@ -1388,6 +1452,7 @@ static void address_stage(struct engine *e)
             refusals = arena_alloc(&e->scratch, e->messages.count * sizeof(*refusals));
         refusals[count++] = i;
     }
+    must(count <= e->messages.count);
     for (uint32_t i = 0; i < e->messages.count; i++) {
         const struct stage_message *m = &e->messages.at[i];
         bool is_refused = false;
@@ -1431,6 +1496,7 @@ static void pool_stage(struct engine *e)
             answer(e, &m);
         }
     }
+    must(e->plans.newest < e->plans.count);
     const struct plan *plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
     struct pool *pool = plan == NULL ? NULL : best_pool(e, plan, NULL);
     while (pool != NULL) {
@@ -1447,12 +1513,14 @@ static void empty_inboxes(struct engine *e)
     for (uint32_t i = 0; i < PARTITIONS && e->inbox_count > 0; i++) {
         struct messages *inbox = &e->partitions[i].inbox;
         for (uint32_t k = 0; k < inbox->count; k++) {
+            must(e->inbox_count > 0);
             messages_add(&e->inbox, inbox->at[k]);
             engine_add_item(e, inbox->at[k].profile, ITEM_INBOX, e->inbox.count - 1);
             e->inbox_count--;
         }
         inbox->count = 0;
     }
+    must(e->inbox_count == 0);
 }
 
 static void wake_timers(struct engine *e)
@@ -1464,6 +1532,7 @@ static void wake_timers(struct engine *e)
         while (timers_pop(&e->partitions[i].timers, e->now_ms, &timer))
             engine_add_item(e, profile_number(i, timer.node), ITEM_TIMER, 0);
         e->due_ms[i] = timers_next(&e->partitions[i].timers);
+        must(e->due_ms[i] > e->now_ms);
     }
 }
 
@@ -1473,6 +1542,7 @@ static void sweep(struct engine *e)
     uint64_t seen = 0;
     const struct plan *plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
     for (; e->sweep < PARTITIONS && seen < SWEEP_PROFILES; e->sweep++) {
+        must(plan != NULL);
         const struct partition *p = &e->partitions[e->sweep];
         for (uint32_t local = 1; local < p->count; local++) {
             const struct profile *profile = space_at(&p->space, p->profiles[local]);
@@ -1511,6 +1581,9 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     e->merges_before = e->counts.merges;
     claims_reset(&e->claims);
 
+    must(e->told_count == 0);
+    must(e->sweep <= PARTITIONS);
+    must(e->tidy <= PARTITIONS);
     apply_broadcasts(e, batch);
     monitors_step(e);
     empty_inboxes(e);
@@ -1525,6 +1598,7 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     monitors_tell(e);
     watch_ids(e);
     profile_stage(e, batch);
+    must(e->settled_merged <= e->settled_count);
     sweeps_end(e);
     pool_stage(e);
     count_transitions(e);
@@ -1535,6 +1609,8 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
 
     e->counts.batches++;
     e->counts.records += batch->count;
+    must(e->action_count <= e->action_room);
+    must(e->recall_count <= e->recall_room);
     *out = (struct engine_output){
         .actions = e->actions,
         .action_count = e->action_count,
@@ -1636,6 +1712,7 @@ uint64_t engine_profile_count(const struct engine *e)
     uint64_t count = 0;
     for (uint32_t i = 0; i < PARTITIONS; i++)
         count += e->partitions[i].count - 1u;
+    must(count >= e->counts.merges);
     return count - e->counts.merges;
 }
 
@@ -1745,6 +1822,7 @@ void engine_pending(struct engine *e, void *self, void (*note)(void *self, struc
             const struct intent *in = person_intent(&who, i);
             if (in->state != INTENT_GRANTED)
                 continue;
+            must(in->attempt > 0);
             note(self, (struct pending){.profile = number,
                                         .decision = in->decision,
                                         .attempt = in->attempt,

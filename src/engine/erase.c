@@ -33,6 +33,7 @@ static void remember(struct engine *e, uint64_t profile, struct id128 id)
         e->erased_room = max_of(e->erased_room * 2, 16u);
         e->erased = mem_resize(e->erased, e->erased_room * sizeof(*e->erased));
     }
+    must(e->erased_count < e->erased_room);
     e->erased[e->erased_count++] = (struct erased_id){profile, id};
 }
 
@@ -40,6 +41,7 @@ static void note_id(void *self, struct id128 id)
 {
     struct erasing *x = self;
     struct engine *e = x->engine;
+    must(id128_is_set(id));
     remember(e, x->profile, id);
     results_add(&e->results, (struct result){.kind = RESULT_ERASED,
                                              .how = x->how,
@@ -51,6 +53,7 @@ static void note_id(void *self, struct id128 id)
 
 static void suppress_one(struct engine *e, uint32_t channel, struct id128 address, bool is_stop)
 {
+    must(id128_is_set(address));
     messages_add(&e->messages, (struct stage_message){
                                    .kind = TO_ADDRESS_SUPPRESS,
                                    .how = is_stop ? SUPPRESSED_STOPPED : SUPPRESSED_UNSUBSCRIBED,
@@ -82,6 +85,8 @@ static void suppress(struct engine *e, struct person *who, struct erasing *x)
 static void drop_all(struct engine *e, struct person *who)
 {
     struct profile *p = who->profile;
+    must(who->plan == NULL || p->intents.count == 0);
+    must(who->plan == NULL || p->errands.count == 0);
     for (uint32_t i = 0; i < p->memberships.count; i++) {
         const struct membership *m = person_membership(who, i);
         if (m->flags & MEMBERSHIP_IS_IN && names_text(e->names, m->segment).at[0] != '$')
@@ -117,6 +122,7 @@ static void drop_all(struct engine *e, struct person *who)
 void engine_erase(struct engine *e, struct person *who)
 {
     struct erasing x = {.engine = e, .profile = who->id};
+    must(who->profile->forward == 0);
     saving_lose(e); /* a snapshot under way would have them */
     who->witness = NULL;
     if (who->plan != NULL) {
@@ -131,8 +137,10 @@ void engine_erase(struct engine *e, struct person *who)
     identity_of(&e->identity, &e->host, who->id, true, &x, note_id);
     drop_all(e, who);
     engine_arm(e, who->id, FOREVER_MS);
+    must(e->settled_merged <= e->settled_count);
     e->settled_count = e->settled_merged;
     e->told_count = 0;
+    must(who->profile->forward == PROFILE_ERASED);
     e->counts.merges++; /* one living profile less */
 }
 
@@ -146,6 +154,7 @@ static void give_id(void *self, struct id128 id)
         ids->room = max_of(ids->room * 2, 16u);
         ids->at = mem_resize(ids->at, ids->room * sizeof(*ids->at));
     }
+    must(ids->count < ids->room);
     ids->at[ids->count++] = id;
 }
 

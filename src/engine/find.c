@@ -62,6 +62,7 @@ void claims_fini(struct claims *c)
 static struct claim *claim_of(const struct claims *c, uint64_t profile, uint32_t channel)
 {
     const struct index_entry *e = index_find(&c->by_holder, holder_key(profile, channel));
+    must(e == NULL || e->first < c->count);
     return e ? &c->at[e->first] : NULL;
 }
 
@@ -76,10 +77,12 @@ static void add_claim(struct claims *c, struct claim claim)
         c->room = c->room ? c->room * 2 : 64;
         c->at = mem_resize(c->at, c->room * sizeof(c->at[0]));
     }
+    must(c->count < c->room);
     index_add(&c->by_holder, holder_key(claim.profile, claim.channel))->first = c->count;
     if (id128_is_set(claim.address)) {
         struct index_entry *e = index_add(&c->by_address, claim.address);
         claim.before = (uint32_t)e->first;
+        must(claim.before <= c->count);
         e->first = c->count + 1;
     }
     c->at[c->count++] = claim;
@@ -87,6 +90,7 @@ static void add_claim(struct claims *c, struct claim claim)
 
 void claims_merge(struct engine *e, uint64_t loser, uint64_t winner)
 {
+    must(loser != winner);
     struct person who = engine_person(e, winner);
     for (uint32_t channel = CHANNEL_NONE + 1; e->claims.count > 0 && channel < CHANNEL_END;
          channel++) {
@@ -110,6 +114,7 @@ static void collect_claims(struct engine *e, const struct batch *b)
         const struct item *item = &e->items[e->claims.items_seen];
         if (item->kind != ITEM_RECORD)
             continue;
+        must(item->place < b->count);
         const struct record *r = &b->records[item->place];
         if (r->type != RECORD_EVENT || r->kind != EVENT_IDENTIFY)
             continue;
@@ -138,6 +143,7 @@ struct found {
 
 static void add_found(struct found *f, uint64_t profile)
 {
+    must(profile != 0);
     for (uint32_t i = 0; i < f->count; i++)
         if (f->at[i] == profile)
             return;
@@ -150,8 +156,10 @@ static void add_found(struct found *f, uint64_t profile)
 /* Everybody who holds the address at this place of the batch. */
 static void find_holders(struct engine *e, uint32_t channel, struct id128 address, struct found *f)
 {
+    must(id128_is_set(address));
     uint64_t list[ADDRESS_HOLDERS_MAX];
     uint32_t count = addresses_list(&e->addresses, address, list, &f->others);
+    must(count <= ADDRESS_HOLDERS_MAX);
     for (uint32_t i = 0; i < count; i++) {
         const struct claim *claim = claim_of(&e->claims, list[i], channel);
         if (claim == NULL || id128_equal(claim->address, address))
@@ -159,9 +167,11 @@ static void find_holders(struct engine *e, uint32_t channel, struct id128 addres
     }
     const struct index_entry *entry = index_find(&e->claims.by_address, address);
     for (uint32_t next = entry ? (uint32_t)entry->first : 0; next != 0;) {
+        must(next <= e->claims.count);
         const struct claim *claim = &e->claims.at[next - 1];
         if (!claim->is_superseded)
             add_found(f, identity_follow(&e->host, claim->profile));
+        must(claim->before < next);
         next = claim->before;
     }
 }
@@ -212,6 +222,7 @@ static uint32_t find_refusers(struct engine *e, const struct record *r, uint64_t
         if (channel != about && id128_is_set(address))
             find_holders(e, channel, address, &f);
     }
+    must(f.count <= FOUND_MAX);
     memcpy(profiles, f.at, f.count * sizeof(profiles[0]));
     return f.count;
 }
@@ -242,6 +253,7 @@ bool engine_find_record(struct engine *e, const struct batch *b, const struct re
         else if ((profiles[0] = find_one(e, r)) != 0)
             count = 1;
     }
+    must(count <= FOUND_MAX);
     for (uint32_t i = 0; i < count; i++)
         engine_add_record(e, profiles[i], place);
     if (count > 0)

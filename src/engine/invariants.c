@@ -112,6 +112,7 @@ static void fault(struct invariants *v, enum invariant broken, uint64_t profile,
 struct invariants *invariants_new(struct engine *e, void *self,
                                   void (*note)(void *self, struct str line))
 {
+    must(e != NULL);
     struct invariants *v = mem_new(sizeof(*v));
     v->engine = e;
     v->self = self;
@@ -158,6 +159,7 @@ static struct decision *decision_of(struct invariants *v, uint64_t id)
         v->decisions[place] = (struct decision){.id = id};
         map_u64_set(&v->decision_places, id, place);
     }
+    must(v->decisions[place].id == id);
     return &v->decisions[place];
 }
 
@@ -169,6 +171,7 @@ static struct trip *trip_of(struct invariants *v, uint64_t id)
         v->trips[place] = (struct trip){.id = id};
         map_u64_set(&v->trip_places, id, place);
     }
+    must(v->trips[place].id == id);
     return &v->trips[place];
 }
 
@@ -336,6 +339,7 @@ static void on_left(struct invariants *v, const struct result *row)
     if (!is_there && (t->step_count > 0 || t->life != LIFE_UNKNOWN))
         fault(v, INVARIANT_INSTANCE, row->profile, "instance %lx leaves step %u, and is not there",
               row->id, row->step);
+    must(t->step_count <= 2);
     t->step_count -= t->step_count > 0;
     t->has_moved |= row->how == LEFT_FOR_VERSION;
     if (row->how == LEFT_FOR_NEXT && t->life == LIFE_OPEN && !t->has_moved &&
@@ -383,12 +387,14 @@ static uint32_t count_attempts(const struct invariants *v, uint32_t newest, bool
 {
     uint32_t count = 0;
     for (uint32_t place = newest; place != 0; place = v->attempts[place - 1].older) {
+        must(place <= v->attempt_count);
         const struct past_attempt *a = &v->attempts[place - 1];
         if (a->at_ms <= after_ms)
             break;
         uint32_t flags = lane_term((enum lane)a->lane)->flags;
         count += is_opt_in ? (flags & LANE_RATIONED) != 0 : (flags & LANE_CAPS) != 0;
     }
+    must(count <= v->attempt_count);
     return count;
 }
 
@@ -528,6 +534,7 @@ static void check_people(struct invariants *v)
     if (e->is_shadow || e->plans.newest == 0)
         return;
     for (uint32_t i = 0; i < e->item_count; i++) {
+        must((e->keys[i] & 0xffffff) < e->item_count);
         uint64_t number = e->items[e->keys[i] & 0xffffff].profile;
         struct person who;
         if (number == last || engine_profile(e, number)->forward != 0)
@@ -576,5 +583,6 @@ uint64_t invariants_batch(struct invariants *v, const struct batch *batch)
     uint64_t people = engine_profile_count(v->engine);
     if (v->engine->batch - v->checkpoint >= max_of(people / CHECKPOINT_PEOPLE, CHECKPOINT_MIN))
         (void)invariants_checkpoint(v);
+    must(v->faults >= before);
     return v->faults - before;
 }

@@ -58,6 +58,7 @@ static void touch(struct engine *e, uint64_t profile, const struct control_touch
         e->touch_room = e->touch_room ? e->touch_room * 2 : 64;
         e->touches = mem_resize(e->touches, e->touch_room * sizeof(e->touches[0]));
     }
+    must(e->touch_count < e->touch_room);
     e->touches[e->touch_count] = *touch;
     engine_add_item(e, profile, ITEM_CONTROL, e->touch_count++);
 }
@@ -65,6 +66,7 @@ static void touch(struct engine *e, uint64_t profile, const struct control_touch
 void lifecycle_touch(struct person *who, uint32_t place)
 {
     struct engine *e = who->engine;
+    must(place < e->touch_count);
     const struct control_touch t = e->touches[place];
     if (who->plan == NULL)
         return;
@@ -85,6 +87,7 @@ static void touch_pools(struct engine *e, const struct kill *what, bool is_phase
         const struct pool *pool = &e->pools.at[i];
         for (uint32_t k = 0; k < pool->count; k++) {
             const struct stage_message *m = &pool->heap[k].message;
+            must(m->plan < e->plans.count);
             struct kill_subject x = {
                 .journey = m->journey,
                 .message = m->message,
@@ -117,6 +120,7 @@ static void begin(struct engine *e, const struct control_walk *walk)
         e->walks = mem_resize(e->walks, (e->walk_count + 1) * sizeof(e->walks[0]));
         e->walk_count++;
     }
+    must(place < e->walk_count);
     e->walks[place] = *walk;
     e->walks[place].began_ms = e->now_ms;
 }
@@ -136,7 +140,9 @@ static int64_t release_ms(const struct engine *e, const struct control_walk *w)
 {
     if (w->pace_count == 0 || planted("resume-floods"))
         return e->now_ms;
+    must(w->pace_ms >= 0);
     int64_t after_ms = (int64_t)(w->let_go * (uint64_t)w->pace_ms / w->pace_count);
+    must(after_ms >= 0);
     return max_of(w->began_ms + after_ms, e->now_ms);
 }
 
@@ -174,6 +180,7 @@ static void look(struct engine *e, struct control_walk *w, uint64_t number)
 static void walk(struct engine *e, struct control_walk *w)
 {
     uint64_t seen = 0;
+    must(w->partition <= PARTITIONS);
     for (; w->partition < PARTITIONS && seen < WALK_LOOKS; w->partition++) {
         const struct partition *p = &e->partitions[w->partition];
         for (uint32_t local = 1; local < p->count; local++) {
@@ -196,11 +203,13 @@ void lifecycle_step(struct engine *e)
         if (w->partition < PARTITIONS)
             e->walks[kept++] = *w;
     }
+    must(kept <= e->walk_count);
     e->walk_count = kept;
 }
 
 void lifecycle_merge(struct engine *e, uint64_t loser, uint64_t winner)
 {
+    must(loser != winner);
     for (uint32_t i = 0; i < e->walk_count; i++) {
         const struct control_walk *w = &e->walks[i];
         if (profile_partition(winner) >= w->partition || profile_partition(loser) < w->partition)
@@ -224,6 +233,7 @@ void lifecycle_fini(struct engine *e)
 static void phase_changed(struct engine *e, uint32_t journey, enum journey_phase before,
                           uint32_t by, uint32_t pace_count, int64_t pace_ms)
 {
+    must(journey != NAME_NONE);
     struct kill what = all_of_journey(journey);
     enum journey_phase phase = controls_phase(&e->controls, journey);
     tell_phase(e, journey, by);
@@ -275,6 +285,7 @@ static void set_kill(struct engine *e, const struct command_word *word, uint32_t
     const struct kill *k = controls_kill(&e->controls, &wanted);
     if (k == NULL)
         return;
+    must(k->scope == wanted.scope);
     tell_kill(e, k, NEWS_KILLED);
     touch_pools(e, k, false);
     begin(e, &(struct control_walk){.what = *k}); /* to what is under way, too */
@@ -290,6 +301,7 @@ void lifecycle_wait(struct engine *e, const struct kill *kill)
 
 void lifecycle_go_on(struct engine *e, uint32_t place, uint32_t pace_count, int64_t pace_ms)
 {
+    must(place < e->controls.kill_count);
     struct kill k = e->controls.kills[place];
     controls_unkill(&e->controls, place);
     begin(e, &(struct control_walk){.what = k, .pace_count = pace_count, .pace_ms = pace_ms});
@@ -304,6 +316,7 @@ static void take_back(struct engine *e, const struct command_word *word, uint32_
                                         wanted.channel);
     if (place == UINT32_MAX)
         return;
+    must(place < e->controls.kill_count);
     tell_kill(e, &e->controls.kills[place], NEWS_TAKEN_BACK);
     lifecycle_go_on(e, place, word->pace_count, word->pace_ms);
 }
@@ -340,6 +353,7 @@ void lifecycle_activated(struct engine *e)
     const struct plan *plan = newest_plan(e);
     if (e->is_shadow)
         return;
+    must(plan != NULL);
     for (uint32_t i = e->controls.journey_count; i-- > 0;)
         if (plan_journey_find(plan, e->controls.journeys[i].journey) == PLAN_NO_INDEX)
             controls_forget(&e->controls, e->controls.journeys[i].journey);

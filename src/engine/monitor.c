@@ -61,6 +61,7 @@ void monitors_event(struct engine *e, const struct record *r, enum event_news ne
     bool is_duplicate = news == EVENT_IS_DUPLICATE;
     if (r->flags & RECORD_IS_HISTORY)
         return;
+    must(plan != NULL || e->monitors.count == 0);
     for (uint32_t i = 0; i < e->monitors.count; i++) {
         const struct plan_monitor *means = &plan->monitors[i];
         struct monitor *m = &e->monitors.at[i];
@@ -99,6 +100,7 @@ static void add(struct engine *e, enum watch watch, const struct sent *s, uint8_
                 uint64_t count, uint64_t of)
 {
     const struct plan *plan = newest(e);
+    must(plan != NULL || e->monitors.count == 0);
     for (uint32_t i = 0; i < e->monitors.count; i++) {
         const struct plan_monitor *means = &plan->monitors[i];
         if (means->watch == watch && is_about(means, s, channel))
@@ -116,6 +118,7 @@ static void add_sent(struct engine *e, const struct sent *s)
     add(e, WATCH_COMPLAINED, s, s->channel, 0, 1);
     add(e, WATCH_UNSUBSCRIBED, s, s->channel, 0, 1);
     add(e, WATCH_ENGAGED, s, s->channel, 0, 1);
+    must(plan != NULL || e->monitors.count == 0);
     for (uint32_t i = 0; i < e->monitors.count; i++) {
         const struct plan_monitor *means = &plan->monitors[i];
         if (means->watch == WATCH_SLOW && is_about(means, s, s->channel))
@@ -176,6 +179,7 @@ void monitors_answer(struct person *who, const struct message_before *b, enum wa
 void monitors_results(struct engine *e)
 {
     const struct plan *plan = newest(e);
+    must(plan != NULL || e->monitors.count == 0);
     for (uint32_t i = 0; i < e->monitors.count; i++) {
         const struct plan_monitor *means = &plan->monitors[i];
         uint64_t count = 0;
@@ -195,6 +199,7 @@ void monitors_results(struct engine *e)
 static bool is_wanted(const struct engine *e, const struct kill *k)
 {
     const struct plan *plan = newest(e);
+    must(k->monitor != NAME_NONE);
     for (uint32_t i = 0; plan != NULL && i < e->monitors.count; i++) {
         const struct plan_monitor *means = &plan->monitors[i];
         if (!e->monitors.at[i].is_raised || means->name != k->monitor)
@@ -233,6 +238,7 @@ static void keep_pauses(struct engine *e)
             }
         lifecycle_go_on(e, i, pace_count, pace_ms);
     }
+    must(plan == NULL || e->monitors.count == plan->monitor_count);
     for (uint32_t i = 0; i < e->monitors.count; i++) {
         const struct plan_monitor *means = &plan->monitors[i];
         for (uint32_t p = 0; e->monitors.at[i].is_raised && p < means->pause_count; p++) {
@@ -250,6 +256,7 @@ void monitors_activated(struct engine *e)
     if (e->is_shadow)
         return;
     monitors_set(&e->monitors, newest(e), e->now_ms);
+    must(newest(e) != NULL);
     keep_pauses(e);
 }
 
@@ -259,6 +266,8 @@ static void add_alarm(struct engine *e, uint32_t monitor, const struct monitor_v
         e->alarm_room = e->alarm_room ? e->alarm_room * 2 : 8;
         e->alarms = mem_resize(e->alarms, e->alarm_room * sizeof(e->alarms[0]));
     }
+    must(e->alarm_count < e->alarm_room);
+    must(monitor < e->monitors.count);
     e->alarms[e->alarm_count++] = (struct alarm){monitor, *view};
 }
 
@@ -266,12 +275,14 @@ void monitors_step(struct engine *e)
 {
     const struct plan *plan = newest(e);
     e->alarm_count = 0;
+    must(plan != NULL || e->monitors.count == 0);
     for (uint32_t i = 0; i < e->monitors.count; i++) {
         const struct plan_monitor *means = &plan->monitors[i];
         struct monitor *m = &e->monitors.at[i];
         struct monitor_view view = monitor_view(m, means, e->now_ms);
         if (view.is_bad == m->is_raised)
             continue;
+        must(m->changed_ms <= e->now_ms);
         m->is_raised = view.is_bad;
         m->changed_ms = e->now_ms;
         m->value = view.value;
@@ -291,6 +302,7 @@ void monitors_tell(struct engine *e)
 {
     const struct plan *plan = newest(e);
     for (uint32_t i = 0; i < e->alarm_count; i++) {
+        must(e->alarms[i].monitor < e->monitors.count);
         const struct plan_monitor *means = &plan->monitors[e->alarms[i].monitor];
         for (uint32_t k = 0; k < means->tell_count; k++) {
             uint64_t profile =
@@ -315,8 +327,10 @@ static double shown(const struct plan_monitor *means, int64_t value)
 void monitors_hear(struct person *who, uint32_t place)
 {
     struct engine *e = who->engine;
+    must(place < e->alarm_count);
     const struct alarm *a = &e->alarms[place];
     const struct plan_monitor *means = &newest(e)->monitors[a->monitor];
+    must(a->monitor < e->monitors.count);
     bool is_raised = e->monitors.at[a->monitor].is_raised;
     struct buf clear;
     if (who->plan == NULL)
@@ -339,6 +353,7 @@ void monitors_hear(struct person *who, uint32_t place)
         .arrival_ms = who->at_ms,
         .clear = body_of(&clear),
     };
+    must(who->event == NULL);
     who->event = &record;
     journey_event(who);
     who->event = NULL;
@@ -350,6 +365,7 @@ void monitors_hear(struct person *who, uint32_t place)
 bool monitors_are_due(const struct engine *e)
 {
     const struct plan *plan = newest(e);
+    must(plan != NULL || e->monitors.count == 0);
     for (uint32_t i = 0; i < e->monitors.count; i++)
         if (monitor_view(&e->monitors.at[i], &plan->monitors[i], e->now_ms).is_bad !=
             e->monitors.at[i].is_raised)
@@ -361,6 +377,7 @@ int64_t monitors_next(const struct engine *e)
 {
     const struct plan *plan = newest(e);
     int64_t next_ms = FOREVER_MS;
+    must(plan != NULL || e->monitors.count == 0);
     for (uint32_t i = 0; i < e->monitors.count; i++)
         next_ms = min_of(next_ms, monitor_next(&e->monitors.at[i], &plan->monitors[i], e->now_ms));
     return next_ms;

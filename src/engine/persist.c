@@ -32,6 +32,7 @@ void texts_learn(struct texts *t, const struct names *names)
     uint32_t count = names_count(names);
     if (t->count >= count)
         return;
+    must(count >= NAME_FIXED_END);
     t->hashes = mem_resize(t->hashes, count * sizeof(t->hashes[0]));
     t->hashes[NAME_NONE] = 0;
     for (uint32_t i = max_of(t->count, 1u); i < count; i++)
@@ -130,6 +131,7 @@ static uint64_t hash_body(const struct texts *texts, struct body body)
 static void code_blob(struct codec *c, struct blob *b)
 {
     if (c->out) {
+        must(b->bytes <= SPACE_OBJECT_MAX);
         buf_add_varint(c->out, b->bytes);
         buf_add(c->out, blob_at(c->space, *b), b->bytes);
         return;
@@ -430,6 +432,8 @@ static void code_history(struct codec *c, struct history *x)
 
 void persist_put_history(struct space *space, const struct history *h, struct buf *out)
 {
+    must(h->kind >= FEATURE_MARK);
+    must(h->kind <= FEATURE_VALUES);
     struct codec c = {.out = out, .space = space};
     struct history copy = *h;
     code_history(&c, &copy);
@@ -559,6 +563,9 @@ CODE_LIST(code_errands, struct errand, code_errand)
 
 static void code_profile(struct codec *c, struct profile *x)
 {
+    must((c->out == NULL) != (c->in == NULL));
+    must(c->texts == NULL || c->out != NULL);
+    must(c->space != NULL);
     code_time(c, &x->first_seen_ms);
     code_time(c, &x->last_seen_ms);
     code_u64(c, &x->forward);
@@ -604,6 +611,8 @@ static void code_str(struct codec *c, struct str *x)
 
 static void code_sweep(struct codec *c, struct sweep *x)
 {
+    must((c->out == NULL) != (c->in == NULL));
+    must(c->texts == NULL || c->out != NULL);
     code_u64(c, &x->id);
     code_name(c, &x->journey);
     code_u16(c, &x->way);
@@ -824,6 +833,7 @@ static void put_funnel(const struct engine *e, const struct texts *texts, struct
         uint32_t used = 0;
         for (uint32_t k = 0; k < FUNNEL_CELLS; k++)
             used += x->cells[k] != 0;
+        must(x->row < e->funnel.count);
         buf_add_varint(out, x->row);
         buf_add_varint(out, used);
         for (uint32_t k = 0; k < FUNNEL_CELLS; k++) {
@@ -992,9 +1002,11 @@ static void code_held_address(struct codec *c, struct held_address *x)
 void persist_profile(const struct engine *e, uint32_t partition, uint32_t local,
                      const struct texts *texts, struct buf *out)
 {
+    must(partition < PARTITIONS);
     const struct partition *p = &e->partitions[partition];
     struct space *space = (struct space *)(uintptr_t)&p->space; /* only read: c.out is set */
     struct codec c = {.out = out, .space = space, .texts = texts};
+    must(local < p->count);
     struct profile copy = *(const struct profile *)space_at(&p->space, p->profiles[local]);
     code_profile(&c, &copy);
 }
@@ -1020,12 +1032,14 @@ void persist_held_address(const struct engine *e, struct id128 address, struct b
     struct codec c = {.out = out};
     struct held_address x = {.address = address};
     x.count = addresses_list(&e->addresses, address, x.holders, &x.others);
+    must(x.count <= ADDRESS_HOLDERS_MAX);
     code_held_address(&c, &x);
 }
 
 void persist_gate(const struct engine *e, struct id128 address, struct buf *out)
 {
     struct space *space = gate_space((struct gate *)(uintptr_t)&e->gate, address);
+    must(id128_is_set(address));
     struct codec c = {.out = out, .space = space};
     struct address a = gate_look(&e->gate, address);
     code_id(&c, &address);
@@ -1198,6 +1212,7 @@ uint64_t persist_hash_shared(const struct engine *e, const struct texts *texts)
     struct buf b;
     buf_init(&b);
     sum += e->plans.newest;
+    must(e->plans.newest < e->plans.count);
     for (uint32_t i = 0; i < e->kept_grant_count; i++) {
         b.len = 0;
         put_kept(&e->kept_grants[i], texts, &b);
@@ -1210,6 +1225,7 @@ uint64_t persist_hash_shared(const struct engine *e, const struct texts *texts)
         for (uint32_t i = 0; i < e->change.fresh_count; i++)
             sum += hash_pair(text_hash(texts, e->change.fresh[i]), 8);
     }
+    must(e->names_told <= names_count(e->names));
     for (uint32_t i = 1; i < e->plans.count; i++)
         sum += hash_str(str_of(e->plans.at[i]->hash), i);
     sum += hash_pair(hash_pair((uint64_t)e->activated_ms, e->sweeps_begun), 9);
@@ -1241,12 +1257,14 @@ uint64_t persist_hash_shared(const struct engine *e, const struct texts *texts)
 
 static void put_plan(const struct engine *e, const struct plan *plan, struct buf *b)
 {
+    must(strlen(plan->hash) == 64);
     buf_add(b, plan->hash, 64);
     buf_add_u64(b, plan_layout(plan, e->names));
 }
 
 void persist_meta(const struct engine *e, struct buf *b)
 {
+    must(e->names_told <= names_count(e->names));
     buf_add_varint(b, STATE_FORMAT);
     buf_add_varint(b, e->batch);
     buf_add_zigzag(b, e->now_ms);
@@ -1262,6 +1280,7 @@ void persist_meta(const struct engine *e, struct buf *b)
     buf_add_varint(b, e->plans.newest);
     for (uint32_t i = 1; i < e->plans.count; i++)
         put_plan(e, e->plans.at[i], b);
+    must(e->plans_from <= e->plans.newest);
     buf_add_varint(b, e->plans_from);
     buf_add_varint(b, e->tidy);
     buf_add_varint(b, e->tidy_oldest);

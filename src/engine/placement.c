@@ -10,8 +10,10 @@ static struct person look(struct engine *e, uint64_t profile, struct body page, 
                           struct arena *arena, struct record *record)
 {
     struct person who;
+    must(profile != 0);
     engine_look(e, profile, &who);
     who.now_ms = who.at_ms = max_of(e->now_ms, now_ms);
+    must(who.now_ms >= e->now_ms);
     *record = (struct record){.type = RECORD_EVENT,
                               .kind = EVENT_TRACK,
                               .schema = RECORD_SCHEMA,

@@ -122,6 +122,8 @@ static uint64_t profile_term(const struct engine *e, uint32_t partition, uint32_
                              const struct texts *texts, struct buf *b)
 {
     const struct partition *p = &e->partitions[partition];
+    must(local >= 1);
+    must(local < p->count);
     const struct profile *profile = space_at(&p->space, p->profiles[local]);
     if (profile->forward == PROFILE_ERASED)
         return 0; /* who was erased leaves the hash */
@@ -148,6 +150,7 @@ static uint64_t follow(const struct engine *e, uint64_t number, const struct map
 {
     for (;;) {
         const struct partition *p = &e->partitions[profile_partition(number)];
+        must(profile_local(number) < p->count);
         const struct profile *x = space_at(&p->space, p->profiles[profile_local(number)]);
         if (x->forward == 0 || (merged != NULL && map_u64_find(merged, number) != MAP_NONE))
             return number;
@@ -277,6 +280,7 @@ uint64_t engine_hash(const struct engine *e)
 
 static void keep_profile(struct saving *s, uint32_t partition, uint32_t local)
 {
+    must(partition < PARTITIONS);
     struct early *early = &s->early[partition];
     if (s->phase > SAVING_PROFILES || local >= s->counts[partition] ||
         (s->phase == SAVING_PROFILES &&
@@ -284,6 +288,7 @@ static void keep_profile(struct saving *s, uint32_t partition, uint32_t local)
         return;
     if (early->at == NULL)
         early->at = mem_new(s->counts[partition] * sizeof(early->at[0]));
+    must(local < s->counts[partition]);
     if (early->at[local] != 0)
         return;
     s->hash += profile_term(s->engine, partition, local, &s->texts, &s->bytes);
@@ -297,6 +302,8 @@ static void keep_profile(struct saving *s, uint32_t partition, uint32_t local)
 
 void saving_keep_profile(struct engine *e, uint64_t number)
 {
+    must(e->saving != NULL);
+    must(e->saving->is_on);
     keep_profile(e->saving, profile_partition(number), profile_local(number));
 }
 
@@ -464,6 +471,7 @@ static void keep_pool_entry(void *self, const struct pool *pool, const struct po
     uint32_t i = (uint32_t)(pool - s->engine->pools.at);
     must(i < s->pool_count);
     must(s->pools[i].left > 0);
+    must(entry->mark != pool->mark);
     s->pools[i].left--;
     put_pool_entry(s, pool, entry, &s->pools[i].early);
 }
@@ -523,6 +531,7 @@ static void set_keepers(struct engine *e, struct saving *s)
 static void mark_pools(struct engine *e, struct saving *s)
 {
     s->pool_count = e->pools.count;
+    must(s->pools == NULL);
     s->pools = mem_new((s->pool_count + 1) * sizeof(s->pools[0]));
     for (uint32_t i = 0; i < s->pool_count; i++) {
         const struct pool *pool = &e->pools.at[i];
@@ -541,6 +550,7 @@ static void mark_pools(struct engine *e, struct saving *s)
 static void mark_selectors(struct engine *e, struct saving *s)
 {
     s->selector_count = e->selector_count;
+    must(s->selectors == NULL);
     s->selectors = mem_new((s->selector_count + 1) * sizeof(s->selectors[0]));
     for (uint32_t i = 0; i < s->selector_count; i++) {
         struct saved_selector *x = &s->selectors[i];
@@ -581,6 +591,8 @@ void engine_save_begin(struct engine *e)
     s->partition = s->local = s->shared_count = 0;
     texts_learn(&s->texts, e->names);
     s->hash = persist_hash_shared(e, &s->texts);
+    must(s->out.len == 0);
+    must(s->shared[0].len == 0);
     persist_meta(e, &s->shared[0]);
     persist_sweeps(e, &s->shared[1]);
     persist_controls(e, &s->shared[2]);
@@ -698,6 +710,7 @@ static void hand_on(struct saving *s, const char *section, uint32_t partition)
 /* The table at hand begins: with how many entries it has. */
 static void begin_table(struct saving *s, const struct saved_table *t)
 {
+    must(s->phase < SAVING_OVER);
     if (!s->has_begun)
         buf_add_varint(&s->out, t->count);
     s->has_begun = true;
@@ -717,6 +730,7 @@ static bool end_table(struct saving *s, struct saved_table *t)
     }
     if (s->early_from < bytes->len)
         return false;
+    must(s->early_from == bytes->len);
     must(s->given + t->early.count == t->count);
     befores_fini(&t->early);
     befores_init(&t->early);
@@ -731,6 +745,7 @@ static bool end_table(struct saving *s, struct saved_table *t)
 
 static void fetch_meant(const struct engine *e, const struct index *ids, uint64_t place)
 {
+    must(place < INDEX_END);
     const struct index_entry *far = index_ahead(ids, place, 2 * AHEAD);
     const struct index_entry *near = index_ahead(ids, place, AHEAD);
     const struct partition *p = &e->partitions[profile_partition(far->first)];
@@ -771,6 +786,8 @@ static void save_shared(struct saving *s)
 {
     static const char *const names[] = {"meta",     "sweeps", "controls",
                                         "monitors", "funnel", "hours"};
+    must(s->phase == SAVING_SHARED);
+    must(s->out.len == 0);
     for (uint32_t i = 0; i < array_count(s->shared); i++) {
         s->put(s->self, str_of(names[i]), 0, buf_str(&s->shared[i]));
         spend(s, s->shared[i].len);
@@ -794,6 +811,7 @@ static void give_value(void *self, const struct index_entry *entry)
 static void save_selectors(struct saving *s)
 {
     struct engine *e = s->engine;
+    must(s->phase == SAVING_SELECTORS);
     must(s->selector_count == e->selector_count);
     while (s->partition < s->selector_count && s->left > 0) {
         const struct selector *selector = e->selectors[s->partition];
@@ -810,6 +828,7 @@ static void save_selectors(struct saving *s)
     hand_on(s, "selectors", 0);
     if (s->partition < s->selector_count)
         return;
+    must(s->local == 0);
     e->keeps_selectors = false;
     s->phase++;
     s->partition = s->local = 0;
@@ -819,6 +838,8 @@ static void save_selectors(struct saving *s)
 /* The heap moves between steps, so it may have to be gone through more than once. */
 static void save_pools(struct saving *s)
 {
+    must(s->phase == SAVING_POOLS);
+    must(s->pool_count <= s->engine->pools.count);
     while (s->partition < s->pool_count && s->left > 0) {
         struct saved_pool *x = &s->pools[s->partition];
         struct pool *pool = &s->engine->pools.at[s->partition];
@@ -829,6 +850,7 @@ static void save_pools(struct saving *s)
             struct pool_entry *entry = &pool->heap[s->local];
             size_t from = s->out.len;
             if (entry->mark != pool->mark) {
+                must(x->left > 0);
                 put_pool_entry(s, pool, entry, &s->out);
                 entry->mark = pool->mark;
                 x->left--;
@@ -920,10 +942,12 @@ static void save_tables(struct saving *s)
                                            [TABLE_ADDRESSES] = "addresses",
                                            [TABLE_GATE] = "gate"};
     struct engine *e = s->engine;
+    must(s->phase == SAVING_TABLES);
     while (s->partition < PARTITIONS && s->left > 0) {
         uint32_t i = s->partition;
         const char *section = sections[s->local];
         bool is_whole = false;
+        must(s->local < TABLE_END);
         switch ((enum saving_table)s->local) {
         case TABLE_IDS: is_whole = save_table(s, &s->ids[i], &e->identity.ids[i], give_id); break;
         case TABLE_MESSAGES: is_whole = save_message_ids(s, i); break;
@@ -957,8 +981,12 @@ static void save_tables(struct saving *s)
 
 static void put_profile(struct saving *s, uint32_t partition, uint32_t local)
 {
+    must(partition < PARTITIONS);
+    must(local >= 1);
+    must(local < s->counts[partition]);
     const struct early *early = &s->early[partition];
     if (early->at != NULL && early->at[local] != 0) {
+        must(early->at[local] <= early->bytes.len);
         struct cursor c = cursor_of(early->bytes.at + early->at[local] - 1,
                                     early->bytes.len - early->at[local] + 1);
         buf_add_str(&s->out, cursor_take(&c, cursor_varint(&c)));
@@ -970,6 +998,7 @@ static void put_profile(struct saving *s, uint32_t partition, uint32_t local)
 
 static void save_profiles(struct saving *s)
 {
+    must(s->phase == SAVING_PROFILES);
     while (s->partition < PARTITIONS && s->left > 0) {
         uint32_t i = s->partition;
         size_t from = s->out.len;
@@ -1023,6 +1052,7 @@ enum save_state engine_save_step(struct engine *e, uint64_t work, void *self,
         case SAVING_OVER: break;
         }
     }
+    must(s->phase != SAVING_OVER || !e->keeps_profiles);
     return s->is_lost ? SAVE_IS_LOST : s->phase == SAVING_OVER ? SAVE_IS_WHOLE : SAVE_GOES_ON;
 }
 

@@ -125,6 +125,8 @@ void selectors_activate(struct engine *e, bool is_restart)
             s->window_ms > s->reach_ms)
             s->since_ms = e->now_ms - s->reach_ms; /* it may have forgotten older ones */
         s->reach_ms = max_of(s->reach_ms, s->window_ms);
+        must(kept <= i);
+        must(s->reach_ms >= s->window_ms);
         e->selectors[kept++] = s;
     }
     e->selector_count = kept;
@@ -140,6 +142,7 @@ void selectors_restore(struct engine *e, struct selector *s, uint32_t partition,
 {
     if (unlikely(e->keeps_selectors))
         saving_keep_value(e, s, partition, key_of(value));
+    must(partition < PARTITIONS);
     struct index_entry *entry = index_add(&s->values[partition], key_of(value));
     struct vec v = vec_of(entry);
     for (uint32_t i = v.count; i-- > 0;) {
@@ -187,6 +190,7 @@ static void prune(struct engine *e, struct selector *s)
         index_fini(&old.values[i]);
     }
     space_fini(&old.space);
+    must(s->count <= old.count);
     s->pruned_count = s->count;
     if (s->count > POSTINGS_MAX) {
         empty(s);
@@ -205,6 +209,7 @@ void selectors_note(struct engine *e, const struct person *who, const struct rec
         struct value x = record_get(r, s->property, who->scratch);
         if (!feature_value_hash(&x, who->bytes, &value))
             continue;
+        must(profile_local(who->id) >= 1);
         selectors_restore(e, s, profile_partition(who->id), value, profile_local(who->id),
                           (uint32_t)(e->now_ms / MINUTE_MS));
         if (s->count > 2 * s->pruned_count + POSTINGS_SMALL)
@@ -254,6 +259,7 @@ bool selectors_ask(struct engine *e, const struct plan_way *way, const struct re
                 room = room ? room * 2 : 256;
                 *people = mem_resize(*people, room * sizeof(**people));
             }
+            must(*count < room);
             (*people)[(*count)++] = identity_follow(&e->host, profile_number(i, p->local));
         }
     }
@@ -263,18 +269,21 @@ bool selectors_ask(struct engine *e, const struct plan_way *way, const struct re
     for (uint32_t i = 0; i < *count; i++)
         if (i == 0 || (*people)[i] != (*people)[kept - 1])
             (*people)[kept++] = (*people)[i];
+    must(kept <= *count);
     *count = kept;
     return true;
 }
 
 void selectors_overflow(struct selector *s, uint32_t partition, uint64_t value, uint64_t minute)
 {
+    must(partition < PARTITIONS);
     index_add(&s->values[partition], key_of(value))->second = minute;
 }
 
 void selectors_posting(const struct selector *s, const struct vec *people, uint32_t i,
                        uint32_t *local, uint32_t *minute)
 {
+    must(i < people->count);
     const struct posting *p = vec_at(&s->space, people, i, sizeof(*p));
     *local = p->local;
     *minute = p->minute;

@@ -96,6 +96,7 @@ void sweeps_restore(struct engine *e, const struct sweep *sweep)
         e->sweep_room = e->sweep_room ? e->sweep_room * 2 : 8;
         e->sweeps = mem_resize(e->sweeps, e->sweep_room * sizeof(e->sweeps[0]));
     }
+    must(e->sweep_count < e->sweep_room);
     struct sweep *s = &e->sweeps[e->sweep_count++];
     *s = *sweep;
     s->clear = copy_of(sweep->clear);
@@ -109,6 +110,8 @@ static struct str bytes_of(struct body body)
 
 static void begin(struct engine *e, const struct plan_way *way, const struct record *r)
 {
+    must(newest_plan(e) != NULL);
+    must(way->journey < newest_plan(e)->journey_count);
     struct sweep s = {
         .id = ++e->sweeps_begun,
         .journey = newest_plan(e)->journeys[way->journey].name,
@@ -135,6 +138,7 @@ static void begin(struct engine *e, const struct plan_way *way, const struct rec
 
 static void refuse(struct engine *e, const struct plan_way *way, enum refusal why, int64_t number)
 {
+    must(way->journey < newest_plan(e)->journey_count);
     results_add(&e->results, (struct result){.kind = RESULT_REFUSED,
                                              .how = (uint8_t)why,
                                              .version = e->plans.newest,
@@ -146,6 +150,8 @@ static void refuse(struct engine *e, const struct plan_way *way, enum refusal wh
 /* Begins unless the record is history or too late for the journey. */
 static void try_begin(struct engine *e, const struct plan_way *way, const struct record *r)
 {
+    must(r->type == RECORD_EVENT);
+    must(way->journey < newest_plan(e)->journey_count);
     const struct plan_journey *j = &newest_plan(e)->journeys[way->journey];
     int64_t late_ms = r->arrival_ms - r->event_ms;
     if (r->flags & RECORD_IS_HISTORY)
@@ -170,6 +176,7 @@ void sweeps_business(struct engine *e, const struct record *r)
 /* Who is in the segment whose event the way listens to. */
 static void begin_existing(struct engine *e, const struct plan_way *way)
 {
+    must(way->kind == WAY_EXISTING);
     struct str text = names_text(e->names, way->event);
     size_t prefix = str_starts(text, STR("$entered:")) ? STR("$entered:").len : 0;
     struct buf clear;
@@ -187,6 +194,7 @@ static void begin_existing(struct engine *e, const struct plan_way *way)
 void sweeps_existing(struct engine *e, const struct plan *old)
 {
     const struct plan *plan = newest_plan(e);
+    must(plan != NULL);
     for (uint32_t i = 0; !e->is_shadow && i < plan->journey_count; i++) {
         const struct plan_journey *j = &plan->journeys[i];
         if (controls_phase(&e->controls, j->name) == PHASE_DRAFT)
@@ -202,6 +210,7 @@ void sweeps_existing(struct engine *e, const struct plan *old)
 void sweeps_journey_opens(struct engine *e, uint32_t journey)
 {
     const struct plan *plan = newest_plan(e);
+    must(plan_journey_find(plan, journey) != PLAN_NO_INDEX);
     const struct plan_journey *j = &plan->journeys[plan_journey_find(plan, journey)];
     for (uint32_t k = 0; k < j->way_count; k++)
         if (j->ways[k].kind == WAY_EXISTING)
@@ -219,6 +228,7 @@ void sweeps_end(struct engine *e)
         }
         sweep_fini(s);
     }
+    must(kept <= e->sweep_count);
     e->sweep_count = kept;
 }
 
@@ -271,6 +281,8 @@ static int64_t latest_due(const struct engine *e, const struct due_schedule *due
             break;
         at_ms = later_ms;
     }
+    must(at_ms <= e->now_ms);
+    must(at_ms >= due->at_ms);
     return at_ms;
 }
 
@@ -297,6 +309,7 @@ void sweeps_schedules(struct engine *e)
         try_begin(e, due->way, &record);
         buf_fini(&clear);
         due->at_ms = occurrence(e, due->way, e->now_ms + 1);
+        must(due->at_ms > e->now_ms);
     }
 }
 
@@ -320,6 +333,7 @@ static int64_t ready_ms(const struct engine *e, const struct sweep *s)
     if (way == NULL || way->pace.count == 0)
         return e->now_ms;
     /* The least whole number of seconds t with 1 + count * t / per > entered. */
+    must(way->pace.per_ms > 0);
     uint64_t span_ms = s->entered * (uint64_t)way->pace.per_ms;
     uint64_t wait_ms = (span_ms + way->pace.count - 1) / way->pace.count;
     wait_ms = (wait_ms + SWEEP_STEP_MS - 1) / SWEEP_STEP_MS * SWEEP_STEP_MS;
@@ -329,9 +343,12 @@ static int64_t ready_ms(const struct engine *e, const struct sweep *s)
 /* How many more may be let in by now. */
 static uint64_t allowance(const struct engine *e, const struct sweep *s)
 {
+    must(s->means != NULL);
     const struct plan_pace *pace = &s->means->pace;
     if (pace->count == 0)
         return UINT64_MAX;
+    must(pace->per_ms > 0);
+    must(e->now_ms >= s->began_ms);
     uint64_t passed_ms = (uint64_t)(e->now_ms - s->began_ms) / SWEEP_STEP_MS * SWEEP_STEP_MS;
     uint64_t so_far = 1 + passed_ms * pace->count / (uint64_t)pace->per_ms;
     return so_far > s->entered ? so_far - s->entered : 0;
@@ -374,6 +391,8 @@ static bool was_entered(struct engine *e, uint64_t number, const struct sweep *s
 /* Does it concern the person, as they are? */
 static bool concerns(struct person *who, const struct sweep *s, const struct record *r)
 {
+    must(who->event == NULL);
+    must(who->way == NULL);
     who->event = r;
     who->way = s->means;
     bool does = ask(who, who->plan, &s->means->people, (struct blob){0}).is_true;
@@ -388,6 +407,7 @@ static bool lets_in(struct person *who, const struct sweep *s, const struct reco
         return true; /* it is asked when segments are up to date */
     if (!concerns(who, s, r))
         return false;
+    must(who->event == NULL);
     who->event = r;
     bool does = ask(who, who->plan, &s->entry->when, (struct blob){0}).is_true;
     who->event = NULL;
@@ -401,6 +421,7 @@ static bool resolve(const struct engine *e, struct sweep *s)
     s->means = way_of(e, s);
     if (s->means == NULL)
         return false;
+    must(s->means->journey < newest_plan(e)->journey_count);
     const struct plan_journey *j = &newest_plan(e)->journeys[s->means->journey];
     for (uint32_t i = 0; i < j->entry_count; i++)
         if (j->entries[i].way == s->means)
@@ -412,7 +433,9 @@ static bool resolve(const struct engine *e, struct sweep *s)
 static bool next_person(const struct engine *e, struct sweep *s, uint64_t *number)
 {
     *number = 0;
+    must(s->partition < PARTITIONS);
     if (s->has_people) {
+        must(s->local <= s->people_count);
         if (s->local == s->people_count) {
             s->partition = PARTITIONS;
             return false;
@@ -442,7 +465,10 @@ static bool next_person(const struct engine *e, struct sweep *s, uint64_t *numbe
 /* Looks at `most` people at most; how many it did. */
 static uint32_t walk(struct engine *e, uint32_t place, uint32_t most)
 {
+    must(place < e->sweep_count);
     struct sweep *s = &e->sweeps[place];
+    must(s->means != NULL);
+    must(s->entry != NULL);
     struct record r = record_of(s, e->now_ms);
     uint64_t rest = allowance(e, s);
     uint32_t looked = 0;
@@ -461,6 +487,7 @@ static uint32_t walk(struct engine *e, uint32_t place, uint32_t most)
         s->entered++;
         rest--;
     }
+    must(looked <= most);
     if (s->partition == PARTITIONS)
         tell(e, s, SWEEP_IS_OVER);
     return looked;
@@ -486,7 +513,9 @@ void sweeps_step(struct engine *e)
         if (s->partition == PARTITIONS || ready_ms(e, s) > e->now_ms || s->began_batch == e->batch)
             continue;
         /* What those before did not use is for those behind. */
+        must(at_once > 0);
         uint32_t share = SWEEP_LOOKS * ++walked / at_once;
+        must(share >= looked);
         looked += walk(e, i, share - looked);
     }
 }
@@ -511,11 +540,13 @@ static bool has_passed(const struct sweep *s, uint64_t number)
 
 void sweeps_merge(struct engine *e, uint64_t loser, uint64_t winner)
 {
+    must(loser != winner);
     for (uint32_t i = 0; i < e->sweep_count; i++) {
         struct sweep *s = &e->sweeps[i];
         if (s->partition == PARTITIONS || s->has_people || !has_passed(s, winner) ||
             has_passed(s, loser) || was_entered(e, winner, s) || !resolve(e, s))
             continue;
+        must(s->means != NULL);
         s->entered++;
         engine_add_item(e, winner, ITEM_SWEEP, i);
     }

@@ -91,6 +91,7 @@ struct committer {
 
 static size_t bytes_of(const struct committer_entry *entry)
 {
+    must(entry->count == 0 || entry->records != NULL);
     size_t bytes = entry->count * sizeof(struct record);
     for (uint32_t i = 0; i < entry->count; i++)
         bytes += entry->records[i].clear.bytes + entry->records[i].personal.bytes;
@@ -100,6 +101,8 @@ static size_t bytes_of(const struct committer_entry *entry)
 /* Under the lock. */
 static bool has_room(const struct committer *c, const struct queued *q)
 {
+    must(c->ring_count <= COMMITTER_ENTRIES_MAX);
+    must(c->ring_first < COMMITTER_ENTRIES_MAX);
     uint32_t count_max = COMMITTER_ENTRIES_MAX;
     size_t bytes_max = COMMITTER_BYTES_MAX;
     if (!q->entry.is_priority) {
@@ -123,9 +126,11 @@ enum status committer_push(struct committer *c, const struct committer_entry *en
     } else if (!has_room(c, &q)) {
         done = TRY_AGAIN;
     } else {
+        must(c->ring_count < COMMITTER_ENTRIES_MAX);
         c->ring[(c->ring_first + c->ring_count) % COMMITTER_ENTRIES_MAX] = q;
         c->ring_count++;
         c->ring_bytes += q.bytes;
+        must(c->ring_bytes >= q.bytes);
         wakes = c->ring_count == 1;
     }
     os_mutex_unlock(&c->mutex);
@@ -143,6 +148,8 @@ static void add_results(struct results **list, struct results *r)
 
 void committer_results(struct committer *c, uint64_t batch_number, struct str bytes)
 {
+    must(batch_number > 0);
+    must(bytes.len == 0 || bytes.at != NULL);
     struct results *r = mem_resize(NULL, sizeof(*r) + bytes.len);
     *r = (struct results){.batch = batch_number, .bytes = bytes.len};
     if (bytes.len > 0)
@@ -155,6 +162,8 @@ void committer_results(struct committer *c, uint64_t batch_number, struct str by
 void committer_release(struct committer *c, struct committed *batch)
 {
     struct slot *slot = (struct slot *)batch;
+    must(slot >= c->slots);
+    must(slot < c->slots + COMMITTER_BATCHES_MAX);
     os_mutex_lock(&c->mutex);
     must(slot->is_used);
     slot->is_used = false;
@@ -176,6 +185,7 @@ static void keep_names(struct committer *c, const struct record *records, uint32
             c->orphan_room = max_of(c->orphan_room * 2, 64);
             c->orphans = mem_resize(c->orphans, c->orphan_room * sizeof(*c->orphans));
         }
+        must(c->orphan_count < c->orphan_room);
         uint32_t at = c->orphan_count++;
         for (; at > 0 && c->orphans[at - 1].name > r->name; at--)
             c->orphans[at] = c->orphans[at - 1];
@@ -189,6 +199,7 @@ static void keep_names(struct committer *c, const struct record *records, uint32
 static void refuse_entry(struct committer *c, const struct committer_entry *entry, enum status why,
                          const struct fault *f)
 {
+    must(why != OK);
     if (why != GIVE_UP)
         keep_names(c, entry->records, entry->count);
     c->host.refused(c->host.context, entry->token, why, f);
@@ -196,6 +207,7 @@ static void refuse_entry(struct committer *c, const struct committer_entry *entr
 
 static void refuse_taken(struct committer *c, enum status why, const struct fault *f)
 {
+    must(why != OK);
     for (uint32_t i = 0; i < c->taken_count; i++)
         refuse_entry(c, &c->taken[i].entry, why, f);
     c->taken_count = 0;
@@ -204,6 +216,8 @@ static void refuse_taken(struct committer *c, enum status why, const struct faul
 static void refuse_slot(struct committer *c, struct slot *slot, enum status why,
                         const struct fault *f)
 {
+    must(why != OK);
+    must(slot->is_used);
     if (why != GIVE_UP)
         keep_names(c, slot->records, slot->committed.batch.count);
     for (uint32_t i = 0; i < slot->committed.part_count; i++)
@@ -225,21 +239,25 @@ static void refuse_ordinary(struct committer *c)
         else
             refuse_entry(c, &c->taken[i].entry, TRY_AGAIN, &full_disk);
     }
+    must(kept <= c->taken_count);
     c->taken_count = kept;
 }
 
 /* Refuses the one of the taken entries that holds the record. */
 static void refuse_culprit(struct committer *c, uint32_t record, const struct fault *f)
 {
+    must(c->taken_count > 0);
     uint32_t culprit = 0;
     while (record >= c->taken[culprit].entry.count) {
         record -= c->taken[culprit++].entry.count;
         must(culprit < c->taken_count);
     }
     const struct committer_entry *entry = &c->taken[culprit].entry;
+    must(record < entry->count);
     keep_names(c, entry->records, record);
     keep_names(c, entry->records + record + 1, entry->count - record - 1);
     c->host.refused(c->host.context, entry->token, FIX_INPUT, f);
+    must(culprit < c->taken_count);
     c->taken_count--;
     memmove(&c->taken[culprit], &c->taken[culprit + 1],
             (c->taken_count - culprit) * sizeof(*c->taken));
@@ -275,6 +293,7 @@ static uint32_t take_entries(struct committer *c, uint32_t most)
         records += c->taken[i].entry.count;
         bytes += c->taken[i].bytes;
     }
+    must(c->taken_count <= COMMITTER_ENTRIES_MAX);
     uint32_t count = 0;
     os_mutex_lock(&c->mutex);
     most = min_of(most, c->ring_count);
@@ -285,12 +304,15 @@ static uint32_t take_entries(struct committer *c, uint32_t most)
         if (c->taken_count > 0 && (records > BATCH_RECORDS_MAX || bytes > COMMITTER_BATCH_BYTES ||
                                    q->at_ms > c->taken[0].at_ms + COMMITTER_SPAN_MS))
             break;
+        must(c->ring_count > 0);
+        must(c->ring_bytes >= q->bytes);
         c->taken[c->taken_count++] = *q;
         c->ring_first = (c->ring_first + 1) % COMMITTER_ENTRIES_MAX;
         c->ring_count--;
         c->ring_bytes -= q->bytes;
         count++;
     }
+    must(count <= most);
     os_mutex_unlock(&c->mutex);
     return count;
 }
@@ -305,15 +327,20 @@ static void make_slot_room(struct slot *slot, uint32_t record_count, uint32_t pa
         slot->part_room = max_of(part_count, 64);
         slot->parts = mem_resize(slot->parts, slot->part_room * sizeof(*slot->parts));
     }
+    must(slot->record_room >= record_count);
+    must(slot->part_room >= part_count);
 }
 
 /* Makes of the taken entries the log's next batch. */
 static void fill_slot(struct committer *c, struct slot *slot)
 {
+    must(!slot->is_used);
+    must(c->taken_count > 0);
     uint32_t count = c->taken_count;
     uint32_t record_count = 0;
     for (uint32_t i = 0; i < count; i++)
         record_count += c->taken[i].entry.count;
+    must(record_count <= BATCH_RECORDS_MAX);
     make_slot_room(slot, record_count, count);
 
     int64_t at_ms = evlog_now_ms(c->log);
@@ -328,6 +355,7 @@ static void fill_slot(struct committer *c, struct slot *slot)
         slot->parts[i] = (struct committer_part){entry->token, first, entry->count};
         first += entry->count;
     }
+    must(first == record_count);
     slot->committed = (struct committed){
         .batch = {evlog_batch_next(c->log), at_ms, record_count, slot->records},
         .parts = slot->parts,
@@ -338,6 +366,8 @@ static void fill_slot(struct committer *c, struct slot *slot)
 /* Makes of the orphans the log's next batch. */
 static void fill_slot_with_orphans(struct committer *c, struct slot *slot)
 {
+    must(!slot->is_used);
+    must(c->orphan_count > 0);
     uint32_t count = min_of(c->orphan_count, BATCH_RECORDS_MAX);
     make_slot_room(slot, count, 0);
     arena_reset(&slot->arena);
@@ -356,6 +386,8 @@ static void fill_slot_with_orphans(struct committer *c, struct slot *slot)
 
 static void drop_orphans(struct committer *c, uint32_t first, uint32_t count)
 {
+    must(first <= c->orphan_count);
+    must(count <= c->orphan_count - first);
     c->orphan_count -= count;
     memmove(&c->orphans[first], &c->orphans[first + count],
             (c->orphan_count - first) * sizeof(*c->orphans));
@@ -366,7 +398,10 @@ static void drop_orphans(struct committer *c, uint32_t first, uint32_t count)
 /* The batch in the slot has been appended. */
 static void note_appended(struct committer *c, struct slot *slot)
 {
+    must(c->batch_count < COMMITTER_BATCHES_MAX);
+    must(slot->committed.batch.number + 1 == evlog_batch_next(c->log));
     os_mutex_lock(&c->mutex);
+    must(!slot->is_used);
     slot->is_used = true;
     os_mutex_unlock(&c->mutex);
     c->batches[c->batch_count++] = slot;
@@ -514,6 +549,7 @@ static bool wait_for_work(struct committer *c)
 static void fail(struct committer *c, const struct fault *f)
 {
     os_mutex_lock(&c->mutex);
+    must(!c->is_dead);
     c->is_dead = true;
     os_mutex_unlock(&c->mutex);
     c->host.failed(c->host.context, f);
@@ -522,9 +558,11 @@ static void fail(struct committer *c, const struct fault *f)
 /* Gives the round's batches to the host, or back to those who pushed them. */
 static void hand_over(struct committer *c, enum status done, const struct fault *f)
 {
+    must(c->batch_count <= COMMITTER_BATCHES_MAX);
     uint64_t durable = evlog_batch_durable(c->log);
     for (uint32_t i = 0; i < c->batch_count; i++) {
         struct slot *slot = c->batches[i];
+        must(slot->is_used);
         if (slot->committed.batch.number <= durable)
             c->host.committed(c->host.context, &slot->committed);
         else
@@ -667,6 +705,11 @@ static void free_committer(struct committer *c)
 
 struct committer *committer_new(struct evlog *log, const struct committer_host *host)
 {
+    must(log != NULL);
+    must(host->committed != NULL);
+    must(host->refused != NULL);
+    must(host->failed != NULL);
+    must(host->now_ms != NULL);
     struct committer *c = mem_new(sizeof(*c));
     c->log = log;
     c->host = *host;
@@ -726,12 +769,15 @@ enum status committer_roll(struct committer *c)
 void committer_stop(struct committer *c)
 {
     os_mutex_lock(&c->mutex);
+    must(!c->is_stopping);
     c->is_stopping = true;
     os_cond_wake_all(&c->work);
     os_cond_wake_all(&c->prepare);
     os_mutex_unlock(&c->mutex);
     os_thread_join(&c->thread);
     os_thread_join(&c->prepare_thread);
+    must(has_all_slots(c));
+    must(c->ring_count == 0);
     free_committer(c);
 }
 

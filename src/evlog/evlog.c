@@ -146,6 +146,8 @@ static void spare_path(const struct evlog *log, char *out, const char *name)
 static enum status write_zeros(struct os_file *file, uint64_t offset, uint64_t bytes,
                                struct fault *f)
 {
+    must(bytes > 0);
+    must(offset % BLOCK_ALIGN == 0);
     void *zeros = mem_new((size_t)min_of(bytes, ZERO_BYTES));
     enum status done = OK;
     for (uint64_t at = 0; done == OK && at < bytes; at += ZERO_BYTES)
@@ -158,6 +160,8 @@ static enum status write_zeros(struct os_file *file, uint64_t offset, uint64_t b
 static enum status make_spare(struct evlog *log, struct fault *f)
 {
     char temporary[OS_PATH_BYTES], path[OS_PATH_BYTES];
+    must(atomic_load(&log->spare) != SPARE_READY);
+    must(log->segment_bytes >= EVLOG_SEGMENT_BYTES_MIN);
     spare_path(log, temporary, "spare.tmp");
     spare_path(log, path, "spare");
     struct os_file *file = NULL;
@@ -232,12 +236,17 @@ static enum status take_spare(struct evlog *log, const char *path, struct fault 
 /* Puts a block behind what is buffered. */
 static void place_block(struct evlog *log, struct block *b, struct str payload)
 {
+    must(b->kind >= BLOCK_SEGMENT);
+    must(b->kind <= BLOCK_MARK);
+    must(payload.len <= block_bytes_max(b->kind));
+    must(b->now_ms >= log->durable.now_ms);
     b->length = (uint32_t)payload.len;
     b->commit = log->commit;
     b->salt = log->salt;
     b->previous = log->appended.chain;
     log->last_header = log->out.len;
     uint64_t whole = block_padded_bytes(b->length);
+    must(whole >= BLOCK_HEADER_BYTES + payload.len);
     uint8_t *at = buf_reserve(&log->out, (size_t)whole);
     block_write_header(b, at);
     if (payload.len > 0)
@@ -253,10 +262,16 @@ static void place_block(struct evlog *log, struct block *b, struct str payload)
 /* Head and names, at the beginning of a segment. */
 static void place_preamble(struct evlog *log)
 {
+    must(log->file != NULL);
+    must(log->offset == 0);
+    must(log->out.len == 0);
+    must(log->segment == log->appended.batch + 1);
+    must(log->appended.name_count == names_count(log->names));
     struct buf body;
     buf_init(&body);
     log->appended.chain = 0;
     segment_body_write(&body, log->segment_before, log->appended.results);
+    must(body.len == SEGMENT_BODY_BYTES);
     struct block head = {
         .kind = BLOCK_SEGMENT,
         .count = names_count(log->names),
@@ -276,6 +291,7 @@ static void place_preamble(struct evlog *log)
             buf_add_str(&body, text);
             b.count++;
         }
+        must(b.count > 0);
         b.sum = hash_crc32c(0, body.at, body.len);
         place_block(log, &b, buf_str(&body));
     }
@@ -284,6 +300,7 @@ static void place_preamble(struct evlog *log)
 
 static void place_mark(struct evlog *log, uint8_t flags)
 {
+    must(log->appended.batch > 0);
     struct block b = {
         .kind = BLOCK_MARK,
         .flags = flags,
@@ -305,6 +322,8 @@ static enum status refuse_dead(struct evlog *log, struct fault *f)
 /* Says on the newest block whether it is the last of its commit. */
 static void flag_last(struct evlog *log, bool ends_commit)
 {
+    must(log->last.kind != 0);
+    must(log->out.len >= log->last_header + BLOCK_HEADER_BYTES);
     log->last.flags &= (uint8_t)~BLOCK_ENDS_COMMIT;
     log->last.flags |= ends_commit ? BLOCK_ENDS_COMMIT : 0;
     block_write_header(&log->last, log->out.at + log->last_header);
@@ -317,6 +336,10 @@ enum status evlog_commit(struct evlog *log, struct fault *f)
         return refuse_dead(log, f);
     if (log->out.len == 0)
         return OK;
+    must(log->file != NULL);
+    must(log->offset % BLOCK_ALIGN == 0);
+    must(log->out.len % BLOCK_ALIGN == 0);
+    must(log->appended.batch >= log->durable.batch);
     flag_last(log, true);
     enum status done = os_file_write(log->file, log->offset, log->out.at, log->out.len, f);
     if (done == OK && !planted("log-no-sync"))
@@ -337,6 +360,8 @@ static void forget_names(struct evlog *log, uint32_t count)
 {
     if (names_count(log->names) == count)
         return;
+    must(count >= NAME_FIXED_END);
+    must(count < names_count(log->names));
     struct names *kept = names_new();
     for (uint32_t name = NAME_FIXED_END; name < count; name++)
         must(names_add(kept, names_text(log->names, name)) == name);
@@ -350,6 +375,7 @@ enum status evlog_abandon(struct evlog *log, struct fault *f)
         return refuse_dead(log, f);
     if (log->out.len == 0)
         return OK;
+    must(log->file != NULL);
     log->out.len = 0;
     log->appended = log->durable;
     forget_names(log, log->durable.name_count);
@@ -370,6 +396,7 @@ static bool has_batch(const struct evlog *log)
 /* Ends the open segment, with everything buffered; it must hold a batch. */
 static enum status finish_segment(struct evlog *log, struct fault *f)
 {
+    must(has_batch(log));
     struct place before = log->appended;
     struct block last = log->last;
     size_t last_header = log->last_header;
@@ -384,6 +411,9 @@ static enum status finish_segment(struct evlog *log, struct fault *f)
         return done;
     }
 
+    must(log->out.len == 0);
+    must(log->durable.is_marked);
+    must(log->durable.batch >= log->segment);
     char path[OS_PATH_BYTES];
     must(segment_path(path, sizeof(path), log->dir, log->segment, NULL) == OK);
     os_file_close(log->file);
@@ -421,6 +451,7 @@ static enum status begin_segment(struct evlog *log, struct fault *f)
     }
     if (log->offset == 0 && log->out.len == 0)
         place_preamble(log);
+    must(log->file != NULL);
     return OK;
 }
 
@@ -437,6 +468,7 @@ enum status evlog_roll(struct evlog *log, struct fault *f)
 /* Rolls if a block with that payload does not fit, and sees to it that it has a segment to go to. */
 static enum status make_room(struct evlog *log, size_t payload_bytes, struct fault *f)
 {
+    must(payload_bytes <= EVLOG_BLOCK_BYTES_MAX);
     uint64_t end = log->offset + log->out.len + block_padded_bytes((uint32_t)payload_bytes) +
                    BLOCK_HEADER_BYTES; /* the mark */
     if (has_batch(log) && end > log->segment_bytes) {
@@ -482,6 +514,7 @@ static enum status check_names(struct evlog *log, const struct batch *batch, str
             done = refuse_record(log, batch->number, i, "does not define the next name", f);
         fresh_count++;
     }
+    must(fresh_count <= batch->count);
     names_free(fresh);
     return done;
 }
@@ -532,6 +565,8 @@ enum status evlog_append_priority(struct evlog *log, const struct batch *batch, 
     if (done != OK)
         return done;
 
+    must(log->file != NULL);
+    must(batch->number >= log->segment);
     log->appended.batch = batch->number;
     log->appended.now_ms = batch->now_ms;
     struct block b = {
@@ -543,6 +578,7 @@ enum status evlog_append_priority(struct evlog *log, const struct batch *batch, 
     };
     place_block(log, &b, buf_str(&log->records));
     add_names(log, batch);
+    must(names_count(log->names) >= log->appended.name_count);
     log->appended.name_count = names_count(log->names);
     return OK;
 }
@@ -574,6 +610,7 @@ enum status evlog_append_results(struct evlog *log, uint64_t batch_number, struc
     enum status done = make_room(log, bytes.len, f);
     if (done != OK)
         return done;
+    must(log->file != NULL);
     log->appended.results = batch_number;
     struct block b = {
         .kind = BLOCK_RESULTS,
@@ -595,6 +632,7 @@ uint64_t evlog_batch_next(const struct evlog *log)
 
 uint64_t evlog_batch_durable(const struct evlog *log)
 {
+    must(log->durable.batch <= log->appended.batch);
     return log->durable.batch;
 }
 
@@ -698,6 +736,7 @@ static enum status walk_segment(struct evlog *log, struct recovery *r, uint64_t 
 static enum status recover_headless(struct evlog *log, struct recovery *r, const uint64_t *firsts,
                                     uint32_t count, struct fault *f)
 {
+    must(count > 0);
     uint64_t newest = firsts[count - 1];
     recovery_fini(r);
     recovery_init(r);
@@ -742,6 +781,7 @@ static enum status cut(struct evlog *log, const struct tail *tail, struct fault 
 static enum status recover(struct evlog *log, const uint64_t *firsts, uint32_t count,
                            struct fault *f)
 {
+    must(count > 0);
     uint64_t newest = firsts[count - 1];
     uint64_t before = count > 1 ? firsts[count - 2] : 0;
     struct recovery r;
@@ -764,6 +804,7 @@ static enum status recover(struct evlog *log, const uint64_t *firsts, uint32_t c
         .name_count = names_count(r.state.names),
         .is_marked = r.is_marked,
     };
+    must(r.state.names != NULL);
     names_free(log->names);
     log->names = r.state.names;
     r.state.names = NULL;
@@ -860,6 +901,10 @@ enum status evlog_open(const char *dir, const struct evlog_options *options, str
         evlog_free(l);
         return done;
     }
+    must(l->lock != NULL);
+    must(l->names != NULL);
+    must(l->offset % BLOCK_ALIGN == 0);
+    must(l->durable.name_count == names_count(l->names));
     l->salt = block_salt(l->log_id);
     l->appended = l->durable;
     *log = l;

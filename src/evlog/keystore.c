@@ -262,6 +262,7 @@ static enum status map_again(struct keystore *k, struct fault *f)
     if (status == OK)
         status = os_file_map(k->file, (size_t)bytes, &at, f);
     if (status == OK) {
+        must(at != NULL);
         k->map = at;
         k->map_bytes = (size_t)bytes;
     }
@@ -298,6 +299,7 @@ static const uint8_t *slot_at(const struct keystore *k, uint32_t slot)
     if (slot < mapped_slots(k))
         return k->map + SLOT_BYTES + (size_t)slot * SLOT_BYTES;
     must(slot >= k->fresh_first);
+    must(k->fresh.len >= (size_t)(slot - k->fresh_first + 1) * SLOT_BYTES);
     return k->fresh.at + (size_t)(slot - k->fresh_first) * SLOT_BYTES;
 }
 
@@ -320,6 +322,7 @@ enum status keystore_open(struct os_disk *disk, const char *log_dir,
         return status;
     }
     k->count = k->fresh_first = mapped_slots(k);
+    must(k->fresh.len == 0);
     *out = k;
     return OK;
 }
@@ -351,6 +354,8 @@ uint32_t keystore_count(const struct keystore *k)
 
 static uint32_t *place_of(const struct keystore *k, struct id128 owner)
 {
+    must((k->found_room & (k->found_room - 1)) == 0);
+    must(k->found_count < k->found_room);
     uint32_t i = (uint32_t)hash_pair(owner.high, owner.low) & (k->found_room - 1);
     while (k->found[i] != 0 && !id128_equal(owner_of(slot_at(k, k->found[i] - 1)), owner))
         i = (i + 1) & (k->found_room - 1);
@@ -360,6 +365,7 @@ static uint32_t *place_of(const struct keystore *k, struct id128 owner)
 /* The newest slot of an owner counts. One that is destroyed stays known: a newer one may follow. */
 static void note_owner(struct keystore *k, uint32_t slot)
 {
+    must(slot < KEY_NONE);
     if ((uint64_t)(k->found_count + 1) * 4 > (uint64_t)k->found_room * 3) {
         uint32_t *old = k->found, room = k->found_room;
         k->found_room = max_of(room * 2, 1024);
@@ -370,6 +376,7 @@ static void note_owner(struct keystore *k, uint32_t slot)
         mem_free(old);
     }
     uint32_t *place = place_of(k, owner_of(slot_at(k, slot)));
+    must(*place <= slot);
     k->found_count += *place == 0;
     *place = slot + 1;
 }
@@ -383,16 +390,20 @@ enum status keystore_load(struct keystore *k, struct fault *f)
         status = map_again(k, f);
     if (status != OK)
         return status;
+    must(k->fresh.len == 0);
+    must(k->found_count == 0);
     k->count = k->fresh_first = mapped_slots(k);
     for (uint32_t i = 0; i < k->count; i++)
         if (has_crc(slot_at(k, i)))
             note_owner(k, i);
+    must(k->found_count <= k->count);
     k->is_loaded = true;
     return OK;
 }
 
 static bool read_key(struct keystore *k, uint32_t slot, uint8_t key[KEY_BYTES])
 {
+    must(slot < k->count);
     const uint8_t *at = slot_at(k, slot);
     if (!k->master.is_given) {
         memcpy(key, at + AT_KEY, KEY_BYTES);
@@ -408,6 +419,7 @@ static bool read_key(struct keystore *k, uint32_t slot, uint8_t key[KEY_BYTES])
         }
         c->slot = slot + 1;
     }
+    must(c->slot == slot + 1);
     memcpy(key, c->key, KEY_BYTES);
     return true;
 }
@@ -436,6 +448,7 @@ static uint32_t add_key(struct keystore *k, struct id128 owner, uint8_t key[KEY_
     put_state(slot, SLOT_LIVE);
     put_crc(slot);
     must(k->count < KEY_NONE - 1);
+    must(k->fresh.len == (size_t)(k->count - k->fresh_first) * SLOT_BYTES);
     buf_add(&k->fresh, slot, SLOT_BYTES);
     OPENSSL_cleanse(slot, sizeof(slot));
     note_owner(k, k->count);
@@ -446,6 +459,7 @@ uint32_t keystore_take(struct keystore *k, struct id128 owner, uint8_t key[KEY_B
 {
     must(k->is_loaded);
     uint32_t known = k->found_room > 0 ? *place_of(k, owner) : 0;
+    must(known <= k->count);
     if (known != 0 && state_of(slot_at(k, known - 1)) == SLOT_LIVE && read_key(k, known - 1, key))
         return known - 1;
     return add_key(k, owner, key);
@@ -472,6 +486,7 @@ enum status keystore_commit(struct keystore *k, struct fault *f)
     must(k->is_loaded);
     if (k->fresh.len == 0)
         return OK;
+    must(k->fresh.len == (size_t)(k->count - k->fresh_first) * SLOT_BYTES);
     struct os_file *file = NULL;
     enum status status = make_file(k, &file, f);
     if (status == OK)
@@ -502,6 +517,7 @@ enum status keystore_destroy(struct keystore *k, const struct id128 *owners, uin
         status = keystore_commit(k, f);
     if (status != OK || k->file == NULL)
         return status;
+    must(k->fresh.len == 0);
     struct os_file *file = NULL;
     status = os_file_open(k->disk, k->path, OS_WRITE, &file, f);
     /* An owner may have had several keys, and what a crash tore must be found, too: all are looked at. */

@@ -59,6 +59,8 @@ struct pack_writer {
 
 struct pack_writer *pack_writer_new(struct seal_cipher *cipher, struct keystore *keys)
 {
+    must(cipher != NULL);
+    must(keys != NULL);
     struct pack_writer *p = mem_new(sizeof(*p));
     p->cipher = cipher;
     p->keys = keys;
@@ -99,12 +101,14 @@ static uint32_t unit_of(struct pack_writer *p, struct id128 owner, bool *is_new)
     uint64_t hash = hash_pair(owner.high, owner.low);
     uint32_t known = map_u64_find(&p->by_owner, hash);
     *is_new = known == MAP_NONE || !id128_equal(p->units[known].owner, owner);
+    must(*is_new || known < p->unit_count);
     if (!*is_new)
         return known;
     if (p->unit_count == p->unit_room) {
         p->unit_room = max_of(p->unit_room * 2, 1024u);
         p->units = mem_resize(p->units, p->unit_room * sizeof(*p->units));
     }
+    must(p->unit_count < p->unit_room);
     p->units[p->unit_count] = (struct unit){.owner = owner, .first = NO_PART, .last = NO_PART};
     map_u64_set(&p->by_owner, hash, p->unit_count);
     return p->unit_count++;
@@ -112,10 +116,12 @@ static uint32_t unit_of(struct pack_writer *p, struct id128 owner, bool *is_new)
 
 static void add_part(struct pack_writer *p, struct unit *u, struct seal_name name, struct body body)
 {
+    must(body.bytes > 0);
     if (p->part_count == p->part_room) {
         p->part_room = max_of(p->part_room * 2, 1024u);
         p->parts = mem_resize(p->parts, p->part_room * sizeof(*p->parts));
     }
+    must(p->part_count < p->part_room);
     p->parts[p->part_count] = (struct part){(uint32_t)p->personal.len, body.bytes, NO_PART};
     if (u->first == NO_PART) {
         u->first = p->part_count;
@@ -124,6 +130,7 @@ static void add_part(struct pack_writer *p, struct unit *u, struct seal_name nam
         p->parts[u->last].next = p->part_count;
     }
     u->last = p->part_count++;
+    must(u->first <= u->last);
     u->bytes += body.bytes;
     buf_add(&p->personal, body.at, body.bytes);
 }
@@ -177,6 +184,7 @@ static void add_record(struct pack_writer *p, const struct record *r, struct id1
         add_id(h, r->anonymous);
     if (has & HAS_PREVIOUS)
         add_id(h, r->previous);
+    must(!has_unit || unit < p->unit_count);
     if (personal.bytes > 0)
         add_part(p, &p->units[unit], name, personal);
 }
@@ -207,11 +215,14 @@ void pack_add(struct pack_writer *p, const struct block *b, const struct record 
 /* The unit's parts as one text. */
 static struct str gather(struct pack_writer *p, const struct unit *u)
 {
+    must(u->first < p->part_count);
+    must(u->last < p->part_count);
     if (u->first == u->last)
         return str_part(buf_str(&p->personal), p->parts[u->first].at, u->bytes);
     p->text.len = 0;
     for (uint32_t i = u->first; i != NO_PART; i = p->parts[i].next)
         buf_add(&p->text, p->personal.at + p->parts[i].at, p->parts[i].bytes);
+    must(p->text.len == u->bytes);
     return buf_str(&p->text);
 }
 
@@ -226,6 +237,8 @@ static void add_unit(struct pack_writer *p, const struct unit *u, struct buf *se
     uint32_t slot = keystore_take(p->keys, u->owner, key);
     sealed->len = 0;
     seal_unit(p->cipher, key, u->name, gather(p, u), sealed);
+    must(slot != KEY_NONE);
+    must(sealed->len > 0);
     buf_add_varint(out, slot);
     buf_add_varint(out, sealed->len);
     buf_add_str(out, buf_str(sealed));
@@ -234,6 +247,7 @@ static void add_unit(struct pack_writer *p, const struct unit *u, struct buf *se
 
 void pack_finish(struct pack_writer *p, struct buf *out, struct block *b)
 {
+    must(p->block_count > 0);
     struct buf sealed;
     size_t begin = out->len;
     buf_init(&sealed);
@@ -244,6 +258,7 @@ void pack_finish(struct pack_writer *p, struct buf *out, struct block *b)
     uint8_t *at = buf_reserve(&p->text, room);
     size_t got = ZSTD_compress2(p->packing, at, room, p->clear.at, p->clear.len);
     must(!ZSTD_isError(got));
+    must(got <= room);
     buf_add_varint(out, got);
     buf_add(out, at, got);
     buf_add_varint(out, p->hashes.len);
@@ -251,6 +266,7 @@ void pack_finish(struct pack_writer *p, struct buf *out, struct block *b)
     for (uint32_t i = 0; i < p->unit_count; i++)
         add_unit(p, &p->units[i], &sealed, out);
     buf_fini(&sealed);
+    must(out->len - begin <= UINT32_MAX);
     *b = (struct block){
         .kind = BLOCK_PACK,
         .length = (uint32_t)(out->len - begin),
@@ -332,6 +348,8 @@ static const uint8_t *open_it(struct record_seal *seal)
         return p->texts.at + u->text;
     if (u->state == UNIT_LOST)
         return NULL;
+    must(u->state == UNIT_SEALED);
+    must((size_t)u->text + u->bytes <= p->text_bytes);
     u->state = UNIT_LOST;
     switch (keystore_get(p->keys, u->slot, u->owner, key)) {
     case KEY_DESTROYED: return NULL;
@@ -401,6 +419,7 @@ bool pack_open(struct pack_reader *p, const struct block *pack, const char **why
         p->unit_room = p->unit_count;
         p->units = mem_resize(p->units, p->unit_room * sizeof(*p->units));
     }
+    must(p->unit_count <= p->unit_room);
     if (!read_units(p, &c))
         return false;
     p->texts.len = 0;
@@ -432,6 +451,7 @@ static bool take_part(struct open_unit *u, struct record *r, struct seal_name na
 {
     if (r->personal.bytes == 0)
         return true;
+    must(u->used <= u->bytes);
     if (r->personal.bytes > u->bytes - u->used)
         return false;
     if (!u->is_named)
@@ -447,6 +467,8 @@ static bool read_record(struct pack_reader *p, const uint8_t **from, int64_t now
                         struct seal_name name, struct record *r)
 {
     const uint8_t *at = *from, *end = p->end;
+    must(at != NULL);
+    must(at <= end);
     if (end - at < 5)
         return false;
     *r = (struct record){.type = at[0], .kind = at[1], .flags = at[2], .schema = at[3]};
@@ -526,6 +548,7 @@ enum verdict pack_next(struct pack_reader *p, struct block *b, struct record **r
         *record_room = max_of(b->count, 256u);
         *records = mem_resize(*records, *record_room * sizeof(**records));
     }
+    must(b->count <= *record_room);
     for (uint32_t i = 0; i < b->count; i++)
         if (!read_record(p, &at, b->now_ms, (struct seal_name){b->number, i}, &(*records)[i]))
             return BYTES_BAD;

@@ -89,6 +89,7 @@ void sealed_jump(struct walker *w)
         return;
     while (s->pack_next < s->index.pack_count && !s->wanted[s->pack_next])
         s->pack_next++;
+    must(s->pack_next <= s->index.pack_count);
     w->offset = s->pack_next < s->index.pack_count ? s->index.packs[s->pack_next++].offset
                                                    : s->index_offset;
     w->has_jumped = true;
@@ -256,6 +257,7 @@ static enum status sample(void *self, const struct walker *w, const struct block
 {
     struct sampling *s = self;
     (void)f;
+    must(s->stride > 0);
     for (uint32_t i = 0; b->kind == BLOCK_BATCH && i < b->count; i++) {
         const struct record *r = &w->records[i];
         struct id128 owner = owner_of_record(r, s->sealing->options);
@@ -266,6 +268,7 @@ static enum status sample(void *self, const struct walker *w, const struct block
             s->room = max_of(s->room * 2, 1024u);
             s->at = mem_resize(s->at, s->room * sizeof(*s->at));
         }
+        must(s->count < s->room);
         struct str bytes = {(const char *)r->personal.at, r->personal.bytes};
         s->at[s->count++] = (struct sample){owner, (const uint8_t *)arena_copy(&s->arena, bytes).at,
                                             r->personal.bytes};
@@ -296,6 +299,9 @@ static enum status make_dictionary(struct sealing *s, struct buf *out, struct fa
 
 static enum status flush(struct sealing *s, struct fault *f)
 {
+    must(s->file != NULL);
+    must(s->offset % BLOCK_ALIGN == 0);
+    must(s->out.len % BLOCK_ALIGN == 0);
     enum status status = os_file_write(s->file, s->offset, s->out.at, s->out.len, f);
     s->offset += s->out.len;
     s->out.len = 0;
@@ -306,6 +312,10 @@ static enum status put_block(struct sealing *s, struct block *b, struct str payl
                              struct fault *f)
 {
     uint8_t header[BLOCK_HEADER_BYTES];
+    must(b->kind >= BLOCK_SEGMENT);
+    must(b->kind < BLOCK_KIND_END);
+    must(payload.len <= UINT32_MAX);
+    must(s->out.len % BLOCK_ALIGN == 0);
     b->length = (uint32_t)payload.len;
     b->salt = block_salt(s->head.hash);
     b->previous = s->chain;
@@ -326,8 +336,11 @@ static enum status put_pack(struct sealing *s, struct fault *f)
     struct block b;
     if (pack_bytes(s->pack) == 0)
         return OK;
+    must(s->place.batch_first <= s->place.batch_last);
     s->payload.len = 0;
     pack_finish(s->pack, &s->payload, &b);
+    must(b.kind == BLOCK_PACK);
+    must(b.length == s->payload.len);
     s->place.offset = s->offset + s->out.len;
     person_index_add_pack(s->index, &s->place);
     s->place = (struct pack_place){0};
@@ -352,6 +365,7 @@ static void note_records(struct sealing *s, const struct block *b, const struct 
         s->owner_room = b->count;
         s->owners = mem_resize(s->owners, s->owner_room * sizeof(*s->owners));
     }
+    must(b->count <= s->owner_room);
     for (uint32_t i = 0; i < b->count; i++) {
         const struct record *r = &records[i];
         s->owners[i] = owner_of_record(r, s->options);
@@ -369,6 +383,7 @@ static void note_records(struct sealing *s, const struct block *b, const struct 
 static enum status pack_block(struct sealing *s, const struct walker *w, const struct block *b,
                               struct fault *f)
 {
+    must(b->kind == BLOCK_BATCH || b->kind == BLOCK_RESULTS);
     struct pack_place *p = &s->place;
     if (pack_bytes(s->pack) == 0)
         *p = (struct pack_place){.batch_first = b->number, .first_ms = b->now_ms};
@@ -388,6 +403,7 @@ static enum status end_segment(struct sealing *s, const struct block *mark, stru
     enum status status = put_pack(s, f);
     if (status != OK)
         return status;
+    must(pack_bytes(s->pack) == 0);
     uint64_t index = s->offset + s->out.len;
     s->payload.len = 0;
     person_index_finish(s->index, &s->payload);
@@ -396,6 +412,7 @@ static enum status end_segment(struct sealing *s, const struct block *mark, stru
                       .now_ms = mark->now_ms,
                       .sum = hash_crc32c(0, s->payload.at, s->payload.len)};
     status = put_block(s, &b, buf_str(&s->payload), f);
+    must(index % BLOCK_ALIGN == 0);
     struct block end = *mark;
     end.hash = index;
     return status == OK ? put_block(s, &end, (struct str){0}, f) : status;
@@ -532,6 +549,7 @@ static enum status verify(struct sealing *s, struct fault *f)
 static enum status write_sealed(struct sealing *s, struct fault *f)
 {
     struct buf dictionary;
+    must(s->options->keys != NULL);
     uint8_t salt[SEAL_SALT_BYTES];
     buf_init(&dictionary);
     enum status status = make_dictionary(s, &dictionary, f);
@@ -582,6 +600,7 @@ static enum status seal_one(const struct seal_options *o, uint64_t segment,
     else if (os_exists(o->disk, s.temporary))
         (void)!os_remove(o->disk, s.temporary, NULL);
     if (status == OK) {
+        must(s.out.len == 0);
         counts->segments++;
         counts->batches += s.batches;
         counts->records += s.records;
@@ -613,6 +632,8 @@ enum status seal_segments(const struct seal_options *options, struct seal_counts
                           struct fault *f)
 {
     const struct seal_options *o = options;
+    must(options->disk != NULL);
+    must(options->keys != NULL);
     struct arena a;
     uint64_t *firsts;
     uint32_t count = 0;
