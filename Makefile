@@ -11,6 +11,7 @@
 #           asan     AddressSanitizer and UndefinedBehaviorSanitizer, with must_slow()
 #           tsan     ThreadSanitizer
 #           canary   with planted bugs that WEND_CANARY switches on (base/canary.h)
+#           coverage counts how often each line runs (make coverage)
 #           fuzz     clang, instrumented for libFuzzer, with ASan and UBSan
 SHELL   := /bin/bash
 comma   := ,
@@ -43,10 +44,11 @@ FLAGS_debug   := -O0 -g3 $(SLOW)
 FLAGS_asan    := -O1 -g $(SLOW) -fsanitize=address,undefined $(SANE)
 FLAGS_tsan    := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 FLAGS_canary  := -O1 -g -DWEND_CANARIES
+FLAGS_coverage := -O0 -g --coverage -fprofile-update=atomic
 FLAGS_fuzz    := -O1 -g $(SLOW) -fsanitize=fuzzer-no-link,address,undefined $(SANE)
 FLAGS := $(FLAGS_$(VARIANT))
 ifeq ($(FLAGS),)
-$(error unknown VARIANT "$(VARIANT)": one of plain, release, debug, asan, tsan, canary, fuzz)
+$(error unknown VARIANT "$(VARIANT)": one of plain, release, debug, asan, tsan, canary, coverage, fuzz)
 endif
 
 CPPFLAGS := -D_GNU_SOURCE -Ilib -Isrc -Itests -I$(B)/gen
@@ -126,7 +128,7 @@ $(B)/src/replay/release.o: $(B)/gen/version.h
 # What a person types. The text after ## is what `make help` prints.
 .PHONY: check unit asan tsan docs docs-check globals format format-check rooms tidy install uninstall clean help
 check: all tests                         ## under a minute: rooms, format, docs, unit tests, vectors, scenarios
-	@tools/run_tests rooms format docs unit vectors flow scenarios
+	@tools/run_tests rooms format claims docs unit vectors flow scenarios
 unit: unit-programs                      ## all unit tests (one room: make check-lib/when)
 	@tools/run_tests unit
 asan:                                    ## all unit tests under AddressSanitizer and UBSan
@@ -162,4 +164,4 @@ clean:                                   ## removes build/ and ./wend
 	rm -rf $(BUILD) wend
 help:                                    ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile tests/rules.mk | sed -E 's/:[^#]*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
-	@echo '  VARIANT=plain|release|debug|asan|tsan|canary|fuzz chooses the build (see the top of the Makefile)'
+	@echo '  VARIANT=plain|release|debug|asan|tsan|canary|coverage|fuzz chooses the build (see the top of the Makefile)'

@@ -73,8 +73,12 @@ canary-programs: $(B)/wend $(B)/simulator $(foreach r,lib/store src/profile src/
 .PHONY: instruction-programs
 instruction-programs: $(addprefix $(B)/tests/bench/,$(shell awk '!/^\#/ && NF {print $$2}' tests/instructions/counts | sort -u))
 .PHONY: must-density
-must-density:                            ## how many claims must() each room makes per 1,000 lines
+must-density:                            ## how many claims must() each room makes per 1,000 lines (the suite `claims` checks)
 	@tools/must_density
+.PHONY: coverage
+coverage:                                ## which lines the unit tests and scenarios run, by room (RECORD=1: into HACKING.md)
+	@$(MAKE) --no-print-directory VARIANT=coverage $(BUILD)/coverage/wend unit-programs
+	@tools/coverage $(if $(RECORD),--record)
 fuzz:                                    ## every fuzz target for 10 s (SECONDS_EACH=)
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-programs
 	@tools/fuzz_smoke $(or $(SECONDS_EACH),10)

@@ -185,5 +185,44 @@ class Counting(unittest.TestCase):
         self.assertEqual((result.passed, result.failed, result.skipped), (2, 0, 1))
 
 
+class Claims(unittest.TestCase):
+    def say(self, lines, claims):
+        """What tools/must_density --check says of an engine of so many lines, so many of which are claims."""
+        with tempfile.TemporaryDirectory() as tree:
+            os.makedirs(os.path.join(tree, "tools"))
+            os.makedirs(os.path.join(tree, "src", "engine"))
+            os.symlink(os.path.abspath(os.path.join(ROOT, "tools", "must_density")),
+                       os.path.join(tree, "tools", "must_density"))
+            with open(os.path.join(tree, "ROOMS"), "w", encoding="utf-8") as f:
+                f.write("src/engine pure : base\n")
+            with open(os.path.join(tree, "src", "engine", "desk.c"), "w", encoding="utf-8") as f:
+                f.write("/* must(nothing); */\n\n" + "    must(x);\n" * claims + "    x++;\n" * (lines - claims))
+            with open(os.path.join(tree, "src", "engine", "desk_test.c"), "w", encoding="utf-8") as f:
+                f.write("    must(x);\n" * 1000)
+            done = subprocess.run(["tools/must_density", "--check"], cwd=tree, capture_output=True, text=True,
+                                  check=False)
+            return done.returncode, done.stdout
+
+    def test_enough_claims_pass(self):
+        self.assertEqual(self.say(1000, 40)[0], 0)
+
+    def test_too_few_claims_fail_and_are_told(self):
+        code, text = self.say(1000, 39)
+        self.assertNotEqual(code, 0)
+        self.assertIn("src/engine makes 39.0 claims per 1,000 lines", text)
+
+
+class Coverage(unittest.TestCase):
+    def test_stretches_join_lines_between_which_nothing_ran(self):
+        coverage = load("coverage")
+        self.assertEqual(coverage.stretches({10: 1, 12: 0, 13: 0, 17: 0, 18: 4, 20: 0}), [(12, 17), (20, 20)])
+        self.assertEqual(coverage.stretches({1: 1}), [])
+
+    def test_percentages_of_nothing_are_none(self):
+        coverage = load("coverage")
+        self.assertEqual(coverage.percent(1, 3), "33.3")
+        self.assertEqual(coverage.percent(0, 0), "-")
+
+
 if __name__ == "__main__":
     unittest.main()
