@@ -67,7 +67,7 @@ unit-programs: $(UNIT_TESTS)
 fuzz-programs: $(FUZZERS)
 # What hunts planted bugs: the program, and the unit tests of the rooms that decide.
 .PHONY: canary-programs
-canary-programs: $(B)/wend $(B)/simulator $(foreach r,lib/store src/profile src/audience src/journey src/decide src/engine src/outbox,$(call tests_of,$r)) \
+canary-programs: $(B)/wend $(B)/simulator $(foreach r,lib/store src/profile src/audience src/journey src/decide src/measure src/engine src/outbox,$(call tests_of,$r)) \
     $(filter $(B)/tests/flow/%,$(WHOLE_TESTS))
 # What is counted in instructions: the benches that tests/instructions/counts names.
 .PHONY: instruction-programs

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "model/answer.h"
 #include "profile/traits.h"
 #include "when/civil.h"
 #include "json/json_write.h"
@@ -112,13 +113,14 @@ void tasks_json(struct engine *e, struct str queue, uint64_t after, uint32_t lim
     json_write_end(&w);
 }
 
-enum status task_receipt(struct engine *e, struct str key, enum receipt_kind kind, struct str by,
-                         struct receipt *out, struct fault *f)
+enum status task_receipt(struct engine *e, const struct task_word *word, struct buf *saved,
+                         bool *is_there, struct receipt *out, struct fault *f)
 {
     uint64_t profile, decision;
     struct person who;
-    if (!errand_key_read(key, &profile, &decision)) {
-        fault_set(f, "\"%.*s\" is no task's id", STR_ARG(str_part(key, 0, 60)));
+    *is_there = false;
+    if (!errand_key_read(word->key, &profile, &decision)) {
+        fault_set(f, "\"%.*s\" is no task's id", STR_ARG(str_part(word->key, 0, 60)));
         return FIX_INPUT;
     }
     bool is_known = engine_has(e, profile) && !engine_is_erased(e, profile);
@@ -128,12 +130,16 @@ enum status task_receipt(struct engine *e, struct str key, enum receipt_kind kin
         const struct errand *x = person_errand(&who, i);
         if (x->decision != decision || !is_open(x))
             continue;
-        *out = (struct receipt){.kind = kind,
+        *is_there = true;
+        if (answer_said(&who.plans->at[x->plan]->errands[x->errand], word->values, saved, f) != OK)
+            return FIX_INPUT;
+        *out = (struct receipt){.kind = word->kind,
                                 .profile = who.id,
                                 .decision = decision,
                                 .attempt = max_of((uint32_t)x->attempt, 1u),
                                 .provider = x->provider,
-                                .detail = by};
+                                .detail = word->by,
+                                .saved = body_of(saved)};
         return OK;
     }
     fault_set(f, "no task of that id is open");

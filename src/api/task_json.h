@@ -40,7 +40,16 @@ bool task_next(struct engine *e, struct task_walk *walk, struct task *out);
 void tasks_json(struct engine *e, struct str queue, uint64_t after, uint32_t limit,
                 struct buf *out);
 
+/* What people say of a task. */
+struct task_word {
+    struct str key;         /* its id */
+    enum receipt_kind kind; /* RECEIPT_TASK_... */
+    struct str by;
+    struct str values; /* JSON; may be empty */
+};
+
 /* The receipt that says that people have done the task of that id (or will not). FIX_INPUT: it is no id, or
- * no task of it is open; the fault says so. */
-enum status task_receipt(struct engine *e, struct str key, enum receipt_kind kind, struct str by,
-                         struct receipt *out, struct fault *f) mustuse;
+ * no task of it is open: *is_there is false; or `values` are none that it saves (answer_said()). The fault says so.
+ * out->saved borrows from `saved`. */
+enum status task_receipt(struct engine *e, const struct task_word *word, struct buf *saved,
+                         bool *is_there, struct receipt *out, struct fault *f) mustuse;

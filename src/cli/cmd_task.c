@@ -55,39 +55,40 @@ static int list(struct cli *c)
 
 /* ---- done, declined ------------------------------------------------------------------------------ */
 
-struct word {
-    struct str key;
-    struct str by;
-    enum receipt_kind kind;
-};
-
 static enum status make(struct engine *e, struct names *names, const void *what, struct buf *clear,
                         struct buf *personal, struct record *out, struct fault *f)
 {
-    const struct word *word = what;
     struct receipt receipt;
+    struct buf saved;
+    bool is_there;
     (void)names;
-    enum status status = task_receipt(e, word->key, word->kind, word->by, &receipt, f);
+    buf_init(&saved);
+    enum status status = task_receipt(e, what, &saved, &is_there, &receipt, f);
     if (status == OK)
         receipt_write(&receipt, 0, clear, personal, out);
+    buf_fini(&saved);
     return status;
 }
 
 static int end(struct cli *c, const char *verb, enum receipt_kind kind)
 {
     struct buf request;
-    const char *by = cli_text(c, "by");
+    const char *by = cli_text(c, "by"), *values = cli_text(c, "values");
     if (c->argument_count < 3)
         return cli_usage(c, "say which task: wend task %s DIR TASK", verb);
-    struct word word = {
-        .key = str_of(c->arguments[2]), .by = by != NULL ? str_of(by) : STR(""), .kind = kind};
+    struct task_word word = {.key = str_of(c->arguments[2]),
+                             .kind = kind,
+                             .by = by != NULL ? str_of(by) : STR(""),
+                             .values = values != NULL ? str_of(values) : STR("")};
     buf_init(&request);
     buf_printf(&request, "/v1/tasks/%s/%s", c->arguments[2], verb);
     if (by != NULL)
         query_add(&request, "by", word.by);
     buf_add_byte(&request, 0);
-    const struct operation one = {
-        .request = (const char *)request.at, .body = "", .make = make, .what = &word};
+    const struct operation one = {.request = (const char *)request.at,
+                                  .body = values != NULL ? values : "",
+                                  .make = make,
+                                  .what = &word};
     int code = operate_all(c, c->arguments[1], &one, 1);
     buf_fini(&request);
     if (code == CLI_OK && !c->is_json)

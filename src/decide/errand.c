@@ -496,7 +496,7 @@ bool errands_receipt(struct person *who, const struct receipt *r)
     explain_receipt(who, x, r);
     if (is_by_people) {
         task_ended(who, place, r->kind == RECEIPT_TASK_DONE ? ERRAND_DONE : ERRAND_DECLINED,
-                   (struct body){0});
+                   r->saved);
         return true;
     }
     if (r->attempt != x->attempt || !is_under_way || r->kind == RECEIPT_TEMPORARY)

@@ -195,7 +195,7 @@ void engaged_cancel(struct person *who, const struct sent *with)
         const struct intent *in = person_intent(who, i);
         const struct plan_message *m = &person_plan(who, in->plan)->messages[in->message_index];
         const struct plan_send *send = intent_send(who, in);
-        bool is_meant = has_key && m->content_key == with->content_key;
+        bool is_meant = (has_key || m->has_content_key) && m->content_key == with->content_key;
         is_meant |= in->follows != 0 && in->follows == follows;
         for (uint32_t k = 0; k < send->engaged_count && in->instance == with->instance; k++)
             is_meant |= send->engaged[k] == with->message;

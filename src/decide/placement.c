@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decide/placement.h"
+#include "base/canary.h"
 
 #include "decide/operator.h"
 #include "profile/ask.h"
@@ -39,7 +40,8 @@ static struct answer ask_session(const struct question *q, const struct plan_pla
 
 static struct answer ask_holdout(const struct question *q)
 {
-    if (!(q->lane_flags & LANE_HOLDOUT) || !person_is_held_out(q->who))
+    if (!(q->lane_flags & LANE_HOLDOUT) || !person_is_held_out(q->who) ||
+        planted("placement-for-control"))
         return ANSWER_ALLOW;
     say(q, "they are in the control group");
     return (struct answer){.kind = NEVER, .outcome = OUTCOME_HELD_OUT};
@@ -57,7 +59,8 @@ static uint8_t ask_rules(const struct question *q, const struct plan_placement *
         {RULE_WANTED, operator_wants(q)},    {RULE_HOLDOUT, ask_holdout(q)},
         {RULE_HOLD, rule_hold_ask(q)},       {RULE_ROLE, rule_role_ask(q)},
     };
-    for (size_t i = 0; i < array_count(asked); i++) {
+    size_t count = array_count(asked) - planted("placement-in-any-stage");
+    for (size_t i = 0; i < count; i++) {
         const struct answer *a = &asked[i].answer;
         if (a->kind == NOT_BEFORE && a->at_ms != FOREVER_MS)
             *until_ms = min_of(*until_ms, a->at_ms);
@@ -71,6 +74,8 @@ static uint8_t ask_rules(const struct question *q, const struct plan_placement *
 static void add_reason(struct placement_reason *reasons, struct placement_answer *out,
                        uint32_t offer, struct str says)
 {
+    if (planted("placement-loses-reason"))
+        return;
     reasons[out->reason_count++] = (struct placement_reason){offer, says};
 }
 
@@ -84,7 +89,10 @@ static void choose(struct person *who, const struct plan_placement *p,
         bool is_fit = true;
         for (size_t k = 0; k < array_count(conditions) && is_fit; k++) {
             struct asked asked = ask(who, who->plan, conditions[k], (struct blob){0});
-            out->until_ms = min_of(out->until_ms, asked.until_ms);
+            if (k == 1 && planted("placement-too-often"))
+                continue;
+            if (!planted("placement-for-good"))
+                out->until_ms = min_of(out->until_ms, asked.until_ms);
             is_fit = asked.is_true;
             if (!is_fit)
                 add_reason(reasons, out, x->name,
@@ -97,7 +105,8 @@ static void choose(struct person *who, const struct plan_placement *p,
             add_reason(reasons, out, x->name, STR("it has no score"));
             continue;
         }
-        if (out->offer != NULL && score <= best)
+        if (out->offer != NULL && (score < best + !planted("placement-last-of-equals") ||
+                                   planted("placement-takes-the-first")))
             continue;
         best = score;
         out->offer = x;

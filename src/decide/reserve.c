@@ -43,11 +43,12 @@ static bool is_expected(const struct person *who, const struct intent *higher,
                         const struct intent *lower)
 {
     bool is_known = higher->state == INTENT_DEFERRED && higher->not_before_ms > who->now_ms &&
-                    higher->not_before_ms <= who->now_ms + who->plan->reserve_ms &&
+                    higher->not_before_ms <= who->now_ms + who->plan->reserve_ms +
+                                                 (planted("reserve-too-far") ? HOUR_MS : 0) &&
                     higher->not_before_ms < higher->deadline_ms;
     return is_known && higher->channel != CHANNEL_NONE && (lower->is_ghost || !higher->is_ghost) &&
            lane_term((enum lane)higher->lane)->flags & LANE_CAPS &&
-           intent_order(who, higher, lower) < 0;
+           (intent_order(who, higher, lower) < 0 || planted("reserve-for-lower"));
 }
 
 bool reserve_keeps(struct person *who, uint32_t place, struct verdict *v)
@@ -62,7 +63,8 @@ bool reserve_keeps(struct person *who, uint32_t place, struct verdict *v)
     for (uint32_t i = 0; i < who->profile->intents.count; i++) {
         const struct intent *other = person_intent(who, i);
         if (i == place || !is_expected(who, other, in) || !goes_then(who, other) ||
-            goes_beside(who, other, in, (enum channel)v->channel))
+            (goes_beside(who, other, in, (enum channel)v->channel) &&
+             !planted("reserve-for-nothing")))
             continue;
         if (other->not_before_ms > until_ms) {
             until_ms = other->not_before_ms;

@@ -8,15 +8,16 @@
 
 struct answer rule_duplicate_ask(const struct question *q)
 {
-    if (q->message->content_key == q->message->name)
-        return ANSWER_ALLOW; /* no content key was given */
+    if (!q->message->has_content_key)
+        return ANSWER_ALLOW;
     for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
         const struct sent *s = person_sent(q->who, i);
         if (s->content_key != q->message->content_key || s->decision == q->intent->decision)
             continue;
         if (s->state != SENT_RESERVED && s->at_ms <= q->at_ms - PLAN_CONTENT_MS)
             continue;
-        if (s->together != 0 && s->together == q->intent->together)
+        if (s->together != 0 && s->together == q->intent->together &&
+            !planted("duplicate-of-its-set"))
             continue; /* meant to come on each of its channels */
         if (s->state == SENT_GHOST && !q->intent->is_ghost && !planted("duplicate-of-ghost"))
             continue;

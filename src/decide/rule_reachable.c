@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "decide/memory.h"
 
 struct answer rule_reachable_ask(const struct question *q)
@@ -27,7 +28,7 @@ struct answer rule_reachable_ask(const struct question *q)
         return ANSWER_ALLOW;
     struct memory_address room;
     const struct memory_address *address = memory_address(q, &room);
-    if (!address->is_there && q->at_ms < q->intent->reach_ms) {
+    if (!address->is_there && q->at_ms < q->intent->reach_ms - planted("reach-early")) {
         say(q, "no address is known; it is waited for until %s", moment(q, q->intent->reach_ms));
         blame(q, "the missing address");
         return (struct answer){.kind = NOT_BEFORE, .at_ms = q->intent->reach_ms};

@@ -28,7 +28,8 @@ static struct window_answer ask_condition(const struct question *q,
                                           const struct plan_regulation *row)
 {
     struct asked asked = ask_at(q->who, q->plan, &row->condition, (struct blob){0}, q->at_ms);
-    return (struct window_answer){asked.is_true || asked.is_error, asked.until_ms};
+    return (struct window_answer){
+        asked.is_true || (asked.is_error && !planted("regulation-fails-open")), asked.until_ms};
 }
 
 static struct answer ask_row(const struct question *q, const struct plan_regulation *row)

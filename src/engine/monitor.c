@@ -12,6 +12,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/canary.h"
 #include "base/mem.h"
 #include "engine/engine_int.h"
 #include "when/civil.h"
@@ -59,7 +60,7 @@ void monitors_event(struct engine *e, const struct record *r, enum event_news ne
 {
     const struct plan *plan = newest(e);
     bool is_duplicate = news == EVENT_IS_DUPLICATE;
-    if (r->flags & RECORD_IS_HISTORY)
+    if (r->flags & RECORD_IS_HISTORY && !planted("monitor-counts-history"))
         return;
     must(plan != NULL || e->monitors.count == 0);
     for (uint32_t i = 0; i < e->monitors.count; i++) {
@@ -227,7 +228,7 @@ static void keep_pauses(struct engine *e)
     const struct plan *plan = newest(e);
     for (uint32_t i = e->controls.kill_count; i-- > 0;) {
         struct kill k = e->controls.kills[i];
-        if (k.monitor == NAME_NONE || is_wanted(e, &k))
+        if (k.monitor == NAME_NONE || is_wanted(e, &k) || planted("monitor-pauses-for-good"))
             continue;
         uint32_t pace_count = COMMAND_PACE_COUNT;
         int64_t pace_ms = COMMAND_PACE_MS;
@@ -241,7 +242,9 @@ static void keep_pauses(struct engine *e)
     must(plan == NULL || e->monitors.count == plan->monitor_count);
     for (uint32_t i = 0; i < e->monitors.count; i++) {
         const struct plan_monitor *means = &plan->monitors[i];
-        for (uint32_t p = 0; e->monitors.at[i].is_raised && p < means->pause_count; p++) {
+        for (uint32_t p = 0; e->monitors.at[i].is_raised && p < means->pause_count &&
+                             !planted("monitor-pauses-nothing");
+             p++) {
             struct kill k = means->pauses[p];
             k.monitor = means->name;
             k.since_ms = e->now_ms;
@@ -308,7 +311,8 @@ void monitors_tell(struct engine *e)
             uint64_t profile =
                 engine_find(e, identifier_hash(IDENTIFIER_USER, means->tells[k], e->secret));
             if (profile != 0)
-                engine_add_item(e, profile, ITEM_ALARM, i);
+                for (uint32_t times = planted("monitor-tells-twice") ? 2 : 1; times > 0; times--)
+                    engine_add_item(e, profile, ITEM_ALARM, i);
         }
     }
 }

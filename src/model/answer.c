@@ -58,7 +58,8 @@ static struct json_node node_of(struct json_node root, struct str path)
     return root;
 }
 
-static void save(struct buf *out, uint32_t name, struct json_node node)
+/* False: it is nothing that is saved. */
+static bool save(struct buf *out, uint32_t name, struct json_node node)
 {
     int64_t integer;
     double number;
@@ -70,6 +71,9 @@ static void save(struct buf *out, uint32_t name, struct json_node node)
         body_put_double(out, name, number);
     else if (json_is(node, JSON_TEXT) && json_text(node).len <= ANSWER_TEXT_MAX)
         body_put_text(out, name, json_text(node));
+    else
+        return false;
+    return true;
 }
 
 enum status answer_pick(const struct plan_errand *errand, int32_t status, struct str json,
@@ -92,8 +96,58 @@ enum status answer_pick(const struct plan_errand *errand, int32_t status, struct
         if (str_is(x->path, STATUS_PATH))
             body_put_int(out, x->name, status);
         else
-            save(out, x->name, node_of(root, x->path));
+            (void)save(out, x->name, node_of(root, x->path));
     }
     json_parser_free(parser);
     return result;
+}
+
+/* What of the errand saves the property; NULL: nothing. */
+static const struct plan_save *save_of(const struct plan_errand *errand, struct str property,
+                                       const struct plan_save *from)
+{
+    for (uint32_t i = from == NULL ? 0 : (uint32_t)(from - errand->saves) + 1;
+         i < errand->save_count; i++)
+        if (str_equal(errand->saves[i].path, property))
+            return &errand->saves[i];
+    return NULL;
+}
+
+static enum status said(const struct plan_errand *errand, struct json_node root, struct buf *out,
+                        struct fault *f)
+{
+    struct json_each each = json_each(root);
+    while (json_next(&each)) {
+        struct str property = str_part(each.key, 0, ANSWER_PATH_MAX);
+        const struct plan_save *x = save_of(errand, each.key, NULL);
+        if (x == NULL) {
+            fault_set(f, "the task saves no \"%.*s\" (`save` of its step)", STR_ARG(property));
+            return FIX_INPUT;
+        }
+        for (; x != NULL; x = save_of(errand, each.key, x))
+            if (!save(out, x->name, each.node)) {
+                fault_set(f, "\"%.*s\" is no text of at most %d bytes, number or boolean",
+                          STR_ARG(property), ANSWER_TEXT_MAX);
+                return FIX_INPUT;
+            }
+    }
+    return OK;
+}
+
+enum status answer_said(const struct plan_errand *errand, struct str json, struct buf *out,
+                        struct fault *f)
+{
+    if (str_trim(json).len == 0)
+        return OK;
+    struct json_parser *parser = json_parser_new(ANSWER_BYTES_MAX);
+    struct json_node root = {0};
+    enum status status = json_parse(parser, json, JSON_DEPTH, &root, NULL);
+    if (status != OK || !json_is(root, JSON_MAP)) {
+        fault_set(f, "what is said of the task is no JSON object, such as {\"mood\": \"good\"}");
+        status = FIX_INPUT;
+    } else {
+        status = said(errand, root, out, f);
+    }
+    json_parser_free(parser);
+    return status;
 }

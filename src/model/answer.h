@@ -26,3 +26,9 @@ bool answer_path_check(struct str path, struct fault *f) mustuse;
  * of the body, and that is no JSON; the fault quotes nothing of it. */
 enum status answer_pick(const struct plan_errand *errand, int32_t status, struct str json,
                         struct buf *out, struct fault *f) mustuse;
+
+/* The same of what people say about a task that they end: a JSON object whose members are properties that
+ * the task saves; empty = nothing. FIX_INPUT: it is no object, a member is nothing that is saved, or its value is no
+ * text, number or boolean that can be; the fault names it. */
+enum status answer_said(const struct plan_errand *errand, struct str json, struct buf *out,
+                        struct fault *f) mustuse;

@@ -114,12 +114,47 @@ static void endings(void **state)
     assert_int_equal(errand_way(&step, ERRAND_OVERDUE), 1);
 }
 
+static void what_is_said(void **state)
+{
+    (void)state;
+    static const struct plan_save saves[] = {{.name = 1001, .path = {"mood", 4}},
+                                             {.name = 1002, .path = {"mood", 4}},
+                                             {.name = 1003, .path = {"a.b", 3}}};
+    struct plan_errand errand = {.saves = saves, .save_count = array_count(saves)};
+    static const char *const bad[] = {"[]",
+                                      "{",
+                                      "1",
+                                      "{\"mod\":1}",
+                                      "{\"mood\":null}",
+                                      "{\"mood\":[1]}",
+                                      "{\"mood\":\"x\",\"a\":{\"b\":1}}"};
+    struct fault f = {0};
+    struct buf out;
+    buf_init(&out);
+    assert_int_equal(answer_said(&errand, STR(" \n"), &out, &f), OK);
+    assert_int_equal(answer_said(&errand, STR("{}"), &out, &f), OK);
+    assert_int_equal(out.len, 0);
+    assert_int_equal(answer_said(&errand, STR("{\"a.b\": 7, \"mood\": \"good\"}"), &out, &f), OK);
+    assert_true(str_is(body_get_text(body_of(&out), 1001), "good"));
+    assert_true(str_is(body_get_text(body_of(&out), 1002), "good"));
+    assert_int_equal(body_get(body_of(&out), 1003, NULL).integer, 7); /* a name, and no path */
+    for (size_t i = 0; i < array_count(bad); i++) {
+        f = (struct fault){0};
+        assert_int_equal(answer_said(&errand, str_of(bad[i]), &out, &f), FIX_INPUT);
+        assert_true(strlen(f.text) > 0);
+    }
+    errand.save_count = 0;
+    assert_int_equal(answer_said(&errand, STR("{\"mood\": 1}"), &out, &f), FIX_INPUT);
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST("paths lead into members and lists, and nowhere else", paths),
         TEST("texts, numbers and booleans are picked, all else is missing", values),
         TEST("what is too long, or no JSON, is not saved", limits),
+        TEST("what people say of a task is what it saves, or it is refused", what_is_said),
         TEST("a key names the person and the decision, and nothing else reads as one", keys),
         TEST("each ending has a name, a kind and a way that leads on", endings),
     };

@@ -676,7 +676,8 @@ struct plan_message {
     uint16_t category; /* index */
     uint32_t
         content_key; /* name: the same content whatever the channel; its own name if not given */
-    uint32_t topic;  /* NAME_NONE = the category's */
+    bool has_content_key; /* it was given, be it its own name: what has it comes once */
+    uint32_t topic;       /* NAME_NONE = the category's */
     int64_t valid_for_ms; /* how long it may wait; from the category or lane if not given */
     int64_t settle_ms;    /* how long it waits so that rivals of one moment compete */
     int32_t priority;     /* the category's unless given */

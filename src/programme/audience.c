@@ -70,6 +70,7 @@ static void audience_compile(struct compile *c, const struct yaml_node *key,
     m->name = out->name;
     m->category = category == PLAN_NO_INDEX ? 0 : category;
     m->content_key = content_key ? build_name(c, content_key->text) : m->name;
+    m->has_content_key = content_key != NULL;
     if (category != PLAN_NO_INDEX) {
         m->topic = c->plan->categories[category].topic;
         m->valid_for_ms = c->plan->categories[category].valid_for_ms;

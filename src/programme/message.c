@@ -542,6 +542,7 @@ static void message_compile(struct compile *c, struct compile_file *file)
     message->name = file->name_id;
     message->category = index == PLAN_NO_INDEX ? 0 : index;
     message->content_key = key ? build_name(c, key->text) : message->name;
+    message->has_content_key = key != NULL;
     message->topic = topic ? build_name(c, topic->text) : category->topic;
     message->valid_for_ms =
         shape_span_ms(shape_value(root, "", "valid_for"), category->valid_for_ms);

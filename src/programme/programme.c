@@ -568,7 +568,7 @@ static void ledger_store(struct compile *c)
         ledger_ms = max_of(ledger_ms, cap->window_ms + (is_calendar ? DAY_MS : 0));
     }
     for (uint32_t i = 0; i < c->plan->message_count; i++)
-        if (c->plan->messages[i].content_key != c->plan->messages[i].name)
+        if (c->plan->messages[i].has_content_key)
             ledger_ms = max_of(ledger_ms, PLAN_CONTENT_MS);
     c->plan->ledger_ms = ledger_ms;
 }

@@ -206,10 +206,12 @@ struct operator_question *task_read(struct http_request *request)
     struct operator_question *q = arena_new(http_request_arena(request), struct operator_question);
     struct str path = http_request_path(request), before = STR("/v1/tasks/");
     size_t slash = str_find(path, STR("/"), before.len);
-    *q = (struct operator_question){.task = str_part(path, before.len, slash - before.len)};
-    q->task_kind = str_ends(path, STR("/done")) ? RECEIPT_TASK_DONE : RECEIPT_TASK_DECLINED;
-    (void)http_request_parameter(request, STR("by"), &q->by);
-    q->by = str_part(q->by, 0, TASK_BY_BYTES_MAX);
+    *q = (struct operator_question){
+        .task = {.key = str_part(path, before.len, slash - before.len),
+                 .kind = str_ends(path, STR("/done")) ? RECEIPT_TASK_DONE : RECEIPT_TASK_DECLINED,
+                 .values = http_request_body(request)}};
+    (void)http_request_parameter(request, STR("by"), &q->task.by);
+    q->task.by = str_part(q->task.by, 0, TASK_BY_BYTES_MAX);
     return q;
 }
 
@@ -218,15 +220,20 @@ void task_do(struct server *s, struct engine *e, const struct operator_question 
 {
     struct fault f = {0};
     struct receipt receipt;
-    if (task_receipt(e, q->task, (enum receipt_kind)q->task_kind, q->by, &receipt, &f) != OK) {
-        http_answer_error(request, 404, "no_task", str_of(f.text));
+    struct buf clear, personal, saved;
+    bool is_there;
+    buf_init(&saved);
+    if (task_receipt(e, &q->task, &saved, &is_there, &receipt, &f) != OK) {
+        http_answer_error(request, is_there ? 400 : 404, is_there ? "bad_values" : "no_task",
+                          str_of(f.text));
+        buf_fini(&saved);
         return;
     }
-    struct buf clear, personal;
     buf_init(&clear);
     buf_init(&personal);
     struct entry *entry = entry_new(ENTRY_COMMAND, 1);
     receipt_write(&receipt, server_now_ms(s), &clear, &personal, &entry->records[0]);
+    buf_fini(&saved);
     entry->records[0].clear = entry_body(entry, &clear);
     entry->records[0].personal = entry_body(entry, &personal);
     entry->request = request;

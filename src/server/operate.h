@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "api/task_json.h"
 #include "model/control.h"
 
 struct engine;
@@ -22,9 +23,7 @@ struct operator_question {
     struct str queue;   /* of tasks that are asked for */
     uint64_t after;
     uint32_t limit;
-    struct str task;   /* the id of one that is done or declined */
-    uint8_t task_kind; /* enum receipt_kind */
-    struct str by;
+    struct task_word task; /* of one that is done or declined */
 };
 
 /* Reads POST /v1/journeys/NAME/VERB, /v1/kill and /v1/unkill; NULL: the request has been answered. */

@@ -366,25 +366,35 @@ def a_task_is_listed_and_done_over_http_and_by_command():
         one = by_person['u1']['task']
         for wrong in ['nothing', '0' * 16 + '-' + '0' * 16, 'f' * 16 + '-' + 'f' * 16, one[:-1] + ('0' if one[-1] != '0' else '1')]:
             assert w.server.request(f'/v1/tasks/{wrong}/done', b'', SERVER_KEY)[0] == 404, wrong
-        assert w.server.request(f'/v1/tasks/{one}/done?by=kim', b'', SERVER_KEY)[0] == 200
+        for wrong in [b'{"mod": "good"}', b'{"mood": ["good"]}', b'good', b'[]', b'{"mood": "good", "and": 1}']:
+            status, body, _ = w.server.request(f'/v1/tasks/{one}/done?by=kim', wrong, SERVER_KEY)
+            assert status == 400 and b'bad_values' in body, (wrong, status, body)
+        assert len(tasks()['tasks']) == 3, 'what is refused ends nothing'
+        assert w.server.request(f'/v1/tasks/{one}/done?by=kim', b'{"mood": "good"}', SERVER_KEY)[0] == 200
         assert w.fate('u1', 'done'), w.traits('u1')
+        assert w.value('u1', 'tier') == 'good', w.traits('u1')
         assert w.server.request(f'/v1/tasks/{one}/done', b'', SERVER_KEY)[0] == 404, 'once is enough'
         url = f'http://127.0.0.1:{w.server.port()}'
         code, _, said = wend('task', 'declined', w.data, by_person['u2']['task'], '--url', url, '--key', SERVER_KEY)
         assert code == 0, said
         assert w.fate('u2', 'declined'), w.traits('u2')
+        assert not w.value('u2', 'tier'), w.traits('u2')
         w.end()
         code, said, _ = wend('task', 'ls', w.data, '--json')
         assert code == 0 and [x['person'] for x in json.loads(said)['tasks']] == ['u3'], said
         code, said, wrong = wend('task', 'ls', w.data)
         assert code == 0 and 'Call U3 about Pro' in said, (said, wrong)
-        code, _, wrong = wend('task', 'done', w.data, by_person['u3']['task'])
+        three = by_person['u3']['task']
+        code, _, wrong = wend('task', 'done', w.data, three, '--values', '{"mod": "good"}')
+        assert code == 3 and 'saves no "mod"' in wrong, (code, wrong)
+        code, _, wrong = wend('task', 'done', w.data, three, '--values', '{"mood": "fine"}')
         assert code == 0, wrong
         code, said, _ = wend('task', 'ls', w.data, '--json')
         assert json.loads(said)['tasks'] == [], said
         assert wend('task', 'done', w.data, by_person['u3']['task'])[0] == 3
         w.server.start()
         assert w.fate('u3', 'done'), w.traits('u3')
+        assert w.value('u3', 'tier') == 'fine', w.traits('u3')
         w.end()
 
 
