@@ -158,6 +158,11 @@ uint64_t engine_bytes(const struct engine *e); /* memory of live state */
 /* A number that equal states have in common, whatever their layout in memory. Walks everything. */
 uint64_t engine_hash(const struct engine *e);
 
+/* Its share of the partitions from `from` up to `to`; that of 0 has what is nobody's own, too. Shares of all
+ * partitions add up to it. Several threads may each sum up one at the same time, of different partitions,
+ * while nobody changes the engine. */
+uint64_t engine_hash_share(const struct engine *e, uint32_t from, uint32_t to);
+
 /* The profile that the identifier means (forwards followed); 0 if unknown. */
 uint64_t engine_find(const struct engine *e, struct id128 identifier);
 
@@ -263,7 +268,7 @@ enum save_state {
 };
 
 /* Saves some more: what takes about `work` nanoseconds (its host learns how many these are here), but at
- * least one person or one table of one partition. The pieces of a section come one behind the other. */
+ * least one person or entry of a table. The pieces of a section come one behind the other. */
 enum save_state engine_save_step(struct engine *e, uint64_t work, void *self,
                                  void (*put)(void *self, struct str section, uint32_t partition,
                                              struct str bytes)) mustuse;

@@ -789,6 +789,8 @@ static size_t largest_step(uint32_t entries, uint64_t work)
     }
     assert_int_equal(state, SAVE_IS_WHOLE);
     assert_true(engine_save_hash(w->engine) == engine_hash(w->engine));
+    assert_true(engine_hash_share(w->engine, 0, 8) + engine_hash_share(w->engine, 8, PARTITIONS) ==
+                engine_hash(w->engine));
     engine_save_end(w->engine);
     assert_true(c.all > (size_t)entries * (25 + 8 + 17));
     world_free(w);

@@ -1431,6 +1431,25 @@ static enum status load_meta(struct engine *e, struct cursor *in, struct fault *
     return status == OK ? load_kept(e, in) : status;
 }
 
+/* What is not written but follows from who somebody is: the moment they wait for, and who is counted. */
+static void count_in(struct engine *e, uint64_t number)
+{
+    struct person who = engine_person(e, number);
+    who.at_ms = e->now_ms;
+    if (who.profile->forward == 0)
+        engine_arm(e, who.id, engine_deadline(&who));
+    for (uint32_t i = 0; i < who.profile->instances.count; i++)
+        if (person_instance(&who, i)->state != INSTANCE_QUEUED)
+            (void)engine_count_live(e, person_instance(&who, i)->journey, 1);
+    for (uint32_t i = 0; i < who.profile->memberships.count; i++) {
+        const struct membership *m = person_membership(&who, i);
+        struct str name = names_text(e->names, m->segment);
+        if (m->flags & MEMBERSHIP_IS_IN && name.len > 0 && name.at[0] != '$')
+            engine_count_members(e, m->segment, 1);
+    }
+}
+
+/* Each is counted while they are in the processor's cache. */
 static enum status load_profiles(struct engine *e, uint32_t partition, struct cursor *in)
 {
     struct partition *p = &e->partitions[partition];
@@ -1438,8 +1457,11 @@ static enum status load_profiles(struct engine *e, uint32_t partition, struct cu
     uint64_t count = cursor_varint(in);
     for (uint64_t local = 1; local < count && !in->is_bad; local++) {
         uint64_t number = engine_add_profile(e, partition);
-        code_profile(&c, engine_profile(e, number));
-        in->is_bad |= engine_profile(e, number)->audience_plan >= e->plans.count;
+        struct profile *profile = engine_profile(e, number);
+        code_profile(&c, profile);
+        in->is_bad |= profile->audience_plan >= e->plans.count;
+        if (!in->is_bad)
+            count_in(e, number);
     }
     uint64_t messages = cursor_varint(in);
     for (uint64_t k = 0; k < messages && !in->is_bad; k++) {
@@ -1447,21 +1469,6 @@ static enum status load_profiles(struct engine *e, uint32_t partition, struct cu
         code_message(&c, &m);
         messages_add(&p->inbox, m);
         e->inbox_count++;
-    }
-    for (uint32_t local = 1; local < p->count && !in->is_bad; local++) {
-        struct person who = engine_person(e, profile_number(partition, local));
-        who.at_ms = e->now_ms;
-        if (who.profile->forward == 0)
-            engine_arm(e, who.id, engine_deadline(&who));
-        for (uint32_t i = 0; i < who.profile->instances.count; i++)
-            if (person_instance(&who, i)->state != INSTANCE_QUEUED)
-                (void)engine_count_live(e, person_instance(&who, i)->journey, 1);
-        for (uint32_t i = 0; i < who.profile->memberships.count; i++) {
-            const struct membership *m = person_membership(&who, i);
-            struct str name = names_text(e->names, m->segment);
-            if (m->flags & MEMBERSHIP_IS_IN && name.len > 0 && name.at[0] != '$')
-                engine_count_members(e, m->segment, 1);
-        }
     }
     return OK;
 }

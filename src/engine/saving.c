@@ -239,41 +239,55 @@ static uint64_t hash_partition(const struct engine *e, uint32_t i, const struct 
     return sum;
 }
 
-uint64_t engine_hash(const struct engine *e)
+/* What is no partition's. */
+static uint64_t hash_shared(const struct engine *e, const struct texts *texts, struct buf *b)
 {
-    struct texts texts = {0};
-    struct buf b;
-    buf_init(&b);
-    texts_learn(&texts, e->names);
-    uint64_t sum = persist_hash_shared(e, &texts);
+    uint64_t sum = persist_hash_shared(e, texts);
     for (uint32_t i = 0; i < e->selector_count; i++) {
         const struct selector *s = e->selectors[i];
-        sum += selector_term(s, &texts, &b);
+        sum += selector_term(s, texts, b);
         for (uint32_t p = 0; p < PARTITIONS; p++) {
             for (uint32_t k = 0; k < index_slot_count(&s->values[p]); k++) {
                 if (!id128_is_set(index_slot(&s->values[p], k)->key))
                     continue;
-                b.len = 0;
-                persist_value(s, index_slot(&s->values[p], k), &b);
-                sum += hash_of(&b, 0, hash_pair(which_term(s, &texts), p));
+                b->len = 0;
+                persist_value(s, index_slot(&s->values[p], k), b);
+                sum += hash_of(b, 0, hash_pair(which_term(s, texts), p));
             }
         }
     }
-    for (uint32_t i = 0; i < PARTITIONS; i++)
-        sum += hash_partition(e, i, &texts, &b);
     for (uint32_t i = 0; i < e->pools.count; i++) {
         const struct pool *pool = &e->pools.at[i];
-        sum += pool_term(pool, &texts);
+        sum += pool_term(pool, texts);
         for (uint32_t k = 0; k < pool->count; k++)
-            sum += pool_entry_term(pool, &pool->heap[k], &texts, &b);
+            sum += pool_entry_term(pool, &pool->heap[k], texts, b);
     }
     struct id128 code;
     uint64_t holder;
     for (uint32_t place = 0; voucher_next(&e->vouchers, &place, &code, &holder);)
-        sum += code_term(code, holder, &texts);
+        sum += code_term(code, holder, texts);
+    return sum;
+}
+
+uint64_t engine_hash_share(const struct engine *e, uint32_t from, uint32_t to)
+{
+    struct texts texts = {0};
+    struct buf b;
+    must(from <= to);
+    must(to <= PARTITIONS);
+    buf_init(&b);
+    texts_learn(&texts, e->names);
+    uint64_t sum = from == 0 ? hash_shared(e, &texts, &b) : 0;
+    for (uint32_t i = from; i < to; i++)
+        sum += hash_partition(e, i, &texts, &b);
     texts_fini(&texts);
     buf_fini(&b);
     return sum;
+}
+
+uint64_t engine_hash(const struct engine *e)
+{
+    return engine_hash_share(e, 0, PARTITIONS);
 }
 
 /* ---- people and entries that are about to change ------------------------------------------------- */
