@@ -8,7 +8,8 @@
 #define PARCELS_MAX      64
 #define PARCEL_BYTES_MAX (32u << 20) /* on their way to the thread, together */
 #define PIECE_WORK_MIN   10000       /* of engine_save_step() */
-#define PIECE_WORK_MAX   4000000
+#define PIECE_WORK_MAX   (SNAPSHOT_PIECE_US * UINT64_C(1000))
+/* Not more, also where a piece takes less than it says: in the next phase it may not. */
 
 enum parcel_kind {
     PARCEL_BEGINS = 1, /* batch, now_ms */
@@ -183,7 +184,7 @@ static void note_time(struct snapshots *x, int64_t from_ns)
     if (took_ns > SNAPSHOT_PIECE_US * 1000)
         x->piece_work = max_of(x->piece_work / 2, (uint64_t)PIECE_WORK_MIN);
     else if (took_ns < SNAPSHOT_PIECE_US * 500)
-        x->piece_work = min_of(x->piece_work + x->piece_work / 4, (uint64_t)PIECE_WORK_MAX);
+        x->piece_work = min_of(x->piece_work + x->piece_work / 4, PIECE_WORK_MAX);
 }
 
 static void begin(struct snapshots *x)

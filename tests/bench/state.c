@@ -386,7 +386,7 @@ static void snapshot(struct bench *b)
         if (took_ns > PIECE_US * 1000)
             work = max_of(work / 2, UINT64_C(10000));
         else if (took_ns < PIECE_US * 500)
-            work += work / 4;
+            work = min_of(work + work / 4, UINT64_C(1000) * PIECE_US);
     }
     uint64_t hash = engine_save_hash(b->engine);
     own_ns = os_clock_thread_ns();
