@@ -36,78 +36,24 @@ static enum status check_names(struct recovered *r, struct fault *f)
     return OK;
 }
 
-/* Sections are read, verified and decompressed ahead by a thread of its own:
- *
- *     reads    [ 1 | 2 | 3 | ...
- *     loads        [ 1  | 2  | 3  ...
- *
- * It reads all of them, also where one cannot be loaded, so that the disk sees the same in each run. */
-#define SECTIONS_AHEAD 3
-
-struct section_bytes {
-    uint32_t index;
-    struct buf bytes;
-};
-
-struct reading {
-    struct snapshot_reader *reader;
-    struct os_queue *full, *empty; /* of struct section_bytes: read, and to be used again */
-    struct os_thread thread;
-    enum status status;
-    struct fault fault;
-};
-
-static void read_sections(void *context)
-{
-    struct reading *x = context;
-    for (uint32_t i = 0; i < snapshot_section_count(x->reader) && x->status == OK; i++) {
-        struct section_bytes s;
-        if (snapping_is_own(snapshot_section_get(x->reader, i).name))
-            continue;
-        must(os_queue_pop(x->empty, &s, 1, FOREVER_MS) == 1);
-        s.index = i;
-        s.bytes.len = 0;
-        x->status = snapshot_get(x->reader, i, &s.bytes, &x->fault);
-        must(os_queue_push(x->status == OK ? x->full : x->empty, &s) == OK);
-    }
-    os_queue_close(x->full);
-}
-
-static enum status load_section(struct recovered *r, struct snapshot_section section,
-                                struct str bytes, struct fault *f)
-{
-    enum status status = engine_load(r->engine, section.name, section.partition, bytes, f);
-    return status == OK && str_is(section.name, "meta") ? check_names(r, f) : status;
-}
-
 static enum status load_sections(struct snapshot_reader *reader, struct recovered *r,
                                  struct fault *f)
 {
-    struct section_bytes s = {0};
-    struct reading x = {.reader = reader,
-                        .full = os_queue_new(sizeof(s), SECTIONS_AHEAD),
-                        .empty = os_queue_new(sizeof(s), SECTIONS_AHEAD)};
-    for (uint32_t i = 0; i < SECTIONS_AHEAD; i++) {
-        buf_init(&s.bytes);
-        must(os_queue_push(x.empty, &s) == OK);
-    }
-    enum status status = os_thread_start(&x.thread, "reads snapshot", read_sections, &x, f);
-    bool is_reading = status == OK;
-    while (is_reading && os_queue_pop(x.full, &s, 1, FOREVER_MS) == 1) {
+    struct buf b;
+    enum status status = OK;
+    buf_init(&b);
+    for (uint32_t i = 0; i < snapshot_section_count(reader) && status == OK; i++) {
+        struct snapshot_section section = snapshot_section_get(reader, i);
+        if (snapping_is_own(section.name))
+            continue;
+        b.len = 0;
+        status = snapshot_get(reader, i, &b, f);
         if (status == OK)
-            status = load_section(r, snapshot_section_get(reader, s.index), buf_str(&s.bytes), f);
-        must(os_queue_push(x.empty, &s) == OK);
+            status = engine_load(r->engine, section.name, section.partition, buf_str(&b), f);
+        if (status == OK && str_is(section.name, "meta"))
+            status = check_names(r, f);
     }
-    if (is_reading)
-        os_thread_join(&x.thread);
-    if (status == OK && x.status != OK) {
-        status = x.status;
-        *f = x.fault;
-    }
-    while (os_queue_pop(x.empty, &s, 1, 0) == 1)
-        buf_fini(&s.bytes);
-    os_queue_free(x.full);
-    os_queue_free(x.empty);
+    buf_fini(&b);
     return status;
 }
 

@@ -79,8 +79,8 @@ struct recovered {
 
 /* Rebuilds the state of the directory's log into *out, which the caller ends with recovered_fini(),
  * also on failure. GIVE_UP: damage, or a result block that does not agree (the fault names the batch).
- * An empty directory gives an empty engine. Batches that come into the log meanwhile are left out. A
- * snapshot is loaded by two threads; nobody is asked or told anything by the second. */
+ * An empty directory gives an empty engine. Batches that come into the log meanwhile are left out. The
+ * state of a snapshot is hashed by two threads; nobody is asked or told anything by the second. */
 enum status recover(const struct directory *d, const struct recover_options *options,
                     struct recovered *out, struct fault *f) mustuse;
 
