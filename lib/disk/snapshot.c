@@ -101,10 +101,10 @@ enum status snapshot_latest(struct os_disk *disk, const char *dir, uint64_t batc
     return done;
 }
 
-enum status snapshot_drop_old(struct os_disk *disk, const char *dir, uint32_t keep_count,
-                              struct fault *f)
+/* Removes unfinished ones, and those whose place from the newest is `keep_count` or more. */
+static enum status drop_behind(struct os_disk *disk, const char *dir, uint32_t keep_count,
+                               struct fault *f)
 {
-    must(keep_count >= 1);
     struct arena a;
     arena_init(&a, 4096);
     struct os_entry *entries;
@@ -129,4 +129,16 @@ enum status snapshot_drop_old(struct os_disk *disk, const char *dir, uint32_t ke
         done = os_sync_dir(disk, dir, f);
     arena_fini(&a);
     return done;
+}
+
+enum status snapshot_drop_unfinished(struct os_disk *disk, const char *dir, struct fault *f)
+{
+    return drop_behind(disk, dir, UINT32_MAX, f);
+}
+
+enum status snapshot_drop_old(struct os_disk *disk, const char *dir, uint32_t keep_count,
+                              struct fault *f)
+{
+    must(keep_count >= 1);
+    return drop_behind(disk, dir, keep_count, f);
 }

@@ -57,6 +57,10 @@ struct snapshot_reader;
 enum status snapshot_open(struct os_disk *disk, const char *path, struct snapshot_reader **r,
                           struct fault *f) mustuse;
 
+/* What the file's header says, without a look at the rest: it may be damaged all the same. GIVE_UP: the header is. */
+enum status snapshot_peek(struct os_disk *disk, const char *path, struct snapshot_about *about,
+                          struct fault *f) mustuse;
+
 /* Called for each snapshot that was passed over, with the reason. */
 typedef void snapshot_refused(void *context, const char *path, const struct fault *why);
 
@@ -109,6 +113,10 @@ enum status snapshot_next(struct snapshot_reader *r, struct snapshot_chunk *out,
 /* The batches there are snapshots of, newest first; memory is the arena's. Does not open them. */
 enum status snapshot_list(struct os_disk *disk, const char *dir, struct arena *a,
                           uint64_t **batches, uint32_t *count, struct fault *f) mustuse;
+
+/* Removes what a crash left of snapshots on their way. None may be being written. */
+enum status snapshot_drop_unfinished(struct os_disk *disk, const char *dir,
+                                     struct fault *f) mustuse;
 
 /* Removes all but the `keep_count` (at least 1) newest snapshots, and unfinished ones. No snapshot
  * may be being written. */

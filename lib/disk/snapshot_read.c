@@ -115,6 +115,19 @@ static enum status read_header(struct snapshot_reader *r, struct fault *f)
     return OK;
 }
 
+enum status snapshot_peek(struct os_disk *disk, const char *path, struct snapshot_about *about,
+                          struct fault *f)
+{
+    struct snapshot_reader r = {0};
+    enum status done = os_file_open(disk, path, OS_READ, &r.file, f);
+    if (done != OK)
+        return done;
+    done = read_header(&r, f);
+    os_file_close(r.file);
+    *about = r.about;
+    return done;
+}
+
 static struct str key_of(char *room, struct str name, uint32_t partition)
 {
     memcpy(room, name.at, name.len);

@@ -102,6 +102,11 @@ static bool is_name(const struct names *names, uint32_t name, struct str wanted)
     return wanted.len == 0 || (name != NAME_NONE && str_equal(names_text(names, name), wanted));
 }
 
+bool why_is_cut(const struct why_question *q, int64_t kept_since_ms)
+{
+    return kept_since_ms != 0 && max_of(q->since_ms, q->first_ms) < kept_since_ms;
+}
+
 bool why_wants(const struct why_question *q, const struct names *names, const struct note *note)
 {
     return is_name(names, note->journey, q->journey) && is_name(names, note->message, q->message) &&

@@ -43,6 +43,9 @@ struct why_refusal {
 bool why_resolve(struct engine *e, struct why_question *q, struct arena *arena,
                  struct why_refusal *out) mustuse;
 
+/* Is part of what is asked for before the oldest state that is kept (0: everything is)? */
+bool why_is_cut(const struct why_question *q, int64_t kept_since_ms);
+
 /* Is the line one of those asked for? `names` know the note's. */
 bool why_wants(const struct why_question *q, const struct names *names, const struct note *note);
 

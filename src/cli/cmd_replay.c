@@ -17,12 +17,13 @@ static void print_fault(void *self, struct str line)
     term_print(&c->err, TERM_RED, "  %.*s\n", STR_ARG(line));
 }
 
-/* What stands before the last erasure is not decided again; but it is read, all of it. */
+/* What stands before the last erasure, or before the oldest snapshot of a log that was cut, is not decided
+ * again; but it is read, all of it. */
 static enum status read_log(const struct directory *d, uint64_t batch_last, struct fault *f)
 {
     struct evlog_reader *reader;
     struct evlog_item item = {.kind = EVLOG_BATCH};
-    enum status status = evlog_reader_open(d->disk, d->log, 1, &reader, f);
+    enum status status = evlog_reader_open(d->disk, d->log, 0, &reader, f);
     if (status != OK)
         return status;
     while (status == OK && item.kind != EVLOG_END && item.number <= batch_last) {
@@ -77,6 +78,15 @@ int cmd_replay(struct cli *c)
                 "before it the log itself",
                 r.erased_batch, r.snapshot_batch + 1);
     }
+    if (status == OK && r.log_first > 1) {
+        char text[TIMESTAMP_BYTES];
+        status = verifies ? read_log(&d, r.snapshot_batch, &f) : OK;
+        if (status == OK)
+            cli_say(c,
+                    "the log begins with batch %lu, older ones were dropped: what was decided is "
+                    "applied again from batch %lu on, of %s",
+                    r.log_first, r.snapshot_batch + 1, timestamp_print(r.kept_since_ms, text).at);
+    }
     double seconds = (double)(os_clock_monotonic_ns() - began_ns) / 1e9;
     int code = CLI_OK;
     if (status == OK) {
@@ -102,6 +112,7 @@ int cmd_replay(struct cli *c)
             json_write_key_int(&w, "hashes_compared", (int64_t)r.hashes_compared);
             json_write_key_int(&w, "results_differ", (int64_t)r.differences);
             json_write_key_int(&w, "erased_batch", (int64_t)r.erased_batch);
+            json_write_key_int(&w, "log_first", (int64_t)r.log_first);
             json_write_key_int(&w, "snapshot_batch", (int64_t)r.snapshot_batch);
             json_write_key_int(&w, "audit_faults", (int64_t)faults);
             json_write_key_text(&w, "state_hash", str_of(text));

@@ -320,10 +320,23 @@ static void add_missing(void *self, struct engine *engine, const struct batch *b
         funnel_add_since(&r->recounted, out->results, out->result_count, r->since_ms);
 }
 
+/* Of a log that was cut only what is left can be counted. */
+static void note_recount(struct reporting *r, const struct recount *about)
+{
+    char text[TIMESTAMP_BYTES];
+    r->newest = about->newest;
+    if (about->from_ms <= r->since_ms)
+        return;
+    r->since_ms = about->from_ms;
+    cli_say(r->cli, "what was before %s is not in the log any more: counted from then on",
+            timestamp_print(about->from_ms, text).at);
+}
+
 static int open_counts(struct reporting *r)
 {
     struct cli *c = r->cli;
     struct recover_options options = {.self = r, .after = add_missing};
+    struct recount about = {0};
     struct fault f = {0};
     r->since_ms = INT64_MIN;
     if (cli_text(c, "since") != NULL && !read_moment(c, cli_text(c, "since"), &r->since_ms))
@@ -332,7 +345,9 @@ static int open_counts(struct reporting *r)
     r->is_recount = cli_flag(c, "recount") || r->since_ms != INT64_MIN;
     enum status status = directory_open(os_disk_real(), c->arguments[1], &r->directory, &f);
     if (status == OK && r->is_recount)
-        status = funnel_recount(&r->directory, r->since_ms, 0, &r->recounted, &r->newest, &f);
+        status = funnel_recount(&r->directory, r->since_ms, 0, &r->recounted, &about, &f);
+    if (status == OK && r->is_recount)
+        note_recount(r, &about);
     if (status == OK)
         status = recover(&r->directory, &options, &r->recovered, &f);
     return status == OK ? CLI_OK : cli_fail(c, status, &f);

@@ -6,6 +6,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "profile/traits.h"
+#include "replay/retention.h"
 #include "replay/segment.h"
 #include "when/civil.h"
 #include "when/span.h"
@@ -301,13 +302,18 @@ static void ask_all(struct segment_command *s, struct segment_view *view, uint16
 /* What an answer by applying the log again is worth. */
 static const char *again_words(struct cli *c, const struct segment_view *view)
 {
-    char step[SPAN_BYTES];
+    char step[SPAN_BYTES], since[TIMESTAMP_BYTES];
+    const char *whole = "the whole log was applied again";
+    if (view->recovered.log_first > 1)
+        whole = arena_printf(&c->arena, "the log was applied again, which reaches back to %s",
+                             timestamp_print(view->recovered.kept_since_ms, since).at)
+                    .at;
     if (view->step_ms == 0)
-        return "as if it had always been there: the whole log was applied again";
+        return arena_printf(&c->arena, "as if it had always been there: %s", whole).at;
     return arena_printf(&c->arena,
-                        "as if it had always been there: the whole log was applied again, and for "
+                        "as if it had always been there: %s, and for "
                         "how long something has been so was looked at every %s",
-                        span_print(span_of_ms(view->step_ms), step).at)
+                        whole, span_print(span_of_ms(view->step_ms), step).at)
         .at;
 }
 
@@ -398,9 +404,16 @@ static int plan_then(struct segment_command *s, int64_t at_ms, const struct plan
 {
     struct recovered then;
     struct fault f = {0};
-    struct recover_options options = {.from_beginning = true, .until_ms = at_ms, .is_shadow = true};
+    struct reach reach;
     *plan = NULL;
-    enum status status = recover(&s->directory, &options, &then, &f);
+    enum status status = reach_of(&s->directory, &reach, &f);
+    if (status != OK)
+        return cli_fail(s->cli, status, &f);
+    struct recover_options options = {.from_beginning = true,
+                                      .until_ms = at_ms,
+                                      .is_tolerant = true,
+                                      .is_shadow = reach.log_first <= 1};
+    status = recover(&s->directory, &options, &then, &f);
     if (status == OK) {
         const struct plans *plans = engine_plans(then.engine);
         if (plans->newest)

@@ -17,6 +17,7 @@ struct story {
     struct witness witness;
     bool has_begun;
     enum part part;
+    int64_t kept_since_ms; /* what was asked about is older; 0 = it is not */
     uint32_t lines;            /* of this part */
     const struct zone *zone;   /* of the line before */
     const struct plan *plan;   /* likewise */
@@ -126,6 +127,13 @@ static enum status tell_past(struct story *s, const struct directory *d, struct 
             "from batch %lu on another release decided otherwise; this is how the present one would "
             "decide: a re-evaluation",
             r->differs_from);
+    if (status == OK && why_is_cut(q, r->kept_since_ms)) {
+        char text[TIMESTAMP_BYTES];
+        timestamp_print(r->kept_since_ms, text);
+        if (!s->cli->is_json)
+            term_print(&s->cli->out, TERM_DIM, "  what was before %s is beyond retention\n", text);
+        s->kept_since_ms = r->kept_since_ms;
+    }
     if (status == OK)
         begin(s, r->engine);
     if (status == OK)
@@ -206,6 +214,10 @@ int cmd_why(struct cli *c)
         end_part(&s);
         tell_rest(&s, r.engine);
         if (c->is_json) {
+            char text[TIMESTAMP_BYTES];
+            if (s.kept_since_ms != 0)
+                json_write_key_text(&s.writer, "kept_since",
+                                    timestamp_print(s.kept_since_ms, text));
             json_write_end(&s.writer);
             term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&s.json)));
         }

@@ -145,8 +145,8 @@ struct evlog_item {
     uint64_t offset;       /* and the block's first byte in it */
 };
 
-/* Opens the log in `dir` for reading from batch `from_batch` on (0 or 1: from the beginning). Takes no
- * lock. Beside a writer it may see a batch that is written and not durable yet: see
+/* Opens the log in `dir` for reading from batch `from_batch` on (0: from where it begins, which is batch 1
+ * unless older segments were dropped). Takes no lock. Beside a writer it may see a batch that is written and not durable yet: see
  * evlog_batch_durable(). FIX_INPUT: no such log, or it begins after from_batch. On OK the caller owns *reader. */
 enum status evlog_reader_open(struct os_disk *disk, const char *dir, uint64_t from_batch,
                               struct evlog_reader **reader, struct fault *f) mustuse;
@@ -190,3 +190,23 @@ struct evlog_end {
 /* Reads one segment, rarely two. Takes no lock. */
 enum status evlog_find_end(struct os_disk *disk, const char *dir, struct evlog_end *end,
                            struct fault *f) mustuse;
+
+/* ------------------------------------------------------------------------------------- dropping */
+
+/* The first batch of the oldest segment: 1 unless older ones were dropped; 0 = there is no segment. */
+enum status evlog_first_batch(struct os_disk *disk, const char *dir, uint64_t *batch,
+                              struct fault *f) mustuse;
+
+/* How many segments hold no batch behind `batch_last`; the newest one does not count. */
+enum status evlog_count_old(struct os_disk *disk, const char *dir, uint64_t batch_last,
+                            uint32_t *count, struct fault *f) mustuse;
+
+/* Where the newest segment that has a batch begins: its first batch (0 = there is none) and when that was. */
+enum status evlog_newest_segment(struct os_disk *disk, const char *dir, uint64_t *batch,
+                                 int64_t *now_ms, struct fault *f) mustuse;
+
+/* Removes the oldest segments, as far as they hold no batch behind `batch_last` and the next one says what the log
+ * is: names, number and time. The newest batch stays, whatever is asked for. The oldest goes first, durably, so a
+ * crash leaves a log without gaps. Beside a writer; nobody may be sealing. *count: how many were removed. */
+enum status evlog_drop(struct os_disk *disk, const char *dir, uint64_t batch_last, uint32_t *count,
+                       struct fault *f) mustuse;

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "evlog/evlog_int.h"
 
+#define OPEN_TRIES 8
+
 struct evlog_reader {
     struct os_disk *disk;
     char dir[OS_PATH_BYTES];
@@ -42,20 +44,41 @@ static enum status open_segment(struct evlog_reader *r, const uint64_t *firsts, 
 }
 
 /* Opens the segment in which from_batch is or will be; none where the log has no segment yet. */
-static enum status open_first(struct evlog_reader *r, struct fault *f)
+static enum status try_first(struct evlog_reader *r, bool *is_gone, struct fault *f)
 {
     uint64_t *firsts;
     uint32_t count, behind;
     enum status done = look_around(r, r->from_batch, &firsts, &count, &behind, f);
     if (done != OK || count == 0)
         return done;
+    if (r->from_batch == 0) {
+        r->from_batch = firsts[0];
+        behind = 1;
+    }
     if (behind == 0) {
         fault_set(f, "the log begins with batch %llu, not with %llu", (unsigned long long)firsts[0],
                   (unsigned long long)r->from_batch);
         fault_place(f, r->dir, 0, 0);
         return FIX_INPUT;
     }
-    return open_segment(r, firsts, count, behind - 1, f);
+    enum status opened = open_segment(r, firsts, count, behind - 1, f);
+    *is_gone = opened != OK && behind < count;
+    return opened;
+}
+
+/* The same; where that segment was dropped meanwhile, what is there now counts. */
+static enum status open_first(struct evlog_reader *r, struct fault *f)
+{
+    uint64_t from_batch = r->from_batch;
+    for (uint32_t tries = 0;; tries++) {
+        bool is_gone = false;
+        r->from_batch = from_batch;
+        enum status done = try_first(r, &is_gone, f);
+        if (!is_gone || tries == OPEN_TRIES)
+            return done;
+        if (f != NULL)
+            *f = (struct fault){0};
+    }
 }
 
 enum status evlog_reader_open(struct os_disk *disk, const char *dir, uint64_t from_batch,
@@ -67,7 +90,7 @@ enum status evlog_reader_open(struct os_disk *disk, const char *dir, uint64_t fr
     }
     struct evlog_reader *r = mem_new(sizeof(*r));
     r->disk = disk;
-    r->from_batch = max_of(from_batch, 1);
+    r->from_batch = from_batch;
     memcpy(r->dir, dir, strlen(dir));
     walker_init(&r->walker);
     log_state_init(&r->state);
@@ -84,7 +107,7 @@ enum status evlog_reader_open(struct os_disk *disk, const char *dir, uint64_t fr
 enum status evlog_history_open(struct os_disk *disk, const char *dir, const struct id128 *owners,
                                uint32_t count, struct evlog_reader **reader, struct fault *f)
 {
-    enum status status = evlog_reader_open(disk, dir, 1, reader, f);
+    enum status status = evlog_reader_open(disk, dir, 0, reader, f);
     if (status != OK)
         return status;
     struct evlog_reader *r = *reader;
@@ -120,6 +143,12 @@ static enum status go_on(struct evlog_reader *r, enum walk what, bool *is_end, s
     if (behind == count) {
         *is_end = true;
         return OK;
+    }
+    if (what == WALK_FINISHED && r->only == NULL && firsts[behind] > r->state.batch + 1) {
+        fault_set(f, "what followed batch %llu was dropped while it was read",
+                  (unsigned long long)r->state.batch);
+        fault_place(f, r->dir, 0, 0);
+        return TRY_AGAIN;
     }
     if (what == WALK_FINISHED)
         return open_segment(r, firsts, count, behind, f);

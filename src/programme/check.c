@@ -603,6 +603,31 @@ static void categories_look(struct compile *c)
     }
 }
 
+/* A question that is new is answered from the log: as far as it reaches back. */
+static void keep_look(struct compile *c)
+{
+    char text[2][SPAN_BYTES];
+    int64_t most_ms = 0, keep_ms = c->plan->keep_log_ms;
+    uint32_t count = 0;
+    bool is_endless = false;
+    for (uint32_t i = 0; i < c->plan->feature_count; i++) {
+        const struct plan_feature *f = &c->plan->features[i];
+        count += f->keep_ms == 0 || f->keep_ms > keep_ms;
+        is_endless |= f->keep_ms == 0;
+        most_ms = max_of(most_ms, f->keep_ms);
+    }
+    if (keep_ms == 0 || count == 0)
+        return;
+    const struct yaml_node *log =
+        shape_value(shape_value(c->settings->yaml.root, "", "keep"), "", "log");
+    findings_add(c->findings, FINDING_BEYOND_KEPT, yaml_place(&c->settings->yaml, log),
+                 "%u of the programme's questions about the past look further back (%s) than the log "
+                 "is kept (%s): one that is new begins with what is there",
+                 count,
+                 is_endless ? "to the beginning" : span_print(span_of_ms(most_ms), text[0]).at,
+                 span_print(span_of_ms(keep_ms), text[1]).at);
+}
+
 void build_check(struct compile *c)
 {
     categories_look(c);
@@ -618,6 +643,7 @@ void build_check(struct compile *c)
     quiet_look(c);
     budgets_look(c);
     stages_check(c);
+    keep_look(c);
 }
 
 /* ---- with data ------------------------------------------------------------------------------- */

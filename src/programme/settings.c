@@ -426,6 +426,21 @@ static void groups_compile(struct compile *c)
     }
 }
 
+static void keep_compile(struct compile *c)
+{
+    const struct yaml_node *log = shape_value(root_value(c, "keep"), "", "log");
+    c->plan->keep_log_ms = shape_span_ms(log, 0);
+    if (log != NULL && c->plan->keep_log_ms <= 0) {
+        findings_add(c->findings, FINDING_WRONG_VALUE, yaml_place(&c->settings->yaml, log),
+                     "the log is kept for some time; without `log` it is kept for ever");
+        c->plan->keep_log_ms = 0;
+    } else if (log != NULL && c->plan->keep_log_ms < DAY_MS) {
+        findings_add(c->findings, FINDING_SHORT_KEEP, yaml_place(&c->settings->yaml, log),
+                     "the log is kept for less than a day: what is older is gone for good");
+        finding_advise(c->findings, "log: 400d keeps a year and a month");
+    }
+}
+
 void settings_compile(struct compile *c)
 {
     const struct yaml_node *limits = root_value(c, "limits");
@@ -444,6 +459,7 @@ void settings_compile(struct compile *c)
                      "slots are kept for 24h at most");
         c->plan->reserve_ms = 0;
     }
+    keep_compile(c);
     zone_compile(c);
     unknown_zones_compile(c);
     traits_compile(c);

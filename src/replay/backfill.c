@@ -9,6 +9,7 @@
 #include "disk/snapshot.h"
 #include "os/file.h"
 #include "replay/recover.h"
+#include "replay/retention.h"
 
 #define PARTITIONS    256
 #define MAKING        "making" /* folder in which the file is written */
@@ -210,6 +211,7 @@ static struct loaded_backfill *find(const struct directory *d, const struct engi
 struct making {
     const struct engine_change *change;
     const struct backfill_host *host;
+    bool is_astray; /* people are others */
 };
 
 static bool go_on(void *self, const struct recovered *so_far)
@@ -257,6 +259,35 @@ static enum status replay(const struct directory *d, struct making *m, bool is_s
     return recover(d, &options, r, f);
 }
 
+static void note_difference(void *self, const struct recovered *so_far,
+                            const struct difference *what)
+{
+    struct making *m = self;
+    (void)so_far;
+    m->is_astray |= what->stored.len > 0 && !recover_same_people(what);
+}
+
+/* Of a log that was cut, the whole engine applies what is left. What another release decided otherwise is of no
+ * matter, as long as people are the same. */
+static enum status replay_kept(const struct directory *d, struct making *m, struct recovered *r,
+                               struct fault *f)
+{
+    struct recover_options options = {.from_beginning = true,
+                                      .batch_last = m->change->batch - 1,
+                                      .is_tolerant = true,
+                                      .differs = note_difference,
+                                      .keeps = m->change->plan,
+                                      .keeps_from = FEATURES_FROM,
+                                      .self = m,
+                                      .go_on = go_on};
+    enum status status = recover(d, &options, r, f);
+    if (status == OK && m->is_astray) {
+        fault_set(f, "the log has other people than this release makes of it");
+        status = GIVE_UP;
+    }
+    return status;
+}
+
 static void keep_part(void *self, uint32_t partition, struct str bytes)
 {
     struct loaded_backfill *b = self;
@@ -267,12 +298,15 @@ static enum status make(const struct directory *d, const struct engine_change *c
                         const struct backfill_host *host, struct loaded_backfill **out,
                         struct fault *f)
 {
-    struct making m = {change, host};
+    struct making m = {.change = change, .host = host};
     struct recovered r = {0};
     struct buf about;
     must(change->count > 0);
-    enum status status = OK;
-    if (change->batch > 1) {
+    struct reach reach;
+    enum status status = reach_of(d, &reach, f);
+    if (status == OK && reach.log_first > 1) {
+        status = replay_kept(d, &m, &r, f);
+    } else if (status == OK && change->batch > 1) {
         status = replay(d, &m, true, &r, f);
         if (r.is_astray || (status == OK && !is_reliable(&r))) {
             recovered_fini(&r);

@@ -9,6 +9,9 @@
  * merge that was refused because too much was under way), or could a journey have changed an address
  * by which people are found, the whole engine replays it instead: slower, and the same by definition.
  *
+ * Of a log whose older segments were dropped (retention.h), the whole engine applies what is left, from the oldest
+ * snapshot on: what was before is not in the backfill. Nothing is dropped while a programme is prepared.
+ *
  * The same log and programme give the same file, byte for byte, so one that is lost is made again.
  * docs/formats/backfill.md has the bytes.
  *

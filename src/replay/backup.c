@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "os/file.h"
+#include "replay/retention.h"
 
 #define TRIES_MAX      16 /* to take what the server drops or replaces meanwhile */
 #define MANIFEST_BYTES (64u << 20)
@@ -148,6 +149,23 @@ static enum status put_snapshot(struct writing *w, struct fault *f)
     return put_file(w, name, file, UINT64_MAX, f);
 }
 
+/* The oldest snapshot that a log goes on from which was cut: with it, what is restored reaches back as far. */
+static enum status put_base(struct writing *w, struct fault *f)
+{
+    struct reach reach;
+    struct os_file *file;
+    char path[OS_PATH_BYTES], name[64];
+    enum status status = reach_of(w->d, &reach, f);
+    if (status != OK || reach.base == 0 || reach.base >= w->b->snapshot)
+        return status;
+    must(snapshot_path(path, sizeof(path), w->d->snapshots, reach.base));
+    struct fault ignored = {0};
+    if (os_file_open(w->disk, path, OS_READ, &file, &ignored) != OK)
+        return OK; /* it was dropped just now, or it is damaged: the newest one is there */
+    snprintf(name, sizeof(name), "snapshots/%016lu.snap", reach.base);
+    return put_file(w, name, file, UINT64_MAX, f);
+}
+
 static enum status put_segment(struct writing *w, uint64_t segment, uint64_t bytes,
                                struct os_file *file, struct fault *f)
 {
@@ -187,7 +205,8 @@ static enum status open_end(struct writing *w, struct evlog_end *end, struct os_
     return TRY_AGAIN;
 }
 
-static enum status put_log(struct writing *w, struct fault *f)
+/* *is_gone: a segment was dropped while those before it were taken. */
+static enum status put_segments(struct writing *w, bool *is_gone, struct fault *f)
 {
     struct arena arena;
     struct os_entry *entries = NULL;
@@ -204,7 +223,10 @@ static enum status put_log(struct writing *w, struct fault *f)
             !str_to_int(str_part(entries[i].name, 0, entries[i].name.len - 4), &first) ||
             (uint64_t)first >= end.segment)
             continue;
+        char path[OS_PATH_BYTES];
         status = put_segment(w, (uint64_t)first, UINT64_MAX, NULL, f);
+        join(path, w->d->log, entries[i].name.at);
+        *is_gone = status != OK && !os_exists(w->disk, path);
     }
     if (status == OK && end.segment != 0)
         status = put_segment(w, end.segment, end.offset, file, f);
@@ -214,6 +236,22 @@ static enum status put_log(struct writing *w, struct fault *f)
     w->b->batch = end.batch;
     w->b->now_ms = end.now_ms;
     w->b->log_id = end.log_id;
+    return status;
+}
+
+static enum status put_log(struct writing *w, struct fault *f)
+{
+    uint32_t before = w->b->count;
+    enum status status;
+    for (uint32_t i = 0;; i++) {
+        bool is_gone = false;
+        status = put_segments(w, &is_gone, f);
+        if (!is_gone || i == TRIES_MAX)
+            break;
+        while (w->b->count > before)
+            w->b->bytes -= w->b->files[--w->b->count].bytes;
+        *f = (struct fault){0};
+    }
     char keys[OS_PATH_BYTES];
     bool has_keys = false;
     join(keys, w->d->log, "keys"); /* behind the segments that name them */
@@ -360,6 +398,8 @@ enum status backup_write(const struct directory *d, const char *dir, struct back
     }
     if (status == OK)
         status = put_snapshot(&w, f);
+    if (status == OK && has_log)
+        status = put_base(&w, f);
     if (status == OK && has_log)
         status = put_log(&w, f);
     if (status == OK)

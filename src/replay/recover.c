@@ -14,7 +14,9 @@
 #include "replay/backfill.h"
 #include "replay/difference.h"
 #include "replay/erase.h"
+#include "replay/retention.h"
 #include "replay/watch.h"
+#include "when/civil.h"
 
 #define RESULTS_LAG_MAX 4096 /* batches whose result block may still be on its way */
 #define GO_ON_BATCHES   64   /* batches after which somebody is asked whether to go on */
@@ -185,73 +187,145 @@ static enum status heed_erasing(const struct directory *d, uint64_t oldest, stru
     return status;
 }
 
-/* Whether all of the snapshot can be read. */
-static bool is_whole(const struct directory *d, uint64_t batch, struct recovered *r)
-{
-    struct snapshot_reader *reader = NULL;
-    char path[OS_PATH_BYTES];
-    struct fault why = {0};
-    if (!snapshot_path(path, sizeof(path), d->snapshots, batch))
-        return false;
-    if (snapshot_open(d->disk, path, &reader, &why) != OK)
-        count_refused(r, path, &why);
-    bool is_open = reader != NULL;
-    snapshot_close(reader);
-    return is_open;
-}
-
-/* What erased people had said cannot be read any more, so what was decided before cannot be decided again. Who
- * is strict begins at or behind the last erasure; who asks for the beginning, with the oldest whole snapshot
- * there. */
-static enum status heed_erasures(const struct directory *d, const struct recover_options *o,
-                                 struct recovered *r, uint64_t *batch_max, bool *is_done,
-                                 struct fault *f)
+static enum status find_oldest(const struct directory *d, uint64_t *oldest, struct fault *f)
 {
     struct arena a;
     uint64_t *batches;
     uint32_t count = 0;
-    enum status status = erased_batch(d, &r->erased_batch, f);
-    if (status == OK)
-        status = heed_erasing(d, 0, r, f);
-    if (status != OK || o->is_tolerant || o->is_shadow || !o->from_beginning ||
-        !os_exists(d->disk, d->snapshots))
-        return status;
+    *oldest = 0;
+    if (!os_exists(d->disk, d->snapshots))
+        return OK;
     arena_init(&a, 4096);
-    status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
+    enum status status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
     if (status == OK && count > 0)
-        status = heed_erasing(d, batches[count - 1], r, f);
-    for (uint32_t i = count; i > 0 && r->erased_batch > 0 && *is_done; i--)
-        if (batches[i - 1] >= r->erased_batch && is_whole(d, batches[i - 1], r)) {
-            *batch_max = batches[i - 1];
-            *is_done = false;
-        }
+        *oldest = batches[count - 1];
     arena_fini(&a);
     return status;
+}
+
+/* The state before which nothing can be applied: an erasure (what erased people had said cannot be read any more,
+ * so what was decided before cannot be decided again), or where the log begins. 0: the log has all. */
+static enum status find_floor(const struct directory *d, const struct recover_options *o,
+                              struct recovered *r, uint64_t *floor, struct fault *f)
+{
+    enum status status = erased_batch(d, &r->erased_batch, f);
+    if (status == OK && os_exists(d->disk, d->log))
+        status = evlog_first_batch(d->disk, d->log, &r->log_first, f);
+    bool is_strict = !o->is_tolerant && !o->is_shadow;
+    uint64_t oldest = 0;
+    if (status == OK && is_strict && o->from_beginning)
+        status = find_oldest(d, &oldest, f);
+    if (status == OK)
+        status = heed_erasing(d, oldest, r, f);
+    *floor = is_strict ? r->erased_batch : 0;
+    if (r->log_first > 1)
+        *floor = max_of(*floor, r->log_first - 1);
+    return status;
+}
+
+/* Drops a state that nothing can be applied to. */
+static void forget_before(const struct directory *d, const struct recover_options *options,
+                          struct recovered *r, uint64_t floor)
+{
+    if (r->snapshot_batch == 0 || r->snapshot_batch >= floor)
+        return;
+    engine_free(r->engine);
+    r->engine = fresh_engine(d, options, r);
+    r->snapshot_batch = 0;
+    r->release = (struct release){{0}, {0}};
+}
+
+/* The oldest snapshot at or behind the floor whose state can be had. */
+static enum status start_from_oldest(const struct directory *d,
+                                     const struct recover_options *options, struct recovered *r,
+                                     uint64_t floor, uint64_t batch_max, struct fault *f)
+{
+    struct arena a;
+    uint64_t *batches;
+    uint32_t count = 0;
+    bool is_done = false;
+    struct recover_options any_time = *options;
+    any_time.snapshot_ms_max = 0;
+    arena_init(&a, 4096);
+    enum status status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
+    while (status == OK && count > 0 && !is_done) {
+        uint64_t batch = batches[--count];
+        if (batch < floor || batch > batch_max)
+            continue;
+        status = try_snapshot(d, &any_time, r, &batch, &is_done, f);
+        forget_before(d, options, r, floor);
+        is_done = r->snapshot_batch > 0;
+    }
+    arena_fini(&a);
+    return status;
+}
+
+static enum status refuse_start(const struct directory *d, const struct recover_options *o,
+                                const struct recovered *r, uint64_t floor, struct fault *f)
+{
+    struct reach reach;
+    enum status status = reach_of(d, &reach, f);
+    if (status != OK)
+        return status;
+    if (o->batch_last != 0 && o->batch_last < reach.base) {
+        fault_set(f, "batch %lu is beyond what is kept: nothing before batch %lu can be applied",
+                  o->batch_last, reach.base + 1);
+        return FIX_INPUT;
+    }
+    if (floor == r->erased_batch)
+        fault_set(
+            f,
+            "somebody was erased up to batch %lu, and there is no whole snapshot from then on%s%s; "
+            "`wend recover %s` says what can be done",
+            r->erased_batch, r->snapshots_refused > 0 ? ": " : "", r->snapshot_fault.text, d->path);
+    else
+        fault_set(f,
+                  "the log begins with batch %lu, as older ones were dropped, and there is no whole "
+                  "snapshot from then on%s%.200s; restore a backup",
+                  r->log_first, r->snapshot_fault.text[0] ? ": " : "", r->snapshot_fault.text);
+    return GIVE_UP;
+}
+
+/* What is asked for may be before the oldest state there is. */
+static enum status check_reach(const struct recover_options *o, struct recovered *r,
+                               struct fault *f)
+{
+    char text[TIMESTAMP_BYTES];
+    if (r->log_first <= 1)
+        return OK;
+    r->kept_since_ms = engine_now(r->engine);
+    if (o->until_ms == 0 || o->until_ms >= r->kept_since_ms)
+        return OK;
+    fault_set(f, "what was before %s is not kept any more", timestamp_print(r->kept_since_ms, text).at);
+    return FIX_INPUT;
 }
 
 static enum status start(const struct directory *d, const struct recover_options *options,
                          struct recovered *r, struct fault *f)
 {
     uint64_t batch_max = options->batch_last ? options->batch_last : UINT64_MAX;
-    bool is_done = options->from_beginning || !os_exists(d->disk, d->snapshots);
+    uint64_t floor = 0, newest = batch_max;
+    bool has_any = os_exists(d->disk, d->snapshots);
+    bool is_done = options->from_beginning || !has_any;
     enum status status = OK;
     if (os_exists(d->disk, d->log))
         status = evlog_read_names(d->disk, d->log, r->shelf.names, &r->log_batch, f);
     r->engine = fresh_engine(d, options, r);
     if (status == OK)
-        status = heed_erasures(d, options, r, &batch_max, &is_done, f);
-    while (status == OK && !is_done && batch_max > 0)
-        status = try_snapshot(d, options, r, &batch_max, &is_done, f);
-    if (status == OK && r->snapshot_batch < r->erased_batch && !options->is_tolerant &&
-        !options->is_shadow) {
-        fault_set(
-            f,
-            "somebody was erased up to batch %lu, and there is no whole snapshot from then on%s%s; "
-            "`wend recover %s` says what can be done",
-            r->erased_batch, r->snapshots_refused > 0 ? ": " : "", r->snapshot_fault.text, d->path);
-        status = GIVE_UP;
+        status = find_floor(d, options, r, &floor, f);
+    if (status == OK && options->is_shadow && r->log_first > 1) {
+        fault_set(f, "the log begins with batch %lu: who people were before is not known",
+                  r->log_first);
+        return GIVE_UP;
     }
-    return status;
+    while (status == OK && !is_done && newest >= max_of(floor, UINT64_C(1)))
+        status = try_snapshot(d, options, r, &newest, &is_done, f);
+    forget_before(d, options, r, floor);
+    if (status == OK && has_any && r->snapshot_batch < floor)
+        status = start_from_oldest(d, options, r, floor, batch_max, f);
+    if (status == OK && r->snapshot_batch < floor)
+        return refuse_start(d, options, r, floor, f);
+    return status == OK ? check_reach(options, r, f) : status;
 }
 
 /* ---- the log's tail ---------------------------------------------------------------------------- */
@@ -447,6 +521,11 @@ static enum status compare(const struct directory *d, const struct recover_optio
     r->is_astray = true;
     fault_set(f, "batch %lu has other people than when it was first applied", item->number);
     return GIVE_UP;
+}
+
+bool recover_same_people(const struct difference *what)
+{
+    return identity_of_bytes(what->stored) == identity_of_bytes(what->made);
 }
 
 /* Batches whose results no block tells. */

@@ -5,6 +5,9 @@
  * comparing every result block and the state hash at every snapshot that it passes) and `wend why`
  * (from the beginning, with a witness).
  *
+ * Where older segments were dropped (retention.h), the beginning is the oldest snapshot behind which the log
+ * goes on. What is asked about a moment before is refused with FIX_INPUT.
+ *
  * The log is the truth also about names: they are read from it, to its end, before anything is compiled,
  * so that it does not matter which names a release's compiler makes and in which order. Names that it
  * makes and the log does not have stand behind the log's; who writes (takeover.h) writes them first.
@@ -27,7 +30,7 @@
 struct recovered;
 
 struct recover_options {
-    bool from_beginning;      /* no snapshot to start from */
+    bool from_beginning;      /* no snapshot to start from; the oldest where the log does not have all */
     int64_t snapshot_ms_max;  /* a snapshot to start from is not of a later moment; 0 = no bound */
     bool checks_hashes;       /* compare the state hash at every snapshot on the way */
     uint64_t batch_last;      /* stop after this batch; 0 = at the log's end */
@@ -54,6 +57,8 @@ struct recovered {
     struct engine *engine;
     uint64_t snapshot_batch; /* where it started; 0 = the beginning */
     uint64_t log_batch;      /* the log's newest when it began */
+    uint64_t log_first;      /* its first: 1 unless older ones were dropped (retention.h); 0 = it is empty */
+    int64_t kept_since_ms;   /* if they were: of the state where it started */
     struct release release; /* whose the log is by now: of the snapshot, or of a record behind it */
     uint64_t differences;   /* result blocks that did not agree */
     uint64_t differs_from;  /* the first one's batch, and what was the difference */
@@ -92,5 +97,8 @@ enum status recover(const struct directory *d, const struct recover_options *opt
 enum status recover_to_write(const struct directory *d, struct evlog *log,
                              const struct recover_options *options, struct recovered *out,
                              struct fault *f) mustuse;
+
+/* Do both say the same of who is who? Requires a stored block. */
+bool recover_same_people(const struct difference *what);
 
 void recovered_fini(struct recovered *r);

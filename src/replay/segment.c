@@ -3,8 +3,10 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "audience/audience.h"
 #include "evlog/evlog.h"
 #include "profile/ask.h"
+#include "replay/retention.h"
 
 #define FEATURES_FROM (NAMES_MAX * 2) /* beyond all that the log's own programmes are kept under */
 
@@ -225,18 +227,45 @@ static void take_results(struct membership_past *p, struct str bytes, int64_t no
     }
 }
 
+/* Who was in by the oldest state that is kept: *from is its batch. FIX_INPUT: the moment is before it. */
+static enum status take_base(struct membership_past *p, const struct directory *d, uint64_t *from,
+                             struct fault *f)
+{
+    struct reach reach;
+    struct recovered r = {0};
+    *from = 0;
+    enum status status = reach_of(d, &reach, f);
+    if (status != OK || reach.log_first <= 1)
+        return status;
+    struct recover_options options = {
+        .from_beginning = true, .is_tolerant = true, .batch_last = reach.base, .until_ms = p->at_ms};
+    status = recover(d, &options, &r, f);
+    for (uint64_t n = status == OK ? engine_each(r.engine, 0) : 0; n != 0;
+         n = engine_each(r.engine, n)) {
+        struct person who;
+        engine_look(r.engine, n, &who);
+        const struct membership *m = person_membership_find(&who, p->segment);
+        if (m != NULL && audience_is_in(&who, p->segment))
+            *since_of(p, n) = m->since_ms;
+    }
+    *from = r.snapshot_batch;
+    recovered_fini(&r);
+    return status;
+}
+
 enum status segment_past(const struct directory *d, uint32_t segment, int64_t at_ms, void *self,
                          void (*note)(void *self, uint64_t profile, int64_t since_ms),
                          struct fault *f)
 {
     struct membership_past p = {.segment = segment, .at_ms = at_ms};
-    struct evlog_reader *reader;
-    enum status status = evlog_reader_open(d->disk, d->log, 1, &reader, f);
-    if (status != OK)
-        return status;
+    struct evlog_reader *reader = NULL;
     bool is_over = false;
-    uint64_t last = UINT64_MAX;
+    uint64_t from, last = UINT64_MAX;
     map_u64_init(&p.places);
+    enum status status = take_base(&p, d, &from, f);
+    if (status == OK)
+        status = evlog_reader_open(d->disk, d->log, from + 1, &reader, f);
+    is_over = status != OK;
     while (!is_over) {
         struct evlog_item item;
         status = evlog_reader_next(reader, &item, f);

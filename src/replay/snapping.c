@@ -6,6 +6,7 @@
 #include "base/canary.h"
 #include "base/mem.h"
 #include "os/file.h"
+#include "replay/retention.h"
 
 #define RELEASE_SECTION "release" /* whose the log was then: hash in hex, version */
 #define HASH_SECTION    "hash"    /* of the state: a word */
@@ -13,6 +14,7 @@
 struct snapping {
     const struct directory *directory;
     struct snapshot_writer *writer;
+    int64_t step_ms; /* how far apart older ones stay; 0 = they go */
 };
 
 enum status snapping_begin(const struct directory *d, uint64_t batch, int64_t now_ms,
@@ -39,6 +41,11 @@ enum status snapping_begin(const struct directory *d, uint64_t batch, int64_t no
     return status;
 }
 
+void snapping_keep(struct snapping *s, int64_t keep_ms)
+{
+    s->step_ms = retention_step_ms(keep_ms);
+}
+
 enum status snapping_put(struct snapping *s, struct str section, uint32_t partition,
                          struct str bytes, struct fault *f)
 {
@@ -57,9 +64,10 @@ enum status snapping_commit(struct snapping *s, uint64_t state_hash, struct faul
         snapping_abandon(s);
         return status;
     }
+    int64_t step_ms = s->step_ms;
     status = snapshot_commit(s->writer, f);
     mem_free(s);
-    return status == OK ? snapshot_drop_old(d->disk, d->snapshots, SNAPSHOTS_KEPT, f) : status;
+    return status == OK ? retention_thin(d, step_ms, f) : status;
 }
 
 void snapping_abandon(struct snapping *s)
@@ -91,6 +99,9 @@ enum status snapshot_before_takeover(const struct directory *d, struct engine *e
         snapping_begin(d, engine_batch(engine), engine_now(engine), owner, &a.snapping, f);
     if (status != OK)
         return status;
+    const struct plans *plans = engine_plans(engine);
+    if (plans->newest != 0)
+        snapping_keep(a.snapping, plans->at[plans->newest]->keep_log_ms);
     engine_save_begin(engine);
     while (engine_save_step(engine, 10000000, &a, put_section) == SAVE_GOES_ON && a.status == OK)
         continue;

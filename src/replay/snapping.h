@@ -26,19 +26,22 @@ enum status snapping_begin(const struct directory *d, uint64_t batch, int64_t no
                            const struct release *owner, struct snapping **out,
                            struct fault *f) mustuse;
 
+/* What the programme's `keep: {log}` says: older snapshots stay so that the log can be applied from them
+ * (retention.h). Without it only the two newest do, and the oldest of a log that was cut. */
+void snapping_keep(struct snapping *s, int64_t keep_ms);
+
 /* What engine_save_step() gives, in its order. After a failure only snapping_abandon() may follow. */
 enum status snapping_put(struct snapping *s, struct str section, uint32_t partition,
                          struct str bytes, struct fault *f) mustuse;
 
-/* The snapshot is whole: it is durable under its name from here on, and all but the two newest are dropped.
+/* The snapshot is whole: it is durable under its name from here on; older ones are dropped (retention_thin()).
  * Ends `s`, also on failure. */
 enum status snapping_commit(struct snapping *s, uint64_t state_hash, struct fault *f) mustuse;
 
 /* NULL is fine. */
 void snapping_abandon(struct snapping *s);
 
-/* Writes a snapshot of the engine into the directory and drops all but the two newest. None may be under
- * way. */
+/* Writes a snapshot of the engine into the directory and drops older ones. None may be under way. */
 enum status snapshot_engine(const struct directory *d, struct engine *engine,
                             struct fault *f) mustuse;
 

@@ -8,7 +8,9 @@
 #include "os/clock.h"
 #include "programme/diff.h"
 #include "replay/backfill.h"
+#include "replay/retention.h"
 #include "server/server_int.h"
+#include "when/civil.h"
 #include "json/json_write.h"
 
 #define ASKED_MAX       16
@@ -656,6 +658,18 @@ static bool note_progress(void *self, const struct backfill_progress *progress)
     return c->next == NULL && !is_over(c);
 }
 
+/* What is new begins with what is left. */
+static void tell_reach(struct server *s)
+{
+    struct reach reach;
+    struct fault ignored = {0};
+    char text[TIMESTAMP_BYTES];
+    if (reach_of(&s->directory, &reach, &ignored) == OK && reach.base != 0)
+        journal_say(&s->journal, JOURNAL_INFO, "programme",
+                    "the log reaches back to %s: what was before is not in it",
+                    timestamp_print(reach.since_ms, text).at);
+}
+
 static enum status fill(struct changes *c, struct moment *m, struct loaded_backfill **out,
                         struct fault *f)
 {
@@ -671,7 +685,10 @@ static enum status fill(struct changes *c, struct moment *m, struct loaded_backf
     c->report.features = m->change.count;
     c->report.progress = (struct backfill_progress){.batch_count = m->change.batch - 1};
     os_mutex_unlock(&c->lock);
+    os_mutex_lock(&s->past_lock);
+    tell_reach(s);
     enum status status = backfill_make(&s->directory, &m->change, &host, out, f);
+    os_mutex_unlock(&s->past_lock);
     os_mutex_lock(&c->lock);
     c->report.filled_ms = (os_clock_monotonic_ns() - began_ns) / 1000000;
     os_mutex_unlock(&c->lock);

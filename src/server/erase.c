@@ -8,6 +8,7 @@
 #include "os/clock.h"
 #include "replay/erase.h"
 #include "server/export.h"
+#include "server/retain.h"
 #include "server/server_int.h"
 
 #define WAITING_MAX 16
@@ -328,16 +329,27 @@ static void do_export(struct eraser *x, const struct asked *asked)
     buf_fini(&out);
 }
 
+static bool retain_is_over(void *self)
+{
+    return is_over(self);
+}
+
 static void run(void *context)
 {
     struct eraser *x = context;
     struct asked asked = {0};
     x->is_left = true; /* perhaps */
+    int64_t pause_ms = 0;
     while (!os_queue_is_done(x->queue)) {
         if (!is_over(x))
             (void)go_on(x);
-        if (os_queue_pop(x->queue, &asked, 1, x->is_left ? LEFT_AGAIN_MS : FOREVER_MS) == 0)
+        if (os_queue_pop(x->queue, &asked, 1, x->is_left ? LEFT_AGAIN_MS : pause_ms) == 0) {
+            if (is_over(x))
+                pause_ms = AGAIN_MS;
+            else if (!x->is_left) /* else its snapshots are of an erasure */
+                pause_ms = retain_work(x->server, retain_is_over, x);
             continue;
+        }
         if (is_over(x))
             http_answer_error(asked.request, 503, "stopping", STR("the server is stopping"));
         else if (asked.is_export)

@@ -137,6 +137,7 @@ enum status server_open(const struct server_options *options, struct server **ou
     s->options = *options;
     journal_init(&s->journal, options->journal, options->is_json, options->is_quiet);
     os_mutex_init(&s->names_lock);
+    os_mutex_init(&s->past_lock);
     os_mutex_init(&s->failure_lock);
     enum status status = directory_make(os_disk_real(), options->data, NULL, &s->directory, f);
     struct evlog_options log = {.disk = os_disk_real(),
@@ -645,6 +646,7 @@ void server_free(struct server *s)
     changes_free(s->changes);
     backfill_free(s->backfill);
     os_mutex_fini(&s->names_lock);
+    os_mutex_fini(&s->past_lock);
     os_mutex_fini(&s->failure_lock);
     journal_fini(&s->journal);
     journeys_free(s->journeys);

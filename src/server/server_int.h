@@ -67,6 +67,7 @@ struct server {
     struct journal journal;
 
     struct vocabulary *vocabulary;
+    struct os_mutex past_lock;  /* for who reads the log's beginning for long, or drops it */
     struct os_mutex names_lock; /* for whoever brings names into the log */
     _Atomic uint32_t
         names_in_log; /* numbers below this are in the log, or before us in the queue */

@@ -12,7 +12,7 @@
 /* Not more, also where a piece takes less than it says: in the next phase it may not. */
 
 enum parcel_kind {
-    PARCEL_BEGINS = 1, /* batch, now_ms */
+    PARCEL_BEGINS = 1, /* batch, now_ms, keep_ms */
     PARCEL_IS_BYTES,
     PARCEL_IS_LAST, /* hash, longest_ns */
     PARCEL_DROPS,   /* it does not become whole */
@@ -23,6 +23,7 @@ struct parcel {
     enum parcel_kind kind;
     uint64_t batch, hash;
     int64_t now_ms;
+    int64_t keep_ms; /* the programme's */
     int64_t longest_ns;
     struct buf bytes; /* name's length, name, partition, length (u64), bytes; again and again */
 };
@@ -110,6 +111,8 @@ static void run(void *context)
             if (snapping_begin(&x->server->directory, p.batch, p.now_ms, &here, &x->snapping, &f) !=
                 OK)
                 fail(x, &f);
+            else
+                snapping_keep(x->snapping, p.keep_ms);
         } else if (p.kind == PARCEL_DROPS) {
             snapping_abandon(x->snapping);
             x->snapping = NULL;
@@ -198,8 +201,12 @@ static void begin(struct snapshots *x)
     atomic_store(&x->has_failed, false);
     atomic_store(&x->is_written, true);
     engine_save_begin(x->engine);
+    const struct plans *plans = engine_plans(x->engine);
     send(x, &(struct parcel){
-                .kind = PARCEL_BEGINS, .batch = x->batch, .now_ms = engine_now(x->engine)});
+                .kind = PARCEL_BEGINS,
+                .batch = x->batch,
+                .now_ms = engine_now(x->engine),
+                .keep_ms = plans->newest != 0 ? plans->at[plans->newest]->keep_log_ms : 0});
     note_time(x, from_ns);
 }
 

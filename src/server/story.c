@@ -114,10 +114,9 @@ static void write_past(const struct story *s, struct telling *t)
     json_write_end(w);
 }
 
-/* `evaluated_from`: from this batch on another release decided otherwise; 0 = none did. */
-static void write_story(const struct story *s, struct engine *e, uint64_t evaluated_from,
-                        struct buf *out)
+static void write_story(const struct story *s, const struct recovered *r, struct buf *out)
 {
+    struct engine *e = r->engine;
     const struct why_question *q = s->question;
     struct telling telling = {.names = engine_names(e), .question = q};
     struct json_writer *w = &telling.w;
@@ -129,8 +128,10 @@ static void write_story(const struct story *s, struct engine *e, uint64_t evalua
     snprintf(text, sizeof(text), "%lx", q->profile);
     json_write_key_text(w, "profile", str_of(text));
     json_write_key_text(w, "as_of", timestamp_print(engine_now(e), text));
-    if (evaluated_from > 0)
-        json_write_key_int(w, "re_evaluated_from_batch", (int64_t)evaluated_from);
+    if (r->differs_from > 0)
+        json_write_key_int(w, "re_evaluated_from_batch", (int64_t)r->differs_from);
+    if (why_is_cut(q, r->kept_since_ms))
+        json_write_key_text(w, "kept_since", timestamp_print(r->kept_since_ms, text));
     write_past(s, &telling);
     if (profile != 0) { /* 0: they came later than the moment that is asked about */
         json_write_key(w, STR("pending"));
@@ -149,7 +150,7 @@ static void answer(const struct story *s, const struct recovered *r, struct http
     struct http_header no_store = {STR("Cache-Control"), STR("no-store")};
     struct buf out;
     buf_init(&out);
-    write_story(s, r->engine, r->differs_from, &out);
+    write_story(s, r, &out);
     http_answer(request, &(struct http_reply){.status = 200,
                                               .content_type = STR("application/json"),
                                               .headers = &no_store,
@@ -179,6 +180,8 @@ static void tell(const struct directory *d, const struct asked *asked)
         begin(s, r.engine);
         engine_watch(r.engine, 0, NULL);
         answer(s, &r, asked->request);
+    } else if (status == FIX_INPUT) { /* of a moment before what is kept */
+        http_answer_error(asked->request, 404, "not_kept", str_of(f.text));
     } else {
         http_answer_error(asked->request, 500, "no_story", STR("the log could not be read again"));
     }
@@ -192,6 +195,7 @@ static void tell(const struct directory *d, const struct asked *asked)
 
 struct counting {
     const struct asked *asked;
+    int64_t since_ms;
     struct funnel funnel;
     struct buf out;
 };
@@ -207,7 +211,7 @@ static void write_funnel(void *context, struct engine *e)
     arena_init(&arena, 65536);
     report_funnel(&c->funnel, plans->at, plans->count, journey, &arena, &report);
     if (journey != NAME_NONE && report.version_count > 0) {
-        funnel_json(&report, engine_names(e), engine_now(e), c->asked->since_ms, &c->out);
+        funnel_json(&report, engine_names(e), engine_now(e), c->since_ms, &c->out);
         buf_add_byte(&c->out, '\n');
     }
     arena_fini(&arena);
@@ -217,11 +221,12 @@ static void count(const struct stories *s, const struct asked *asked)
 {
     struct counting c = {.asked = asked};
     struct fault f = {0};
+    struct recount about;
     funnel_init(&c.funnel);
     buf_init(&c.out);
-    uint64_t newest;
     enum status status =
-        funnel_recount(s->directory, asked->since_ms, asked->batch_last, &c.funnel, &newest, &f);
+        funnel_recount(s->directory, asked->since_ms, asked->batch_last, &c.funnel, &about, &f);
+    c.since_ms = max_of(asked->since_ms, about.from_ms); /* older segments may have been dropped */
     if (status == OK)
         core_call(*s->core, write_funnel, &c);
     if (status != OK)
