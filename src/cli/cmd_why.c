@@ -17,7 +17,7 @@ struct story {
     struct witness witness;
     bool has_begun;
     enum part part;
-    int64_t kept_since_ms; /* what was asked about is older; 0 = it is not */
+    int64_t kept_since_ms;     /* what was asked about is older; 0 = it is not */
     uint32_t lines;            /* of this part */
     const struct zone *zone;   /* of the line before */
     const struct plan *plan;   /* likewise */

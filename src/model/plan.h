@@ -1056,7 +1056,8 @@ struct plan {
     uint32_t address_limit; /* marketing attempts to one address in 24 h, whoever they are for; 0 =
                              * PLAN_ADDRESS_LIMIT */
 
-    int64_t keep_log_ms; /* what is older is dropped from the log (replay/retention.h); 0 = nothing is */
+    int64_t
+        keep_log_ms; /* what is older is dropped from the log (replay/retention.h); 0 = nothing is */
 
     int64_t ledger_ms; /* how long a sent message matters to any cap or sent() */
 };

@@ -603,6 +603,18 @@ static void categories_look(struct compile *c)
     }
 }
 
+/* How far back it looks among events; 0 = it does not. */
+static int64_t asks_past(const struct plan_binding *b)
+{
+    static const int64_t days[] = {[SPAN_DAY] = 1, [SPAN_WEEK] = 7, [SPAN_MONTH] = 31};
+    if (b->kind > BINDING_SINCE && !(b->kind >= BINDING_SUM && b->kind <= BINDING_LAST) &&
+        b->kind != BINDING_SEQUENCE)
+        return 0;
+    if (b->window_count > 0)
+        return b->window_count * days[b->window_unit] * DAY_MS;
+    return b->window_ms > 0 ? b->window_ms : FOREVER_MS;
+}
+
 /* A question that is new is answered from the log: as far as it reaches back. */
 static void keep_look(struct compile *c)
 {
@@ -610,22 +622,22 @@ static void keep_look(struct compile *c)
     int64_t most_ms = 0, keep_ms = c->plan->keep_log_ms;
     uint32_t count = 0;
     bool is_endless = false;
-    for (uint32_t i = 0; i < c->plan->feature_count; i++) {
-        const struct plan_feature *f = &c->plan->features[i];
-        count += f->keep_ms == 0 || f->keep_ms > keep_ms;
-        is_endless |= f->keep_ms == 0;
-        most_ms = max_of(most_ms, f->keep_ms);
+    for (uint32_t i = 0; i < c->plan->binding_count; i++) {
+        int64_t reach_ms = asks_past(&c->plan->bindings[i]);
+        count += reach_ms > keep_ms;
+        is_endless |= reach_ms == FOREVER_MS;
+        most_ms = max_of(most_ms, reach_ms);
     }
     if (keep_ms == 0 || count == 0)
         return;
     const struct yaml_node *log =
         shape_value(shape_value(c->settings->yaml.root, "", "keep"), "", "log");
-    findings_add(c->findings, FINDING_BEYOND_KEPT, yaml_place(&c->settings->yaml, log),
-                 "%u of the programme's questions about the past look further back (%s) than the log "
-                 "is kept (%s): one that is new begins with what is there",
-                 count,
-                 is_endless ? "to the beginning" : span_print(span_of_ms(most_ms), text[0]).at,
-                 span_print(span_of_ms(keep_ms), text[1]).at);
+    findings_add(
+        c->findings, FINDING_BEYOND_KEPT, yaml_place(&c->settings->yaml, log),
+        "%u of the programme's questions about the past look further back (%s) than the log "
+        "is kept (%s): one that is new begins with what is there",
+        count, is_endless ? "to the beginning" : span_print(span_of_ms(most_ms), text[0]).at,
+        span_print(span_of_ms(keep_ms), text[1]).at);
 }
 
 void build_check(struct compile *c)

@@ -279,10 +279,11 @@ static enum status refuse_start(const struct directory *d, const struct recover_
             "`wend recover %s` says what can be done",
             r->erased_batch, r->snapshots_refused > 0 ? ": " : "", r->snapshot_fault.text, d->path);
     else
-        fault_set(f,
-                  "the log begins with batch %lu, as older ones were dropped, and there is no whole "
-                  "snapshot from then on%s%.200s; restore a backup",
-                  r->log_first, r->snapshot_fault.text[0] ? ": " : "", r->snapshot_fault.text);
+        fault_set(
+            f,
+            "the log begins with batch %lu, as older ones were dropped, and there is no whole "
+            "snapshot from then on%s%.200s; restore a backup",
+            r->log_first, r->snapshot_fault.text[0] ? ": " : "", r->snapshot_fault.text);
     return GIVE_UP;
 }
 
@@ -296,7 +297,8 @@ static enum status check_reach(const struct recover_options *o, struct recovered
     r->kept_since_ms = engine_now(r->engine);
     if (o->until_ms == 0 || o->until_ms >= r->kept_since_ms)
         return OK;
-    fault_set(f, "what was before %s is not kept any more", timestamp_print(r->kept_since_ms, text).at);
+    fault_set(f, "what was before %s is not kept any more",
+              timestamp_print(r->kept_since_ms, text).at);
     return FIX_INPUT;
 }
 

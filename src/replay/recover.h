@@ -30,7 +30,7 @@
 struct recovered;
 
 struct recover_options {
-    bool from_beginning;      /* no snapshot to start from; the oldest where the log does not have all */
+    bool from_beginning; /* no snapshot to start from; the oldest where the log does not have all */
     int64_t snapshot_ms_max;  /* a snapshot to start from is not of a later moment; 0 = no bound */
     bool checks_hashes;       /* compare the state hash at every snapshot on the way */
     uint64_t batch_last;      /* stop after this batch; 0 = at the log's end */
@@ -57,8 +57,9 @@ struct recovered {
     struct engine *engine;
     uint64_t snapshot_batch; /* where it started; 0 = the beginning */
     uint64_t log_batch;      /* the log's newest when it began */
-    uint64_t log_first;      /* its first: 1 unless older ones were dropped (retention.h); 0 = it is empty */
-    int64_t kept_since_ms;   /* if they were: of the state where it started */
+    uint64_t
+        log_first; /* its first: 1 unless older ones were dropped (retention.h); 0 = it is empty */
+    int64_t kept_since_ms;  /* if they were: of the state where it started */
     struct release release; /* whose the log is by now: of the snapshot, or of a record behind it */
     uint64_t differences;   /* result blocks that did not agree */
     uint64_t differs_from;  /* the first one's batch, and what was the difference */

@@ -24,8 +24,7 @@ static enum status list_make(struct list *l, const struct directory *d, struct f
     arena_init(&l->arena, 4096);
     if (!os_exists(d->disk, d->snapshots))
         return OK;
-    enum status status =
-        snapshot_list(d->disk, d->snapshots, &l->arena, &l->batches, &l->count, f);
+    enum status status = snapshot_list(d->disk, d->snapshots, &l->arena, &l->batches, &l->count, f);
     l->abouts = arena_array(&l->arena, struct snapshot_about, l->count + 1);
     l->is_known = arena_array(&l->arena, bool, l->count + 1);
     for (uint32_t i = 0; i < l->count && status == OK; i++) {
@@ -158,9 +157,7 @@ static enum status frees(const struct directory *d, const struct list *l, uint32
 {
     uint32_t segments = 0;
     enum status status =
-        base < l->count
-            ? evlog_count_old(d->disk, d->log, l->batches[base], &segments, f)
-            : OK;
+        base < l->count ? evlog_count_old(d->disk, d->log, l->batches[base], &segments, f) : OK;
     *out = base < l->count && (base + 1 < l->count || segments > 0);
     return status;
 }

@@ -36,8 +36,8 @@ enum retention_stop {
 /* How far back a directory reaches. */
 struct reach {
     uint64_t log_first; /* the log's first batch: 1 unless it was cut; 0 = it is empty */
-    uint64_t base;      /* of the state from which the rest can be applied; 0 = from the beginning */
-    int64_t since_ms;   /* of that state; INT64_MIN = from the beginning */
+    uint64_t base;    /* of the state from which the rest can be applied; 0 = from the beginning */
+    int64_t since_ms; /* of that state; INT64_MIN = from the beginning */
 };
 
 /* Of a log that was cut, base is the oldest snapshot that it goes on from, whole or not; 0 where there is none. */
@@ -52,7 +52,8 @@ enum status retention_thin(const struct directory *d, int64_t step_ms, struct fa
 
 /* What is to be made so that something can be dropped in time. */
 struct retention_due {
-    bool segment;  /* the newest one is as old as a step: it is to be closed, and another one begun */
+    bool
+        segment; /* the newest one is as old as a step: it is to be closed, and another one begun */
     bool snapshot; /* so is the newest snapshot, or there is none */
 };
 

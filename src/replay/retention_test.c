@@ -18,13 +18,12 @@ static void keeping_folder(struct programme_folder *folder)
 {
     struct programme_file list[array_count(files) + 1];
     memcpy(list, files, sizeof(files));
-    list[0].text =
-        STR("name: Small\ntimezone: Europe/London\nkeep: {log: 96h}\ntraits:\n  first_name: {type: string}\n"
-            "categories:\n  lifecycle: {lane: marketing, valid_for: 3d, priority: 500}\n"
-            "  order: {lane: service, purpose: contract}\n");
-    list[array_count(files)] =
-        (struct programme_file){STR("segments/carts.yaml"),
-                                STR("segment: carts\nwhen: did(\"Cart Updated\", \"3d\")\n")};
+    list[0].text = STR(
+        "name: Small\ntimezone: Europe/London\nkeep: {log: 96h}\ntraits:\n  first_name: {type: string}\n"
+        "categories:\n  lifecycle: {lane: marketing, valid_for: 3d, priority: 500}\n"
+        "  order: {lane: service, purpose: contract}\n");
+    list[array_count(files)] = (struct programme_file){
+        STR("segments/carts.yaml"), STR("segment: carts\nwhen: did(\"Cart Updated\", \"3d\")\n")};
     folder_of(list, array_count(list), folder);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "replay/segment.h"
 
+#include "audience/audience.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "audience/audience.h"
 #include "evlog/evlog.h"
 #include "profile/ask.h"
 #include "replay/retention.h"
@@ -237,8 +237,10 @@ static enum status take_base(struct membership_past *p, const struct directory *
     enum status status = reach_of(d, &reach, f);
     if (status != OK || reach.log_first <= 1)
         return status;
-    struct recover_options options = {
-        .from_beginning = true, .is_tolerant = true, .batch_last = reach.base, .until_ms = p->at_ms};
+    struct recover_options options = {.from_beginning = true,
+                                      .is_tolerant = true,
+                                      .batch_last = reach.base,
+                                      .until_ms = p->at_ms};
     status = recover(d, &options, &r, f);
     for (uint64_t n = status == OK ? engine_each(r.engine, 0) : 0; n != 0;
          n = engine_each(r.engine, n)) {

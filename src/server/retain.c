@@ -8,11 +8,12 @@
 #include "server/server_int.h"
 #include "when/civil.h"
 
-#define LOOK_MS       2 /* how often the engine is asked whether it has got so far */
-#define LOOKS_A_STEP  4
-#define PAUSE_MS_MIN  50
-#define PAUSE_MS_MAX  (10 * MINUTE_MS)
-#define PAUSE_MS_IDLE MINUTE_MS /* until it is asked again whether anything is to be dropped at all */
+#define LOOK_MS      2 /* how often the engine is asked whether it has got so far */
+#define LOOKS_A_STEP 4
+#define PAUSE_MS_MIN 50
+#define PAUSE_MS_MAX (10 * MINUTE_MS)
+#define PAUSE_MS_IDLE \
+    MINUTE_MS /* until it is asked again whether anything is to be dropped at all */
 
 /* What the engine's thread is asked. */
 struct state {
@@ -77,7 +78,8 @@ static bool mark(struct server *s, const struct retention_due *due, bool (*is_ov
 {
     struct state x = {0};
     core_call(s->core, ask, &x);
-    if (due->segment && (committer_roll(s->committer) != OK || !open_next(s, x.batch, is_over, self)))
+    if (due->segment &&
+        (committer_roll(s->committer) != OK || !open_next(s, x.batch, is_over, self)))
         return false; /* the disk is full, or it ends */
     take_over_stop(RETENTION_HAS_CLOSED);
     core_call(s->core, ask, &x);

@@ -202,11 +202,11 @@ static void begin(struct snapshots *x)
     atomic_store(&x->is_written, true);
     engine_save_begin(x->engine);
     const struct plans *plans = engine_plans(x->engine);
-    send(x, &(struct parcel){
-                .kind = PARCEL_BEGINS,
-                .batch = x->batch,
-                .now_ms = engine_now(x->engine),
-                .keep_ms = plans->newest != 0 ? plans->at[plans->newest]->keep_log_ms : 0});
+    send(x, &(struct parcel){.kind = PARCEL_BEGINS,
+                             .batch = x->batch,
+                             .now_ms = engine_now(x->engine),
+                             .keep_ms =
+                                 plans->newest != 0 ? plans->at[plans->newest]->keep_log_ms : 0});
     note_time(x, from_ns);
 }
 

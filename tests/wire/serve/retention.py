@@ -185,7 +185,7 @@ def a_new_question_begins_with_what_is_left():
         assert status in (200, 202), (status, body)
 
         def members():
-            status, body, _ = w.server.request('/v1/segments/callers/members', key=SERVER_KEY)
+            status, body, _ = w.server.request('/v1/segments/members?segment=callers', key=SERVER_KEY)
             return [m.get('user_id', m.get('person')) for m in json.loads(body).get('members', [])] if status == 200 else None
         assert wait_for(lambda: members(), 60), w.server.lines[-8:]
         assert 'old' not in members()
