@@ -6,6 +6,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "profile/traits.h"
+#include "replay/preview.h"
 #include "replay/retention.h"
 #include "replay/segment.h"
 #include "when/civil.h"
@@ -73,14 +74,6 @@ static int open_segment(struct segment_command *s)
     if (!find_segment(s->plan, s->recovered.shelf.names, s->cli->arguments[2], &s->index))
         return unknown_segment(s, s->plan, s->recovered.shelf.names, s->cli->arguments[2]);
     return CLI_OK;
-}
-
-static struct str id_of(struct person *who)
-{
-    struct value id = traits_get(who, NAME_USER_ID, NULL);
-    if (id.type != VALUE_TEXT)
-        id = traits_get(who, NAME_ANONYMOUS_ID, NULL);
-    return id.type == VALUE_TEXT ? id.text : STR("(no id)");
 }
 
 static void print_json(struct cli *c, struct buf *out)
@@ -171,73 +164,42 @@ static int why(struct segment_command *s)
 
 /* ---- size ---------------------------------------------------------------------------------------- */
 
-struct sample {
-    struct str *ids;
-    uint32_t count, most;
-};
-
-static void print_size(struct segment_command *s, uint64_t people, uint64_t of, uint64_t errors,
-                       const struct sample *sample, const char *how)
+static void print_size(struct segment_command *s, const struct preview *p)
 {
     struct cli *c = s->cli;
     if (c->is_json) {
         struct buf out;
-        struct json_writer w;
         buf_init(&out);
-        json_write_init(&w, &out, JSON_PRETTY);
-        json_write_map(&w);
-        json_write_key_int(&w, "people", (int64_t)people);
-        json_write_key_int(&w, "of", (int64_t)of);
-        json_write_key_int(&w, "errors", (int64_t)errors);
-        json_write_key_text(&w, "how", str_of(how));
-        json_write_key(&w, STR("sample"));
-        json_write_list(&w);
-        for (uint32_t i = 0; i < sample->count; i++)
-            json_write_text(&w, sample->ids[i]);
-        json_write_end(&w);
-        json_write_end(&w);
+        preview_json(p, &out);
         print_json(c, &out);
         buf_fini(&out);
         return;
     }
-    term_print(&c->out, TERM_BOLD, "%lu of %lu people", people, of);
-    term_text(&c->out, " (%s)\n", how);
-    if (errors)
+    term_print(&c->out, TERM_BOLD, "%lu of %lu people", p->people, p->of);
+    term_text(&c->out, " (%.*s)\n", STR_ARG(p->how));
+    if (p->errors)
         term_print(&c->out, TERM_YELLOW,
-                   "  the condition failed for %lu people, who count as not in it\n", errors);
-    for (uint32_t i = 0; i < sample->count; i++)
-        term_text(&c->out, "  %.*s\n", STR_ARG(sample->ids[i]));
-}
-
-/* A sample that is the same for the same people: those whose numbers hash lowest would need all to be
- * held; every so manieth is enough. */
-static void sample_add(struct segment_command *s, struct sample *sample, struct person *who,
-                       uint64_t nth)
-{
-    if (sample->most == 0)
-        return;
-    uint64_t place =
-        sample->count < sample->most ? sample->count : hash_pair(who->id, 77) % (nth + 1);
-    if (place >= sample->most)
-        return;
-    sample->ids[place] = arena_copy(&s->cli->arena, id_of(who));
-    sample->count = max_of(sample->count, (uint32_t)place + 1);
+                   "  the condition failed for %lu people, who count as not in it\n", p->errors);
+    for (uint32_t i = 0; i < p->sample.count; i++)
+        term_text(&c->out, "  %.*s\n", STR_ARG(p->sample.ids[i]));
 }
 
 /* A saved segment: its members are known. */
-static int size_saved(struct segment_command *s, struct sample *sample)
+static int size_saved(struct segment_command *s, struct preview *p)
 {
     struct engine *e = s->recovered.engine;
     uint64_t count = 0;
     uint32_t name = s->plan->segments[s->index].name;
-    for (uint64_t n = engine_each(e, 0); n != 0 && sample->most; n = engine_each(e, n)) {
+    for (uint64_t n = engine_each(e, 0); n != 0 && p->sample.most; n = engine_each(e, n)) {
         struct person who;
         engine_look(e, n, &who);
         if (audience_is_in(&who, name))
-            sample_add(s, sample, &who, count++);
+            preview_offer(&p->sample, &who, count++);
     }
-    print_size(s, engine_members(e, name), engine_profile_count(e), 0, sample,
-               "members as they are now");
+    p->people = engine_members(e, name);
+    p->of = engine_profile_count(e);
+    p->how = STR("members as they are now");
+    print_size(s, p);
     return CLI_OK;
 }
 
@@ -260,12 +222,9 @@ static int compile_candidate(struct segment_command *s, const char *when, struct
     } else {
         struct buf text;
         buf_init(&text);
-        buf_printf(&text, "segment: wend-candidate\nwhen: '");
-        for (const char *at = when; *at; at++)
-            buf_printf(&text, *at == '\'' ? "''" : "%c", *at);
-        buf_printf(&text, "'\n");
-        status = segment_folder(&s->directory, s->recovered.engine, "segments/wend-candidate.yaml",
-                                buf_str(&text), &folder, &f);
+        preview_file(str_of(when), &text);
+        status = segment_folder(&s->directory, s->recovered.engine,
+                                "segments/" PREVIEW_SEGMENT ".yaml", buf_str(&text), &folder, &f);
         buf_fini(&text);
     }
     if (status != OK)
@@ -281,51 +240,14 @@ static int compile_candidate(struct segment_command *s, const char *when, struct
     return code;
 }
 
-/* Asks everybody at the moment; calls for each who is in. */
-static void ask_all(struct segment_command *s, struct segment_view *view, uint16_t index,
-                    struct sample *sample, uint64_t *count, uint64_t *errors)
-{
-    struct engine *e = view->recovered.engine;
-    *count = *errors = 0;
-    for (uint64_t n = engine_each(e, 0); n != 0; n = engine_each(e, n)) {
-        struct person who;
-        bool is_error;
-        bool is_in = segment_view_ask(view, n, index, &is_error);
-        *errors += is_error;
-        if (!is_in)
-            continue;
-        engine_look(e, n, &who);
-        sample_add(s, sample, &who, (*count)++);
-    }
-}
-
-/* What an answer by applying the log again is worth. */
-static const char *again_words(struct cli *c, const struct segment_view *view)
-{
-    char step[SPAN_BYTES], since[TIMESTAMP_BYTES];
-    const char *whole = "the whole log was applied again";
-    if (view->recovered.log_first > 1)
-        whole = arena_printf(&c->arena, "the log was applied again, which reaches back to %s",
-                             timestamp_print(view->recovered.kept_since_ms, since).at)
-                    .at;
-    if (view->step_ms == 0)
-        return arena_printf(&c->arena, "as if it had always been there: %s", whole).at;
-    return arena_printf(&c->arena,
-                        "as if it had always been there: %s, and for "
-                        "how long something has been so was looked at every %s",
-                        whole, span_print(span_of_ms(view->step_ms), step).at)
-        .at;
-}
-
 static int size_candidate(struct segment_command *s, const char *name, const char *when,
-                          struct sample *sample)
+                          struct preview *p)
 {
     struct cli *c = s->cli;
     struct plan *plan = NULL;
     struct segment_view view;
     struct fault f = {0};
     uint16_t index;
-    uint64_t count, errors;
     int code = compile_candidate(s, when, &plan);
     if (code != CLI_OK)
         return code;
@@ -337,9 +259,8 @@ static int size_candidate(struct segment_command *s, const char *name, const cha
     enum status status =
         segment_view(&s->directory, plan, index, engine_now(s->recovered.engine), 0, &view, &f);
     if (status == OK) {
-        ask_all(s, &view, index, sample, &count, &errors);
-        print_size(s, count, engine_profile_count(view.recovered.engine), errors, sample,
-                   again_words(c, &view));
+        preview_count(&view, index, p);
+        print_size(s, p);
     }
     segment_view_fini(&view);
     programme_plan_free(plan);
@@ -351,8 +272,8 @@ static int size(struct segment_command *s)
     struct cli *c = s->cli;
     const char *when = cli_text(c, "when");
     bool is_named = c->argument_count > 2;
-    struct sample sample = {.most = (uint32_t)cli_int(c, "sample")};
-    sample.ids = arena_array(&c->arena, struct str, sample.most + 1);
+    struct preview p = {.sample = {.arena = &c->arena, .most = (uint32_t)cli_int(c, "sample")}};
+    p.sample.ids = arena_array(&c->arena, struct str, p.sample.most + 1);
     if (is_named == (when != NULL))
         return cli_usage(c, "say which: wend segment size DIR SEGMENT, or --when 'CONDITION'");
     if (when != NULL && cli_text(c, "programme") != NULL)
@@ -362,8 +283,8 @@ static int size(struct segment_command *s)
     if (code != CLI_OK)
         return code;
     if (is_saved)
-        return size_saved(s, &sample);
-    return size_candidate(s, when != NULL ? "wend-candidate" : c->arguments[2], when, &sample);
+        return size_saved(s, &p);
+    return size_candidate(s, when != NULL ? PREVIEW_SEGMENT : c->arguments[2], when, &p);
 }
 
 /* ---- who ----------------------------------------------------------------------------------------- */
@@ -389,13 +310,13 @@ static void print_member(void *self, uint64_t profile, int64_t since_ms)
     if (c->is_json) {
         char text[TIMESTAMP_BYTES];
         json_write_map(&p->json);
-        json_write_key_text(&p->json, "person", id_of(&who));
+        json_write_key_text(&p->json, "person", preview_id(&who));
         if (since_ms != INT64_MIN)
             json_write_key_text(&p->json, "since", timestamp_print(since_ms, text));
         json_write_end(&p->json);
         return;
     }
-    table_text(&p->table, arena_copy(&c->arena, id_of(&who)));
+    table_text(&p->table, arena_copy(&c->arena, preview_id(&who)));
     table_text(&p->table, since);
 }
 
@@ -591,7 +512,7 @@ static void drop_others(struct segment_command *s, const struct member_list *lis
         struct value user = traits_get(&who, NAME_USER_ID, NULL);
         struct member_row row = {.kind = user.type == VALUE_TEXT ? IDENTIFIER_USER
                                                                  : IDENTIFIER_ANONYMOUS,
-                                 .id = id_of(&who)};
+                                 .id = preview_id(&who)};
         change_one(x, &row, false);
     }
     map_u64_fini(&kept);

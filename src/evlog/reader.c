@@ -144,7 +144,7 @@ static enum status go_on(struct evlog_reader *r, enum walk what, bool *is_end, s
         *is_end = true;
         return OK;
     }
-    if (what == WALK_FINISHED && r->only == NULL && firsts[behind] > r->state.batch + 1) {
+    if (behind == 0 && r->only == NULL && firsts[0] > r->state.batch + 1) {
         fault_set(f, "what followed batch %llu was dropped while it was read",
                   (unsigned long long)r->state.batch);
         fault_place(f, r->dir, 0, 0);

@@ -19,9 +19,14 @@ enum status segment_folder(const struct directory *d, const struct engine *engin
                   "the directory has no programme yet, so nothing says what people's traits are");
         return FIX_INPUT;
     }
+    return segment_folder_of(d, plans->at[plans->newest]->hash, path, text, out, f);
+}
+
+enum status segment_folder_of(const struct directory *d, const char *programme, const char *path,
+                              struct str text, struct programme_folder *out, struct fault *f)
+{
     struct programme_folder own;
-    enum status status =
-        programme_recall(d->disk, d->programmes, plans->at[plans->newest]->hash, &own, f);
+    enum status status = programme_recall(d->disk, d->programmes, programme, &own, f);
     if (status != OK || path == NULL) {
         *out = own;
         return status;

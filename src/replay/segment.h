@@ -39,6 +39,11 @@ struct segment_view {
 enum status segment_folder(const struct directory *d, const struct engine *engine, const char *path,
                            struct str text, struct programme_folder *out, struct fault *f) mustuse;
 
+/* The same of a stored programme by its hash. */
+enum status segment_folder_of(const struct directory *d, const char *programme, const char *path,
+                              struct str text, struct programme_folder *out,
+                              struct fault *f) mustuse;
+
 /* Applies the log up to until_ms (0: its end, which is at end_ms) with `plan`, compiled in a table of
  * names that begins with the log's, kept beside, to ask for that segment. The caller ends *out with
  * segment_view_fini(), also on failure. */

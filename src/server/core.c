@@ -592,6 +592,11 @@ uint64_t core_newest_snapshot(const struct core *c)
     return snapshots_newest(c->snapshots);
 }
 
+uint64_t core_snapshot_failures(const struct core *c)
+{
+    return snapshots_failures(c->snapshots);
+}
+
 void core_call(struct core *c, void (*run)(void *context, struct engine *e), void *context)
 {
     struct call call = {.run = run, .context = context};

@@ -9,6 +9,7 @@
 #include "when/civil.h"
 
 #define LOOK_MS      2 /* how often the engine is asked whether it has got so far */
+#define WAIT_NS      (INT64_C(5) * 1000000000) /* for a batch that the log may have refused */
 #define LOOKS_A_STEP 4
 #define PAUSE_MS_MIN 50
 #define PAUSE_MS_MAX (10 * MINUTE_MS)
@@ -57,7 +58,7 @@ static void warn(struct server *s, const struct fault *f)
 static bool open_next(struct server *s, uint64_t batch, bool (*is_over)(void *self), void *self)
 {
     struct state x = {.batch = batch};
-    struct entry *entry = entry_new(ENTRY_START, 0);
+    struct entry *entry = entry_new(ENTRY_NEXT, 0);
     enum status status;
     while ((status = feed_push(s, entry)) == TRY_AGAIN && !is_over(self))
         os_clock_sleep_ms(LOOK_MS);
@@ -65,7 +66,8 @@ static bool open_next(struct server *s, uint64_t batch, bool (*is_over)(void *se
         entry_free(entry);
         return false;
     }
-    while (x.batch <= batch && !is_over(self)) {
+    int64_t until_ns = os_clock_monotonic_ns() + WAIT_NS;
+    while (x.batch <= batch && !is_over(self) && os_clock_monotonic_ns() < until_ns) {
         core_call(s->core, ask, &x);
         os_clock_sleep_ms(LOOK_MS);
     }
@@ -73,26 +75,28 @@ static bool open_next(struct server *s, uint64_t batch, bool (*is_over)(void *se
 }
 
 /* Makes what the next base may be. */
-static bool mark(struct server *s, const struct retention_due *due, bool (*is_over)(void *self),
+static void mark(struct server *s, const struct retention_due *due, bool (*is_over)(void *self),
                  void *self)
 {
     struct state x = {0};
     core_call(s->core, ask, &x);
     if (due->segment &&
         (committer_roll(s->committer) != OK || !open_next(s, x.batch, is_over, self)))
-        return false; /* the disk is full, or it ends */
+        return; /* the disk is full, or it ends */
     take_over_stop(RETENTION_HAS_CLOSED);
     core_call(s->core, ask, &x);
+    uint64_t failures = core_snapshot_failures(s->core);
     core_want_snapshot(s->core, x.batch);
     while (core_newest_snapshot(s->core) < x.batch) {
         struct state now;
-        if (is_over(self))
-            return false;
+        if (is_over(self) || core_snapshot_failures(s->core) != failures) {
+            core_want_snapshot(s->core, 0); /* not again and again: another time */
+            return;
+        }
         core_call(s->core, ask, &now); /* wakes it */
         os_clock_sleep_ms(LOOK_MS);
     }
     take_over_stop(RETENTION_HAS_SNAPSHOT);
-    return true;
 }
 
 static void drop_old(struct server *s)
@@ -131,7 +135,8 @@ int64_t retain_work(struct server *s, bool (*is_over)(void *self), void *self)
         return pause_ms;
     if (retention_look(&s->directory, x.keep_ms, server_now_ms(s), &due, &f) != OK)
         warn(s, &f);
-    else if (!(due.segment || due.snapshot) || mark(s, &due, is_over, self))
-        drop_old(s);
+    else if (due.segment || due.snapshot)
+        mark(s, &due, is_over, self);
+    drop_old(s);
     return pause_ms;
 }

@@ -5,6 +5,7 @@
 #include "api/member_list.h"
 #include "api/segment_json.h"
 #include "os/process.h"
+#include "replay/preview.h"
 #include "server/change.h"
 #include "server/decide.h"
 #include "server/erase.h"
@@ -362,6 +363,52 @@ static void answer_list(struct server *s, struct http_request *request)
     if (list->is_refused || (list->wrong_count > 0 && !takes_part))
         answer_wrong_lines(request, list);
     else if (!core_ask_segment(s->core, QUESTION_LIST, q, request))
+        answer_busy(request);
+}
+
+#define PREVIEW_BYTES_MAX 65536
+#define PREVIEW_SAMPLE    10 /* people, unless said otherwise */
+
+static bool read_preview(struct str body, struct preview_question *q, struct arena *arena,
+                         struct fault *f)
+{
+    struct json_node map;
+    int64_t sample = PREVIEW_SAMPLE;
+    if (body.len > PREVIEW_BYTES_MAX) {
+        fault_set(f, "the body is too long");
+        return false;
+    }
+    struct json_parser *parser = json_parser_new(PREVIEW_BYTES_MAX);
+    bool is_fine = json_parse(parser, body, 4, &map, f) == OK;
+    if (is_fine && json_type(map) != JSON_MAP) {
+        fault_set(f, "the body is to be an object");
+        is_fine = false;
+    }
+    if (is_fine && json_type(json_find(map, STR("when"))) != JSON_TEXT) {
+        fault_set(f, "say which condition: {\"when\": \"did('Order Completed', '30d')\"}");
+        is_fine = false;
+    }
+    struct json_node number = is_fine ? json_find(map, STR("sample")) : (struct json_node){0};
+    if (is_fine && json_type(number) != JSON_NONE &&
+        (!json_int(number, &sample) || sample < 0 || sample > PREVIEW_SAMPLE_MAX)) {
+        fault_set(f, "\"sample\" is how many people to name: 0 to %d", PREVIEW_SAMPLE_MAX);
+        is_fine = false;
+    }
+    if (is_fine)
+        *q = (struct preview_question){arena_copy(arena, json_text(json_find(map, STR("when")))),
+                                       (uint32_t)sample};
+    json_parser_free(parser);
+    return is_fine;
+}
+
+static void answer_preview(struct server *s, struct http_request *request)
+{
+    struct arena *arena = http_request_arena(request);
+    struct preview_question *q = arena_new(arena, struct preview_question);
+    struct fault f = {0};
+    if (!read_preview(http_request_body(request), q, arena, &f))
+        http_answer_error(request, 400, "not_understood", str_of(f.text));
+    else if (!stories_ask_preview(s->stories, q, request))
         answer_busy(request);
 }
 

@@ -32,6 +32,7 @@ enum entry_kind {
     ENTRY_NAMES,
     ENTRY_TICK,      /* or an empty batch, for inboxes */
     ENTRY_START,     /* an empty batch, with which the server begins */
+    ENTRY_NEXT,      /* an empty batch, with which a segment begins: retain.h */
     ENTRY_PROGRAMME, /* prepare, activate, abandon */
     ENTRY_COMMAND,   /* an operator's: `request` is answered when it is applied */
     ENTRY_ERASE,     /* a person is forgotten, or it is done */
@@ -204,6 +205,7 @@ void core_call(struct core *c, void (*run)(void *context, struct engine *e), voi
  * this run). Not when core_join() may have been called. */
 void core_want_snapshot(struct core *c, uint64_t batch);
 uint64_t core_newest_snapshot(const struct core *c);
+uint64_t core_snapshot_failures(const struct core *c); /* that did not become whole */
 
 /* No more batches come: applies what is queued and ends the thread. */
 void core_join(struct core *c);

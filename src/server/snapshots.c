@@ -38,6 +38,7 @@ struct snapshots {
     atomic_bool is_written;          /* one is under way, from its beginning to its name */
     atomic_bool has_failed;          /* the thread writes nothing more of the one under way */
     _Atomic int64_t again_ns;        /* none is begun before: the last one met a fault */
+    _Atomic uint64_t failures;
 
     /* the engine's thread's */
     bool is_on;
@@ -60,6 +61,7 @@ static void fail(struct snapshots *x, const struct fault *f)
     atomic_store(&x->again_ns, os_clock_monotonic_ns() + SNAPSHOT_AGAIN_MS * INT64_C(1000000));
     atomic_store(&x->has_failed, true);
     atomic_store(&x->is_written, false);
+    atomic_fetch_add(&x->failures, 1);
     journal_say(&x->server->journal, JOURNAL_WARNING, "snapshot", "no snapshot was written: %s",
                 f->text);
 }
@@ -171,6 +173,11 @@ static bool is_due(const struct snapshots *x)
 void snapshots_want(struct snapshots *x, uint64_t batch)
 {
     atomic_store(&x->wanted, batch);
+}
+
+uint64_t snapshots_failures(const struct snapshots *x)
+{
+    return atomic_load(&x->failures);
 }
 
 uint64_t snapshots_newest(const struct snapshots *x)

@@ -34,7 +34,11 @@ enum status snapshots_start(struct server *s, struct engine *engine, struct snap
  * it wants to be called again soon. */
 bool snapshots_work(struct snapshots *x);
 
-/* A snapshot of that batch or a later one is wanted, as soon as may be. Any thread. */
+/* How many did not become whole because the disk failed or is full. Any thread. */
+uint64_t snapshots_failures(const struct snapshots *x);
+
+/* A snapshot of that batch or a later one is wanted, as soon as may be, again and again until there is one; 0:
+ * none is. Any thread. */
 void snapshots_want(struct snapshots *x, uint64_t batch);
 
 /* The batch of the newest one that is durable; 0 = none of this run. Any thread. */

@@ -11,6 +11,7 @@
 #include "model/identifier.h"
 #include "os/thread.h"
 #include "replay/forecast.h"
+#include "replay/preview.h"
 #include "replay/recount.h"
 #include "replay/recover.h"
 #include "server/server_int.h"
@@ -18,6 +19,7 @@
 #include "json/json_write.h"
 
 #define STORY_AHEAD_MS (30 * DAY_MS)
+#define PREVIEW_TRIES  3
 
 struct asked {
     struct http_request *request;
@@ -26,6 +28,7 @@ struct asked {
     struct str journey; /* of a funnel: since when */
     int64_t since_ms;
     bool is_funnel;
+    const struct preview_question *preview;
 };
 
 struct stories {
@@ -242,6 +245,77 @@ static void count(const struct stories *s, const struct asked *asked)
     funnel_fini(&c.funnel);
 }
 
+/* ---- segments that nobody has saved -------------------------------------------------------------- */
+
+struct looking {
+    char programme[PROGRAMME_HASH_BYTES]; /* empty: there is none */
+    uint64_t batches;
+};
+
+/* On the engine's thread. */
+static void look_at(void *context, struct engine *e)
+{
+    struct looking *l = context;
+    const struct plans *plans = engine_plans(e);
+    l->batches = engine_batch(e);
+    l->programme[0] = 0;
+    if (plans->newest != 0)
+        must(str_to_z(str_of(plans->at[plans->newest]->hash), l->programme, sizeof(l->programme)));
+}
+
+static void refuse_preview(struct http_request *request, enum status status,
+                           const struct findings *findings, const struct fault *f)
+{
+    if (findings->count > 0)
+        http_answer_error(request, 400, "wrong_condition", findings->list[0].text);
+    else if (status == TRY_AGAIN)
+        http_answer_error(request, 503, "again", str_of(f->text));
+    else
+        http_answer_error(request, 500, "no_preview", STR("the log could not be read again"));
+}
+
+static void preview(const struct stories *s, const struct asked *asked)
+{
+    struct looking looking = {.batches = 0};
+    struct arena *arena = http_request_arena(asked->request);
+    struct preview p = {.sample = {.arena = arena, .most = asked->preview->sample}};
+    struct findings findings;
+    struct fault f = {0};
+    enum status status = TRY_AGAIN;
+    core_call(*s->core, look_at, &looking);
+    if (looking.programme[0] == 0 || looking.batches > STORY_BATCHES_MAX) {
+        http_answer_error(asked->request, 409, looking.programme[0] ? "too_long" : "no_programme",
+                          looking.programme[0]
+                              ? STR("the log is too long for this; wend segment size --when can")
+                              : STR("there is no programme yet"));
+        return;
+    }
+    p.sample.ids = arena_array(arena, struct str, p.sample.most + 1);
+    findings_init(&findings);
+    for (uint32_t i = 0; status == TRY_AGAIN && i < PREVIEW_TRIES; i++) {
+        p.sample.count = 0;
+        f = (struct fault){0};
+        status = preview_make(s->directory, str_of(looking.programme), asked->preview->when, &p,
+                              &findings, &f);
+    }
+    if (status == OK) {
+        struct http_header no_store = {STR("Cache-Control"), STR("no-store")};
+        struct buf out;
+        buf_init(&out);
+        preview_json(&p, &out);
+        buf_add_byte(&out, '\n');
+        http_answer(asked->request, &(struct http_reply){.status = 200,
+                                                         .content_type = STR("application/json"),
+                                                         .headers = &no_store,
+                                                         .header_count = 1,
+                                                         .body = buf_str(&out)});
+        buf_fini(&out);
+    } else {
+        refuse_preview(asked->request, status, &findings, &f);
+    }
+    findings_fini(&findings);
+}
+
 static void run(void *context)
 {
     struct stories *s = context;
@@ -249,6 +323,8 @@ static void run(void *context)
     while (os_queue_pop(s->queue, &asked, 1, FOREVER_MS) > 0) {
         if (atomic_load(&s->is_over))
             http_answer_error(asked.request, 503, "stopping", STR("the server is stopping"));
+        else if (asked.preview != NULL)
+            preview(s, &asked);
         else if (asked.is_funnel)
             count(s, &asked);
         else
@@ -288,6 +364,13 @@ bool stories_ask_funnel(struct stories *s, struct str journey, int64_t since_ms,
                           .batch_last = batch_last,
                           .since_ms = since_ms,
                           .is_funnel = true};
+    return os_queue_push(s->queue, &asked) == OK;
+}
+
+bool stories_ask_preview(struct stories *s, const struct preview_question *question,
+                         struct http_request *request)
+{
+    struct asked asked = {.request = request, .preview = question};
     return os_queue_push(s->queue, &asked) == OK;
 }
 

@@ -39,5 +39,15 @@ bool stories_ask(struct stories *s, const struct why_question *question, uint64_
 bool stories_ask_funnel(struct stories *s, struct str journey, int64_t since_ms,
                         uint64_t batch_last, struct http_request *request) mustuse;
 
+/* What would be in a segment that nobody has saved; lives in the request's arena. */
+struct preview_question {
+    struct str when;
+    uint32_t sample; /* people, at most PREVIEW_SAMPLE_MAX */
+};
+
+/* Answers the request with the size of such a segment and some of those in it. */
+bool stories_ask_preview(struct stories *s, const struct preview_question *question,
+                         struct http_request *request) mustuse;
+
 /* Waits for the story that is being told; those that wait are answered 503. NULL is fine. */
 void stories_free(struct stories *s);

@@ -126,6 +126,39 @@ def a_served_directory_says_who_is_in_what_and_why():
         assert w.server.stop() == 0
 
 
+def a_segment_is_looked_at_before_it_is_saved():
+    with World() as w:
+        w.server.start()
+        w.server.send(*[event(f'u{i}', 'Order Completed', total=i) for i in range(30)], event('u3', 'Returned'))
+        w.server.send(identify('last'))
+
+        def look(wish, wanted=200, key=SERVER_KEY):
+            text = wish if isinstance(wish, bytes) else json.dumps(wish).encode()
+            status, answer, _ = w.server.request('/v1/segments/preview', text, key, timeout=60)
+            assert status == wanted, (wish, status, answer)
+            return json.loads(answer)
+
+        wait_for(lambda: w.server.person('last'))
+        when = "did('Returned') || sum('Order Completed', 'total') > 20.0"
+        first = look({'when': when, 'sample': 40})
+        assert first['people'] == 10 and first['of'] == 31 and first['errors'] == 0, first
+        assert sorted(first['sample']) == sorted(f'u{i}' for i in [3, *range(21, 30)]), first
+        assert len(look({'when': when})['sample']) == 10 and look({'when': when, 'sample': 0})['sample'] == []
+        assert look({'when': "in_segment('buyers')"})['people'] == 0
+        # Nothing is saved, and what is wrong is said.
+        assert 'wend-candidate' not in json.dumps(w.get('/v1/segments'))
+        refused = look({'when': 'did("Order Completed"'}, 400)
+        assert refused['code'] == 'wrong_condition' and refused['message'], refused
+        for wrong in [b'{', b'[]', {}, {'when': 7}, {'when': when, 'sample': -1}, {'when': when, 'sample': 5000}]:
+            assert look(wrong, 400)['code'] == 'not_understood'
+        look({'when': when}, 403, WRITE_KEY)
+        look({'when': when}, 401, None)
+        assert w.server.stop() == 0
+        # The command says the same.
+        same = segment('size', w.data, '--when', when, '--sample', '40')
+        assert same == first, (same, first)
+
+
 def members_come_a_page_at_a_time():
     with World() as w:
         w.server.start()
@@ -307,6 +340,7 @@ def main():
     tests = Tests()
     for test in [
             a_served_directory_says_who_is_in_what_and_why,
+            a_segment_is_looked_at_before_it_is_saved,
             members_come_a_page_at_a_time,
             lists_are_added_to_taken_from_and_replaced_and_survive_a_restart,
             a_file_with_wrong_lines_changes_nothing_unless_asked,
