@@ -376,9 +376,18 @@ enum status erasure_run(const struct directory *d, const struct erasure_hands *h
     uint64_t behind = 0;
     uint64_t batch =
         x->batch; /* of the run that was interrupted: snapshots may be of no earlier one by now */
+    bool was_destroying = batch != 0 && x->keys > 0;
+    uint32_t mended = 0;
     x->at_ms = hands->now_ms(self);
     enum status status = erasing_write(d, x, f);
     take_over_stop(ERASURE_IS_NOTED);
+    if (status == OK &&
+        was_destroying) { /* a key may be torn: nothing that it sealed can be read until it is whole */
+        x->keys = 0;
+        status = hands->destroy(self, x, f);
+        mended = x->keys;
+        x->keys = 1;
+    }
     if (status == OK)
         status = hands->drop(self, x, f);
     if (batch != 0)
@@ -400,7 +409,7 @@ enum status erasure_run(const struct directory *d, const struct erasure_hands *h
     x->keys = 1; /* from here on recovery does not begin before the batch */
     if (status == OK)
         status = erasing_write(d, x, f);
-    x->keys = 0;
+    x->keys = mended;
     if (status == OK)
         status = hands->destroy(self, x, f);
     take_over_stop(ERASURE_HAS_DESTROYED);

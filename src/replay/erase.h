@@ -7,7 +7,8 @@
  *
  * erasure_run() does these in this order, by the hands of whoever runs the engine: the server (server/erase.h),
  * the command of a directory that nobody serves, the simulator. Each can be done twice. A start that finds
- * `erasing` begins it again.
+ * `erasing` begins it again; where keys may be destroyed by then, with those: one that is torn would keep its
+ * segments from being read.
  *
  * `erased` is the list of all who were erased, as hashes with this directory's secret. It is not part of a
  * backup: it is applied to what is restored.

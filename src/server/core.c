@@ -178,6 +178,8 @@ static void apply(struct core *c, struct batch_ref *ref)
             atomic_store(&s->is_started, true);
         if (e->kind == ENTRY_PROGRAMME)
             atomic_fetch_add(&s->programmes_applied, 1);
+        if (e->kind == ENTRY_ERASE)
+            atomic_fetch_add(&s->erasures_applied, 1);
     }
     publish(c, ref);
     for (uint32_t i = 0; i < committed->part_count; i++) {

@@ -28,7 +28,8 @@ struct eraser {
     struct os_queue *queue;
     struct os_thread thread;
     atomic_bool is_over;
-    bool is_left; /* the thread's: `erasing` may be there */
+    bool is_left;    /* the thread's: `erasing` may be there */
+    uint64_t pushed; /* the thread's: records that the log was asked to take */
 };
 
 /* What the engine's thread is asked. */
@@ -93,9 +94,26 @@ static enum status push(struct eraser *x, const struct erasure *erasure, enum er
     enum status status;
     while ((status = feed_push(x->server, entry)) == TRY_AGAIN && !is_over(x))
         os_clock_sleep_ms(LOOK_MS);
-    if (status != OK)
+    if (status == OK)
+        x->pushed++;
+    else
         entry_free(entry);
     return status;
+}
+
+/* Waits until every record that was pushed is applied, or refused. */
+static bool wait_settled(struct eraser *x)
+{
+    struct erasure none = {0};
+    struct look look = {.server = x->server, .erasure = &none};
+    while (atomic_load(&x->server->erasures_applied) + atomic_load(&x->server->erasures_refused) <
+           x->pushed) {
+        if (is_over(x))
+            return false;
+        core_call(x->server->core, ask_erased, &look); /* wakes it */
+        os_clock_sleep_ms(LOOK_MS);
+    }
+    return true;
 }
 
 static int64_t now_ms(void *self)
@@ -171,14 +189,18 @@ static enum status destroy(void *self, struct erasure *erasure, struct fault *f)
     return destroying.status;
 }
 
-/* Waits until a batch behind the newest snapshot is applied. */
+/* Waits until the proof is applied, and a batch behind the newest snapshot. */
 static enum status prove(void *self, const struct erasure *erasure, uint64_t *batch,
                          struct fault *f)
 {
     struct eraser *x = self;
     struct erasure none = {0};
     struct look look = {.server = x->server, .erasure = &none};
-    if (push(x, erasure, ERASE_DONE) != OK)
+    if (!wait_settled(x))
+        return not_taken(f);
+    uint64_t refused = atomic_load(&x->server->erasures_refused);
+    if (push(x, erasure, ERASE_DONE) != OK || !wait_settled(x) ||
+        atomic_load(&x->server->erasures_refused) != refused)
         return not_taken(f);
     uint64_t newest = core_newest_snapshot(x->server->core);
     do {

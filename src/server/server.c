@@ -209,8 +209,8 @@ static void host_refused(void *context, void *token, enum status why, const stru
             return;
         }
         break;
-    case ENTRY_ERASE: break; /* it is offered again */
-    case ENTRY_NEXT: break;  /* likewise */
+    case ENTRY_ERASE: atomic_fetch_add(&s->erasures_refused, 1); break; /* it is offered again */
+    case ENTRY_NEXT: break;                                             /* likewise */
     case ENTRY_NAMES: break; /* the committer keeps the names */
     case ENTRY_START:        /* a disk that is full, say: the start ends, and says why */
         if (!atomic_load(&s->has_failed))

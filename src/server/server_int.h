@@ -90,9 +90,11 @@ struct server {
     _Atomic uint64_t receipts[RECEIPT_KIND_END];
     atomic_uint programmes_applied; /* ENTRY_PROGRAMME: by the engine, */
     atomic_uint programmes_refused; /* or by the log */
-    atomic_bool is_started;         /* the first batch of this run is applied */
-    atomic_bool has_failed;         /* the log is dead: `failure` says why */
-    atomic_bool is_stopping;        /* no ticks any more */
+    atomic_uint erasures_applied;   /* ENTRY_ERASE, likewise */
+    atomic_uint erasures_refused;
+    atomic_bool is_started;  /* the first batch of this run is applied */
+    atomic_bool has_failed;  /* the log is dead: `failure` says why */
+    atomic_bool is_stopping; /* no ticks any more */
     struct os_mutex failure_lock;
     struct fault failure;
 };

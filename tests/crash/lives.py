@@ -257,17 +257,29 @@ class Life:
             wrong.append(f'its stop ended with {code}: {self.reasons()[-3:]}')
         return wrong + self.holds()
 
+    def gone(self):
+        """The numbers of those whose erasure is listed as completed."""
+        path = os.path.join(self.data, 'erased')
+        if not os.path.exists(path):
+            return set()
+        with open(path, encoding='ascii') as file:
+            return {int(line.split()[2]) for line in file.read().splitlines()[1:]}
+
     def holds(self):
         """What is not as it was acknowledged, after the server has stopped."""
         wrong = []
         done = subprocess.run([WEND, 'log', self.data], capture_output=True, text=True)
         if done.returncode != 0:
             return [f'wend log: {done.returncode} {done.stderr[-300:]}']
-        logged = []
+        logged, proven = [], set()
         for line in done.stdout.splitlines():
             record = json.loads(line)
+            if record['type'] == 'erase' and '$number' in record['clear']:
+                proven.add(record['clear']['$profile'])
             if record['type'] == 'event' and 'number' in record.get('clear', {}):
                 logged.append(record['clear']['number'])
+        if not self.gone() <= proven:
+            wrong.append(f'an erasure is listed, and the log has no proof of it: {sorted(self.gone() - proven)}')
         lost = self.told - set(logged)
         if lost:
             wrong.append(f'acknowledged and lost: {sorted(lost)}')
