@@ -101,16 +101,27 @@ static enum status push(struct eraser *x, const struct erasure *erasure, enum er
     return status;
 }
 
+static void ask_batch(void *context, struct engine *e)
+{
+    *(uint64_t *)context = engine_batch(e);
+}
+
+/* The newest batch that is applied. Asking wakes the engine's thread. */
+static uint64_t applied_batch(const struct eraser *x)
+{
+    uint64_t batch = 0;
+    core_call(x->server->core, ask_batch, &batch);
+    return batch;
+}
+
 /* Waits until every record that was pushed is applied, or refused. */
 static bool wait_settled(struct eraser *x)
 {
-    struct erasure none = {0};
-    struct look look = {.server = x->server, .erasure = &none};
     while (atomic_load(&x->server->erasures_applied) + atomic_load(&x->server->erasures_refused) <
            x->pushed) {
         if (is_over(x))
             return false;
-        core_call(x->server->core, ask_erased, &look); /* wakes it */
+        (void)applied_batch(x);
         os_clock_sleep_ms(LOOK_MS);
     }
     return true;
@@ -164,15 +175,13 @@ static enum status roll(void *self, struct fault *f)
 static enum status snapshot(void *self, uint64_t batch, struct fault *f)
 {
     struct eraser *x = self;
-    struct erasure none = {0};
-    struct look look = {.server = x->server, .erasure = &none};
     core_want_snapshot(x->server->core, batch);
     while (core_newest_snapshot(x->server->core) < batch) {
         if (is_over(x)) {
             fault_set(f, "no snapshot was written before the end");
             return GIVE_UP;
         }
-        core_call(x->server->core, ask_erased, &look); /* wakes it */
+        (void)applied_batch(x);
         os_clock_sleep_ms(LOOK_MS);
     }
     return OK;
@@ -194,8 +203,6 @@ static enum status prove(void *self, const struct erasure *erasure, uint64_t *ba
                          struct fault *f)
 {
     struct eraser *x = self;
-    struct erasure none = {0};
-    struct look look = {.server = x->server, .erasure = &none};
     if (!wait_settled(x))
         return not_taken(f);
     uint64_t refused = atomic_load(&x->server->erasures_refused);
@@ -205,9 +212,8 @@ static enum status prove(void *self, const struct erasure *erasure, uint64_t *ba
     uint64_t newest = core_newest_snapshot(x->server->core);
     do {
         os_clock_sleep_ms(LOOK_MS);
-        core_call(x->server->core, ask_erased, &look);
-    } while (look.batch <= newest && !is_over(x));
-    *batch = look.batch;
+        *batch = applied_batch(x);
+    } while (*batch <= newest && !is_over(x));
     return OK;
 }
 

@@ -29,7 +29,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(__file__))
-from lives import SHIM, WEND, Ended, Life, Server, Tests, in_parallel, wait_for  # noqa: E402
+from lives import WEND, Ended, Life, Server, Tests, in_parallel, read_options, wait_for  # noqa: E402
 
 BLOCKS = {1: 'head', 2: 'names', 3: 'batch', 4: 'results', 5: 'mark', 6: 'seal', 7: 'pack', 8: 'index'}
 
@@ -312,14 +312,8 @@ def main():
     parser.add_argument('--each', type=int, default=2)
     parser.add_argument('--all', action='store_true', help='each kind of file of each directory, every file of the backup')
     parser.add_argument('--only', default='', help='only bytes whose directory, file, part and offset contain this')
-    parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--workers', type=int, default=3)
-    parser.add_argument('--loud', action='store_true')
-    options = parser.parse_args()
+    options = read_options(parser)
     tests = Tests()
-    if not os.path.exists(SHIM):
-        print(f'{SHIM} is missing: make crash-shim')
-        return 2
     damage = Damage(options)
 
     def bytes_of_every_kind_of_part_are_damaged():

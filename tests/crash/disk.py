@@ -20,7 +20,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.dirname(__file__))
-from lives import SHIM, Life, Tests, in_parallel, traced  # noqa: E402
+from lives import Life, Tests, in_parallel, read_options, traced  # noqa: E402
 
 WAYS = {'pwrite': ['EIO', 'ENOSPC', 'torn', 'short'], 'reserve': ['ENOSPC', 'EIO'], 'sync': ['lost'], 'sync_dir': ['EIO'],
         'open': ['EIO', 'ENOSPC'], 'make_dir': ['EIO', 'ENOSPC'], 'truncate': ['EIO'], 'rename': ['EIO', 'ENOSPC'],
@@ -99,10 +99,7 @@ class Faults:
         except Exception as e:  # noqa: BLE001
             wrong.append(f'{type(e).__name__}: {e}')
         if wrong:
-            life.server.process.poll() is None and life.server.kill()
-            life.post.stop()
-            print(f'wrong: {" ".join(map(str, fault))}: {"; ".join(wrong)}; kept in {life.folder}')
-            sys.stdout.flush()
+            life.keep(' '.join(map(str, fault)), wrong)
             self.wrong.append(fault)
         else:
             life.end()
@@ -123,14 +120,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--all', action='store_true')
     parser.add_argument('--only', default='', help='only faults whose words contain this')
-    parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--workers', type=int, default=3)
-    parser.add_argument('--loud', action='store_true')
-    options = parser.parse_args()
+    options = read_options(parser)
     tests = Tests()
-    if not os.path.exists(SHIM):
-        print(f'{SHIM} is missing: make crash-shim')
-        return 2
     faults = Faults(options)
 
     def a_life_without_faults_and_those_with_one_are_led():

@@ -125,6 +125,14 @@ class Life:
 
     # --- what somebody does with the server ---
 
+    def keep(self, fault, wrong):
+        """Ends what still runs, and says where to look."""
+        if self.server.process.poll() is None:
+            self.server.kill()
+        self.post.stop()
+        print(f'wrong: {fault}: {"; ".join(wrong)}; kept in {self.folder}')
+        sys.stdout.flush()
+
     def start(self, orders=None):
         """Starts the server, under the shim if there are orders; whether it serves."""
         self.server.environment = {} if orders is None else dict(
@@ -309,6 +317,18 @@ def traced(path):
                 words = line.rstrip('\n').split(' ', 2)
                 (failed if words[0] == 'failed' else calls).append(tuple(words[1:] if words[0] == 'failed' else words))
     return calls, failed
+
+
+def read_options(parser):
+    """What all of these tests are told beside what is their own; ends with 2 where the shim was not built."""
+    parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--workers', type=int, default=3)
+    parser.add_argument('--loud', action='store_true')
+    options = parser.parse_args()
+    if not os.path.exists(SHIM):
+        print(f'{SHIM} is missing: make crash-shim')
+        sys.exit(2)
+    return options
 
 
 def in_parallel(work, items, workers):

@@ -20,7 +20,7 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(__file__))
-from lives import SHIM, Life, Tests, in_parallel, traced  # noqa: E402
+from lives import Life, Tests, in_parallel, read_options, traced  # noqa: E402
 
 
 class Memory:
@@ -83,11 +83,7 @@ class Memory:
         except Exception as e:  # noqa: BLE001
             wrong.append(f'{type(e).__name__}: {e}')
         if wrong:
-            if life.server.process.poll() is None:
-                life.server.kill()
-            life.post.stop()
-            print(f'wrong: {run}:{number}: {"; ".join(wrong)}; kept in {life.folder}')
-            sys.stdout.flush()
+            life.keep(f'{run}:{number}', wrong)
             self.wrong.append(fault)
         else:
             life.end()
@@ -107,14 +103,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--times', type=int, default=45)
     parser.add_argument('--at', help='first_run:NUMBER or second_run:NUMBER: only that one')
-    parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--workers', type=int, default=3)
-    parser.add_argument('--loud', action='store_true')
-    options = parser.parse_args()
+    options = read_options(parser)
     tests = Tests()
-    if not os.path.exists(SHIM):
-        print(f'{SHIM} is missing: make crash-shim')
-        return 2
     memory = Memory(options)
 
     def a_life_with_memory_and_those_that_once_lack_it_are_led():
