@@ -320,8 +320,17 @@ static enum status start(const struct directory *d, const struct recover_options
                   r->log_first);
         return GIVE_UP;
     }
-    while (status == OK && !is_done && newest >= max_of(floor, UINT64_C(1)))
-        status = try_snapshot(d, options, r, &newest, &is_done, f);
+    bool has_bound = options->results_newest != 0 && options->results_newest < newest && !is_done;
+    if (has_bound)
+        newest = options->results_newest;
+    for (;;) {
+        while (status == OK && !is_done && newest >= max_of(floor, UINT64_C(1)))
+            status = try_snapshot(d, options, r, &newest, &is_done, f);
+        if (!has_bound || status != OK || r->snapshot_batch > 0)
+            break;
+        has_bound = is_done = false; /* better without these results than from the beginning */
+        newest = batch_max;
+    }
     forget_before(d, options, r, floor);
     if (status == OK && has_any && r->snapshot_batch < floor)
         status = start_from_oldest(d, options, r, floor, batch_max, f);
@@ -768,6 +777,7 @@ enum status recover_to_write(const struct directory *d, struct evlog *log,
     struct recover_options own = {.self = &missing,
                                   .after = append_missing,
                                   .is_to_write = true,
+                                  .results_newest = evlog_results_newest(log),
                                   .is_tolerant = options != NULL && options->is_tolerant};
     if (options != NULL && options->differs != NULL)
         own.differs = tell_difference;

@@ -31,7 +31,10 @@ struct recovered;
 
 struct recover_options {
     bool from_beginning; /* no snapshot to start from; the oldest where the log does not have all */
-    int64_t snapshot_ms_max;  /* a snapshot to start from is not of a later moment; 0 = no bound */
+    int64_t snapshot_ms_max; /* a snapshot to start from is not of a later moment; 0 = no bound */
+    /* A snapshot to start from is not of a later batch, if there is such a one: a snapshot may be durable before
+     * the results of its batch are, and who writes the log makes them again. 0 = no bound */
+    uint64_t results_newest;
     bool checks_hashes;       /* compare the state hash at every snapshot on the way */
     uint64_t batch_last;      /* stop after this batch; 0 = at the log's end */
     int64_t until_ms;         /* stop before a batch later than this; 0 = no such bound */
