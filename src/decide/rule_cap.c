@@ -375,6 +375,7 @@ static inline struct answer ask_one(const struct question *q, const struct plan_
         from_ms = (is_day ? facts->days->day_start_ms : facts->days->week_start_ms) - 1;
         end_ms = is_day ? facts->days->day_end_ms : facts->days->week_end_ms;
     }
+    from_ms = max_of(from_ms, c->since_ms);
     if (unlikely(c->kept > 0 && c->kind != CAP_GAP &&
                  (q->group == PLAN_NO_INDEX || !(c->kept_for >> q->group & 1))))
         return ask_kept(q, c, facts, from_ms, end_ms);

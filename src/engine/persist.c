@@ -483,6 +483,8 @@ static void code_choice(struct codec *c, struct choice *x)
     code_name(c, &x->source);
     code_time(c, &x->at_ms);
     code_time(c, &x->until_ms);
+    if (x->kind == CHOICE_LIMIT)
+        code_time(c, &x->since_ms);
     if (c->in != NULL && (x->kind < CHOICE_NO_CONTACT || x->kind > CHOICE_LIMIT))
         c->in->is_bad = true;
 }

@@ -724,6 +724,7 @@ struct plan_cap {
     uint8_t kind; /* enum cap_kind */
     uint32_t limit;
     int64_t window_ms;
+    int64_t since_ms;    /* a person's own: what went out up to then does not count; else 0 */
     uint32_t channels;   /* bit per channel that it matches; 0 = all together */
     uint64_t categories; /* bit per category index; 0 = every one whose lane obeys caps */
     uint64_t groups;     /* bit per group index; 0 = all */

@@ -143,6 +143,7 @@ struct choice {
     uint32_t source;  /* name of the source that said so */
     int64_t at_ms;    /* event time */
     int64_t until_ms; /* SNOOZE: until then; LIMIT: length of the window */
+    int64_t since_ms; /* LIMIT: what went out after that counts; earlier lines may be forgotten */
 };
 
 /* What one feature (plan.h) remembers of the person. */

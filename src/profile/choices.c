@@ -94,6 +94,22 @@ static void refuse(struct person *who, uint32_t property)
                   (struct result){.kind = RESULT_ERROR, .how = ERROR_CONSENT, .number = property});
 }
 
+/* How long what was sent matters to an own cap. A day or week of the calendar may be an hour longer than it
+ * says. */
+static int64_t window_of(const struct choice *x)
+{
+    return x->until_ms + (x->per == CAP_SLIDING ? 0 : HOUR_MS);
+}
+
+/* Since when is it known for sure what went out to them? */
+static int64_t known_since(const struct person *who, const struct choice *old)
+{
+    int64_t since_ms = who->now_ms - CHOICE_BACK_MS;
+    if (old != NULL && old->is_on)
+        since_ms = min_of(since_ms, max_of(old->since_ms, who->now_ms - window_of(old)));
+    return since_ms;
+}
+
 static void state(struct person *who, struct choice x)
 {
     const struct choice *old = find(who, &x);
@@ -104,6 +120,8 @@ static void state(struct person *who, struct choice x)
     }
     x.source = who->event->source;
     x.at_ms = who->event->event_ms;
+    if (x.kind == CHOICE_LIMIT)
+        x.since_ms = known_since(who, old);
     if (!keep(who, &x))
         return;
     person_changed_name(who, NAME_CONSENT_CHANGED);
@@ -265,6 +283,7 @@ uint32_t choices_caps(const struct person *who, enum channel channel, struct pla
             .kind = x->per,
             .limit = x->limit + planted("own-cap-one-more"),
             .window_ms = x->until_ms,
+            .since_ms = x->since_ms,
             .channels = x->channel != CHANNEL_NONE ? UINT32_C(1) << x->channel : 0,
             .journey = PLAN_NO_INDEX,
             .text = choice_words(who, x),
@@ -279,7 +298,7 @@ int64_t choices_ledger_ms(const struct person *who)
     for (uint32_t i = 0; i < who->profile->choices.count; i++) {
         const struct choice *x = person_choice(who, i);
         if (x->kind == CHOICE_LIMIT && x->is_on)
-            longest_ms = max_of(longest_ms, x->until_ms);
+            longest_ms = max_of(longest_ms, window_of(x));
     }
     return longest_ms;
 }

@@ -12,6 +12,10 @@
  *     snooze_until: a date or moment; one that has passed ends the snooze     [channel, topic]
  *     at_most: 2, per: day | week | 3d ... 31d; "any" lifts it                [channel]
  *
+ * Everybody's ledger reaches back as far as the programme's caps need, and CHOICE_BACK_MS at least: so much is known
+ * when somebody states a cap of their own, whose window may be longer. From then on the ledger is kept for
+ * that window. A cap that takes the place of another goes on from what that one knew.
+ *
  * The latest statement about the same thing holds, of two of one moment the stricter. As with consent,
  * anybody may ask for less; only a server key may ask for more than was asked for before.
  *
@@ -22,6 +26,7 @@
 #include "profile/person.h"
 
 #define CHOICE_WINDOW_MAX_MS (31 * DAY_MS) /* of a person's own cap */
+#define CHOICE_BACK_MS       (7 * DAY_MS) /* it counts what went out so long before it was stated */
 
 /* Reads the `Preferences Changed` at hand. */
 void choices_event(struct person *who);

@@ -411,9 +411,33 @@ static void a_merge_keeps_the_latest_choice(void **state)
     choices_unite(&a->who, &b->who);
     assert_int_equal(choices_snoozed_until(&a->who, CHANNEL_EMAIL, 0, 100), 500);
     assert_true(choices_no_contact(&a->who)); /* of one moment: the stricter */
-    assert_int_equal(choices_ledger_ms(&a->who), DAY_MS);
+    assert_int_equal(choices_ledger_ms(&a->who), DAY_MS + HOUR_MS); /* clocks may be put back */
     fixture_free(a);
     fixture_free(b);
+}
+
+/* As if they stated it on day `day`. */
+static int64_t since_of_own_cap(struct fixture *f, int64_t day, int64_t most, struct str per)
+{
+    struct plan_cap caps[4];
+    f->who.now_ms = day * DAY_MS;
+    prefer(f, true, day * DAY_MS, NAME_AT_MOST, value_int(most), NAME_PER, value_text(per));
+    assert_int_equal(choices_caps(&f->who, CHANNEL_EMAIL, caps, 4), 1);
+    return caps[0].since_ms / DAY_MS;
+}
+
+static void an_own_cap_counts_from_a_week_before_it_was_first_stated(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    assert_int_equal(since_of_own_cap(f, 100, 3, STR("10d")), 93);
+    assert_int_equal(since_of_own_cap(f, 101, 3, STR("10d")), 93); /* said again: nothing is lost */
+    assert_int_equal(since_of_own_cap(f, 104, 1, STR("31d")), 94); /* ten days are known, no more */
+    assert_int_equal(since_of_own_cap(f, 130, 2, STR("7d")), 99);
+    f->who.now_ms = 131 * DAY_MS;
+    prefer(f, true, 131 * DAY_MS, NAME_AT_MOST, value_text(STR("any")), NAME_NONE, value_none());
+    assert_int_equal(since_of_own_cap(f, 132, 1, STR("31d")), 125); /* it was lifted between */
+    fixture_free(f);
 }
 
 static void choices_are_bounded(void **state)
@@ -614,6 +638,8 @@ int main(void)
         TEST("anybody may ask for less, only a server for more", anybody_may_ask_for_less),
         TEST("a merge keeps the latest choice, of one moment the stricter",
              a_merge_keeps_the_latest_choice),
+        TEST("an own cap counts from a week before it was first stated",
+             an_own_cap_counts_from_a_week_before_it_was_first_stated),
         TEST("choices are bounded, and the strictest stay", choices_are_bounded),
         TEST("what holds freeze is the union of their intervals", frozen_time_is_the_union),
         TEST("holds without a key count their pairs", pairs_without_a_key_are_counted),

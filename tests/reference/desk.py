@@ -199,10 +199,14 @@ class Desk:
         if 'snooze_until' in said:
             c['snoozes'][about] = instant(datetime.fromisoformat(said['snooze_until'].replace('Z', '+00:00')))
         if 'at_most' in said:
+            old, since = c['caps'].get(about[0]), self.now - 7 * DAY
+            if old:  # another's place: what that one knew stays known
+                window = old['per'] if isinstance(old['per'], int) else {'day': DAY, 'week': 7 * DAY}[old['per']] + HOUR
+                since = min(since, max(old['since'], self.now - window))
             c['caps'][about[0]] = None if said['at_most'] == 'any' else {
                 'limit': said['at_most'], 'per': said['per'] if said['per'] in ('day', 'week') else
                 int(said['per'][:-1]) * DAY, 'channel': about[0], 'category': None, 'group': None, 'journey': None,
-                'after': []}
+                'after': [], 'since': since}
 
     def open(self, name, hold, key):
         if key is not None and any(h.name == name and h.key == key and h.is_open for h in self.holds):
@@ -603,7 +607,7 @@ class Desk:
                 inside = [x for x in self.ledger if at - cap['per'] < x.at <= at]
             count = on_their_way = 0
             for line in inside:
-                if line.is_ghost and not intent.is_ghost:
+                if line.is_ghost and not intent.is_ghost or line.at <= cap.get('since', 0):
                     continue
                 lane = self.p['categories'][line.category]['lane']
                 counts = lane == 'marketing' and self.matches(cap, line.channel, line.category, line.group,

@@ -4,6 +4,9 @@
 
     tests/reference/run.py [--decisions N] [--seed N] [--wend PATH] [--keep DIR]
 
+Each world has a folder of its own (some MB to hundreds of MB), which is gone before the next begins: also when a world
+fails, `wend` fails, or the script is interrupted or told to end.
+
 A decision is what became of one message of one journey for one person, on which channel, and at which
 millisecond. Ends with `N passed, N failed, N skipped`: one test is one world.
 """
@@ -12,6 +15,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,7 +33,7 @@ def run(wend, *words):
     done = subprocess.run([wend, *words], capture_output=True, text=True,
                           env={**os.environ, 'WEND_HOOK_SECRET': 's'})
     if done.returncode != 0:
-        sys.exit(f"wend {' '.join(words)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+        raise RuntimeError(f"wend {' '.join(words)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
@@ -101,6 +105,10 @@ def world(wend, seed, folder, people):
     return compared, differences
 
 
+def told_to_end(number, _frame):
+    sys.exit(128 + number)  # an exception, so that the world's folder goes
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--decisions', type=int, default=100_000 if os.environ.get('WEND_LONG') else 4_000)
@@ -110,20 +118,25 @@ def main():
     parser.add_argument('--failures', type=int, default=10, help='stop after so many worlds that differ')
     parser.add_argument('--keep', help='leave the folders of worlds that differ in here')
     options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, told_to_end)
     total = passed = failed = 0
     seed = options.seed
     while total < options.decisions:
-        folder = tempfile.mkdtemp(prefix='wend-reference-')
-        compared, differences = world(options.wend, seed, folder, options.people)
+        with tempfile.TemporaryDirectory(prefix='wend-reference-') as folder:
+            compared, differences = 0, []
+            try:
+                compared, differences = world(options.wend, seed, folder, options.people)
+            except RuntimeError as e:
+                differences = [str(e)]
+            if differences and options.keep:
+                shutil.copytree(folder, os.path.join(options.keep, str(seed)), dirs_exist_ok=True)
         if differences:
             failed += 1
             print(f'world {seed} differs; again: tests/reference/run.py --seed {seed} --decisions 1')
-            print('\n'.join(differences[:5]))
-            if options.keep:
-                shutil.copytree(folder, os.path.join(options.keep, str(seed)), dirs_exist_ok=True)
+            print('\n'.join(differences[:5]), flush=True)
         else:
             passed += 1
-        shutil.rmtree(folder)
         total += compared
         seed += 1
         if failed >= options.failures:
