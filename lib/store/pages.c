@@ -39,12 +39,14 @@ static void put(struct pages *p, uint32_t class, void *at)
     struct pages_block *block = at;
     block->next = p->free[class];
     p->free[class] = block;
+    p->free_bytes += block_bytes(class);
 }
 
 static void *pop(struct pages *p, uint32_t class)
 {
     struct pages_block *block = p->free[class];
     p->free[class] = block->next;
+    p->free_bytes -= block_bytes(class);
     return block;
 }
 

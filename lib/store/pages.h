@@ -35,6 +35,7 @@ struct pages {
     void **regions;
     uint32_t region_count;
     uint32_t region_room;
+    uint64_t free_bytes; /* of all blocks that are free */
 };
 
 void pages_init(struct pages *p);

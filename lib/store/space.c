@@ -5,25 +5,34 @@
 
 #include "base/mem.h"
 
-#define CHUNK_UNITS (SPACE_CHUNK_BYTES / SPACE_UNIT_BYTES)
+#define CHUNK_UNITS ((uint32_t)SPACE_CHUNK_BYTES / SPACE_UNIT_BYTES)
 
-/* Classes 0..7 are 1..8 units; then four to a doubling. */
+_Static_assert(CHUNK_UNITS == 1u << SPACE_UNIT_BITS, "a reference names each unit of a chunk");
+
+/* The first chunks have 4 KiB, 8, 16 and 32. */
+#define SMALL_CHUNKS      4
+#define SMALL_CHUNK_UNITS (CHUNK_UNITS >> SMALL_CHUNKS)
+
+/* Classes 0..31 are 1..32 units; then eight to a doubling. */
+#define EXACT_BITS 5
+#define EXACT      (1u << EXACT_BITS)
+
 static uint32_t class_of(uint32_t units)
 {
-    if (units <= 8)
+    if (units <= EXACT)
         return units - 1;
     uint32_t top = 31 - (uint32_t)__builtin_clz(units - 1); /* units-1 in [2^top, 2^(top+1)) */
-    uint32_t quarter = (units - 1) >> (top - 2);            /* 4..7 */
-    return 8 + (top - 3) * 4 + (quarter - 4);
+    uint32_t eighth = (units - 1) >> (top - 3);             /* 8..15 */
+    return EXACT + (top - EXACT_BITS) * 8 + (eighth - 8);
 }
 
 static uint32_t units_of(uint32_t class)
 {
-    if (class < 8)
+    if (class < EXACT)
         return class + 1;
-    uint32_t top = 3 + (class - 8) / 4;
-    uint32_t quarter = 4 + (class - 8) % 4;
-    return (quarter + 1) << (top - 2);
+    uint32_t top = EXACT_BITS + (class - EXACT) / 8;
+    uint32_t eighth = 8 + (class - EXACT) % 8;
+    return (eighth + 1) << (top - 3);
 }
 
 static uint32_t units_for(uint32_t bytes)
@@ -40,19 +49,18 @@ void space_init(struct space *s)
 
 void space_init_in(struct space *s, struct pages *pages)
 {
-    *s = (struct space){.mark = 1, .pages = pages};
+    *s = (struct space){.pages = pages};
 }
 
-/* The first chunk is common memory, of which the kernel gives what is used. */
-static bool is_of_pages(const struct space *s, uint32_t chunk)
+static bool is_of_pages(const struct space *s, uint32_t units)
 {
-    return s->pages != NULL && chunk > 0;
+    return s->pages != NULL && units == CHUNK_UNITS;
 }
 
 void space_fini(struct space *s)
 {
     for (uint32_t i = 0; i < s->chunk_count; i++) {
-        if (is_of_pages(s, i))
+        if (is_of_pages(s, s->chunks[i].units))
             pages_give(s->pages, s->chunks[i].at, SPACE_CHUNK_BYTES);
         else
             mem_free(s->chunks[i].at);
@@ -66,28 +74,40 @@ uint32_t space_rounded(uint32_t bytes)
     return units_of(class_of(units_for(bytes))) * SPACE_UNIT_BYTES;
 }
 
-static void add_chunk(struct space *s)
+/* A chunk in which there is room for so many units. */
+static void add_chunk(struct space *s, uint32_t wanted)
 {
+    uint32_t units = CHUNK_UNITS;
+    if (s->chunk_count < SMALL_CHUNKS && wanted < SMALL_CHUNK_UNITS << s->chunk_count)
+        units = SMALL_CHUNK_UNITS << s->chunk_count;
+
     if (s->chunk_count == s->chunk_room) {
         s->chunk_room = s->chunk_room ? s->chunk_room * 2 : 4;
         s->chunks = mem_resize(s->chunks, s->chunk_room * sizeof(s->chunks[0]));
     }
-    must(s->chunk_count < (1u << 20));
-    void *at = is_of_pages(s, s->chunk_count) ? pages_take(s->pages, SPACE_CHUNK_BYTES)
-                                              : mem_new(SPACE_CHUNK_BYTES);
-    s->chunks[s->chunk_count++] = (struct space_chunk){.at = at, .touched = s->mark};
+    must(s->chunk_count < UINT32_C(1) << (32 - SPACE_UNIT_BITS));
+    size_t bytes = (size_t)units * SPACE_UNIT_BYTES;
+    void *at = is_of_pages(s, units) ? pages_take(s->pages, bytes) : mem_new(bytes);
+    s->chunks[s->chunk_count++] = (struct space_chunk){.at = at, .units = units};
+    s->bytes += bytes;
     s->used_units = s->chunk_count == 1 ? 1 : 0; /* ref 0 means nothing */
+}
+
+/* Units of the newest chunk that nothing has been put into. */
+static uint32_t units_left(const struct space *s)
+{
+    return s->chunk_count ? s->chunks[s->chunk_count - 1].units - s->used_units : 0;
 }
 
 /* What is left of the newest chunk becomes free objects, largest class first. */
 static void spend_rest(struct space *s)
 {
-    uint32_t left = s->chunk_count ? CHUNK_UNITS - s->used_units : 0;
+    uint32_t left = units_left(s);
     while (left > 0) {
         uint32_t class = class_of(left);
         while (units_of(class) > left)
             class --;
-        uint32_t ref = (s->chunk_count - 1) << 12 | s->used_units;
+        uint32_t ref = (s->chunk_count - 1) << SPACE_UNIT_BITS | s->used_units;
         *(uint32_t *)space_touch(s, ref) = s->free[class];
         s->free[class] = ref;
         s->used_units += units_of(class);
@@ -108,13 +128,12 @@ uint32_t space_alloc(struct space *s, uint32_t bytes)
         memset(object, 0, (size_t)units * SPACE_UNIT_BYTES);
         return ref;
     }
-    if (s->chunk_count == 0 || CHUNK_UNITS - s->used_units < units) {
+    if (units_left(s) < units) {
         spend_rest(s);
-        add_chunk(s);
+        add_chunk(s, units);
     }
-    ref = (s->chunk_count - 1) << 12 | s->used_units;
+    ref = (s->chunk_count - 1) << SPACE_UNIT_BITS | s->used_units;
     s->used_units += units;
-    space_touch(s, ref);
     return ref;
 }
 
@@ -132,13 +151,13 @@ void space_free(struct space *s, uint32_t ref, uint32_t bytes)
 
 uint64_t space_bytes(const struct space *s)
 {
-    return (uint64_t)s->chunk_count * SPACE_CHUNK_BYTES;
+    return s->bytes;
 }
 
 void *vec_push(struct space *s, struct vec *v, uint32_t element_bytes)
 {
     if (v->count == v->room) {
-        uint64_t wanted = v->room ? (uint64_t)v->room * 2 : 1;
+        uint64_t wanted = (uint64_t)v->room + v->room / 4 + 1;
         if (wanted * element_bytes > SPACE_OBJECT_MAX)
             wanted = SPACE_OBJECT_MAX / element_bytes;
         if (wanted > UINT16_MAX)

@@ -1,19 +1,18 @@
 /* space.h - one partition's memory: objects of any size in 64 KiB chunks, named by a 32-bit reference.
  *
- *     ref = chunk << 12 | unit        a unit is 16 bytes, a chunk has 4,096 of them; ref 0 = nothing
+ *     ref = chunk << 13 | unit        a unit is 8 bytes, a chunk has 8,192 of them; ref 0 = nothing
  *
  *     chunk 0  [ -- | profile     | traits  | instances | free 48 | profile ... ]
  *     chunk 1  [ ledger | traits      | ...                                     ]
  *
  * References, not pointers: they survive growth, are half the size, and mean the same after a
- * snapshot. Sizes are rounded up to classes (16 to 128 by 16, then four to a doubling, at most an
- * eighth is lost on average); freed objects go to their class's list and are reused newest first.
- * The caller remembers an object's size and gives it back with it.
+ * snapshot. Sizes are rounded up to classes (8 to 256 by 8, then eight to a doubling, a sixteenth is
+ * lost on average); freed objects go to their class's list and are reused newest first.
+ * The caller remembers an object's size and gives it back with it. The first chunks are smaller, so
+ * that a small space stays small.
  *
- * Whoever writes to an object gets its address from space_touch(), which notes that the chunk has
- * changed; so a snapshot can save a chunk before its first change after a mark. Addresses are good
- * until the next allocation in the same space is *not* a concern: chunks never move. They are good
- * until the object is freed.
+ * Whoever writes to an object gets its address from space_touch(), whoever reads from space_at().
+ * Chunks never move: an address is good until its object is freed.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -25,12 +24,13 @@
 
 #define SPACE_CHUNK_BYTES 65536
 #define SPACE_OBJECT_MAX  32768 /* bytes in one object */
-#define SPACE_UNIT_BYTES  16
-#define SPACE_CLASSES     48
+#define SPACE_UNIT_BYTES  8
+#define SPACE_UNIT_BITS   13 /* of a reference */
+#define SPACE_CLASSES     88
 
 struct space_chunk {
     uint8_t *at;
-    uint64_t touched; /* the space's mark at the last change */
+    uint32_t units;
 };
 
 struct space {
@@ -39,15 +39,14 @@ struct space {
     uint32_t chunk_room;
     uint32_t used_units;          /* of the newest chunk */
     uint32_t free[SPACE_CLASSES]; /* first free object of each class */
-    uint64_t mark;                /* counts snapshots */
+    uint64_t bytes;               /* taken from the system */
     uint64_t live_bytes;          /* allocated and not freed, rounded to classes */
-    struct pages *pages;          /* where chunks after the first come from; NULL = by themselves */
+    struct pages *pages;          /* where whole chunks come from; NULL = by themselves */
 };
 
 void space_init(struct space *s);
 
-/* The same, with chunks out of `pages` (kept until space_fini; may be NULL) as soon as there are several:
- * a small space stays small. */
+/* The same, with chunks of full size out of `pages` (kept until space_fini; may be NULL). */
 void space_init_in(struct space *s, struct pages *pages);
 void space_fini(struct space *s);
 
@@ -62,16 +61,16 @@ uint32_t space_rounded(uint32_t bytes);
 
 static inline const void *space_at(const struct space *s, uint32_t ref)
 {
-    must(ref >> 12 < s->chunk_count);
-    return s->chunks[ref >> 12].at + (size_t)(ref & 4095) * SPACE_UNIT_BYTES;
+    must(ref >> SPACE_UNIT_BITS < s->chunk_count);
+    return s->chunks[ref >> SPACE_UNIT_BITS].at +
+           (size_t)(ref & ((1u << SPACE_UNIT_BITS) - 1)) * SPACE_UNIT_BYTES;
 }
 
 static inline void *space_touch(struct space *s, uint32_t ref)
 {
-    must(ref >> 12 < s->chunk_count);
-    struct space_chunk *chunk = &s->chunks[ref >> 12];
-    chunk->touched = s->mark;
-    return chunk->at + (size_t)(ref & 4095) * SPACE_UNIT_BYTES;
+    must(ref >> SPACE_UNIT_BITS < s->chunk_count);
+    return s->chunks[ref >> SPACE_UNIT_BITS].at +
+           (size_t)(ref & ((1u << SPACE_UNIT_BITS) - 1)) * SPACE_UNIT_BYTES;
 }
 
 /* Bytes taken from the system. */

@@ -399,6 +399,7 @@ static void what_is_given_back_is_taken_again(void **state)
         pages_give(&p, large, PAGES_REGION / 2);
     }
     assert_int_equal(p.region_count, 1);
+    assert_int_equal(p.free_bytes, PAGES_REGION);
     pages_fini(&p);
 }
 

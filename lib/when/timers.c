@@ -17,7 +17,8 @@
 
 #define CHILDREN  4
 #define NONE      UINT32_MAX /* in `position`: the node has no deadline */
-#define ROOM_FROM 16         /* the first allocation; doubled from there */
+#define ROOM_FROM 16         /* the first allocation; doubled from there ... */
+#define ROOM_MANY 1024       /* ... to here, and then a quarter more each time */
 
 _Static_assert(sizeof(struct timer) == 16, "four siblings share a cache line");
 
@@ -96,7 +97,7 @@ static uint32_t room_for(uint32_t room, uint32_t wanted)
     if (room == 0)
         room = ROOM_FROM;
     while (room < wanted)
-        room *= 2;
+        room += room < ROOM_MANY ? room : room / 4;
     return room;
 }
 

@@ -11,7 +11,7 @@
  * The order is (due_ms, node), so what is due together comes out in the same order in every run, on
  * every machine, whatever order it was put in. Reasons: docs/decisions/0002-timers-are-a-heap.md.
  *
- * Memory: 16 bytes per entry and 4 per node, each up to twice that after growing; nothing is given
+ * Memory: 16 bytes per entry and 4 per node, each up to a quarter more after growing (few: twice); nothing is given
  * back before _fini. Set, drop and pop take O(log count) steps; next takes one.
  *
  * SPDX-License-Identifier: Apache-2.0

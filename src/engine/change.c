@@ -185,16 +185,16 @@ static uint32_t oldest_plan(const struct engine *e, uint64_t number)
         oldest = min_of(oldest, x->plan);
     }
     for (uint32_t i = 0; i < profile->listings.count; i++) {
-        const struct listing *x = vec_at(space, &profile->listings, i, sizeof(*x));
+        const struct listing *x = rare_at(space, profile, RARE_LISTINGS, i, sizeof(*x));
         if (x->state != LISTING_IDLE)
             oldest = min_of(oldest, x->plan);
     }
     for (uint32_t i = 0; i < profile->errands.count; i++) {
-        const struct errand *x = vec_at(space, &profile->errands, i, sizeof(*x));
+        const struct errand *x = rare_at(space, profile, RARE_ERRANDS, i, sizeof(*x));
         oldest = min_of(oldest, x->plan);
     }
     for (uint32_t i = 0; i < profile->pasts.count; i++) {
-        const struct past *x = vec_at(space, &profile->pasts, i, sizeof(*x));
+        const struct past *x = rare_at(space, profile, RARE_PASTS, i, sizeof(*x));
         if (x->goal_until_ms != 0)
             oldest = min_of(oldest, x->plan);
     }

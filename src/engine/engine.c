@@ -24,7 +24,7 @@ uint64_t engine_add_profile(struct engine *e, uint32_t partition)
     must(partition < PARTITIONS);
     struct partition *p = &e->partitions[partition];
     if (p->count == p->room) {
-        p->room = p->room ? p->room * 2 : 16;
+        p->room = p->room + p->room / 4 + 4;
         p->profiles = mem_resize(p->profiles, p->room * sizeof(p->profiles[0]));
     }
     must(p->count < TIMERS_NODE_MAX);
@@ -255,15 +255,15 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     traits_forget(&from);
     claims_merge(e, loser, winner);
     vec_clear(from.space, &l->consents, sizeof(struct consent));
-    vec_clear(from.space, &l->choices, sizeof(struct choice));
-    vec_clear(from.space, &l->wishes, sizeof(struct wish));
-    vec_clear(from.space, &l->listings, sizeof(struct listing));
-    vec_clear(from.space, &l->errands, sizeof(struct errand));
+    rare_clear(from.space, l, RARE_CHOICES, sizeof(struct choice));
+    rare_clear(from.space, l, RARE_WISHES, sizeof(struct wish));
+    rare_clear(from.space, l, RARE_LISTINGS, sizeof(struct listing));
+    rare_clear(from.space, l, RARE_ERRANDS, sizeof(struct errand));
     vec_clear(from.space, &l->instances, sizeof(struct instance));
-    vec_clear(from.space, &l->pasts, sizeof(struct past));
+    rare_clear(from.space, l, RARE_PASTS, sizeof(struct past));
     vec_clear(from.space, &l->intents, sizeof(struct intent));
     vec_clear(from.space, &l->ledger, sizeof(struct sent));
-    vec_clear(from.space, &l->holds, sizeof(struct hold));
+    rare_clear(from.space, l, RARE_HOLDS, sizeof(struct hold));
     for (uint32_t i = 0; i < l->memberships.count; i++) {
         const struct membership *m = person_membership(&from, i);
         if (m->flags & MEMBERSHIP_IS_IN && names_text(e->names, m->segment).at[0] != '$')
@@ -1718,7 +1718,7 @@ uint64_t engine_profile_count(const struct engine *e)
 
 uint64_t engine_bytes(const struct engine *e)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = e->pages.free_bytes;
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &e->partitions[i];
         bytes += space_bytes(&p->space) + p->room * sizeof(p->profiles[0]) +

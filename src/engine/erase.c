@@ -106,16 +106,17 @@ static void drop_all(struct engine *e, struct person *who)
     }
     traits_forget(who);
     vec_clear(who->space, &p->consents, sizeof(struct consent));
-    vec_clear(who->space, &p->choices, sizeof(struct choice));
-    vec_clear(who->space, &p->wishes, sizeof(struct wish));
-    vec_clear(who->space, &p->listings, sizeof(struct listing));
+    rare_clear(who->space, p, RARE_CHOICES, sizeof(struct choice));
+    rare_clear(who->space, p, RARE_WISHES, sizeof(struct wish));
+    rare_clear(who->space, p, RARE_LISTINGS, sizeof(struct listing));
     vec_clear(who->space, &p->habits, sizeof(uint32_t));
     vec_clear(who->space, &p->instances, sizeof(struct instance));
-    vec_clear(who->space, &p->pasts, sizeof(struct past));
+    rare_clear(who->space, p, RARE_PASTS, sizeof(struct past));
     vec_clear(who->space, &p->intents, sizeof(struct intent));
     vec_clear(who->space, &p->ledger, sizeof(struct sent));
-    vec_clear(who->space, &p->holds, sizeof(struct hold));
+    rare_clear(who->space, p, RARE_HOLDS, sizeof(struct hold));
     vec_clear(who->space, &p->memberships, sizeof(struct membership));
+    must(p->rares == 0);
     *p = (struct profile){.forward = PROFILE_ERASED};
 }
 

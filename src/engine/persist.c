@@ -361,6 +361,23 @@ static void code_membership(struct codec *c, struct membership *x)
         }                                                                                      \
     }
 
+#define CODE_RARE(name, which, type, code_one)                                                 \
+    static void name(struct codec *c, struct profile *p)                                       \
+    {                                                                                          \
+        uint32_t count = p->rare[which].count;                                                 \
+        code_u32(c, &count);                                                                   \
+        for (uint32_t i = 0; i < count; i++) {                                                 \
+            if (c->in != NULL && (c->in->is_bad || count > SPACE_OBJECT_MAX / sizeof(type))) { \
+                c->in->is_bad = true;                                                          \
+                return;                                                                        \
+            }                                                                                  \
+            type *at = c->out ? rare_touch(c->space, p, which, i, sizeof(type))                \
+                              : rare_push(c->space, p, which, sizeof(type));                   \
+            must(at != NULL);                                                                  \
+            code_one(c, at);                                                                   \
+        }                                                                                      \
+    }
+
 CODE_LIST(code_times, int64_t, code_time_element)
 
 CODE_LIST(code_bodies, struct blob, code_body)
@@ -449,10 +466,10 @@ bool persist_take_histories(struct space *space, struct cursor *in, struct vec *
 }
 
 CODE_LIST(code_instances, struct instance, code_instance)
-CODE_LIST(code_pasts, struct past, code_past)
+CODE_RARE(code_pasts, RARE_PASTS, struct past, code_past)
 CODE_LIST(code_intents, struct intent, code_intent)
 CODE_LIST(code_ledger, struct sent, code_sent)
-CODE_LIST(code_holds, struct hold, code_hold)
+CODE_RARE(code_holds, RARE_HOLDS, struct hold, code_hold)
 CODE_SET(code_memberships, struct membership, code_membership)
 
 static void code_appointment(struct codec *c, struct appointment *x)
@@ -470,7 +487,7 @@ static void code_appointment(struct codec *c, struct appointment *x)
         code_items_text(c, &x->items);
 }
 
-CODE_LIST(code_appointments, struct appointment, code_appointment)
+CODE_RARE(code_appointments, RARE_APPOINTMENTS, struct appointment, code_appointment)
 
 static void code_choice(struct codec *c, struct choice *x)
 {
@@ -489,7 +506,7 @@ static void code_choice(struct codec *c, struct choice *x)
         c->in->is_bad = true;
 }
 
-CODE_LIST(code_choices, struct choice, code_choice)
+CODE_RARE(code_choices, RARE_CHOICES, struct choice, code_choice)
 
 static void code_wish(struct codec *c, struct wish *x)
 {
@@ -507,7 +524,7 @@ static void code_wish(struct codec *c, struct wish *x)
         c->in->is_bad = true;
 }
 
-CODE_LIST(code_wishes, struct wish, code_wish)
+CODE_RARE(code_wishes, RARE_WISHES, struct wish, code_wish)
 
 static void code_listing(struct codec *c, struct listing *x)
 {
@@ -529,7 +546,7 @@ static void code_listing(struct codec *c, struct listing *x)
         c->in->is_bad = true;
 }
 
-CODE_LIST(code_listings, struct listing, code_listing)
+CODE_RARE(code_listings, RARE_LISTINGS, struct listing, code_listing)
 CODE_LIST(code_habits, uint32_t, code_u32)
 
 static void code_errand(struct codec *c, struct errand *x)
@@ -561,7 +578,7 @@ static void code_errand(struct codec *c, struct errand *x)
         c->in->is_bad = true;
 }
 
-CODE_LIST(code_errands, struct errand, code_errand)
+CODE_RARE(code_errands, RARE_ERRANDS, struct errand, code_errand)
 
 static void code_profile(struct codec *c, struct profile *x)
 {
@@ -579,23 +596,23 @@ static void code_profile(struct codec *c, struct profile *x)
     code_consents(c, &x->consents);
     code_histories(c, &x->histories);
     code_instances(c, &x->instances);
-    code_pasts(c, &x->pasts);
+    code_pasts(c, x);
     code_intents(c, &x->intents);
     code_ledger(c, &x->ledger);
-    code_holds(c, &x->holds);
+    code_holds(c, x);
     code_memberships(c, &x->memberships);
     code_time(c, &x->audience_ms);
     code_u32(c, &x->audience_plan);
-    code_appointments(c, &x->appointments);
+    code_appointments(c, x);
     code_name(c, &x->stage);
     code_name(c, &x->stage_set);
     code_time(c, &x->stage_ms);
     code_u32(c, &x->appointed_plan);
-    code_choices(c, &x->choices);
-    code_wishes(c, &x->wishes);
-    code_listings(c, &x->listings);
+    code_choices(c, x);
+    code_wishes(c, x);
+    code_listings(c, x);
     code_habits(c, &x->habits);
-    code_errands(c, &x->errands);
+    code_errands(c, x);
 }
 
 static void code_str(struct codec *c, struct str *x)

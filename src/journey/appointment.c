@@ -598,5 +598,5 @@ void appointments_forget(struct person *who)
         struct blob items = person_appointment(who, i)->items;
         blob_set(who->space, &items, NULL, 0);
     }
-    vec_clear(who->space, &who->profile->appointments, sizeof(struct appointment));
+    rare_clear(who->space, who->profile, RARE_APPOINTMENTS, sizeof(struct appointment));
 }

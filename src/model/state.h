@@ -73,38 +73,64 @@ enum profile_known {
 /* Instead of a profile's forward: the person was erased. Nothing is left but the number. */
 #define PROFILE_ERASED UINT64_MAX
 
+/* Lists that few people have anything in: rare.h. */
+enum rare_list {
+    RARE_PASTS,
+    RARE_HOLDS,
+    RARE_APPOINTMENTS,
+    RARE_CHOICES,
+    RARE_WISHES,
+    RARE_LISTINGS,
+    RARE_ERRANDS,
+    RARE_END,
+};
+
+struct rare {
+    uint16_t count;
+};
+
+/* Each person has one, and every byte of it is there a million times: in the order of sizes, so that
+ * nothing lies idle between its parts. */
 struct profile {
     int64_t first_seen_ms;
     int64_t last_seen_ms;
     uint64_t forward;        /* the profile that it was merged into; 0 = it is alive */
     struct id128 user;       /* keyed hash of the user id; not set = only anonymous so far */
-    uint8_t known;           /* enum profile_known */
-    uint32_t instance_count; /* instances ever begun: makes their ids */
-    uint16_t identifier_count;
-    uint16_t zone;           /* index in the zone set of plan `zone_plan`; derived, not hashed */
-    uint32_t zone_plan;      /* 0 = not derived yet */
+    int64_t audience_ms;     /* not after the earliest ask_ms of memberships: when to look */
+    int64_t stage_ms;        /* in the stage since then */
     struct blob traits;      /* (zigzag event time in ms, field) each: profile/traits.h */
     struct vec consents;     /* struct consent */
     struct vec histories;    /* struct history, by ascending feature */
     struct vec instances;    /* struct instance */
-    struct vec pasts;        /* struct past */
     struct vec intents;      /* struct intent */
     struct vec ledger;       /* struct sent */
-    struct vec holds;        /* struct hold */
     struct vec memberships;  /* struct membership, by ascending segment */
-    int64_t audience_ms;     /* not after the earliest ask_ms of them: when to look */
-    uint32_t audience_plan;  /* number of the plan that memberships are of; 0 = none yet */
-    struct vec appointments; /* struct appointment */
-    struct vec choices;      /* struct choice */
+    struct vec habits;       /* uint32_t, ascending: profile/habits.h */
+    uint32_t rares;          /* struct rares, where the lists of `rare` are; 0 = all are empty */
     uint32_t stage;          /* name of the stage that they are in; NAME_NONE = in none */
     uint32_t stage_set;      /* the one that a step set last */
-    int64_t stage_ms;        /* in it since then */
-    struct vec wishes;       /* struct wish */
-    struct vec listings;     /* struct listing */
-    struct vec habits;       /* uint32_t, ascending: profile/habits.h */
-    struct vec errands;      /* struct errand */
+    uint32_t instance_count; /* instances ever begun: makes their ids */
+    uint32_t zone_plan;      /* 0 = not derived yet */
+    uint32_t audience_plan;  /* number of the plan that memberships are of; 0 = none yet */
     uint32_t appointed_plan; /* the plan whose dates and schedules `appointments` has */
+    union {
+        struct {
+            struct rare pasts;        /* struct past */
+            struct rare holds;        /* struct hold */
+            struct rare appointments; /* struct appointment */
+            struct rare choices;      /* struct choice */
+            struct rare wishes;       /* struct wish */
+            struct rare listings;     /* struct listing */
+            struct rare errands;      /* struct errand */
+        };
+        struct rare rare[RARE_END]; /* the same, by enum rare_list */
+    };
+    uint16_t identifier_count;
+    uint16_t zone; /* index in the zone set of plan `zone_plan`; derived, not hashed */
+    uint8_t known; /* enum profile_known */
 };
+
+_Static_assert(sizeof(struct profile) <= 168, "docs/BENCH.md says what a person weighs");
 
 /* "May we write to this address on this channel for this purpose, about this topic?" as last stated. */
 struct consent {

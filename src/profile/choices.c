@@ -49,7 +49,7 @@ static struct choice *find(struct person *who, const struct choice *x)
 /* A place for one more: of those that ask for nothing any more, else of a snooze, one goes. */
 static struct choice *add(struct person *who)
 {
-    const struct vec *list = &who->profile->choices;
+    const struct rare *list = &who->profile->choices;
     if (list->count == PROFILE_CHOICES_MAX) {
         uint32_t place = UINT32_MAX;
         for (uint32_t i = 0; i < list->count; i++) {

@@ -13,6 +13,7 @@
 #include "model/control.h"
 #include "model/keep.h"
 #include "model/names.h"
+#include "model/rare.h"
 #include "model/result.h"
 #include "model/state.h"
 #include "when/zone.h"
@@ -294,19 +295,37 @@ const char *person_moment(struct person *who, int64_t at_ms);
         vec_drop(who->space, &who->profile->list, i, sizeof(struct noun));               \
     }
 
+#define PERSON_RARE(noun, which)                                                         \
+    static inline const struct noun *person_##noun(const struct person *who, uint32_t i) \
+    {                                                                                    \
+        return rare_at(who->space, who->profile, which, i, sizeof(struct noun));         \
+    }                                                                                    \
+    static inline struct noun *person_touch_##noun(struct person *who, uint32_t i)       \
+    {                                                                                    \
+        return rare_touch(who->space, who->profile, which, i, sizeof(struct noun));      \
+    }                                                                                    \
+    static inline struct noun *person_push_##noun(struct person *who)                    \
+    {                                                                                    \
+        return rare_push(who->space, who->profile, which, sizeof(struct noun));          \
+    }                                                                                    \
+    static inline void person_drop_##noun(struct person *who, uint32_t i)                \
+    {                                                                                    \
+        rare_drop(who->space, who->profile, which, i, sizeof(struct noun));              \
+    }
+
 PERSON_LIST(consent, consents)
-PERSON_LIST(choice, choices)
+PERSON_RARE(choice, RARE_CHOICES)
 PERSON_LIST(history, histories)
 PERSON_LIST(instance, instances)
-PERSON_LIST(past, pasts)
+PERSON_RARE(past, RARE_PASTS)
 PERSON_LIST(intent, intents)
 PERSON_LIST(sent, ledger)
-PERSON_LIST(hold, holds)
-PERSON_LIST(appointment, appointments)
+PERSON_RARE(hold, RARE_HOLDS)
+PERSON_RARE(appointment, RARE_APPOINTMENTS)
 PERSON_LIST(membership, memberships)
-PERSON_LIST(wish, wishes)
-PERSON_LIST(listing, listings)
-PERSON_LIST(errand, errands)
+PERSON_RARE(wish, RARE_WISHES)
+PERSON_RARE(listing, RARE_LISTINGS)
+PERSON_RARE(errand, RARE_ERRANDS)
 
 /* Where the membership in the segment with that name is in the list, or would be. */
 uint32_t person_membership_place(const struct person *who, uint32_t segment);

@@ -10,6 +10,7 @@
  * the server's engine does (800 us a piece); they are written by a thread of their own.
  *
  *     profile_bytes_full, _lean  live state for each person, all tables and indices counted
+ *                                BENCH_ACCOUNT=1: by what, each line for each person, and nothing else
  *     snapshot_mark_ms           the moment that a snapshot is of
  *     snapshot_stall_ms          the longest that the engine stands still for a piece, the mark included: by
  *                                its thread's own time; _wall: by the clock, which on a machine with other
@@ -29,7 +30,7 @@
 #include "bench/programme.h"
 
 #include "base/mem.h"
-#include "engine/engine.h"
+#include "engine/engine_int.h"
 #include "evlog/evlog.h"
 #include "model/identifier.h"
 #include "os/clock.h"
@@ -437,6 +438,110 @@ static void recovery(struct bench *b, const char *name)
     recovered_fini(&r);
 }
 
+/* ---- what bytes are spent on ----------------------------------------------------------------------- */
+
+enum weight {
+    WEIGHT_PROFILES,
+    WEIGHT_TRAITS,
+    WEIGHT_INSTANCES,
+    WEIGHT_LEDGER,
+    WEIGHT_CONSENTS,
+    WEIGHT_HISTORIES,
+    WEIGHT_ITEMS,
+    WEIGHT_OTHERS, /* other lists */
+    WEIGHT_FREE,   /* of spaces: not allocated */
+    WEIGHT_IDS,
+    WEIGHT_MESSAGES,
+    WEIGHT_TIMERS,
+    WEIGHT_PLACES, /* the list of profiles */
+    WEIGHT_ADDRESSES,
+    WEIGHT_GATE,
+    WEIGHT_END,
+};
+
+static const char *const weight_names[] = {
+    "profiles", "traits", "instances", "ledger", "consents", "histories", "items", "others",
+    "free",     "ids",    "messages",  "timers", "places",   "addresses", "gate",
+};
+_Static_assert(array_count(weight_names) == WEIGHT_END, "a name for each");
+
+static uint64_t list_bytes(const struct vec *v, size_t element_bytes)
+{
+    return v->room ? space_rounded((uint32_t)(v->room * element_bytes)) : 0;
+}
+
+static uint64_t items_bytes(const struct space *s, const struct profile *x)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < x->histories.count; i++) {
+        const struct history *h = vec_at(s, &x->histories, i, sizeof(*h));
+        if (h->more == 0)
+            continue;
+        bytes += space_rounded(h->kind == FEATURE_TALLY ? sizeof(struct history_tally)
+                                                        : sizeof(struct history_items));
+        if (h->kind == FEATURE_TALLY)
+            continue;
+        const struct history_items *items = space_at(s, h->more);
+        bytes += list_bytes(&items->times, 8) + list_bytes(&items->numbers, 8) +
+                 list_bytes(&items->bodies, 8);
+    }
+    return bytes;
+}
+
+static void account(const struct bench *b, const char *fixture)
+{
+    uint64_t weights[WEIGHT_END] = {0}, sum = 0;
+    if (getenv("BENCH_ACCOUNT") == NULL)
+        return;
+    weights[WEIGHT_FREE] = b->engine->pages.free_bytes;
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        const struct partition *p = &b->engine->partitions[i];
+        const struct identity *identity = &b->engine->identity;
+        const struct addresses *addresses = &b->engine->addresses;
+        const struct gate *gate = &b->engine->gate;
+        uint64_t lists = 0;
+        for (uint32_t local = 1; local < p->count; local++) {
+            const struct profile *x = space_at(&p->space, p->profiles[local]);
+            uint64_t traits = x->traits.bytes ? space_rounded(x->traits.bytes) : 0;
+            uint64_t instances = list_bytes(&x->instances, sizeof(struct instance));
+            uint64_t ledger = list_bytes(&x->ledger, sizeof(struct sent));
+            uint64_t consents = list_bytes(&x->consents, sizeof(struct consent));
+            uint64_t histories = list_bytes(&x->histories, sizeof(struct history));
+            uint64_t items = items_bytes(&p->space, x);
+            weights[WEIGHT_PROFILES] += space_rounded(sizeof(*x));
+            weights[WEIGHT_TRAITS] += traits;
+            weights[WEIGHT_INSTANCES] += instances;
+            weights[WEIGHT_LEDGER] += ledger;
+            weights[WEIGHT_CONSENTS] += consents;
+            weights[WEIGHT_HISTORIES] += histories;
+            weights[WEIGHT_ITEMS] += items;
+            lists += space_rounded(sizeof(*x)) + traits + instances + ledger + consents +
+                     histories + items;
+        }
+        weights[WEIGHT_OTHERS] += p->space.live_bytes - lists;
+        weights[WEIGHT_FREE] += space_bytes(&p->space) - p->space.live_bytes;
+        weights[WEIGHT_IDS] +=
+            (uint64_t)index_slot_count(&identity->ids[i]) * sizeof(struct index_entry);
+        weights[WEIGHT_MESSAGES] += (uint64_t)identity->messages[i].slot_count * sizeof(uint64_t);
+        weights[WEIGHT_TIMERS] +=
+            p->timers.heap_room * sizeof(struct timer) + p->timers.node_room * sizeof(uint32_t);
+        weights[WEIGHT_PLACES] += p->room * sizeof(p->profiles[0]);
+        weights[WEIGHT_ADDRESSES] +=
+            space_bytes(&addresses->spaces[i]) +
+            (uint64_t)index_slot_count(&addresses->index[i]) * sizeof(struct index_entry);
+        weights[WEIGHT_GATE] +=
+            space_bytes(&gate->spaces[i]) +
+            (uint64_t)index_slot_count(&gate->addresses[i]) * sizeof(struct index_entry);
+    }
+    for (uint32_t i = 0; i < WEIGHT_END; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "profile_bytes_%s_%s", fixture, weight_names[i]);
+        bench_print(name, (double)weights[i] / (double)b->people, "bytes");
+        sum += weights[i];
+    }
+    must(sum == engine_bytes(b->engine));
+}
+
 /* ---- all ----------------------------------------------------------------------------------------- */
 
 static double cost(struct bench *b, const char *name)
@@ -462,6 +567,7 @@ int main(void)
     open_directory(&b, people);
     make_lean(&b);
     bench_print("profile_bytes_lean", (double)engine_bytes(b.engine) / (double)people, "bytes");
+    account(&b, "lean");
     close_directory(&b);
 
     open_directory(&b, people);
@@ -469,6 +575,11 @@ int main(void)
     for (uint64_t i = 0; i < people / BATCH_EVENTS; i++)
         (void)one_batch(&b);
     bench_print("profile_bytes_full", (double)engine_bytes(b.engine) / (double)people, "bytes");
+    account(&b, "full");
+    if (getenv("BENCH_ACCOUNT") != NULL) {
+        close_directory(&b);
+        return 0;
+    }
     double once = cost(&b, "apply_event_1x");
     snapshot(&b);
     need(evlog_commit(b.log, &f), &f);
