@@ -21,6 +21,7 @@
  *     snapshot_s, snapshot_bytes from the mark to the file under its name; for each person
  *     recovery_s                 from that file to a state that is ready, all checks included; _cpu: by the
  *                                thread's own time
+ *                                thread's own time. BENCH_RECOVERY=1: this one alone, nothing applied but the fixture
  *     recovery_tail_s            with 1,000,000 events behind it: ten seconds of 100,000 a second
  *     apply_event_1x, _2x        an event, by the thread's own time; growth_1x_to_2x is their ratio
  *
@@ -564,6 +565,15 @@ int main(void)
     const char *given = getenv("BENCH_PEOPLE");
     uint64_t people = given ? strtoull(given, NULL, 10) : bench_count(1000000);
 
+    if (getenv("BENCH_RECOVERY") != NULL) {
+        open_directory(&b, people);
+        make_full(&b);
+        need(evlog_commit(b.log, &f), &f);
+        need(snapshot_engine(&b.directory, b.engine, &f), &f);
+        recovery(&b, "recovery_s");
+        close_directory(&b);
+        return 0;
+    }
     open_directory(&b, people);
     make_lean(&b);
     bench_print("profile_bytes_lean", (double)engine_bytes(b.engine) / (double)people, "bytes");
