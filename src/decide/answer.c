@@ -21,6 +21,10 @@ static void refuse_channel(struct person *who, uint32_t place, enum outcome reas
         intent_finish(who, place, (enum outcome)in->ending, RULE_WANTED);
         return;
     }
+    must(reason != OUTCOME_NONE);
+    must(in->state != INTENT_QUEUED);
+    must(in->state != INTENT_WATCHED);
+    must(in->channel_count <= PLAN_CHANNELS_MAX);
     for (uint32_t i = 0; i < in->channel_count; i++) {
         if (in->channels[i] == in->channel)
             in->refused |= (uint8_t)(1u << i);
@@ -31,6 +35,7 @@ static void refuse_channel(struct person *who, uint32_t place, enum outcome reas
         in->reason = (uint8_t)reason;
     if (rule == RULE_NONE && in->fallback == 0) /* an attempt failed */
         ledger_leave_channel(who, in);
+    must(in->reason != OUTCOME_NONE);
     if (!has_more) {
         intent_finish(who, place, (enum outcome)in->reason, rule);
         return;
@@ -44,6 +49,7 @@ static void refuse_channel(struct person *who, uint32_t place, enum outcome reas
 void intent_suppress(struct person *who, uint32_t place, enum suppression how)
 {
     const struct intent *in = person_intent(who, place);
+    must(how != 0);
     explain_gate(who, in, how, FOREVER_MS);
     if (how == SUPPRESSED_DUPLICATE) {
         intent_finish(who, place, in->ending ? (enum outcome)in->ending : OUTCOME_DUPLICATE,
@@ -65,6 +71,7 @@ void desk_answer(struct person *who, const struct stage_message *answer)
     switch ((enum stage_message_kind)answer->kind) {
     case BACK_GRANTED: {
         must(in->state == INTENT_QUEUED || in->state == INTENT_REVOKING);
+        must(answer->attempt > 0);
         in->state = INTENT_GRANTED;
         in->attempt = answer->attempt;
         in->granted_ms = answer->at_ms;
@@ -72,6 +79,8 @@ void desk_answer(struct person *who, const struct stage_message *answer)
             intent_send_recall(who, in);
         uint32_t line = ledger_find(who, in->decision);
         must(line != UINT32_MAX);
+        must(in->has_slot);
+        must(person_sent(who, line)->state != SENT_GHOST);
         if (person_sent(who, line)->state == SENT_RESERVED) {
             struct sent *s = person_touch_sent(who, line);
             s->state = SENT_SPENT;
@@ -84,6 +93,7 @@ void desk_answer(struct person *who, const struct stage_message *answer)
     }
     case BACK_REVOKED:
     case BACK_LAPSED: {
+        must(in->state == INTENT_QUEUED || in->state == INTENT_REVOKING);
         ledger_back(who, in);
         in->state = INTENT_DEFERRED;
         in->not_before_ms = in->until_ms = FOREVER_MS;
@@ -96,6 +106,7 @@ void desk_answer(struct person *who, const struct stage_message *answer)
         return;
     }
     case BACK_REFUSED: {
+        must(in->state == INTENT_QUEUED || in->state == INTENT_REVOKING);
         ledger_back(who, in);
         in->state = INTENT_DEFERRED;
         if (answer->how == SUPPRESSED_CAP && in->ending == OUTCOME_NONE) {
@@ -113,6 +124,7 @@ void desk_answer(struct person *who, const struct stage_message *answer)
         return;
     }
     case BACK_EMPTY:
+        must(in->state == INTENT_QUEUED || in->state == INTENT_REVOKING);
         ledger_back(who, in);
         in->state = INTENT_DEFERRED;
         in->rule = RULE_POOL;
@@ -170,6 +182,7 @@ static void accept(struct person *who, uint32_t place)
     ledger_accept(who, person_intent(who, place)->decision);
     follow_plan(who, person_intent(who, place));
     struct intent *in = person_touch_intent(who, place);
+    must(in->state == INTENT_GRANTED || in->state == INTENT_IN_DOUBT);
     int64_t watch_ms =
         min_of(in->deadline_ms, who->now_ms + intent_send(who, in)->fallback_within_ms);
     bool has_more = false;
@@ -197,6 +210,7 @@ static void accept(struct person *who, uint32_t place)
 static void fall_back(struct person *who, uint32_t place)
 {
     struct intent *in = person_touch_intent(who, place);
+    must(in->state == INTENT_WATCHED);
     if (in->watch_ms <= who->now_ms) {
         intent_forget(who, place);
         return;
@@ -228,6 +242,7 @@ static void fall_back(struct person *who, uint32_t place)
 static bool take_detour(struct person *who, uint32_t place)
 {
     struct intent *in = person_touch_intent(who, place);
+    must(in->state == INTENT_GRANTED || in->state == INTENT_IN_DOUBT);
     if (intent_is_called_off(in) || in->detours == PLAN_PROVIDERS_MAX)
         return false;
     in->detours++;
@@ -251,6 +266,8 @@ static bool take_detour(struct person *who, uint32_t place)
 static void come_back(struct person *who, uint32_t place)
 {
     struct intent *in = person_touch_intent(who, place);
+    must(in->state == INTENT_GRANTED || in->state == INTENT_IN_DOUBT);
+    must(in->deadline_ms > who->now_ms);
     in->state = INTENT_DEFERRED;
     in->ending = OUTCOME_NONE;
     in->rule = RULE_NONE;
@@ -293,6 +310,8 @@ static void accept_late(struct person *who, uint32_t place)
 void intent_doubt(struct person *who, uint32_t place)
 {
     struct intent *in = person_touch_intent(who, place);
+    must(in->state == INTENT_GRANTED);
+    must(in->attempt > 0);
     ledger_mark(who, in->decision, SENT_DOUBTED);
     if (lane_term((enum lane)in->lane)->attempts == AT_LEAST_ONCE) {
         /* The same slot, the next attempt, after a pause that doubles. */
@@ -416,6 +435,7 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how)
     if (line == UINT32_MAX)
         return;
     struct sent s = *person_sent(who, line);
+    must(who->event != NULL);
     person_result(who, (struct result){.kind = RESULT_ENGAGED,
                                        .how = (uint8_t)how,
                                        .journey = s.journey,

@@ -35,6 +35,7 @@ struct budget_account *budgets_account(struct budgets *b, uint32_t name)
         b->room = b->room ? b->room * 2 : 8;
         b->at = mem_resize(b->at, b->room * sizeof(b->at[0]));
     }
+    must(b->count < b->room);
     b->at[b->count] = (struct budget_account){.name = name, .from_ms = INT64_MIN};
     return &b->at[b->count++];
 }
@@ -72,6 +73,7 @@ int64_t budget_cost(const struct question *q, const struct plan_budget *budget, 
     int64_t cost = q->plan->costs[q->channel];
     if (!budget->is_money)
         return 1;
+    must(provider == PLAN_NO_INDEX || provider < q->plan->provider_count);
     if (provider != PLAN_NO_INDEX && q->plan->providers[provider].cost != MONEY_NOT_SAID)
         cost = q->plan->providers[provider].cost;
     return cost == MONEY_NOT_SAID ? 0 : cost;
@@ -81,6 +83,7 @@ struct question budgets_question(const struct plans *plans, const struct stage_m
                                  int64_t at_ms, uint16_t *provider)
 {
     const struct plan *plan = plans->at[plans->newest], *own = plans->at[attempt->plan];
+    must(attempt->message_index < own->message_count);
     const struct plan_message *m = &own->messages[attempt->message_index];
     uint16_t journey = plan_journey_find(plan, attempt->journey), category = PLAN_NO_INDEX;
     for (uint32_t i = 0; i < plan->category_count; i++)
@@ -112,6 +115,8 @@ bool budget_is_short(const struct budgets *b, const struct question *q,
     if (!cap_is_meant(q, &budget->scope))
         return false;
     struct budget_period period = budget_period(q->plan, budget, q->at_ms);
+    must(period.from_ms <= q->at_ms);
+    must(period.until_ms > q->at_ms);
     int64_t used = budget_look(b, budget, period).used;
     const struct index_entry *own =
         b == NULL ? NULL : index_find(&b->charges, charge_key(budget->name, decision));
@@ -153,6 +158,7 @@ void budgets_take(struct budgets *b, const struct question *q, uint16_t provider
             continue;
         struct budget_period period = budget_period(q->plan, budget, q->at_ms);
         int64_t cost = budget_cost(q, budget, provider);
+        must(cost >= 0);
         if (find(b, budget->name) == NULL && b->charges.count == 0)
             forget(b, q->plan);
         struct budget_account *account = budgets_account(b, budget->name);
@@ -185,6 +191,7 @@ void budgets_settle(struct budgets *b, uint64_t decision, bool is_sent)
         bool is_of_now = (int64_t)charge->second == account->from_ms;
         if (is_of_now && !is_sent && !planted("budget-keeps")) {
             must(account->used >= (int64_t)charge->first);
+            must(account->messages > 0);
             account->used -= (int64_t)charge->first;
             account->messages--;
         }

@@ -46,6 +46,7 @@ uint32_t desk_check_order(struct person *who)
         for (uint32_t k = 0; k < who->profile->intents.count; k++)
             if (person_intent(who, k)->state == INTENT_REVOKING)
                 yields[coming++] = person_intent(who, k)->decision;
+        must(coming <= PROFILE_UNITED_MAX);
         uint32_t count = coming;
         for (uint32_t k = 0; k < who->profile->intents.count; k++) {
             const struct intent *lower = person_intent(who, k);

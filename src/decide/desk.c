@@ -39,6 +39,7 @@ static void line_up(const struct person *who, struct line_up *up)
         const struct intent *in = person_intent(who, i);
         if (in->state > INTENT_QUEUED)
             continue;
+        must(up->count < PROFILE_UNITED_MAX);
         uint32_t k = up->count++;
         while (k > 0) {
             const struct intent *other = person_intent(who, intent_find(who, up->decisions[k - 1]));
@@ -68,6 +69,8 @@ static bool would_go(struct person *who, const struct intent *in, const uint64_t
 static void take_back(struct person *who, const struct intent *in, uint64_t decision)
 {
     struct intent *rival = person_touch_intent(who, intent_find(who, decision));
+    must(rival != in);
+    must(rival->state == INTENT_QUEUED);
     if (who->witness != NULL)
         person_tell(
             who,
@@ -86,6 +89,7 @@ static void take_back(struct person *who, const struct intent *in, uint64_t deci
 static void make_room(struct person *who, uint32_t place)
 {
     const struct intent *in = person_intent(who, place);
+    must(in->state == INTENT_DEFERRED);
     uint64_t yields[PROFILE_UNITED_MAX];
     uint32_t count = 0, revoking, lower;
     if (in->is_ghost || planted("room-not-made")) /* a ghost stands in nobody's way */
@@ -100,6 +104,7 @@ static void make_room(struct person *who, uint32_t place)
         const struct intent *other = person_intent(who, i);
         if (other->state != INTENT_QUEUED || intent_order(who, in, other) >= 0)
             continue;
+        must(count < PROFILE_UNITED_MAX);
         uint32_t k = count++;
         for (; k > revoking; k--) { /* lowest first */
             const struct intent *before = person_intent(who, intent_find(who, yields[k - 1]));
@@ -117,6 +122,7 @@ static void make_room(struct person *who, uint32_t place)
     for (lower = max_of(revoking, 1u); !would_go(who, in, yields, lower, others); lower++)
         if (lower == count)
             return; /* not theirs to give */
+    must(lower <= count);
     for (uint32_t i = lower;
          i-- > revoking;) { /* the highest of them first: may it keep its slot? */
         uint64_t kept = yields[i];
@@ -126,6 +132,7 @@ static void make_room(struct person *who, uint32_t place)
         else
             yields[i] = kept;
     }
+    must(lower >= revoking);
     for (uint32_t i = revoking; i < lower; i++)
         take_back(who, in, yields[i]);
 }
@@ -150,7 +157,9 @@ static const char *standing(const struct intent *rival)
  * what decided, and how many come after it. */
 static void tell_rivals(struct person *who, const struct line_up *up, uint32_t rank)
 {
+    must(rank < up->count);
     uint32_t place = intent_find(who, up->decisions[rank]);
+    must(place != UINT32_MAX);
     const struct intent *in = person_intent(who, place);
     struct buf text;
     uint32_t told = 0, after = 0;
@@ -191,8 +200,11 @@ static void tell_rivals(struct person *who, const struct line_up *up, uint32_t r
 static void act(struct person *who, const struct line_up *up, uint32_t rank,
                 const struct verdict *v)
 {
+    must(rank < up->count);
     uint32_t place = intent_find(who, up->decisions[rank]);
+    must(place != UINT32_MAX);
     struct intent *in = person_touch_intent(who, place);
+    must(in->state <= INTENT_QUEUED);
     if (in->state == INTENT_QUEUED) {
         bool still_goes =
             v->kind == VERDICT_GO && v->channel == in->channel && in->until_ms > who->now_ms &&
@@ -218,6 +230,7 @@ static void act(struct person *who, const struct line_up *up, uint32_t rank,
         intent_keep_best_time(who, place, (enum channel)v->channel);
         while (next.kind == VERDICT_GO && !intent_hand_over(who, place, &next)) {
             place = intent_find(who, decision); /* one channel fewer */
+            must(place != UINT32_MAX);
             next = verdict_of_intent(who, person_intent(who, place));
         }
         if (next.kind != VERDICT_GO)
@@ -227,6 +240,7 @@ static void act(struct person *who, const struct line_up *up, uint32_t rank,
     case VERDICT_END: intent_finish(who, place, (enum outcome)v->outcome, v->rule); return;
     case VERDICT_WAIT: break;
     }
+    must(v->at_ms > who->now_ms);
     intent_keep_best_time(who, place, (enum channel)v->channel);
     in->state = INTENT_DEFERRED;
     in->channel = v->channel;
@@ -283,6 +297,7 @@ void desk_settle(struct person *who)
     recall_refused(who);
     rank_anew(who);
     line_up(who, &up);
+    must(up.count <= who->profile->intents.count);
     for (uint32_t rank = 0; rank < up.count; rank++) {
         uint32_t place = intent_find(who, up.decisions[rank]);
         if (place == UINT32_MAX || !is_due(who, person_intent(who, place)))
@@ -305,11 +320,13 @@ void desk_settle(struct person *who)
             }
             if (has_granted) {
                 place = intent_find(who, up.decisions[rank]);
+                must(place != UINT32_MAX);
                 v = verdict_of_intent(who, person_intent(who, place));
             }
         }
         if (v.kind == VERDICT_GO && person_intent(who, place)->state != INTENT_QUEUED)
             (void)reserve_keeps(who, place, &v);
+        must(v.kind != VERDICT_END || v.outcome != OUTCOME_NONE);
         act(who, &up, rank, &v);
         if (v.kind == VERDICT_END && v.outcome == OUTCOME_REPLACED) {
             /* What took its place may stand elsewhere; nothing is replaced twice. */

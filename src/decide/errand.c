@@ -48,6 +48,7 @@ static void over_empty(struct person *who, uint32_t place, enum errand_ending en
 static uint16_t message_index(const struct person *who, const struct errand *x)
 {
     const struct plan *plan = person_plan(who, x->plan);
+    must(x->errand < plan->errand_count);
     return (uint16_t)(plan->message_count + plan->audience_count + x->errand);
 }
 
@@ -57,6 +58,7 @@ static enum lane lane_of(const struct person *who, const struct errand *x)
     const struct plan *plan = person_plan(who, x->plan);
     if (means->request.category == PLAN_NO_INDEX)
         return LANE_MARKETING;
+    must(means->request.category < plan->category_count);
     return (enum lane)plan->categories[means->request.category].lane;
 }
 
@@ -84,6 +86,7 @@ static uint16_t category_of(const struct person *who, const struct errand *x)
     uint16_t index = errand_means(who, x)->request.category;
     if (index == PLAN_NO_INDEX)
         return PLAN_NO_INDEX;
+    must(index < person_plan(who, x->plan)->category_count);
     uint32_t name = person_plan(who, x->plan)->categories[index].name;
     for (uint32_t i = 0; i < who->plan->category_count; i++)
         if (who->plan->categories[i].name == name)
@@ -95,6 +98,7 @@ static struct question question_of(struct person *who, const struct errand *x,
                                    const struct intent *in)
 {
     uint16_t journey = in->journey_index;
+    must(journey == PLAN_NO_INDEX || journey < who->plan->journey_count);
     return (struct question){
         .who = who,
         .intent = in,
@@ -167,6 +171,7 @@ static bool is_allowed(struct person *who, uint32_t place)
     x->rule = ask_rules(&q, x, &answer);
     x->ask_ms = answer.kind == NOT_BEFORE ? answer.at_ms : FOREVER_MS;
     uint8_t rule = x->rule;
+    must((rule == RULE_NONE) == (answer.kind == ALLOW));
     if (rule != RULE_NONE && rule != before) {
         note_news(who, x, ERRAND_IS_REFUSED, rule);
         person_note_about(who, x->journey, NAME_NONE, "%s %.*s: refused by rule %s: %.*s",
@@ -189,6 +194,7 @@ static struct str said(const struct person *who, const struct errand *x, uint32_
 static void put_task(struct person *who, const struct errand *x, struct str key, struct buf *b)
 {
     const struct plan_errand *means = errand_means(who, x);
+    must(!is_call(x));
     struct value person = ask_slot(who, SLOT(SLOT_META, META_PERSON_ID), (struct blob){0},
                                    x->journey, NAME_NONE, x->decision, x->attempt);
     char due[TIMESTAMP_BYTES] = "";
@@ -209,6 +215,7 @@ static void put_task(struct person *who, const struct errand *x, struct str key,
 
 static void put_call(struct person *who, const struct errand *x, struct str key, struct buf *b)
 {
+    must(is_call(x));
     const struct plan_message *m = &errand_means(who, x)->request;
     struct blob entry = {0};
     for (uint32_t i = 0; i < who->profile->instances.count; i++)
@@ -243,11 +250,15 @@ static struct str freeze(struct person *who, const struct errand *x)
 
 static void start(struct person *who, struct errand *x)
 {
+    must(x->state == ERRAND_WAITING || x->state == ERRAND_OPEN);
     const struct plan *plan = person_plan(who, x->plan);
     const struct plan_errand *means = errand_means(who, x);
     const struct plan_message *m = &means->request;
     uint16_t provider = m->providers[CHANNEL_WEBHOOK];
     int64_t deadline_ms = x->withdraws ? who->now_ms + WITHDRAW_MS : x->deadline_ms;
+    must(provider < plan->provider_count);
+    must(deadline_ms > who->now_ms);
+    must(x->attempt < UINT16_MAX);
     x->state = ERRAND_QUEUED;
     x->attempt++;
     x->profile = who->id;
@@ -277,6 +288,8 @@ static void start(struct person *who, struct errand *x)
 
 static void take_back(struct person *who, struct errand *x)
 {
+    must(x->state == ERRAND_QUEUED);
+    must(!x->withdraws);
     x->state = ERRAND_REVOKING;
     person_send(who, (struct stage_message){.kind = TO_POOL_REVOKE,
                                             .channel = CHANNEL_WEBHOOK,
@@ -288,6 +301,8 @@ static void take_back(struct person *who, struct errand *x)
 /* People have the task from here on. */
 static void open_task(struct person *who, struct errand *x)
 {
+    must(!is_call(x));
+    must(x->state != ERRAND_OPEN);
     x->state = ERRAND_OPEN;
     note_news(who, x, ERRAND_IS_OPEN, 0);
     person_note_about(who, x->journey, NAME_NONE, "task %.*s: open in queue %.*s",
@@ -301,6 +316,7 @@ static void open_task(struct person *who, struct errand *x)
 static void try_start(struct person *who, uint32_t place)
 {
     const struct errand *x = person_errand(who, place);
+    must(x->state == ERRAND_WAITING);
     if (x->deadline_ms <= who->now_ms) {
         over_empty(who, place, is_call(x) ? ERRAND_TIMED_OUT : ERRAND_OVERDUE);
         return;
@@ -414,6 +430,7 @@ void errands_answer(struct person *who, const struct stage_message *answer)
     must(place != UINT32_MAX);
     struct errand *x = person_touch_errand(who, place);
     must(x->state == ERRAND_QUEUED || x->state == ERRAND_REVOKING);
+    must(x->attempt > 0);
     who->is_touched = true;
     if (answer->kind == BACK_GRANTED) {
         x->state = ERRAND_GRANTED;
@@ -442,6 +459,7 @@ static void attempt_ended(struct person *who, uint32_t place, const struct recei
     bool was_told = r->kind == RECEIPT_ACCEPTED || r->kind == RECEIPT_DELIVERED;
     bool is_wanted = errand_is_wanted(who, x);
     bool is_in_doubt = r->kind == RECEIPT_IN_DOUBT;
+    must(x->state == ERRAND_GRANTED || x->state == ERRAND_RECALLED);
     x->state = ERRAND_WAITING;
     if (x->withdraws) {
         if (is_in_doubt)
@@ -513,6 +531,7 @@ bool errands_receipt(struct person *who, const struct receipt *r)
 /* The event's properties that are to be saved, as a body in scratch. */
 static struct body saved_of(struct person *who, const struct errand *x)
 {
+    must(who->event != NULL);
     const struct plan_errand *means = errand_means(who, x);
     struct buf *b = who->bytes;
     b->len = 0;
@@ -529,6 +548,7 @@ static struct body saved_of(struct person *who, const struct errand *x)
 void errands_event(struct person *who)
 {
     uint64_t profile, decision;
+    must(who->event != NULL);
     struct value id = record_get(who->event, NAME_TASK, NULL);
     if (!(who->event->flags & RECORD_IS_SERVER) || who->event->flags & RECORD_IS_HISTORY ||
         id.type != VALUE_TEXT || !errand_key_read(id.text, &profile, &decision))
@@ -582,6 +602,7 @@ void errands_controlled(struct person *who, const struct kill *what, int64_t rel
 
 void errands_unite(struct person *who, struct person *from)
 {
+    must(who != from);
     for (uint32_t i = 0; i < from->profile->errands.count; i++) {
         struct errand x = *person_errand(from, i);
         struct blob says = {0};

@@ -37,6 +37,8 @@ struct refusals {
 
 static void add(struct refusals *all, uint32_t place, const struct refusal_line *line)
 {
+    must(place < PLAN_CHANNELS_MAX);
+    must(line->things > 0);
     all->things[place] += line->things;
     if (all->count < REFUSALS_MAX)
         all->at[all->count++] = *line;
@@ -58,6 +60,7 @@ static void ask_channel(struct question *q, uint32_t place, struct refusals *all
         words.len = blamed.names.len = blamed.count = 0;
         if (!rule_ask(i, q, &number, &answer))
             break;
+        must(number != RULE_NONE);
         if (answer.kind == ALLOW)
             continue;
         struct str names = blamed.count ? buf_str(&blamed.names) : str_of(rule_name(number));
@@ -94,6 +97,7 @@ static const char *gate_words(enum suppression how)
 static void ask_later_stages(struct question *q, uint32_t place, struct refusals *all)
 {
     const struct intent *in = q->intent;
+    must(place < in->channel_count);
     struct refusal_line line = {.channel = (uint8_t)q->channel, .things = 1};
     bool is_put_off = (in->rule == RULE_ADDRESS || in->rule == RULE_POOL) &&
                       in->not_before_ms > q->who->now_ms && in->not_before_ms != FOREVER_MS;
@@ -131,6 +135,7 @@ static bool is_same(const struct refusal_line *a, const struct refusal_line *b)
 /* "email", "email and push": all channels of which the rule says the same. */
 static struct str channels_of(struct arena *scratch, const struct refusals *all, uint32_t i)
 {
+    must(i < all->count);
     struct str list = channel_name((enum channel)all->at[i].channel);
     for (uint32_t k = i + 1; k < all->count; k++)
         if (is_same(&all->at[k], &all->at[i]))
@@ -150,6 +155,7 @@ static bool was_told(const struct refusals *all, uint32_t i)
 static void tell_refusal(struct question *q, const struct refusals *all, uint32_t i)
 {
     struct person *who = q->who;
+    must(i < all->count);
     const struct refusal_line *line = &all->at[i];
     const struct intent *in = q->intent;
     struct str name = names_text(who->names, in->message);
@@ -287,6 +293,7 @@ void explain_refusals(struct person *who, const struct intent *in, enum outcome 
     }
     struct refusals *all = arena_new(who->scratch, struct refusals);
     bool is_free = false; /* some channel is open: nothing stands in the way */
+    must(in->channel_count <= PLAN_CHANNELS_MAX);
     for (uint32_t i = 0; i < in->channel_count; i++) {
         q.channel = (enum channel)in->channels[i];
         q.at_ms = who->now_ms;
@@ -295,6 +302,7 @@ void explain_refusals(struct person *who, const struct intent *in, enum outcome 
             ask_channel(&q, i, all);
         is_free |= all->things[i] == 0;
     }
+    must(all->count <= REFUSALS_MAX);
     for (uint32_t i = 0; i < all->count; i++)
         if (!was_told(all, i))
             tell_refusal(&q, all, i);
@@ -460,6 +468,7 @@ static struct str group_name(const struct person *who, uint16_t group)
 
 const char *explain_order(struct person *who, const struct intent *a, const struct intent *b)
 {
+    must(a != b);
     uint16_t group_a = intent_group(who, a), group_b = intent_group(who, b);
     struct question q = {.who = who};
     struct str text;

@@ -90,7 +90,9 @@ void follow_plan(struct person *who, const struct intent *of)
     if (follow == NULL || parent.follows != 0)
         return;
     const struct plan *plan = person_plan(who, parent.plan);
+    must(follow->send.message < plan->message_count);
     const struct plan_message *m = &plan->messages[follow->send.message];
+    must(m->category < plan->category_count);
     const struct plan_category *c = &plan->categories[m->category];
     uint64_t follows = parent.together != 0 ? parent.together : parent.decision;
     uint64_t decision = hash_pair(follows, FOLLOW_SEED) | 1;
@@ -122,6 +124,8 @@ void follow_plan(struct person *who, const struct intent *of)
     };
     made.deadline_ms = made.settle_ms + intent_valid_ms(&follow->send, m);
     made.reach_ms = made.settle_ms + follow->send.wait_address_ms;
+    must(made.settle_ms >= made.created_ms);
+    must(made.deadline_ms >= made.settle_ms);
     intent_say_proposed(who, &made);
     if (in == NULL) {
         intent_note(who, &made, OUTCOME_ABORTED, RULE_NONE, who->at_ms);
@@ -142,6 +146,8 @@ void follow_plan(struct person *who, const struct intent *of)
 void follow_begin(struct person *who, uint32_t place)
 {
     struct intent *in = person_touch_intent(who, place);
+    must(in->state == INTENT_PLANNED);
+    must(in->follows != 0);
     const struct plan *plan = person_plan(who, in->plan);
     const struct plan_message *m = &plan->messages[in->message_index];
     const struct plan_send *send = intent_send(who, in);
@@ -174,7 +180,9 @@ void desk_seen(struct person *who)
             continue;
         const struct plan *plan = person_plan(who, in->plan);
         const struct plan_step *step = &plan->journeys[in->journey_index].steps[in->step];
+        must(in->follows != 0);
         int64_t from_ms = accepted_ms(who, in->follows);
+        must(step->send.follow_up != NULL);
         if (!step->send.follow_up->is_sooner || from_ms == INT64_MAX ||
             who->event->event_ms < from_ms + IGNORED_MIN_MS)
             continue;
@@ -190,6 +198,7 @@ void desk_seen(struct person *who)
 void engaged_cancel(struct person *who, const struct sent *with)
 {
     uint64_t follows = with->together != 0 ? with->together : with->decision;
+    must(with->decision != 0);
     bool has_key = with->content_key != with->message;
     for (uint32_t i = 0; i < who->profile->intents.count;) {
         const struct intent *in = person_intent(who, i);

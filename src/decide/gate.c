@@ -29,6 +29,7 @@ struct address gate_look(const struct gate *g, struct id128 address)
     const struct index_entry *e = index_find(&g->addresses[p], address);
     if (e == NULL)
         return (struct address){0};
+    must(e->first != 0);
     return *(const struct address *)space_at(&g->spaces[p], (uint32_t)e->first);
 }
 
@@ -39,6 +40,7 @@ void gate_put(struct gate *g, struct id128 address, const struct address *a)
     struct index_entry *e = index_add(&g->addresses[p], address);
     if (e->first == 0)
         e->first = space_alloc(&g->spaces[p], sizeof(struct address));
+    must(e->first != 0);
     *(struct address *)space_touch(&g->spaces[p], (uint32_t)e->first) = *a;
 }
 
@@ -70,6 +72,8 @@ static int64_t attempts_free(const struct space *s, const struct address *a, uin
     uint32_t count = a->attempts.count;
     if (count < limit + planted("gate-one-more"))
         return now_ms;
+    must(limit > 0);
+    must(limit <= count);
     return attempt_at(s, a, count - limit)->at_ms + ADDRESS_WINDOW_MS;
 }
 
@@ -138,6 +142,7 @@ static void note(struct gate *g, const struct stage_message *m, int64_t now_ms)
         while (a.attempts.count > 0 && (attempt_at(s, &a, 0)->at_ms <= now_ms - ADDRESS_WINDOW_MS ||
                                         a.attempts.count == PLAN_ADDRESS_LIMIT_MAX))
             vec_drop(s, &a.attempts, 0, bytes);
+        must(a.attempts.count < PLAN_ADDRESS_LIMIT_MAX);
         struct address_attempt *x = vec_push(s, &a.attempts, bytes);
         must(x != NULL);
         *x = (struct address_attempt){now_ms, m->content, m->profile};
@@ -145,6 +150,7 @@ static void note(struct gate *g, const struct stage_message *m, int64_t now_ms)
         while (a.opt_ins.count > 0 && (opt_in_at(s, &a, 0) <= now_ms - OPT_IN_MONTH_MS ||
                                        a.opt_ins.count == OPT_IN_MONTH_MAX))
             vec_drop(s, &a.opt_ins, 0, sizeof(int64_t));
+        must(a.opt_ins.count < OPT_IN_MONTH_MAX);
         int64_t *x = vec_push(s, &a.opt_ins, sizeof(int64_t));
         must(x != NULL);
         *x = now_ms;
@@ -165,6 +171,7 @@ uint8_t gate_ask(struct gate *g, const struct plan *plan, const struct stage_mes
 
 void gate_apply(struct gate *g, const struct stage_message *m)
 {
+    must(m->kind == TO_ADDRESS_CLEAR || m->kind == TO_ADDRESS_SUPPRESS);
     struct address a = gate_look(g, m->address);
     if (m->kind == TO_ADDRESS_CLEAR && !a.is_unsubscribed && !a.is_stopped)
         return; /* nothing to lift: addresses that nobody refused take no memory */

@@ -34,6 +34,7 @@ bool instead_take(struct person *who, uint32_t place, uint32_t rule)
     struct intent *in = person_touch_intent(who, place);
     struct intent old = *in;
     int64_t until_ms;
+    must(old.decision != 0);
     uint32_t number = instead_ask(who, &old, who->now_ms, &until_ms);
     who->is_desk_due = true;
     who->is_touched = true;
@@ -47,9 +48,12 @@ bool instead_take(struct person *who, uint32_t place, uint32_t rule)
         in->until_ms = FOREVER_MS;
         return true;
     }
+    must(number <= intent_send(who, &old)->instead_count);
     const struct plan *plan = person_plan(who, old.plan);
     const struct plan_send *send = &intent_send(who, &old)->insteads[number - 1].send;
+    must(send->message < plan->message_count);
     const struct plan_message *m = &plan->messages[send->message];
+    must(m->category < plan->category_count);
     const struct plan_category *c = &plan->categories[m->category];
     uint8_t flags;
     uint64_t key;
@@ -81,6 +85,8 @@ bool instead_take(struct person *who, uint32_t place, uint32_t rule)
         .entry = old.entry,
         .instead = (uint8_t)number,
     };
+    must(in->deadline_ms >= who->now_ms);
+    must(in->decision != old.decision);
     intent_set_channels(who, in, send);
     intent_say_proposed(who, in);
     person_note_about(who, in->journey, in->message, "message %.*s: takes the place of %.*s",

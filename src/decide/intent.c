@@ -26,6 +26,7 @@ uint32_t intent_find(const struct person *who, uint64_t decision)
 static void note_failure(struct person *who, const struct intent *in)
 {
     const struct plan *plan = person_plan(who, in->plan);
+    must(in->message_index < plan->message_count);
     const struct plan_expr *only_if = &plan->messages[in->message_index].only_if;
     if (only_if->code != NULL && ask_at(who, plan, only_if, in->entry, who->now_ms).is_error)
         person_result(who, (struct result){.kind = RESULT_ERROR,
@@ -38,6 +39,8 @@ static void note_failure(struct person *who, const struct intent *in)
 void intent_note(struct person *who, const struct intent *in, enum outcome outcome, uint32_t rule,
                  int64_t number)
 {
+    must(outcome != OUTCOME_NONE);
+    must(in->decision != 0);
     if (outcome == OUTCOME_NOT_RELEVANT && rule == RULE_WANTED)
         note_failure(who, in);
     person_result(who, (struct result){.kind = RESULT_DECIDED,
@@ -85,6 +88,7 @@ static void settle_voucher(struct person *who, const struct intent *in, bool is_
     uint16_t pool = intent_send(who, in)->voucher;
     if (in->attempt == 0 || pool == PLAN_NO_INDEX)
         return;
+    must(pool < person_plan(who, in->plan)->voucher_count);
     person_send(who, (struct stage_message){
                          .kind = is_out ? TO_VOUCHER_SPEND : TO_VOUCHER_RETURN,
                          .decision = in->decision,
@@ -101,12 +105,14 @@ void intent_settle_charge(struct person *who, uint64_t decision, bool is_out)
 
 void intent_settle_slot(struct person *who, struct intent *in, enum outcome outcome)
 {
+    must(outcome != OUTCOME_NONE);
     bool is_out = outcome == OUTCOME_SENT || outcome == OUTCOME_UNKNOWN || in->fallback != 0;
     bool is_doubted = was_doubted(who, in);
     if (!is_out && !is_doubted)
         ledger_return(who, in);
     else if (in->has_slot)
         ledger_keep(who, in);
+    must(is_out || is_doubted || !in->has_slot); /* what never went out counts in no cap */
     settle_voucher(who, in, is_out || is_doubted);
     intent_settle_charge(who, in->decision, is_out || is_doubted);
 }
@@ -131,6 +137,10 @@ void intent_finish(struct person *who, uint32_t place, enum outcome outcome, uin
     if (outcome == OUTCOME_REPLACED && instead_take(who, place, rule))
         return;
     struct intent in = *person_intent(who, place);
+    must(outcome != OUTCOME_NONE);
+    must(in.state != INTENT_WATCHED);
+    must(in.state != INTENT_QUEUED);
+    must(in.state != INTENT_REVOKING || outcome == OUTCOME_ERASED);
     if (was_doubted(who, &in) && outcome == OUTCOME_EXPIRED)
         outcome = OUTCOME_UNKNOWN;
     if (in.fallback == FALLBACK_TRIES) /* the outcome is the last attempt's */
@@ -182,15 +192,18 @@ static enum channel preferred_channel(const struct person *who, const struct pla
 void intent_set_channels(const struct person *who, struct intent *in, const struct plan_send *send)
 {
     const struct plan_message *m = &person_plan(who, in->plan)->messages[in->message_index];
+    must(send->channel_count <= PLAN_CHANNELS_MAX);
     uint32_t seen = 1u << CHANNEL_NONE;
     in->channel_count = 0;
     for (uint32_t i = 0; i < send->channel_count; i++) {
         uint8_t channel = send->channels[i];
         if (channel == PLAN_CHANNEL_PREFERRED)
             channel = (uint8_t)preferred_channel(who, m);
+        must(channel < 32);
         if (seen >> channel & 1)
             continue;
         seen |= 1u << channel;
+        must(in->channel_count < PLAN_CHANNELS_MAX);
         in->channels[in->channel_count++] = channel;
     }
 }
@@ -209,6 +222,8 @@ void intent_say_proposed(struct person *who, const struct intent *made)
 
 static void propose(struct person *who, const struct instance *from, const struct intent *made)
 {
+    must(made->state == INTENT_SETTLING);
+    must(made->decision != 0);
     intent_say_proposed(who, made);
     struct intent *in =
         who->profile->intents.count < PROFILE_INTENTS_MAX ? person_push_intent(who) : NULL;
@@ -230,9 +245,13 @@ void desk_propose(struct person *who, const struct instance *proposer, uint16_t 
 {
     struct instance from = *proposer;
     const struct plan *plan = person_plan(who, from.plan);
+    must(from.journey_index < plan->journey_count);
     const struct plan_journey *j = &plan->journeys[from.journey_index];
+    must(step < j->step_count);
     const struct plan_send *send = &j->steps[step].send;
+    must(send->message < plan->message_count);
     const struct plan_message *m = &plan->messages[send->message];
+    must(m->category < plan->category_count);
     const struct plan_category *c = &plan->categories[m->category];
     uint32_t flags = lane_term((enum lane)c->lane)->flags;
     struct intent made = {
@@ -257,6 +276,8 @@ void desk_propose(struct person *who, const struct instance *proposer, uint16_t 
         .not_before_ms = FOREVER_MS,
         .reach_ms = who->at_ms + send->wait_address_ms,
     };
+    must(made.settle_ms >= made.created_ms);
+    must(made.deadline_ms >= made.created_ms);
     intent_set_channels(who, &made, send);
     supersede_older(who, &made);
     who->is_desk_due = true;
@@ -265,6 +286,7 @@ void desk_propose(struct person *who, const struct instance *proposer, uint16_t 
         propose(who, &from, &made);
         return;
     }
+    must(made.channel_count <= PLAN_CHANNELS_MAX);
     uint8_t channels[PLAN_CHANNELS_MAX];
     uint32_t count = made.channel_count;
     memcpy(channels, made.channels, sizeof(channels));
@@ -288,6 +310,7 @@ uint16_t intent_provider_on(const struct person *who, const struct intent *in, e
     for (uint32_t i = 0; i < in->detours && channel == in->channel && provider != PLAN_NO_INDEX;
          i++)
         provider = plan->providers[provider].fallback;
+    must(provider == PLAN_NO_INDEX || provider < plan->provider_count);
     return provider;
 }
 
@@ -296,6 +319,7 @@ uint32_t intent_provider(const struct person *who, const struct intent *in)
     const struct plan *plan = person_plan(who, in->plan);
     uint16_t provider = intent_provider_on(who, in, (enum channel)in->channel);
     must(provider != PLAN_NO_INDEX);
+    must(provider < plan->provider_count);
     return plan->providers[provider].name;
 }
 
@@ -462,6 +486,8 @@ static uint16_t attempt_before(const struct person *who, const struct intent *in
 bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *v)
 {
     struct intent *in = person_touch_intent(who, place);
+    must(v->kind == VERDICT_GO);
+    must(in->state == INTENT_SETTLING || in->state == INTENT_DEFERRED);
     uint64_t unwanted = hook(HOOK_DECISION);
     if (unlikely(unwanted != 0 && in->decision % unwanted == 0)) {
         intent_finish(who, place, OUTCOME_CANCELLED, RULE_WANTED);
@@ -475,6 +501,8 @@ bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *
     bool is_own = in->message_index == send->message; /* no other has taken its place */
     uint16_t voucher = is_own ? send->voucher : PLAN_NO_INDEX;
     must(provider != PLAN_NO_INDEX);
+    must(provider < plan->provider_count);
+    must(voucher == PLAN_NO_INDEX || voucher < plan->voucher_count);
     in->channel = v->channel;
     in->address = intent_address(who, (enum channel)v->channel);
     in->rule = RULE_NONE;
@@ -492,6 +520,7 @@ bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *
         return true;
     }
     ledger_take(who, in, SENT_RESERVED);
+    must(in->has_slot);
     in->state = INTENT_QUEUED;
     in->ending = OUTCOME_NONE;
     in->until_ms = min_of(v->at_ms, in->deadline_ms);

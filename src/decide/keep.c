@@ -23,6 +23,8 @@ const struct keep *keep_find(const struct person *who, uint64_t decision)
 void keep_now(struct person *who, uint32_t place, const struct keep *k)
 {
     struct intent *in = person_touch_intent(who, place);
+    must(in->decision == k->decision);
+    must(in->state != INTENT_QUEUED);
     uint32_t line = in->has_slot ? UINT32_MAX : ledger_find(who, in->decision);
     if (line != UINT32_MAX)
         person_drop_sent(who, line); /* the memory of it: it gets a slot of its own */
@@ -34,7 +36,9 @@ void keep_now(struct person *who, uint32_t place, const struct keep *k)
     in->granted_ms = who->now_ms;
     in->state = INTENT_GRANTED;
     ledger_take(who, in, SENT_RESERVED);
+    must(in->has_slot);
     struct sent *own = person_touch_sent(who, ledger_find(who, in->decision));
+    must(own->state != SENT_GHOST);
     if (own->state == SENT_RESERVED) {
         own->state = SENT_SPENT;
         own->at_ms = min_of(k->granted_ms, who->now_ms);
@@ -63,10 +67,12 @@ static void remember(struct person *who, const struct keep *k)
     uint16_t journey = plan_journey_find(plan, k->journey);
     if (message == PLAN_NO_INDEX || ledger_find(who, k->decision) != UINT32_MAX)
         return;
+    must(message < plan->message_count);
     const struct plan_message *m = &plan->messages[message];
     uint16_t group = journey == PLAN_NO_INDEX ? PLAN_NO_INDEX : plan->journeys[journey].group;
     if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
         ledger_make_room(who);
+    must(who->profile->ledger.count < PROFILE_LEDGER_MAX);
     struct sent *line = person_push_sent(who);
     must(line != NULL);
     *line = (struct sent){
@@ -131,6 +137,7 @@ static void undo(struct person *who, const struct keep *k)
                                             .channel = in->channel,
                                             .provider = intent_provider(who, in),
                                             .decision = in->decision});
+    must(in->has_slot);
     ledger_return(who, in);
     intent_settle_charge(who, in->decision, false);
     in->state = INTENT_DEFERRED;

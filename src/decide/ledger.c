@@ -17,6 +17,7 @@ uint32_t ledger_find(const struct person *who, uint64_t decision)
 
 void ledger_note(struct person *who, enum result_kind kind, const struct intent *in)
 {
+    must(in->decision != 0);
     person_result(who, (struct result){.kind = (uint8_t)kind,
                                        .how = in->channel,
                                        .journey = in->journey,
@@ -40,8 +41,11 @@ _Static_assert(PROFILE_LEDGER_MAX > PROFILE_UNITED_MAX, "a line without an inten
 struct sent ledger_line(const struct person *who, const struct intent *in, enum sent_state state)
 {
     const struct plan *plan = person_plan(who, in->plan);
+    must(in->message_index < plan->message_count);
     const struct plan_message *m = &plan->messages[in->message_index];
+    must(in->journey_index < plan->journey_count);
     const struct plan_journey *j = &plan->journeys[in->journey_index];
+    must(m->category < plan->category_count);
     return (struct sent){
         .decision = in->decision,
         .instance = in->instance,
@@ -61,10 +65,13 @@ struct sent ledger_line(const struct person *who, const struct intent *in, enum 
 
 void ledger_take(struct person *who, struct intent *in, enum sent_state state)
 {
+    must(state == SENT_RESERVED || state == SENT_GHOST);
+    must((state == SENT_GHOST) == (in->is_ghost != 0));
     if (in->has_slot) { /* an earlier attempt's: it only moves to the new channel */
         uint32_t place = ledger_find(who, in->decision);
         must(place != UINT32_MAX);
         struct sent *own = person_touch_sent(who, place);
+        must(own->state == SENT_RESERVED || own->state == SENT_SPENT);
         bool is_other = own->channel != in->channel;
         own->channel = in->channel;
         own->address = in->address;
@@ -76,6 +83,7 @@ void ledger_take(struct person *who, struct intent *in, enum sent_state state)
     }
     if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
         ledger_make_room(who);
+    must(who->profile->ledger.count < PROFILE_LEDGER_MAX);
     struct sent *line = person_push_sent(who);
     must(line != NULL);
     *line = ledger_line(who, in, state);
@@ -90,6 +98,8 @@ void ledger_return(struct person *who, struct intent *in)
         return;
     uint32_t place = ledger_find(who, in->decision);
     must(place != UINT32_MAX);
+    must(person_sent(who, place)->state == SENT_RESERVED ||
+         person_sent(who, place)->state == SENT_SPENT);
     if (planted("slot-kept"))
         return;
     person_drop_sent(who, place);
@@ -136,6 +146,7 @@ void ledger_accept(struct person *who, uint64_t decision)
     if (place == UINT32_MAX)
         return;
     struct sent *line = person_touch_sent(who, place);
+    must(line->state != SENT_GHOST); /* nothing of those who are held out went out */
     line->flags |= SENT_ACCEPTED;
     if (line->accepted_ms == 0)
         line->accepted_ms = who->now_ms;
@@ -143,6 +154,7 @@ void ledger_accept(struct person *who, uint64_t decision)
 
 void ledger_deliver(struct person *who, uint32_t place)
 {
+    must(place < who->profile->ledger.count);
     struct sent *line = person_touch_sent(who, place);
     line->flags |= SENT_DELIVERED;
     if (line->delivered_ms == 0)
@@ -159,6 +171,7 @@ void ledger_mark(struct person *who, uint64_t decision, enum sent_flag flag)
 void desk_touch(struct person *who)
 {
     const struct record *r = who->event;
+    must(r != NULL);
     uint64_t id = hash_pair(hash_pair(r->message_hash, (uint64_t)r->event_ms),
                             hash_pair(r->name, who->profile->ledger.count)) |
                   1;
@@ -166,6 +179,7 @@ void desk_touch(struct person *who)
         return;
     if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
         ledger_make_room(who);
+    must(who->profile->ledger.count < PROFILE_LEDGER_MAX);
     struct sent *line = person_push_sent(who);
     must(line != NULL);
     *line = (struct sent){.decision = id,
@@ -180,6 +194,7 @@ void desk_touch(struct person *who)
 void desk_forget(struct person *who)
 {
     int64_t oldest_ms = who->now_ms - max_of(who->plan->ledger_ms, choices_ledger_ms(who));
+    must(oldest_ms <= who->now_ms);
     for (uint32_t i = 0; i < who->profile->ledger.count;) {
         const struct sent *s = person_sent(who, i);
         if (s->at_ms < oldest_ms && intent_find(who, s->decision) == UINT32_MAX)

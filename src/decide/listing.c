@@ -34,6 +34,7 @@ static size_t phone_normal(struct str said, char *out)
             return 0;
         if (len > PHONE_MOST + 2)
             return 0;
+        must(len < ADDRESS_MOST);
         out[len++] = c;
     }
     if (len >= 2 && out[0] == '0' && out[1] == '0') {
@@ -60,6 +61,7 @@ bool listing_member(const struct person *who, enum channel channel, uint8_t out[
             text[len] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
         }
     }
+    must(len <= sizeof(text));
     if (len > 0)
         sha256((struct str){text, len}, out);
     return len > 0;
@@ -70,6 +72,7 @@ bool listing_member(const struct person *who, enum channel channel, uint8_t out[
 static struct intent intent_of(const struct person *who, const struct wish *x,
                                const struct plan_audience *audience)
 {
+    must(audience->export.category < who->plan->category_count);
     return (struct intent){
         .decision = hash_pair(x->instance, x->audience) | 1,
         .instance = x->instance,
@@ -89,6 +92,7 @@ static struct question question_of(struct person *who, const struct intent *in,
                                    const struct plan_audience *audience)
 {
     const struct plan *plan = who->plan;
+    must(in->journey_index == PLAN_NO_INDEX || in->journey_index < plan->journey_count);
     return (struct question){
         .who = who,
         .intent = in,
@@ -173,6 +177,7 @@ static void ask_wish(struct person *who, uint32_t place, const struct plan_audie
     }
     x->is_in = x->rule == RULE_NONE;
     x->ask_ms = !x->is_in && answer.kind == NOT_BEFORE ? answer.at_ms : FOREVER_MS;
+    must(x->ask_ms == FOREVER_MS || x->ask_ms > who->now_ms);
     if (x->rule != before && !x->is_in) {
         person_result(who, (struct result){.kind = RESULT_LISTED,
                                            .how = 2,
@@ -240,7 +245,10 @@ static void start(struct person *who, struct listing *x, bool adds)
 {
     const struct plan *plan = who->plan;
     uint16_t index = plan_audience_find(plan, x->audience);
+    must(index < plan->audience_count);
+    must(x->state == LISTING_IDLE);
     const struct plan_message *m = &plan->audiences[index].export;
+    must(m->providers[CHANNEL_WEBHOOK] < plan->provider_count);
     const struct plan_provider *provider = &plan->providers[m->providers[CHANNEL_WEBHOOK]];
     if (x->attempt == UINT16_MAX) { /* an id is never given out twice */
         x->decision = hash_pair(x->decision, 1) | 1;
@@ -378,6 +386,7 @@ void listings_answer(struct person *who, const struct stage_message *answer)
     must(place != UINT32_MAX);
     struct listing *x = person_touch_listing(who, place);
     must(x->state == LISTING_QUEUED || x->state == LISTING_REVOKING);
+    must(x->attempt > 0);
     x->state = answer->kind == BACK_GRANTED ? LISTING_GRANTED : LISTING_IDLE;
     who->is_touched = true;
 }
@@ -405,6 +414,7 @@ static void note_known(struct person *who, struct listing *x, enum listing_known
 /* Did it come to nothing? Then it is made again after a pause. */
 static void fail(struct person *who, struct listing *x, int64_t pause_ms)
 {
+    must(pause_ms > 0);
     x->again_ms = who->now_ms + (pause_ms << min_of((uint32_t)x->failures, DOUBLINGS_MAX));
     if (x->failures < UINT8_MAX)
         x->failures++;
@@ -459,6 +469,7 @@ bool listings_receipt(struct person *who, const struct receipt *r)
 
 void listings_unite(struct person *who, const struct person *from)
 {
+    must(who != from);
     wishes_unite(who, from);
     for (uint32_t i = 0; i < from->profile->listings.count; i++) {
         struct listing x = *person_listing(from, i);

@@ -57,6 +57,10 @@ const struct memory_day *memory_day(const struct question *q, struct memory_day 
         .week_start_ms = zone_week_start(zone, q->at_ms),
         .week_end_ms = zone_next_week_start(zone, q->at_ms),
     };
+    must(day->day_start_ms <= q->at_ms);
+    must(day->day_end_ms > q->at_ms);
+    must(day->week_start_ms <= day->day_start_ms);
+    must(day->week_end_ms >= day->day_end_ms);
     if (m != NULL)
         m->known_days |= 1u << place;
     return day;

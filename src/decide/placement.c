@@ -116,6 +116,7 @@ static void choose(struct person *who, const struct plan_placement *p,
 void placement_decide(struct person *who, const struct plan_placement *p,
                       struct placement_answer *out)
 {
+    must(p->message.category < who->plan->category_count);
     struct placement_reason *reasons =
         arena_array(who->scratch, struct placement_reason, p->offer_count + 1);
     struct intent in = {
@@ -137,5 +138,7 @@ void placement_decide(struct person *who, const struct plan_placement *p,
         add_reason(reasons, out, NAME_NONE, arena_copy(who->scratch, buf_str(&words)));
     else
         choose(who, p, reasons, out);
+    must(out->reason_count <= p->offer_count + 1);
+    must(out->rule == RULE_NONE || out->offer == NULL);
     buf_fini(&words);
 }

@@ -60,6 +60,8 @@ static struct id128 key_of(const struct stage_message *m)
 
 static void put(struct pool *pool, uint32_t place, struct pool_entry entry)
 {
+    must(place < pool->count);
+    must(pool->count <= pool->room);
     pool->heap[place] = entry;
     index_add(&pool->places, key_of(&entry.message))->first = place;
 }
@@ -100,6 +102,7 @@ void pool_queue(struct pool *pool, const struct stage_message *m)
         pool->room = pool->room ? pool->room * 2 : 64;
         pool->heap = mem_resize(pool->heap, pool->room * sizeof(pool->heap[0]));
     }
+    must(pool->count < pool->room);
     struct pool_entry entry = {.message = *m, .mark = pool->mark};
     blob_set(&pool->space, &entry.fields, m->fields.at, (uint32_t)m->fields.len);
     entry.message.fields = (struct str){0};
@@ -109,6 +112,7 @@ void pool_queue(struct pool *pool, const struct stage_message *m)
 
 static struct pool_entry take(struct pool *pool, uint32_t place)
 {
+    must(place < pool->count);
     struct pool_entry entry = pool->heap[place];
     if (unlikely(pool->keep != NULL) && entry.mark != pool->mark)
         pool->keep(pool->keeper, pool, &entry);
@@ -130,7 +134,9 @@ bool pool_revoke(struct pool *pool, const struct stage_message *m)
     const struct index_entry *e = index_find(&pool->places, key_of(m));
     if (e == NULL)
         return false;
+    must(e->first < pool->count);
     struct pool_entry entry = take(pool, (uint32_t)e->first);
+    must(entry.message.decision == m->decision);
     blob_set(&pool->space, &entry.fields, NULL, 0);
     return true;
 }
@@ -148,6 +154,8 @@ void pool_granted(struct pool *pool)
 
 bool pool_is_before(const struct pool *a, const struct pool *b)
 {
+    must(a->count > 0);
+    must(b->count > 0);
     return order(&a->heap[0].message, &b->heap[0].message) < 0;
 }
 
@@ -186,10 +194,13 @@ struct cost {
 
 static struct cost cost_of(struct plan_pace rate)
 {
+    must(rate.per_ms > 0);
+    must(rate.count > 0);
     int64_t per_us = rate.per_ms * 1000;
     int64_t count = rate.count;
     int64_t burst = max_of(count * SECOND_MS / rate.per_ms / 2, INT64_C(1));
     int64_t room = count - burst + 1;
+    must(room > 0);
     return (struct cost){(per_us + room - 1) / room, burst};
 }
 
@@ -198,6 +209,8 @@ int64_t pool_rate_ms(const struct pool *pool, struct plan_pace rate)
     if (rate.count == 0)
         return INT64_MIN;
     struct cost cost = cost_of(rate);
+    must(cost.each_us > 0);
+    must(cost.burst >= 1);
     int64_t free_us = pool->busy_us - (cost.burst - 1) * cost.each_us;
     return free_us <= 0 ? 0 : (free_us + 999) / 1000;
 }

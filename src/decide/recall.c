@@ -34,6 +34,8 @@ void intent_recall(struct person *who, struct intent *in, enum outcome ending)
 
 void intent_send_recall(struct person *who, const struct intent *in)
 {
+    must(in->state == INTENT_GRANTED);
+    must(in->attempt > 0);
     person_send(who, (struct stage_message){
                          .kind = TO_RECALL, .decision = in->decision, .attempt = in->attempt});
 }

@@ -38,6 +38,7 @@ static struct str countries_of_phone(struct str number)
     for (size_t i = has_plus ? 1 : 2; i < number.len && len < 3; i++)
         if (number.at[i] >= '0' && number.at[i] <= '9')
             digits[len++] = number.at[i];
+    must(len <= sizeof(digits));
     for (size_t i = 0; (has_plus || has_zeros) && i < array_count(phones); i++) {
         struct str code = str_of(phones[i].code);
         if (code.len > best_len && str_starts((struct str){digits, len}, code)) {

@@ -20,6 +20,7 @@ static bool goes_then(struct person *who, const struct intent *higher)
     if (q.category == PLAN_NO_INDEX || q.journey == PLAN_NO_INDEX)
         return false;
     q.channel = (enum channel)higher->channel;
+    must(higher->not_before_ms > who->now_ms);
     q.at_ms = higher->not_before_ms;
     return rules_ask(&q).gravest.kind == ALLOW;
 }
@@ -33,6 +34,7 @@ static bool goes_beside(struct person *who, const struct intent *higher, const s
         return true;
     *line = ledger_line(who, lower, lower->is_ghost ? SENT_GHOST : SENT_SPENT);
     line->channel = (uint8_t)channel;
+    must(line->state != SENT_RESERVED);
     bool goes = goes_then(who, higher);
     person_drop_sent(who, who->profile->ledger.count - 1u);
     return goes;
@@ -73,6 +75,7 @@ bool reserve_keeps(struct person *who, uint32_t place, struct verdict *v)
     }
     if (for_whom == UINT32_MAX)
         return false;
+    must(until_ms > who->now_ms);
     const struct intent *higher = person_intent(who, for_whom);
     struct question q = verdict_question(who, in);
     person_note_about(who, in->journey, in->message,

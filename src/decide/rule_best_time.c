@@ -38,6 +38,7 @@ static int64_t permitted_from(const struct question *q, int64_t at_ms)
             return FOREVER_MS;
         if (next_ms == at_ms)
             return at_ms;
+        must(next_ms > at_ms);
         at_ms = next_ms;
     }
     return FOREVER_MS;
@@ -82,6 +83,7 @@ int64_t best_time_choose(const struct question *q)
             best_ms = at_ms;
         }
     }
+    must(best_ms >= now_ms);
     return best_ms;
 }
 
@@ -128,6 +130,7 @@ void intent_keep_best_time(struct person *who, uint32_t place, enum channel chan
     struct question q = verdict_question(who, in);
     q.channel = channel;
     int64_t chosen_ms = best_time_choose(&q);
+    must(chosen_ms >= who->now_ms);
     struct intent *kept = person_touch_intent(who, place);
     kept->best_channel = (uint8_t)channel;
     kept->best_ms = chosen_ms;

@@ -49,6 +49,7 @@ struct answer rule_budget_ask(const struct question *q)
     if (provider != PLAN_NO_INDEX && q->intent->plan != q->who->plans->newest)
         provider = plan_provider_find(
             q->plan, person_plan(q->who, q->intent->plan)->providers[provider].name);
+    must(provider == PLAN_NO_INDEX || provider < q->plan->provider_count);
     for (uint32_t i = 0; i < q->plan->budget_count; i++) {
         const struct plan_budget *budget = &q->plan->budgets[i];
         if (!budget_is_short(q->who->budgets, q, budget, provider, q->intent->decision))
@@ -62,6 +63,7 @@ struct answer rule_budget_ask(const struct question *q)
         int64_t until_ms = budget_period(q->plan, budget, q->at_ms).until_ms;
         if (answer.kind == NOT_BEFORE)
             until_ms = max_of(until_ms, answer.at_ms);
+        must(until_ms > q->at_ms);
         answer = (struct answer){.kind = NOT_BEFORE, .at_ms = until_ms};
     }
     return answer;

@@ -122,7 +122,9 @@ static void gather(const struct question *q, struct facts *facts)
 {
     if (facts->has_lines)
         return;
+    must(facts->count == 0);
     facts->has_lines = true;
+    must(q->who->profile->ledger.count <= PROFILE_LEDGER_MAX);
     for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
         const struct sent *s = person_sent(q->who, i);
         if (s->decision == q->intent->decision || is_yielded(q, s))
@@ -252,6 +254,7 @@ static struct answer ask_keeping(const struct question *q, const struct plan_cap
 {
     struct tally t;
     int64_t at_ms = q->at_ms;
+    must(c->window_ms > 0);
     for (uint32_t i = 0; i <= PROFILE_LEDGER_MAX; i++) {
         tally(q, c, facts, at_ms - c->window_ms, &t);
         uint32_t room = c->limit - kept_from(q, c, facts, at_ms - c->window_ms);
@@ -262,6 +265,7 @@ static struct answer ask_keeping(const struct question *q, const struct plan_cap
         }
         if (t.spent == 0) /* only what is on its way: it has to be spent or returned */
             return (struct answer){.kind = NOT_BEFORE, .at_ms = FOREVER_MS};
+        must(t.times[t.spent - 1] + c->window_ms > at_ms);
         at_ms = t.times[t.spent - 1] + c->window_ms;
     }
     /* It may be over before any message comes: when one that had a kept slot leaves the window. */
@@ -357,8 +361,8 @@ static __attribute__((noinline)) struct answer ask_kept(const struct question *q
     return answer;
 }
 
-static inline struct answer ask_one(const struct question *q, const struct plan_cap *c,
-                                    struct facts *facts)
+static inline __attribute__((always_inline)) struct answer
+ask_one(const struct question *q, const struct plan_cap *c, struct facts *facts)
 {
     struct tally t;
     bool is_sliding = c->kind == CAP_SLIDING || c->kind == CAP_GAP;
@@ -418,6 +422,7 @@ struct answer rule_cap_ask(const struct question *q)
     if (!(q->lane_flags & LANE_CAPS))
         return answer;
     facts_init(&facts);
+    must(q->plan->cap_count <= PLAN_CAPS_MAX);
     for (uint32_t i = 0; i < q->plan->cap_count; i++) {
         const struct plan_cap *c = &q->plan->caps[i];
         if (agreed >> i & 1)

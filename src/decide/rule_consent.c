@@ -84,6 +84,7 @@ static struct answer ask_choices(const struct question *q, uint32_t topic)
         answer = (struct answer){.kind = NOT_BEFORE, .at_ms = until_ms};
     }
     uint32_t count = choices_caps(q->who, q->channel, caps, array_count(caps));
+    must(count <= array_count(caps));
     for (uint32_t i = 0; i < count && !q->is_listing; i++)
         answer_join(&answer, cap_ask(q, &caps[i]));
     return answer;

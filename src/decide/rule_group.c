@@ -11,6 +11,7 @@
  * stand in nobody's way but each other's. */
 static struct answer ask_room(const struct question *q)
 {
+    must(q->group < q->plan->group_count);
     const struct plan_group *g = &q->plan->groups[q->group];
     const struct instance *own = NULL;
     uint32_t before = 0;
@@ -30,6 +31,7 @@ static struct answer ask_room(const struct question *q)
             q->plan->journeys[other].group == q->group)
             before++;
     }
+    must(before < q->who->profile->instances.count);
     if (before < g->at_most + planted("group-waits-for-none"))
         return ANSWER_ALLOW;
     say(q, "group %.*s takes %u at once, and they were in %u before",
@@ -64,6 +66,7 @@ struct answer rule_group_ask(const struct question *q)
         if (other == PLAN_NO_INDEX || q->plan->journeys[other].group == PLAN_NO_INDEX)
             continue;
         uint16_t group = q->plan->journeys[other].group;
+        must(group < q->plan->group_count);
         if (!(q->plan->groups[group].pauses >> q->group & 1))
             continue;
         say(q, "group %.*s is paused while the person is in journey %.*s (since %s)",

@@ -15,6 +15,7 @@ static void say_holds(const struct question *q)
     uint16_t index;
     while ((index = holds_next(q->who, q->category, (enum lane)q->intent->lane, q->at_ms,
                                &place)) != PLAN_NO_INDEX) {
+        must(place > 0);
         const struct hold *h = person_hold(q->who, place - 1);
         struct str name = names_text(q->who->names, h->name);
         if (index == HOLD_COMPLAINT) {
@@ -38,6 +39,7 @@ static int64_t last_known(const struct question *q)
     uint32_t place = 0;
     while (holds_next(q->who, q->category, (enum lane)q->intent->lane, q->at_ms, &place) !=
            PLAN_NO_INDEX) {
+        must(place > 0);
         const struct hold *h = person_hold(q->who, place - 1);
         if (!h->is_open)
             last_ms = max_of(last_ms, h->until_ms);
@@ -61,6 +63,7 @@ struct answer rule_hold_ask(const struct question *q)
         say_holds(q);
     if (hold != HOLD_COMPLAINT && q->plan->holds[hold].drops)
         return (struct answer){.kind = NEVER, .outcome = OUTCOME_HELD};
+    must(until_ms > q->at_ms);
     answer_join(&needs,
                 (struct answer){.kind = NOT_BEFORE, .at_ms = until_ms, .least_ms = last_known(q)});
     return needs;

@@ -16,6 +16,7 @@ struct answer rule_reachable_ask(const struct question *q)
     }
     const struct plan *own = person_plan(q->who, q->intent->plan);
     if (own != q->plan) { /* people in flight need a provider that is still there */
+        must(carrier < own->provider_count);
         uint32_t provider = own->providers[carrier].name;
         if (plan_provider_find(q->plan, provider) == PLAN_NO_INDEX) {
             say(q, "the programme no longer has the provider %.*s",

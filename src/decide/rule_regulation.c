@@ -58,6 +58,7 @@ static struct answer ask_row(const struct question *q, const struct plan_regulat
     blame(q, "the regulation %.*s%s%.*s", STR_ARG(row->name),
           str_is(row->places[0], "*") ? "" : " of ",
           STR_ARG(str_is(row->places[0], "*") ? STR("") : row->places[0]));
+    must(until_ms > q->at_ms);
     return (struct answer){.kind = NOT_BEFORE, .at_ms = until_ms};
 }
 

@@ -17,6 +17,7 @@ struct answer rule_wanted_ask(const struct question *q)
     const struct plan *plan = person_plan(q->who, q->intent->plan);
     uint32_t other = instead_ask(q->who, q->intent, q->at_ms, &until_ms);
     if (other != 0) {
+        must(other <= intent_send(q->who, q->intent)->instead_count);
         const struct plan_instead *x = &intent_send(q->who, q->intent)->insteads[other - 1];
         say(q, "%.*s goes instead: %.*s",
             STR_ARG(names_text(q->who->names, plan->messages[x->send.message].name)),

@@ -17,6 +17,7 @@ static struct window_answer ask_quiet(const struct question *q, const struct pla
     struct window_answer hours = clock_quiet(q->who, &window, q->at_ms);
     if (w->calendar == 0)
         return hours;
+    must(w->calendar <= q->plan->calendar_count);
     struct window_answer days =
         clock_on_calendar(q->who, &q->plan->calendars[w->calendar - 1], q->at_ms);
     if (hours.is_inside && days.is_inside)
@@ -42,8 +43,10 @@ struct answer rule_window_ask(const struct question *q)
             continue;
         const struct window_answer *kept = memory_window(q, w);
         struct window_answer quiet = kept != NULL ? *kept : ask_quiet(q, w);
-        if (kept == NULL)
+        if (kept == NULL) {
+            must(quiet.until_ms > q->at_ms); /* else the desk would ask about one moment for ever */
             memory_keep_window(q, w, quiet);
+        }
         if (!quiet.is_inside) {
             if (answer.kind == ALLOW)
                 answer.at_ms = min_of(answer.at_ms, quiet.until_ms);

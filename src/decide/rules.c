@@ -69,6 +69,8 @@ static void weigh(const struct question *q, struct answers *all, uint8_t rule, s
     bool is_graver = one.kind > all->gravest.kind;
     if (one.kind == ALLOW || one.kind == NOT_BEFORE)
         must(one.at_ms > q->at_ms);
+    else
+        must(one.outcome != OUTCOME_NONE); /* an end has a reason */
     if (one.kind == ALLOW) {
         all->until_ms = min_of(all->until_ms, one.at_ms);
         return;
@@ -96,6 +98,8 @@ struct answers rules_ask(const struct question *q)
 {
     struct answers all = {
         .gravest = ANSWER_ALLOW, .rule = RULE_NONE, .known_ms = q->at_ms, .until_ms = FOREVER_MS};
+    must(q->at_ms >= q->who->now_ms); /* counts of the past are gone */
+    must(q->channel < CHANNEL_END);
     for (size_t i = 0; i < array_count(rules); i++) {
         if (planted_in("off-", rules[i].name) || (q->agreed != NULL && q->agreed->rules >> i & 1))
             continue;

@@ -26,6 +26,8 @@ static bool is_older(const struct person *who, const struct intent *in, const st
 void supersede_older(struct person *who, struct intent *made)
 {
     const struct plan *plan = person_plan(who, made->plan);
+    must(made->message_index < plan->message_count);
+    must(made->state == INTENT_SETTLING);
     enum supersede how = (enum supersede)plan->messages[made->message_index].supersedes;
     if (how == SUPERSEDE_NONE || planted("supersedes-nothing") ||
         !(lane_term((enum lane)made->lane)->flags & LANE_SUPERSEDES))

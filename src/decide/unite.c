@@ -16,6 +16,7 @@ static bool is_twin(const struct person *who, const struct intent *a, const stru
 {
     uint8_t flags;
     uint64_t key_a, key_b;
+    must(a != b);
     if (a->message != b->message || a->journey != b->journey || a->instance == b->instance)
         return false;
     intent_instance(who, a->instance, &flags, &key_a);
@@ -96,6 +97,7 @@ static bool drop_waiting(struct person *who)
 
 void desk_unite(struct person *who, struct person *from)
 {
+    must(who != from);
     must(desk_under_way(who) + desk_under_way(from) <= PROFILE_UNITED_MAX);
     while (who->profile->intents.count + from->profile->intents.count > PROFILE_UNITED_MAX) {
         bool has_dropped = drop_waiting(from) || drop_waiting(who);
@@ -111,12 +113,14 @@ void desk_unite(struct person *who, struct person *from)
         *in = theirs;
         in->entry = entry;
     }
+    must(who->profile->intents.count <= PROFILE_UNITED_MAX);
     for (uint32_t i = 0; i < from->profile->ledger.count; i++) {
         const struct sent *theirs = person_sent(from, i);
         if (planted("merge-forgets-sends") || ledger_find(who, theirs->decision) != UINT32_MAX)
             continue;
         if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
             ledger_make_room(who);
+        must(who->profile->ledger.count < PROFILE_LEDGER_MAX);
         struct sent *line = person_push_sent(who);
         must(line != NULL);
         *line = *theirs;

@@ -18,9 +18,12 @@ static uint16_t category_now(const struct person *who, uint32_t name)
 struct question verdict_question(struct person *who, const struct intent *in)
 {
     const struct plan *own = person_plan(who, in->plan);
+    must(in->message_index < own->message_count);
     const struct plan_message *m = &own->messages[in->message_index];
+    must(m->category < own->category_count);
     bool is_newest = in->plan == who->plans->newest;
     uint16_t journey = is_newest ? in->journey_index : plan_journey_find(who->plan, in->journey);
+    must(journey == PLAN_NO_INDEX || journey < who->plan->journey_count);
     return (struct question){
         .who = who,
         .intent = in,
@@ -64,6 +67,7 @@ struct verdict verdict_of_channel(const struct question *asked)
     q->agreed = &agreed;
     for (uint32_t i = 0; i < LOOK_AHEADS_MAX; i++) {
         struct answers all = rules_ask(q);
+        must(all.until_ms > q->at_ms);
         if (i == 0) {
             if (is_clear(&all, &v))
                 return v;
@@ -86,6 +90,7 @@ struct verdict verdict_of_channel(const struct question *asked)
     v.kind = VERDICT_WAIT;
     if (!is_unknown)
         v.at_ms = q->at_ms;
+    must(v.at_ms > q->who->now_ms);
     return v;
 }
 
@@ -98,6 +103,7 @@ struct verdict verdict_of_intent(struct person *who, const struct intent *in)
                                 .outcome = OUTCOME_WITHDRAWN,
                                 .rule = RULE_WANTED,
                                 .is_last = true};
+    must(in->channel_count <= PLAN_CHANNELS_MAX);
     if (in->deadline_ms <= who->now_ms &&
         !planted("deadline-passes")) /* its time ran out while an attempt was under way */
         return (struct verdict){
@@ -117,6 +123,7 @@ struct verdict verdict_of_intent(struct person *who, const struct intent *in)
         q.put_off_rule = in->rule;
         q.put_off_ms = is_put_off && q.channel == in->channel ? in->not_before_ms : INT64_MIN;
         struct verdict v = verdict_of_channel(&q);
+        must(v.kind != VERDICT_GO || v.at_ms > who->now_ms);
         if (v.kind != VERDICT_END || v.is_last)
             return v;
         if (first_end.outcome == OUTCOME_NONE)

@@ -77,12 +77,14 @@ bool voucher_look(struct vouchers *v, const struct plan_voucher *pool, uint64_t 
             return true;
     }
     struct voucher_hint *hint = hint_of(v, pool);
+    must(hint->pool == pool);
     for (; hint->from < pool->code_count; hint->from++) {
         *code = pool->codes[hint->from];
         if (index_find(&v->codes, code_key(pool->name, hash_str(*code, 0))) == NULL)
             return true;
     }
     struct voucher_stock *stock = find_stock(v, pool->name);
+    must(stock == NULL || stock->from <= stock->count);
     for (; stock != NULL && stock->from < stock->count; stock->from++) {
         *code = stock->codes[stock->from];
         if (index_find(&v->codes, code_key(pool->name, hash_str(*code, 0))) == NULL)
@@ -94,6 +96,7 @@ bool voucher_look(struct vouchers *v, const struct plan_voucher *pool, uint64_t 
 void voucher_take(struct vouchers *v, const struct plan_voucher *pool, uint64_t decision,
                   struct str code)
 {
+    must(decision != 0);
     uint64_t hash = hash_str(code, 0);
     keep_before(v->keeper, 0, code_key(pool->name, hash));
     index_add(&v->codes, code_key(pool->name, hash))->first = decision;
@@ -147,6 +150,7 @@ struct voucher_counts voucher_count(const struct vouchers *v, const struct plan_
         counts.gone += e->first == 0;
         counts.held += e->first != 0;
     }
+    must(counts.free <= counts.file + counts.loaded);
     return counts;
 }
 
@@ -174,6 +178,7 @@ void voucher_stock_add(struct vouchers *v, uint32_t pool, struct str code)
         stock->room = stock->room ? stock->room * 2 : 64;
         stock->codes = mem_resize(stock->codes, stock->room * sizeof(stock->codes[0]));
     }
+    must(stock->count < stock->room);
     stock->sum += hash_pair(stock->count, hash_str(code, 20));
     stock->codes[stock->count++] = arena_copy(&v->text, code);
     index_add(&v->loaded, code_key(pool, hash_str(code, 0)))->first = 1;
