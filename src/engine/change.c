@@ -11,15 +11,25 @@
  * log; what is kept since is the rest. Both are split by the log and not by time, so that uniting them
  * is the same as having kept the feature from the start, late events and equal moments included: what
  * the log has first stands first among items of one moment. A profile in the backfill that was merged
- * into another since is united with that one. (Only there, where two people did something in the very same
- * millisecond and were found to be one between `prepare` and `activate`, may these two items stand the
- * other way round than if nothing had been prepared.)
+ * into another since is united with that one; who was erased since is left out. (Only there, where two
+ * people did something in the very same millisecond and were found to be one between `prepare` and
+ * `activate`, may these two items stand the other way round than if nothing had been prepared.)
+ *
+ * `unite` hands the backfill over. From its batch on each batch unites a piece of it, as much as a number of
+ * people and bytes say and not as a clock does, in the order of the file:
+ *
+ *     partitions:  united │ here: `local`, `offset` │ to come       a batch: ├─ UNITE_WORK ─┤
+ *
+ * Nobody asks for a fresh feature before `activate`, so it does not matter who has been united already:
+ * events and merges add to whatever half there is, and the other half is united with what came of it. The
+ * place is state, the file is not: it is found by the hash in the state, or made again from the log.
+ * `activate` comes when all is united; it would unite the rest at once.
  *
  * Features that no feed has any more are *leftovers*. They are dropped before anything may start to be
  * kept under their name again: by a pass over all people, some in each batch, that also finds the oldest
  * plan under which anybody is in flight. Numbers of plans only get older, so one pass is enough to know
  * that nobody is under an older one; who is merged meanwhile is looked at then. Where that takes feeds
- * away, the pass begins again. If a `prepare` comes before it is over, the rest is done at once.
+ * away, the pass begins again. If a `prepare` comes before it is over, that takes effect at its end.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -27,7 +37,13 @@
 #include "engine/engine_int.h"
 #include "profile/feature.h"
 
-#define TIDY_PROFILES 4096 /* that a batch looks at, at most by a partition's more */
+#define TIDY_PROFILES 4096 /* that a batch looks at */
+
+/* What a batch unites of a backfill: its bytes, and so many more for each person and partition; one person
+ * at least. */
+#define UNITE_PERSON    256
+#define UNITE_PARTITION 4096
+#define UNITE_WORK      (128 * 1024)
 
 /* ---- features of a plan -------------------------------------------------------------------------- */
 
@@ -116,7 +132,7 @@ void change_set_feeds(struct engine *e)
     if (!e->is_shadow) {
         if (e->plans.newest)
             add_feed(e, e->plans.at[e->plans.newest], 0);
-        if (e->change.plan)
+        if (e->change.plan && e->change.batch != 0)
             add_feed(e, e->change.plan, 0);
         for (uint32_t i = e->plans.newest; i-- > e->plans_from;)
             add_feed(e, e->plans.at[i], 0);
@@ -210,27 +226,30 @@ void change_note_merge(struct engine *e, uint64_t loser)
 static void begin_pass(struct engine *e)
 {
     must(e->plans.newest < e->plans.count);
-    e->tidy = 0;
+    e->tidy = e->tidy_local = 0;
     e->tidy_oldest = e->plans.newest;
 }
 
-/* The pass goes on by a slice. */
-void change_tidy(struct engine *e)
+static void tidy_one(struct engine *e, uint64_t number)
 {
-    uint64_t seen = 0;
-    if (e->tidy == PARTITIONS)
-        return;
-    for (; e->tidy < PARTITIONS && seen < TIDY_PROFILES; e->tidy++) {
-        const struct partition *p = &e->partitions[e->tidy];
-        for (uint32_t local = 1; local < p->count; local++) {
-            uint64_t number = profile_number(e->tidy, local);
-            const struct profile *profile = space_at(&p->space, p->profiles[local]);
-            if (profile->histories.count)
-                drop_leftovers(e, number);
-            if (profile->instances.count || profile->intents.count || profile->pasts.count)
-                e->tidy_oldest = min_of(e->tidy_oldest, oldest_plan(e, number));
+    const struct partition *p = &e->partitions[profile_partition(number)];
+    const struct profile *profile = space_at(&p->space, p->profiles[profile_local(number)]);
+    if (profile->histories.count)
+        drop_leftovers(e, number);
+    if (profile->instances.count || profile->intents.count || profile->pasts.count)
+        e->tidy_oldest = min_of(e->tidy_oldest, oldest_plan(e, number));
+}
+
+/* The pass goes on by a slice. */
+static void tidy_some(struct engine *e)
+{
+    for (uint32_t seen = 0; e->tidy < PARTITIONS && seen < TIDY_PROFILES; seen++) {
+        if (e->tidy_local + 1 < e->partitions[e->tidy].count) {
+            tidy_one(e, profile_number(e->tidy, ++e->tidy_local));
+        } else {
+            e->tidy++;
+            e->tidy_local = 0;
         }
-        seen += p->count;
     }
     if (e->tidy < PARTITIONS || e->tidy_oldest <= e->plans_from)
         return;
@@ -270,9 +289,31 @@ static void abandon(struct engine *e)
 {
     if (e->change.plan == NULL)
         return;
+    if (change_is_uniting(e))
+        e->backfill = NULL;
     forget_change(e);
     change_set_feeds(e);
     begin_pass(e);
+}
+
+/* Nothing is left under the names of its features: they are kept from here on. */
+static void begin_change(struct engine *e)
+{
+    struct change *c = &e->change;
+    must(c->batch == 0);
+    c->batch = e->batch;
+    c->fresh = mem_new((feature_count(c->plan) + 1) * sizeof(uint32_t));
+    for (uint32_t i = 0; i < feature_count(c->plan); i++) {
+        uint32_t name = feature_name(c->plan, i);
+        if (!is_fed(e, name))
+            add_name(c->fresh, &c->fresh_count, name);
+    }
+    must(c->fresh_count <= feature_count(c->plan));
+    must(c->fresh != NULL);
+    change_set_feeds(e);
+    results_add(
+        &e->results,
+        (struct result){.kind = RESULT_PREPARED, .at_ms = e->now_ms, .number = c->fresh_count});
 }
 
 static void prepare(struct engine *e, const struct record *r)
@@ -282,22 +323,22 @@ static void prepare(struct engine *e, const struct record *r)
     if (plan == e->change.plan)
         return;
     abandon(e);
-    drop_all_leftovers(e);
     must(e->change.plan == NULL);
-    e->change = (struct change){.plan = plan, .batch = e->batch};
-    e->change.fresh = mem_new((feature_count(plan) + 1) * sizeof(uint32_t));
-    for (uint32_t i = 0; i < feature_count(plan); i++) {
-        uint32_t name = feature_name(plan, i);
-        if (!is_fed(e, name))
-            add_name(e->change.fresh, &e->change.fresh_count, name);
-    }
-    must(e->change.fresh_count <= feature_count(plan));
-    must(e->change.fresh != NULL);
-    change_set_feeds(e);
-    results_add(&e->results, (struct result){.kind = RESULT_PREPARED,
-                                             .at_ms = e->now_ms,
-                                             .number = e->change.fresh_count});
+    e->change = (struct change){.plan = plan};
+    if (e->tidy == PARTITIONS)
+        begin_change(e);
 }
+
+void change_tidy(struct engine *e)
+{
+    if (e->tidy == PARTITIONS)
+        return;
+    tidy_some(e);
+    if (e->tidy == PARTITIONS && e->change.plan != NULL && e->change.batch == 0)
+        begin_change(e);
+}
+
+/* ---- uniting ------------------------------------------------------------------------------------- */
 
 /* Takes the person's history of the feature, if there is one, over into the other list. */
 static void take_history(const struct person *who, uint32_t feature, struct profile *to)
@@ -342,37 +383,79 @@ static void unite(struct engine *e, struct space *space, uint64_t number, struct
     features_clear(space, &past);
 }
 
-/* Those who were merged since come first, and so stand behind those whom they became part of. */
-static void unite_part(struct engine *e, struct space *space, uint32_t partition, bool is_merged)
+/* The next of the partition's bytes; false: that was the last one. */
+static bool unite_next(struct engine *e, struct space *space, uint64_t *work)
 {
-    must(partition < PARTITIONS);
-    struct str part = e->backfill->parts[partition];
-    struct cursor in = cursor_of(part.at, part.len);
-    uint64_t count = part.len > 0 ? cursor_varint(&in) : 0;
-    uint32_t local = 0;
-    for (uint64_t k = 0; k < count; k++) {
-        local += (uint32_t)cursor_varint(&in);
-        struct str bytes = cursor_take(&in, cursor_varint(&in));
-        must(!in.is_bad);
-        uint64_t number = profile_number(partition, local);
-        uint64_t alive = identity_follow(&e->host, number);
-        if ((alive != number) == is_merged)
-            unite(e, space, alive, bytes);
-    }
-    must(cursor_left(&in) == 0);
+    struct change *c = &e->change;
+    struct str part = e->backfill->parts[c->partition];
+    must(c->offset <= part.len);
+    struct cursor in = cursor_of(part.at + c->offset, part.len - c->offset);
+    if (c->offset == 0 && part.len > 0)
+        (void)cursor_varint(&in); /* how many there are */
+    if (cursor_left(&in) == 0)
+        return false;
+    c->local += (uint32_t)cursor_varint(&in);
+    struct str bytes = cursor_take(&in, cursor_varint(&in));
+    must(!in.is_bad);
+    must(c->local < e->partitions[c->partition].count);
+    uint64_t alive = identity_follow(&e->host, profile_number(c->partition, c->local));
+    if (engine_profile(e, alive)->forward != PROFILE_ERASED)
+        unite(e, space, alive, bytes);
+    c->offset = part.len - cursor_left(&in);
+    *work += UNITE_PERSON + bytes.len;
+    return true;
 }
 
-static void unite_all(struct engine *e)
+static void unite_some(struct engine *e, uint64_t work_max)
 {
-    must(e->backfill != NULL);
-    must(e->change.plan != NULL);
+    struct change *c = &e->change;
     struct space space; /* of one person's past at a time */
+    must(e->backfill != NULL);
+    must(str_is(str_of(c->backfill), e->backfill->hash));
     space_init(&space);
-    for (uint32_t i = 0; i < PARTITIONS; i++)
-        unite_part(e, &space, i, true);
-    for (uint32_t i = 0; i < PARTITIONS; i++)
-        unite_part(e, &space, i, false);
+    for (uint64_t work = 0; c->partition < PARTITIONS && work < work_max;) {
+        if (unite_next(e, &space, &work))
+            continue;
+        c->partition++;
+        c->local = 0;
+        c->offset = 0;
+        work += UNITE_PARTITION;
+    }
     space_fini(&space);
+    if (c->partition == PARTITIONS)
+        e->backfill = NULL;
+}
+
+bool change_is_uniting(const struct engine *e)
+{
+    return e->change.backfill[0] != 0 && e->change.partition < PARTITIONS;
+}
+
+void change_unite(struct engine *e)
+{
+    if (change_is_uniting(e))
+        unite_some(e, UNITE_WORK);
+}
+
+static void begin_uniting(struct engine *e, struct str hash)
+{
+    struct change *c = &e->change;
+    if (c->fresh_count == 0 || c->backfill[0] != 0)
+        return;
+    must(e->backfill != NULL);
+    must(str_is(hash, e->backfill->hash));
+    memcpy(c->backfill, e->backfill->hash, sizeof(c->backfill));
+    c->partition = c->local = 0;
+    c->offset = 0;
+}
+
+/* A record that comes behind `abandon` is too late. */
+static void start_uniting(struct engine *e, const struct record *r)
+{
+    const struct plan *plan = plan_named(e, r);
+    struct value backfill = record_get(r, NAME_BACKFILL, NULL);
+    if (plan != NULL && plan == e->change.plan && backfill.type == VALUE_TEXT)
+        begin_uniting(e, backfill.text);
 }
 
 static void activate(struct engine *e, const struct record *r)
@@ -386,16 +469,17 @@ static void activate(struct engine *e, const struct record *r)
     }
     if (e->change.plan != plan)
         abandon(e);
-    else if (backfill.type == VALUE_TEXT && e->change.fresh_count > 0) {
-        must(e->backfill != NULL);
-        must(str_is(backfill.text, e->backfill->hash));
-        unite_all(e);
-    }
+    else if (e->change.batch == 0)
+        drop_all_leftovers(e);
+    else if (backfill.type == VALUE_TEXT)
+        begin_uniting(e, backfill.text);
+    if (change_is_uniting(e))
+        unite_some(e, UINT64_MAX); /* what is left; nothing where it waited */
     e->backfill = NULL;
     must(e->plans.count < UINT16_MAX);
     e->plans.at = mem_resize(e->plans.at, (e->plans.count + 1) * sizeof(e->plans.at[0]));
     e->plans.at[e->plans.count] = plan;
-    e->sweep = 0;
+    e->sweep = e->sweep_local = 0;
     const struct plan *old = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
     e->plans.newest = e->plans.count++;
     must(e->plans.newest + 1 == e->plans.count);
@@ -427,6 +511,7 @@ void change_apply(struct engine *e, const struct record *r)
         return;
     case PROGRAMME_ACTIVATE: activate(e, r); return;
     case PROGRAMME_ABANDON: abandon(e); return;
+    case PROGRAMME_UNITE: start_uniting(e, r); return;
     }
 }
 
@@ -435,11 +520,15 @@ struct engine_change engine_change(const struct engine *e)
     return (struct engine_change){.plan = e->change.plan,
                                   .batch = e->change.batch,
                                   .count = e->change.fresh_count,
-                                  .features = e->change.fresh};
+                                  .features = e->change.fresh,
+                                  .backfill = e->change.backfill[0] ? e->change.backfill : NULL,
+                                  .is_uniting = change_is_uniting(e)};
 }
 
 void engine_offer_backfill(struct engine *e, const struct backfill *backfill)
 {
+    must(!change_is_uniting(e) ||
+         (backfill != NULL && str_is(str_of(e->change.backfill), backfill->hash)));
     e->backfill = backfill;
 }
 

@@ -14,7 +14,8 @@
 
 #define SETTLE_ROUNDS_MAX 32   /* journeys that go on at once propose again; bounded */
 #define MOMENTS_MAX       4096 /* moments of one person's timers in one batch; then all at once */
-#define SWEEP_PROFILES    4096 /* that a batch looks at, at most by a partition's more */
+#define SWEEP_WORK        4096 /* people that a batch looks at */
+#define SWEEP_TOLD        15   /* who is told counts for so many more */
 #define MESSAGES_DEFAULT  (64u << 20)
 
 /* ---- profiles ---------------------------------------------------------------------------------- */
@@ -1536,24 +1537,34 @@ static void wake_timers(struct engine *e)
     }
 }
 
+/* The person, if the new programme may change anything for them. */
+static bool is_to_be_told(const struct engine *e, const struct plan *plan,
+                          const struct profile *profile)
+{
+    bool is_behind = profile->forward == 0 && audience_is_behind(&e->plans, profile);
+    bool is_owed = profile->forward == 0 && profile->appointed_plan != e->plans.newest &&
+                   (profile->appointments.count || plan->appointment_count);
+    return profile->intents.count || profile->instances.count || is_behind || is_owed ||
+           profile->wishes.count || profile->errands.count;
+}
+
 /* Another programme is live since some batches: tells a few more people who have anything pending. */
 static void sweep(struct engine *e)
 {
-    uint64_t seen = 0;
     const struct plan *plan = e->plans.newest ? e->plans.at[e->plans.newest] : NULL;
-    for (; e->sweep < PARTITIONS && seen < SWEEP_PROFILES; e->sweep++) {
+    for (uint32_t work = 0; e->sweep < PARTITIONS && work < SWEEP_WORK; work++) {
         must(plan != NULL);
         const struct partition *p = &e->partitions[e->sweep];
-        for (uint32_t local = 1; local < p->count; local++) {
-            const struct profile *profile = space_at(&p->space, p->profiles[local]);
-            bool is_behind = profile->forward == 0 && audience_is_behind(&e->plans, profile);
-            bool is_owed = profile->forward == 0 && profile->appointed_plan != e->plans.newest &&
-                           (profile->appointments.count || plan->appointment_count);
-            if (profile->intents.count || profile->instances.count || is_behind || is_owed ||
-                profile->wishes.count || profile->errands.count)
-                engine_add_item(e, profile_number(e->sweep, local), ITEM_TOUCH, ITEM_NOWHERE);
+        if (e->sweep_local + 1 >= p->count) {
+            e->sweep++;
+            e->sweep_local = 0;
+            continue;
         }
-        seen += p->count;
+        uint32_t local = ++e->sweep_local;
+        if (!is_to_be_told(e, plan, space_at(&p->space, p->profiles[local])))
+            continue;
+        engine_add_item(e, profile_number(e->sweep, local), ITEM_TOUCH, ITEM_NOWHERE);
+        work += SWEEP_TOLD;
     }
 }
 
@@ -1592,6 +1603,7 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
         wake_timers(e);
     sweep(e);
     change_tidy(e);
+    change_unite(e);
     resolve_records(e, batch);
     sweeps_step(e);
     sweeps_schedules(e);
@@ -1664,7 +1676,7 @@ int64_t engine_next(const struct engine *e)
 bool engine_has_work(const struct engine *e)
 {
     return e->sweep < PARTITIONS || e->tidy < PARTITIONS || e->walk_count > 0 ||
-           e->monitor_is_due || sweeps_are_ready(e);
+           e->monitor_is_due || change_is_uniting(e) || sweeps_are_ready(e);
 }
 
 bool engine_has_inbox(const struct engine *e)

@@ -97,19 +97,25 @@ bool engine_knows(const struct engine *e, struct str hash);
 
 /* ---- a change of programme ---------------------------------------------------------------------
  *
- *     prepare ──────────────► activate          what the new programme's features are made of:
- *        │ kept beside the        │              before `prepare`: the backfill, made by a shadow
- *        │ active one's           │ united       since: what was kept
+ *     prepare ─────────────────────► unite ┄┄┄┄┄┄┄► activate     what the new features are made of:
+ *        │ kept beside the active one's │ a piece                before `prepare`: the backfill, of a shadow
+ *        │                              │ in each batch          since: what was kept
  *        └─ a shadow replays what was before ─ backfill
  *
- * change.c tells how it stays exact. */
+ * Nobody asks for the new features before `activate`: so there is time to unite. change.c tells how it stays
+ * exact. */
 
-/* The programme that was prepared and is not active yet. */
+/* The programme that was prepared and is not active yet. `batch` is the one from which its features are kept:
+ * what came before is for the backfill. 0: they are not yet, as leftovers are dropped first; batches go on by
+ * themselves until they are. */
 struct engine_change {
     const struct plan *plan; /* NULL = none */
-    uint64_t batch;          /* that of its `prepare`: what came before is for the backfill */
+    uint64_t batch;
     uint32_t count; /* features that nothing kept before: those that a backfill is to have */
     const uint32_t *features; /* their names, ascending; good until the next batch */
+    const char
+        *backfill;   /* hash of what is or was united; good until the next batch; NULL: none yet */
+    bool is_uniting; /* there is more of it, for which the engine borrows it */
 };
 
 struct engine_change engine_change(const struct engine *e);
@@ -120,7 +126,9 @@ struct backfill {
     struct str parts[256]; /* by partition, as engine_write_backfill() gave them */
 };
 
-/* Hands in what the next `activate` names. Borrowed until that has been applied. NULL: none. */
+/* Hands in what the next `unite` (or, without one before it, `activate`) names, or what the state that was
+ * loaded is uniting: there it is needed before the next batch. Borrowed until that has been applied and
+ * nothing of it is left (engine_change.is_uniting). NULL: none; not while one is being united. */
 void engine_offer_backfill(struct engine *e, const struct backfill *backfill);
 
 /* To be called on an empty engine: `plan` (kept) is no programme here, but its features are kept from

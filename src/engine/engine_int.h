@@ -167,9 +167,13 @@ struct feed {
 /* The programme that is prepared. */
 struct change {
     const struct plan *plan; /* NULL = none */
-    uint64_t batch;
-    uint32_t *fresh; /* names of features that nothing kept before, ascending */
+    uint64_t batch;          /* 0 = leftovers are dropped first */
+    uint32_t *fresh;         /* names of features that nothing kept before, ascending */
     uint32_t fresh_count;
+    char backfill[65];  /* hash of what is being united, or has been; empty = nothing yet */
+    uint32_t partition; /* of the next of its people; PARTITIONS = all are united */
+    uint32_t local;     /* the one before */
+    uint64_t offset;    /* of the next in the partition's bytes */
 };
 
 struct engine {
@@ -205,8 +209,9 @@ struct engine {
     uint32_t kept_from;
     struct keep *kept_grants; /* attempts that another release granted: model/keep.h */
     uint32_t kept_grant_count;
-    uint32_t plans_from; /* nobody is in flight under a plan before this one */
-    uint32_t tidy; /* partition that the pass over leftovers comes to next; PARTITIONS = over */
+    uint32_t plans_from;  /* nobody is in flight under a plan before this one */
+    uint32_t tidy;        /* partition that the pass over leftovers is in; PARTITIONS = over */
+    uint32_t tidy_local;  /* whom it has come to there; 0 = nobody yet */
     uint32_t tidy_oldest; /* the oldest plan that it met somebody under */
     bool is_shadow;
 
@@ -215,7 +220,8 @@ struct engine {
     int64_t before_ms; /* the batch before's time */
     uint32_t inbox_count;
     uint32_t
-        sweep; /* partition whose people are told of the new programme next; PARTITIONS = done */
+        sweep; /* partition whose people are told of the new programme now; PARTITIONS = done */
+    uint32_t sweep_local; /* whom it has come to there; 0 = nobody yet */
 
     int64_t activated_ms; /* when the newest programme became that */
     uint64_t sweeps_begun;
@@ -334,8 +340,14 @@ void change_note_event(struct engine *e, struct person *who);
 /* The profile is about to become part of another. */
 void change_note_merge(struct engine *e, uint64_t loser);
 
-/* Drops some more of what nothing asks for any more. */
+/* Drops some more of what nothing asks for any more. What waited for that begins then. */
 void change_tidy(struct engine *e);
+
+/* Unites some more of the backfill. */
+void change_unite(struct engine *e);
+
+/* Is there more of it? */
+bool change_is_uniting(const struct engine *e);
 
 /* The definition of a feature that is fed, or NULL. */
 const struct plan_feature *change_feature(const struct person *who, uint32_t name);

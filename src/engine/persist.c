@@ -1237,10 +1237,13 @@ uint64_t persist_hash_shared(const struct engine *e, const struct texts *texts)
         put_kept(&e->kept_grants[i], texts, &b);
         sum += hash_bytes(b.at, b.len, 16);
     }
-    sum += hash_pair(e->sweep, 5);
-    sum += hash_pair(hash_pair(e->tidy, e->tidy_oldest), hash_pair(e->plans_from, 7));
+    sum += hash_pair(hash_pair(e->sweep, e->sweep_local), 5);
+    sum += hash_pair(hash_pair(hash_pair(e->tidy, e->tidy_local), e->tidy_oldest),
+                     hash_pair(e->plans_from, 7));
     if (e->change.plan) {
-        sum += hash_str(str_of(e->change.plan->hash), e->change.batch);
+        const struct change *c = &e->change;
+        sum += hash_str(str_of(c->plan->hash), c->batch);
+        sum += hash_str(str_of(c->backfill), hash_pair(c->partition, c->offset));
         for (uint32_t i = 0; i < e->change.fresh_count; i++)
             sum += hash_pair(text_hash(texts, e->change.fresh[i]), 8);
     }
@@ -1281,6 +1284,17 @@ static void put_plan(const struct engine *e, const struct plan *plan, struct buf
     buf_add_u64(b, plan_layout(plan, e->names));
 }
 
+static void put_uniting(const struct change *c, struct buf *b)
+{
+    buf_add_byte(b, c->backfill[0] != 0);
+    if (c->backfill[0] == 0)
+        return;
+    buf_add(b, c->backfill, 64);
+    buf_add_varint(b, c->partition);
+    buf_add_varint(b, c->local);
+    buf_add_varint(b, c->offset);
+}
+
 void persist_meta(const struct engine *e, struct buf *b)
 {
     must(e->names_told <= names_count(e->names));
@@ -1289,6 +1303,7 @@ void persist_meta(const struct engine *e, struct buf *b)
     buf_add_zigzag(b, e->now_ms);
     buf_add_varint(b, e->counts.merges);
     buf_add_varint(b, e->sweep);
+    buf_add_varint(b, e->sweep_local);
     buf_add_varint(b, e->names_told);
     for (uint32_t i = NAME_FIXED_END; i < e->names_told; i++) {
         struct str text = names_text(e->names, i);
@@ -1302,6 +1317,7 @@ void persist_meta(const struct engine *e, struct buf *b)
     must(e->plans_from <= e->plans.newest);
     buf_add_varint(b, e->plans_from);
     buf_add_varint(b, e->tidy);
+    buf_add_varint(b, e->tidy_local);
     buf_add_varint(b, e->tidy_oldest);
     buf_add_byte(b, e->change.plan != NULL);
     if (e->change.plan) {
@@ -1310,6 +1326,7 @@ void persist_meta(const struct engine *e, struct buf *b)
         buf_add_varint(b, e->change.fresh_count);
         for (uint32_t i = 0; i < e->change.fresh_count; i++)
             buf_add_varint(b, e->change.fresh[i]);
+        put_uniting(&e->change, b);
     }
     buf_add_varint(b, e->kept_grant_count);
     for (uint32_t i = 0; i < e->kept_grant_count; i++)
@@ -1384,13 +1401,30 @@ static enum status load_plan(struct engine *e, struct cursor *in, const struct p
     return FIX_INPUT;
 }
 
+static bool load_uniting(struct change *c, struct cursor *in)
+{
+    if (cursor_byte(in) == 0)
+        return !in->is_bad;
+    struct str hash = cursor_take(in, 64);
+    uint64_t partition = cursor_varint(in), local = cursor_varint(in);
+    c->offset = cursor_varint(in);
+    if (in->is_bad || partition > PARTITIONS || local > UINT32_MAX)
+        return false;
+    c->partition = (uint32_t)partition;
+    c->local = (uint32_t)local;
+    return str_to_z(hash, c->backfill, sizeof(c->backfill)) && c->backfill[0] != 0;
+}
+
 static enum status load_change(struct engine *e, struct cursor *in, struct fault *f)
 {
-    uint64_t from = cursor_varint(in), tidy = cursor_varint(in), oldest = cursor_varint(in);
-    if (in->is_bad || from > e->plans.newest || tidy > PARTITIONS || oldest > e->plans.newest)
+    uint64_t from = cursor_varint(in), tidy = cursor_varint(in), local = cursor_varint(in);
+    uint64_t oldest = cursor_varint(in);
+    if (in->is_bad || from > e->plans.newest || tidy > PARTITIONS || local > UINT32_MAX ||
+        oldest > e->plans.newest)
         return FIX_INPUT;
     e->plans_from = (uint32_t)from;
     e->tidy = (uint32_t)tidy;
+    e->tidy_local = (uint32_t)local;
     e->tidy_oldest = (uint32_t)oldest;
     if (cursor_byte(in)) {
         enum status status = load_plan(e, in, &e->change.plan, f);
@@ -1405,6 +1439,8 @@ static enum status load_change(struct engine *e, struct cursor *in, struct fault
         e->change.fresh = mem_new((count + 1) * sizeof(uint32_t));
         for (uint64_t i = 0; i < count; i++)
             e->change.fresh[e->change.fresh_count++] = (uint32_t)cursor_varint(in);
+        if (!load_uniting(&e->change, in))
+            return FIX_INPUT;
     }
     change_set_feeds(e);
     return OK;
@@ -1421,10 +1457,11 @@ static enum status load_meta(struct engine *e, struct cursor *in, struct fault *
     e->batch = cursor_varint(in);
     e->now_ms = e->before_ms = cursor_zigzag(in);
     e->counts.merges = cursor_varint(in);
-    uint64_t sweep = cursor_varint(in);
-    if (sweep > PARTITIONS)
+    uint64_t sweep = cursor_varint(in), told = cursor_varint(in);
+    if (sweep > PARTITIONS || told > UINT32_MAX)
         return FIX_INPUT;
     e->sweep = (uint32_t)sweep;
+    e->sweep_local = (uint32_t)told;
     uint64_t names = cursor_varint(in);
     for (uint64_t i = NAME_FIXED_END; i < names && !in->is_bad; i++)
         if (names_add(e->names, cursor_take(in, cursor_varint(in))) != i)

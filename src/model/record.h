@@ -44,6 +44,7 @@ enum programme_kind {
     PROGRAMME_PREPARE = 1, /* $programme: its features are kept from here on */
     PROGRAMME_ACTIVATE, /* $programme is the one that counts; $backfill covers its features' past */
     PROGRAMME_ABANDON,  /* what was prepared will not be activated */
+    PROGRAMME_UNITE, /* $backfill is the past of what is prepared: united from here on, in pieces */
 };
 
 /* Kinds of RECORD_RELEASE. Of the last two there is one a matter that two releases see otherwise, in the

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "os/fake_disk.h"
 #include "os/file.h"
+#include "replay/erase.h"
 #include "replay/recover.h"
 #include "replay/world.h"
 #include "test.h"
@@ -32,6 +33,10 @@ static const char *const journeys[] = {
     "first(\"order\").n > 0 && last(\"cart\", e, e.n < 7).n > 1 && distinct(\"page\", \"9d\", \"n\") > 2 && "
     "count(\"ca*\", \"2d\") > 3 && sequence([\"cart\", \"order\"], \"2h\") && avg(\"page\", \"4d\", \"n\") > 1.0'}\n"
     "steps: [{send: m}]\n",
+
+    "journey: j\nowner: us\ngoal: {event: Never}\n"
+    "enter: {event: Never, when: 'count(\"calm\", \"9d\") > 1 && count(\"order\", \"3d\") > 2'}\n"
+    "steps: [{send: m}]\n",
 };
 
 static uint64_t next(uint64_t *seed)
@@ -48,7 +53,7 @@ struct site {
     struct shelf shelf;
     struct evlog *log;
     struct world *world;
-    const struct plan *plans[2]; /* by place in `journeys` */
+    const struct plan *plans[3]; /* by place in `journeys` */
     uint64_t seed;
     uint64_t messages;
 };
@@ -83,7 +88,7 @@ static const struct plan *put_plan(struct site *p, const char *journey)
     return plan;
 }
 
-static void site_open(struct site *p, uint64_t seed)
+static void site_begin(struct site *p, uint64_t seed, bool is_hasty)
 {
     struct fault f = {0};
     uint8_t secret[IDENTIFIER_SECRET_BYTES];
@@ -94,10 +99,16 @@ static void site_open(struct site *p, uint64_t seed)
     shelf_init(&p->shelf, &p->directory);
     struct evlog_options options = {.disk = fake_disk_of(p->fake)};
     assert_int_equal(evlog_open(p->directory.log, &options, &p->log, &f), OK);
-    struct world_options world = {.secret = p->directory.secret, .log = p->log};
+    struct world_options world = {
+        .secret = p->directory.secret, .log = p->log, .is_hasty = is_hasty};
     p->world = world_new(&p->shelf, &world, START_MS);
     for (size_t i = 0; i < array_count(journeys); i++)
         p->plans[i] = put_plan(p, journeys[i]);
+}
+
+static void site_open(struct site *p, uint64_t seed)
+{
+    site_begin(p, seed, false);
 }
 
 static void site_close(struct site *p)
@@ -314,6 +325,119 @@ static void a_change_knows_what_was_before(void **state)
     }
 }
 
+/* Somebody is forgotten: the same profile in both. */
+static void forget(struct site *p, uint64_t profile, int64_t at_ms)
+{
+    struct erasure who = {.profile = profile};
+    struct record r;
+    struct fault f = {0};
+    struct buf clear;
+    buf_init(&clear);
+    erasure_record(&who, ERASE_PERSON, &clear, &r);
+    r.at_ms = r.arrival_ms = at_ms;
+    r.clear = body_of(&clear);
+    fine(world_apply(p->world, &r, &f), &f);
+    assert_true(engine_is_erased(world_engine(p->world), profile));
+    buf_fini(&clear);
+}
+
+/* A crash here would be gone on from: with the file, and without it. */
+static void look_in(struct site *p)
+{
+    struct fault f = {0};
+    struct engine *e = world_engine(p->world);
+    fine(world_commit(p->world, &f), &f);
+    must_recover(p, false, engine_hash(e)); /* from a snapshot before, or the beginning */
+    fine(snapshot_engine(&p->directory, e, &f), &f);
+    must_recover(p, false, engine_hash(e));
+    fine(os_remove_tree(p->directory.disk, p->directory.backfills, &f), &f);
+    must_recover(p, false, engine_hash(e));
+    must_recover(p, true, engine_hash(e));
+}
+
+struct meanwhile {
+    uint32_t batches, merges, snapshots, erased, others;
+};
+
+/* A piece in each batch, while everything else goes on. */
+static void pieces(struct site *whole, struct site *changed, uint64_t *dice, int64_t *at_ms,
+                   struct meanwhile *m)
+{
+    struct fault f = {0};
+    struct engine *e = world_engine(changed->world);
+    uint64_t merges = engine_counts(e)->merges;
+    for (uint32_t piece = 0; engine_change(e).is_uniting; piece++) {
+        assert_true(piece < 100);
+        uint64_t what = next(dice) % 12;
+        *at_ms += (int64_t)(next(dice) % HOUR_MS);
+        if (what == 0) {
+            look_in(changed);
+            m->snapshots++;
+        } else if (what == 1 || what == 3) {
+            /* Another one comes between, and the first is asked for again. */
+            fine(world_prepare(changed->world, changed->plans[2], &f), &f);
+            m->others++;
+            if (next(dice) % 2)
+                fine(world_finish(changed->world, &changed->directory, NULL, &f), &f);
+            fine(world_prepare(changed->world, changed->plans[1], &f), &f);
+            fine(world_unite(changed->world, &changed->directory, NULL, &f), &f);
+        } else if (what == 2) {
+            uint64_t number = 0;
+            for (uint64_t i = next(dice) % 40 + 1; i > 0 || number == 0; i -= i > 0)
+                number = engine_each(e, number);
+            forget(whole, number, *at_ms);
+            forget(changed, number, *at_ms);
+            m->erased++;
+        } else {
+            happen(whole, *at_ms);
+            happen(changed, *at_ms);
+        }
+        m->batches++;
+    }
+    m->merges += (uint32_t)(engine_counts(e)->merges - merges);
+}
+
+static void what_happens_while_a_past_is_united_is_not_lost(void **state)
+{
+    (void)state;
+    struct meanwhile m = {0};
+    for (uint64_t round = 0; round < 12; round++) {
+        struct site whole, changed;
+        struct fault f = {0};
+        uint64_t dice = round * 41 + 3;
+        uint32_t first = 150 + (uint32_t)next(&dice) % 150, last = first + 60;
+        site_begin(&whole, round, false);
+        site_begin(&changed, round, true);
+        fine(world_activate(whole.world, whole.plans[1], &f), &f);
+        fine(world_activate(changed.world, changed.plans[0], &f), &f);
+        int64_t at_ms = START_MS;
+        for (uint32_t i = 0; i < EVENTS; i++) {
+            if (i == first)
+                fine(world_prepare(changed.world, changed.plans[1], &f), &f);
+            if (i == last) {
+                fine(world_unite(changed.world, &changed.directory, NULL, &f), &f);
+                assert_true(engine_change(world_engine(changed.world)).is_uniting);
+                pieces(&whole, &changed, &dice, &at_ms, &m);
+                fine(world_finish(changed.world, &changed.directory, NULL, &f), &f);
+            }
+            at_ms += (int64_t)(next(&dice) % (2 * HOUR_MS));
+            happen(&whole, at_ms);
+            happen(&changed, at_ms);
+        }
+        everybody(&whole, at_ms + HOUR_MS);
+        everybody(&changed, at_ms + HOUR_MS);
+        must_be_same(&whole, &changed, round);
+        look_in(&changed);
+        site_close(&whole);
+        site_close(&changed);
+    }
+    assert_true(m.batches > 80);
+    assert_true(m.merges > 5);
+    assert_true(m.snapshots > 1);
+    assert_true(m.erased > 1);
+    assert_true(m.others > 1);
+}
+
 static void what_is_given_up_leaves_nothing_behind(void **state)
 {
     (void)state;
@@ -473,6 +597,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST("a programme that is changed for another knows what was before, exactly",
              a_change_knows_what_was_before),
+        TEST("what happens while a past is united is not lost",
+             what_happens_while_a_past_is_united_is_not_lost),
         TEST("what is given up leaves nothing behind, and can be asked for again",
              what_is_given_up_leaves_nothing_behind),
         TEST("a backfill that was broken off is made anew",

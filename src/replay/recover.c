@@ -366,18 +366,34 @@ static enum status find_programme(struct recovered *r, const struct record *reco
     return GIVE_UP;
 }
 
-/* The backfill that the `activate` record names, from its file, else made anew from the log. */
+/* The backfill that the record names, from its file, else made anew from the log. */
 static enum status find_backfill(const struct directory *d, struct recovered *r,
                                  const struct record *record, const struct plan *plan,
                                  uint64_t batch, struct fault *f)
 {
     struct value hash = record_get(record, NAME_BACKFILL, NULL);
     struct engine_change change = engine_change(r->engine);
-    if (hash.type != VALUE_TEXT || change.plan != plan || change.count == 0)
+    if (hash.type != VALUE_TEXT || change.plan != plan || change.count == 0 ||
+        change.backfill != NULL)
         return OK;
     enum status status = backfill_restore(d, &change, hash.text, &r->backfill, f);
     if (status != OK) {
         fault_prefix(f, "batch %lu: ", batch);
+        return GIVE_UP;
+    }
+    engine_offer_backfill(r->engine, backfill_of(r->backfill));
+    return OK;
+}
+
+/* The snapshot is of a state that unites one: the rest of it. */
+static enum status go_on_uniting(const struct directory *d, struct recovered *r, struct fault *f)
+{
+    struct engine_change change = engine_change(r->engine);
+    if (!change.is_uniting)
+        return OK;
+    enum status status = backfill_restore(d, &change, str_of(change.backfill), &r->backfill, f);
+    if (status != OK) {
+        fault_prefix(f, "the snapshot of batch %lu: ", r->snapshot_batch);
         return GIVE_UP;
     }
     engine_offer_backfill(r->engine, backfill_of(r->backfill));
@@ -391,10 +407,10 @@ static enum status prepare_programmes(const struct directory *d, const struct re
         const struct record *record = &b->records[i];
         const struct plan *plan;
         if (record->type != RECORD_PROGRAMME || record->kind == PROGRAMME_ABANDON ||
-            (record->kind == PROGRAMME_PREPARE && o->is_shadow))
+            (record->kind != PROGRAMME_ACTIVATE && o->is_shadow))
             continue;
         enum status status = find_programme(r, record, b->number, &plan, f);
-        if (status == OK && record->kind == PROGRAMME_ACTIVATE && !o->is_shadow)
+        if (status == OK && record->kind != PROGRAMME_PREPARE && !o->is_shadow)
             status = find_backfill(d, r, record, plan, b->number, f);
         if (status != OK)
             return status;
@@ -661,8 +677,10 @@ static enum status run_tail(const struct directory *d, const struct recover_opti
         engine_apply(r->engine, &item.batch, &out);
         watch_batch(watch, &item.batch);
         os_last_words(NULL, 0, NULL);
-        backfill_free(r->backfill);
-        r->backfill = NULL;
+        if (r->backfill != NULL && !engine_change(r->engine).is_uniting) {
+            backfill_free(r->backfill);
+            r->backfill = NULL;
+        }
         struct buf *made = &ring->at[item.number % RESULTS_LAG_MAX].bytes;
         made->len = 0;
         if (!options->is_shadow)
@@ -703,6 +721,8 @@ enum status recover(const struct directory *d, const struct recover_options *opt
     *out = (struct recovered){0};
     shelf_init(&out->shelf, d);
     enum status status = start(d, options, out, f);
+    if (status == OK)
+        status = go_on_uniting(d, out, f);
     if (status != OK || !os_exists(d->disk, d->log))
         return status;
     status = evlog_reader_open(d->disk, d->log, out->snapshot_batch + 1, &reader, f);

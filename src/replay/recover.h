@@ -83,7 +83,7 @@ struct recovered {
     struct fault snapshot_fault; /* what was wrong with the last one that was refused */
     uint64_t log_bytes;
     bool is_astray; /* a shadow met other people than the log: it cannot be relied on */
-    struct loaded_backfill *backfill; /* for the `activate` at hand */
+    struct loaded_backfill *backfill; /* what the engine borrows while it unites it; else NULL */
 };
 
 /* Rebuilds the state of the directory's log into *out, which the caller ends with recovered_fini(),

@@ -28,6 +28,7 @@ struct world {
     struct due_receipt *receipts; /* waiting for their moment; details are dropped */
     uint32_t receipt_count, receipt_room;
     struct buf results;
+    struct loaded_backfill *backfill; /* the engine may borrow it */
 };
 
 static struct record *add_record(struct world *w)
@@ -185,7 +186,9 @@ enum status world_apply_all(struct world *w, const struct record *records, uint3
 {
     must(count > 0);
     /* What is due at the same instant comes after the records: records before timers. */
-    enum status status = world_wait(w, max_of(records[0].at_ms - 1, w->now_ms), f);
+    enum status status = OK;
+    if (!w->options.is_hasty)
+        status = world_wait(w, max_of(records[0].at_ms - 1, w->now_ms), f);
     if (status != OK)
         return status;
     tell_names(w);
@@ -231,24 +234,49 @@ enum status world_prepare(struct world *w, const struct plan *plan, struct fault
     return apply_programme(w, PROGRAMME_PREPARE, plan->hash, NULL, f);
 }
 
+static enum status begin_uniting(struct world *w, const struct directory *d,
+                                 const struct backfill_host *host, struct fault *f)
+{
+    enum status status = world_commit(w, f);
+    backfill_free(w->backfill); /* of a change that was given up */
+    w->backfill = NULL;
+    struct engine_change change = engine_change(w->engine);
+    if (status == OK)
+        status = backfill_make(d, &change, host, &w->backfill, f);
+    if (status != OK)
+        return status;
+    engine_offer_backfill(w->engine, backfill_of(w->backfill));
+    return apply_programme(w, PROGRAMME_UNITE, change.plan->hash, backfill_of(w->backfill)->hash,
+                           f);
+}
+
+enum status world_unite(struct world *w, const struct directory *d,
+                        const struct backfill_host *host, struct fault *f)
+{
+    enum status status = OK;
+    must(engine_change(w->engine).plan != NULL);
+    while (status == OK && engine_change(w->engine).batch == 0)
+        status = step(w, w->now_ms, f);
+    struct engine_change change = engine_change(w->engine);
+    if (status != OK || change.count == 0 || change.backfill != NULL)
+        return status;
+    return begin_uniting(w, d, host, f);
+}
+
 enum status world_finish(struct world *w, const struct directory *d,
                          const struct backfill_host *host, struct fault *f)
 {
-    struct engine_change change = engine_change(w->engine);
-    struct loaded_backfill *backfill = NULL;
-    must(change.plan != NULL);
-    enum status status = world_commit(w, f);
-    if (status == OK && change.count > 0)
-        status = backfill_make(d, &change, host, &backfill, f);
+    enum status status = world_unite(w, d, host, f);
+    while (status == OK && engine_change(w->engine).is_uniting)
+        status = step(w, w->now_ms, f);
     if (status != OK)
         return status;
-    if (backfill != NULL)
-        engine_offer_backfill(w->engine, backfill_of(backfill));
-    status = apply_programme(w, PROGRAMME_ACTIVATE, change.plan->hash,
-                             backfill != NULL ? backfill_of(backfill)->hash : NULL, f);
-    engine_offer_backfill(w->engine, NULL);
-    backfill_free(backfill);
-    return status;
+    struct engine_change change = engine_change(w->engine);
+    char backfill[65] = "";
+    if (change.backfill != NULL)
+        memcpy(backfill, change.backfill, sizeof(backfill));
+    return apply_programme(w, PROGRAMME_ACTIVATE, change.plan->hash, backfill[0] ? backfill : NULL,
+                           f);
 }
 
 enum status world_abandon(struct world *w, struct fault *f)
@@ -321,6 +349,7 @@ void world_free(struct world *w)
         return;
     watch_end(w->watch);
     engine_free(w->engine);
+    backfill_free(w->backfill);
     arena_fini(&w->bodies);
     mem_free(w->records);
     for (uint32_t i = 0; i < w->receipt_count; i++)

@@ -35,6 +35,7 @@ struct world_options {
     const struct witness *witness;
     struct evlog *log; /* NULL = nothing is written */
     struct world_host host;
+    bool is_hasty; /* a record does not wait until what goes on by itself has come to an end */
 };
 
 struct world;
@@ -59,8 +60,10 @@ enum status world_activate(struct world *w, const struct plan *plan, struct faul
 enum status world_change(struct world *w, const struct directory *d, const struct plan *plan,
                          const struct backfill_host *host, struct fault *f) mustuse;
 
-/* The first and the second part of it. */
+/* Its parts: the first; up to where each batch unites a piece of the backfill; and all that is left. */
 enum status world_prepare(struct world *w, const struct plan *plan, struct fault *f) mustuse;
+enum status world_unite(struct world *w, const struct directory *d,
+                        const struct backfill_host *host, struct fault *f) mustuse;
 enum status world_finish(struct world *w, const struct directory *d,
                          const struct backfill_host *host, struct fault *f) mustuse;
 

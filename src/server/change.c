@@ -22,10 +22,12 @@ enum phase {
     PHASE_IDLE,
     PHASE_PREPARING,
     PHASE_FILLING,
+    PHASE_UNITING,
     PHASE_ACTIVATING,
 };
 
-static const char *const phase_names[] = {"idle", "preparing", "backfilling", "activating"};
+static const char *const phase_names[] = {"idle", "preparing", "backfilling", "uniting",
+                                          "activating"};
 
 struct asked {
     enum change_wish wish;
@@ -574,7 +576,8 @@ static void serve(struct changes *c, const struct asked *asked)
 struct moment {
     const struct plan *plan;
     struct engine_change change;
-    uint32_t *features; /* copied */
+    uint32_t *features;     /* copied */
+    char backfill_hash[65]; /* copied */
     const struct backfill *backfill;
 };
 
@@ -593,6 +596,10 @@ static void ask_change(void *context, struct engine *e)
     if (m->change.count > 0)
         memcpy(m->features, m->change.features, m->change.count * sizeof(m->features[0]));
     m->change.features = m->features;
+    if (m->change.backfill != NULL) {
+        memcpy(m->backfill_hash, m->change.backfill, sizeof(m->backfill_hash));
+        m->change.backfill = m->backfill_hash;
+    }
 }
 
 static void tell_backfill(void *context, struct engine *e)
@@ -709,17 +716,67 @@ static enum status abandon(struct changes *c, struct moment *m, struct fault *f)
     return push(c, PROGRAMME_ABANDON, NULL, NULL, f);
 }
 
+/* Asks the engine again and again until the change is as far; false: something else is wanted. */
+static bool wait_until(struct changes *c, struct moment *m, bool (*is_so)(const struct moment *m))
+{
+    struct asked asked;
+    for (;;) {
+        core_call(c->server->core, ask_change, m);
+        if (m->change.plan == NULL || strcmp(m->change.plan->hash, m->plan->hash) != 0)
+            return false;
+        if (is_so(m))
+            return true;
+        while (c->next == NULL && !is_over(c) && os_queue_pop(c->queue, &asked, 1, 0) > 0)
+            serve(c, &asked);
+        if (c->next != NULL || is_over(c))
+            return false;
+        os_clock_sleep_ms(WAIT_MS);
+    }
+}
+
+static bool has_begun(const struct moment *m)
+{
+    return m->change.batch != 0;
+}
+
+static bool has_united(const struct moment *m)
+{
+    return m->change.backfill != NULL && !m->change.is_uniting;
+}
+
+static enum status put_off(struct fault *f)
+{
+    fault_set(f, "it was broken off; the change goes on when the server is started again");
+    return TRY_AGAIN;
+}
+
+/* The backfill is made and united, a piece in each batch, unless that was done before a restart. */
+static enum status unite(struct changes *c, struct moment *m, struct loaded_backfill **backfill,
+                         struct fault *f)
+{
+    struct server *s = c->server;
+    enum status status = OK;
+    if (m->change.backfill == NULL) {
+        status = fill(c, m, backfill, f);
+        if (status != OK)
+            return status;
+        m->backfill = backfill_of(*backfill);
+        core_call(s->core, tell_backfill, m);
+        set_phase(c, PHASE_UNITING);
+        status = push(c, PROGRAMME_UNITE, m->plan->hash, m->backfill->hash, f);
+    }
+    set_phase(c, PHASE_UNITING);
+    if (status == OK && !wait_until(c, m, has_united))
+        status = put_off(f);
+    return status;
+}
+
 static enum status activate(struct changes *c, struct moment *m, struct fault *f)
 {
     struct server *s = c->server;
     set_phase(c, PHASE_ACTIVATING);
-    core_call(s->core, tell_backfill, m);
     sender_adopt(s->sender, m->plan);
-    enum status status = push(c, PROGRAMME_ACTIVATE, m->plan->hash,
-                              m->backfill != NULL ? m->backfill->hash : NULL, f);
-    m->backfill = NULL;
-    if (status == OK)
-        core_call(s->core, tell_backfill, m);
+    enum status status = push(c, PROGRAMME_ACTIVATE, m->plan->hash, m->change.backfill, f);
     if (status != OK)
         return status;
     set_active(c, m->plan);
@@ -737,21 +794,31 @@ static enum status go_over(struct changes *c, struct moment *m, struct loaded_ba
         return abandon(c, m, f);
     core_call(s->core, tell_plan, m);
     core_call(s->core, ask_change, m);
-    if (m->change.plan == NULL || strcmp(m->change.plan->hash, m->plan->hash) != 0) {
+    if (m->change.plan == NULL || strcmp(m->change.plan->hash, m->plan->hash) != 0)
         status = push(c, PROGRAMME_PREPARE, m->plan->hash, NULL, f);
-        if (status == OK)
-            core_call(s->core, ask_change, m);
-    }
+    if (status == OK && !wait_until(c, m, has_begun))
+        status = put_off(f);
     if (status == OK && m->change.count > 0)
-        status = fill(c, m, backfill, f);
-    if (status != OK)
-        return status;
-    m->backfill = *backfill != NULL ? backfill_of(*backfill) : NULL;
-    return activate(c, m, f);
+        status = unite(c, m, backfill, f);
+    return status == OK ? activate(c, m, f) : status;
 }
 
-/* The engine may still know of a backfill that the log did not take before the server had to stop: it
- * is freed behind the engine's end. */
+/* Keeps the backfill that the engine may borrow, until another is kept or the engine has ended; *made: of
+ * this change, or NULL. What was kept before is still lent where the state unites it, as long as no other
+ * programme has been prepared. */
+static void keep_backfill(struct changes *c, struct moment *m, struct loaded_backfill *made)
+{
+    struct server *s = c->server;
+    core_call(s->core, ask_change, m);
+    bool is_lent = s->backfill != NULL && m->change.is_uniting &&
+                   strcmp(m->change.backfill, backfill_of(s->backfill)->hash) == 0;
+    if (is_lent && made == NULL)
+        return;
+    must(!is_lent);
+    backfill_free(s->backfill);
+    s->backfill = made;
+}
+
 static void change_to(struct changes *c, const struct plan *plan)
 {
     struct moment m = {.plan = plan};
@@ -774,9 +841,8 @@ static void change_to(struct changes *c, const struct plan *plan)
     c->report.outcome = status;
     c->report.why = f;
     os_mutex_unlock(&c->lock);
+    keep_backfill(c, &m, backfill);
     mem_free(m.features);
-    backfill_free(c->server->backfill);
-    c->server->backfill = backfill;
 }
 
 /* ---- the thread ---------------------------------------------------------------------------------- */
@@ -817,7 +883,7 @@ bool changes_is_busy(struct changes *c)
 bool changes_is_filling(struct changes *c)
 {
     os_mutex_lock(&c->lock);
-    bool is_filling = c->report.phase == PHASE_FILLING;
+    bool is_filling = c->report.phase == PHASE_FILLING || c->report.phase == PHASE_UNITING;
     os_mutex_unlock(&c->lock);
     return is_filling;
 }

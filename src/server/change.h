@@ -1,11 +1,11 @@
 /* change.h - another programme while the server runs: one thread that checks, prepares, fills in what
  * is past, and activates.
  *
- *     POST /v1/programme ─┐                                          log
- *     SIGHUP ─────────────┼─► check ─► store ─► PREPARE ─► backfill ─► ACTIVATE
- *     start with another ─┘     │                 │            │
- *     folder                    └─ errors: told,  └────────────┴─ the old programme goes on meanwhile
- *                                  nothing done
+ *     POST /v1/programme ─┐
+ *     SIGHUP ─────────────┼─► check ─► store ─► PREPARE ─► backfill ─► UNITE ─► a piece a ─► ACTIVATE
+ *     start with another ─┘     │                 │                             batch │
+ *     folder                    └─ errors: told,  └───────────────────────────────────┴─ the old programme
+ *                                  nothing done                                          goes on meanwhile
  *
  * One change at a time. A request that comes during a backfill is checked at once: the same programme
  * changes nothing about it, another one takes its place, the active one undoes it. What is prepared

@@ -60,7 +60,15 @@ struct provider {
     const struct channel_kind *kind;
 };
 
-enum phase { PHASE_REST, PHASE_BEGIN, PHASE_PREPARE, PHASE_FILL, PHASE_OVER, PHASE_ABANDON };
+enum phase {
+    PHASE_REST,
+    PHASE_BEGIN,
+    PHASE_PREPARE,
+    PHASE_FILL,
+    PHASE_UNITE,
+    PHASE_OVER,
+    PHASE_ABANDON
+};
 
 /* Going over to another programme: src/server/change.c. */
 struct going {
@@ -481,7 +489,9 @@ static void applied(struct machine *m, const struct entry *e)
     case ENTRY_START: settle_unreported(m); break;
     case ENTRY_PROGRAMME:
         m->going.is_asked = false;
-        m->going.phase = m->going.phase == PHASE_PREPARE ? PHASE_FILL : PHASE_REST;
+        m->going.phase = m->going.phase == PHASE_PREPARE ? PHASE_FILL
+                         : m->going.phase == PHASE_UNITE ? PHASE_OVER
+                                                         : PHASE_REST;
         break;
     case ENTRY_FACT:
         if (e->fact->what != FACT_EVENT)
@@ -634,22 +644,27 @@ static bool change(struct machine *m)
     case PHASE_PREPARE: return ask(m, PROGRAMME_PREPARE, g->plan->hash, NULL);
     case PHASE_ABANDON: return ask(m, PROGRAMME_ABANDON, NULL, NULL);
     case PHASE_FILL:
-        if (change.count > 0 &&
-            backfill_make(&m->directory, &change, NULL, &g->backfill, &f) != OK) {
+        if (change.batch == 0)
+            return false; /* leftovers go first */
+        adopt(m, g->plan);
+        if (change.count == 0 || change.backfill != NULL) {
+            g->phase = PHASE_OVER;
+            return true;
+        }
+        if (backfill_make(&m->directory, &change, NULL, &g->backfill, &f) != OK) {
             sim_say(m->sim, "no backfill: %s", f.text);
             g->rest_until_ms = m->sim->clock_ms + CHANGE_REST;
             return true;
         }
-        if (g->backfill != NULL) {
-            saw(m->sim, FAULT_BACKFILL);
-            engine_offer_backfill(e, backfill_of(g->backfill));
-        }
-        adopt(m, g->plan);
-        g->phase = PHASE_OVER;
+        saw(m->sim, FAULT_BACKFILL);
+        engine_offer_backfill(e, backfill_of(g->backfill));
+        g->phase = PHASE_UNITE;
         return true;
+    case PHASE_UNITE: return ask(m, PROGRAMME_UNITE, g->plan->hash, backfill_of(g->backfill)->hash);
     case PHASE_OVER:
-        return ask(m, PROGRAMME_ACTIVATE, g->plan->hash,
-                   g->backfill != NULL ? backfill_of(g->backfill)->hash : NULL);
+        if (change.is_uniting)
+            return false;
+        return ask(m, PROGRAMME_ACTIVATE, g->plan->hash, change.backfill);
     }
     return false;
 }
@@ -1065,6 +1080,8 @@ static void close_all(struct machine *m)
     }
     if (m->going.phase != PHASE_REST)
         saw(m->sim, FAULT_CHANGE_CUT);
+    if (m->is_up && m->recovered.engine != NULL && engine_change(engine_of(m)).is_uniting)
+        saw(m->sim, FAULT_UNITING_CUT);
     if (m->committer != NULL)
         committer_drop(m->committer);
     while (m->receipts != NULL) {
