@@ -170,8 +170,9 @@ struct verdict {
     uint8_t channel;
     uint8_t rule;
     uint8_t outcome;
-    bool is_last;     /* END: no other channel may be tried */
-    int64_t at_ms;    /* GO: until; WAIT: T, FOREVER_MS = unknown */
+    bool is_last;  /* END: no other channel may be tried */
+    uint8_t late;  /* channels that a later stage put off too long: bit per place in channels[] */
+    int64_t at_ms; /* GO: until; WAIT: T, FOREVER_MS = unknown */
     int64_t again_ms; /* WAIT, T unknown: when to ask again though nothing has happened */
 };
 

@@ -98,6 +98,7 @@ struct verdict verdict_of_intent(struct person *who, const struct intent *in)
 {
     struct question q = verdict_question(who, in);
     struct verdict first_end = {.kind = VERDICT_END};
+    uint8_t late = 0;
     if (q.category == PLAN_NO_INDEX || q.journey == PLAN_NO_INDEX)
         return (struct verdict){.kind = VERDICT_END,
                                 .outcome = OUTCOME_WITHDRAWN,
@@ -124,8 +125,11 @@ struct verdict verdict_of_intent(struct person *who, const struct intent *in)
         q.put_off_ms = is_put_off && q.channel == in->channel ? in->not_before_ms : INT64_MIN;
         struct verdict v = verdict_of_channel(&q);
         must(v.kind != VERDICT_GO || v.at_ms > who->now_ms);
+        v.late = late;
         if (v.kind != VERDICT_END || v.is_last)
             return v;
+        if (q.put_off_ms != INT64_MIN && v.outcome == OUTCOME_EXPIRED)
+            late |= (uint8_t)(1u << i);
         if (first_end.outcome == OUTCOME_NONE)
             first_end = v;
     }

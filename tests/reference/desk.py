@@ -431,18 +431,22 @@ class Desk:
 
     def verdict(self, intent):
         """('go', channel), ('wait', None) or (outcome, None)."""
-        end = None
+        end, late = None, ()
         for channel in intent.channels:
             if channel in intent.refused:
                 end = end or 'expired'
                 continue
             kind, outcome = self.ask(intent, channel, self.now, is_ahead=False)
             if kind == 'allow':
+                intent.refused += late
                 return 'go', channel
             if kind == 'never':
                 return outcome, None
             if kind == 'not before' and self.has_instant(intent, channel):
+                intent.refused += late
                 return 'wait', None
+            if kind == 'not before' and channel in (intent.put_off or ()):
+                late += (channel,)  # what the last gate said of it ends too late: so it stays
             end = end or (outcome if kind == 'never here' else 'expired')
         return end, None
 
