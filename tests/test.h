@@ -44,3 +44,13 @@ static inline const char *test_data(const char *name)
     }
     return path;
 }
+
+/* Fills `path` with a template for mkdtemp() or mkstemp(), under $TMPDIR or /tmp; returns it. The
+ * runner gives each program a $TMPDIR of its own and removes it, however the program ends. */
+static inline char *test_path(char *path, size_t bytes, const char *name)
+{
+    const char *root = getenv("TMPDIR");
+    int len = snprintf(path, bytes, "%s/wend-%s-XXXXXX", root ? root : "/tmp", name);
+    assert_in_range(len, 1, bytes - 1);
+    return path;
+}

@@ -19,9 +19,9 @@ struct place {
 static int real_place(void **state)
 {
     static struct place p;
-    p = (struct place){.disk = os_disk_real(), .root = "/tmp/wend-file-test-XXXXXX"};
+    p = (struct place){.disk = os_disk_real()};
     *state = &p;
-    return mkdtemp(p.root) == NULL;
+    return mkdtemp(test_path(p.root, sizeof(p.root), "file-test")) == NULL;
 }
 
 static int fake_place(void **state)

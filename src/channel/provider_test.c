@@ -151,8 +151,8 @@ static void without_secrets(void **state)
 static void secret_file(void **state)
 {
     (void)state;
-    char path[] = "/tmp/wend-secret-XXXXXX", reference[64];
-    int fd = mkstemp(path);
+    char path[64], reference[80];
+    int fd = mkstemp(test_path(path, sizeof(path), "secret"));
     assert_true(fd >= 0);
     assert_int_equal(write(fd, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n", 39), 39);
     close(fd);

@@ -190,9 +190,8 @@ static void costs_for_machines(void **state)
 static void results_stand_in_the_log(void **state)
 {
     (void)state;
-    char root[] = "/tmp/wend-log-XXXXXX";
-    char dir[64];
-    assert_non_null(mkdtemp(root));
+    char root[64], dir[72];
+    assert_non_null(mkdtemp(test_path(root, sizeof(root), "log")));
     snprintf(dir, sizeof(dir), "%s/data", root);
     struct said ran = wend("run", "examples/shop", "--people", "20", "--days", "10", "--seed", "2",
                            "--start", "2026-03-01", "--data", dir, "--quiet");

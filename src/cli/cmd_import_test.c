@@ -23,8 +23,7 @@ struct shop {
 static int setup(void **state)
 {
     struct shop *s = test_calloc(1, sizeof(*s));
-    snprintf(s->folder, sizeof(s->folder), "/tmp/wend-import-XXXXXX");
-    assert_non_null(mkdtemp(s->folder));
+    assert_non_null(mkdtemp(test_path(s->folder, sizeof(s->folder), "import")));
     *state = s;
     return 0;
 }

@@ -69,8 +69,7 @@ static const char events[] =
 static int setup(void **state)
 {
     struct shop *s = test_calloc(1, sizeof(*s));
-    snprintf(s->folder, sizeof(s->folder), "/tmp/wend-why-XXXXXX");
-    assert_non_null(mkdtemp(s->folder));
+    assert_non_null(mkdtemp(test_path(s->folder, sizeof(s->folder), "why")));
     put(s, "p/programme.yaml", "name: P\ncategories:\n  confirm: {lane: service}\n");
     put(s, "p/journeys/order.yaml",
         "journey: order\nenter: {event: Ordered}\nsteps: [{send: thanks}]\n");

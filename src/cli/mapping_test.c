@@ -18,8 +18,8 @@ struct fixture {
 /* Reads `text` as a mapping file; what is said about it, without the path. */
 static bool reads(struct fixture *x, const char *text)
 {
-    char path[] = "/tmp/wend-mapping-XXXXXX";
-    int fd = mkstemp(path);
+    char path[64];
+    int fd = mkstemp(test_path(path, sizeof(path), "mapping"));
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     close(fd);

@@ -947,9 +947,8 @@ static void the_spare_can_be_prepared_by_somebody_else(void **state)
 static void the_real_disk_keeps_the_same_promises(void **state)
 {
     (void)state;
-    char root[] = "/tmp/wend-evlog-test-XXXXXX";
-    char dir[OS_PATH_BYTES];
-    assert_non_null(mkdtemp(root));
+    char root[64], dir[OS_PATH_BYTES];
+    assert_non_null(mkdtemp(test_path(root, sizeof(root), "evlog-test")));
     snprintf(dir, sizeof(dir), "%s/log", root);
     struct evlog_options options = {.disk = os_disk_real(), .segment_bytes = 32768};
     struct dice d = {.seed = 18};

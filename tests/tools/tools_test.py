@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.dont_write_bytecode = True
@@ -183,6 +184,36 @@ class Counting(unittest.TestCase):
         self.assertEqual((result.passed, result.failed, result.skipped), (4, 1, 2))
         result = self.run_tests.count_node(["ok 1 - a # SKIP no browser", "# pass 2", "# fail 0", "# skipped 1"], 0)
         self.assertEqual((result.passed, result.failed, result.skipped), (2, 0, 1))
+
+
+class Scratch(unittest.TestCase):
+    """Where test programs write: nothing stays, or a later run finds the disk full."""
+
+    def setUp(self):
+        self.run_tests = load("run_tests")
+        self.place = tempfile.TemporaryDirectory()
+        self.addCleanup(self.place.cleanup)
+        for patch in (mock.patch.object(tempfile, "tempdir", self.place.name),
+                      mock.patch.object(self.run_tests, "SECONDS_MAX", 1)):
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def test_a_program_writes_in_a_folder_that_goes_with_it_however_it_ends(self):
+        for end in ("exit 0", "exit 3", "kill -9 $$", "sleep 100"):
+            with self.run_tests.Scratch() as scratch:
+                _, lines, _ = self.run_tests.run(f"mkdir $TMPDIR/a; echo x >$TMPDIR/a/b; ls $TMPDIR/a; {end}",
+                                                 True, dict(os.environ), scratch)
+                self.assertEqual(lines[0], "b")
+                self.assertEqual(os.listdir(scratch.root), ["lock"])
+            self.assertEqual(os.listdir(self.place.name), [])
+
+    def test_what_a_killed_run_left_goes_with_the_next_run_and_a_living_run_keeps_its_own(self):
+        left = self.run_tests.Scratch()
+        with self.run_tests.Scratch():
+            self.assertTrue(os.path.exists(left.root))
+            left.lock.close()
+        with self.run_tests.Scratch():
+            self.assertFalse(os.path.exists(left.root))
 
 
 class Claims(unittest.TestCase):

@@ -83,9 +83,7 @@ static inline int peer_run(const char *const *arguments)
 /* A new folder under $TMPDIR or /tmp. */
 static inline void peer_folder(char *path, size_t bytes)
 {
-    const char *root = getenv("TMPDIR");
-    snprintf(path, bytes, "%s/wend-wire-XXXXXX", root ? root : "/tmp");
-    assert_non_null(mkdtemp(path));
+    assert_non_null(mkdtemp(test_path(path, bytes, "wire")));
 }
 
 static inline void peer_folder_drop(const char *path)

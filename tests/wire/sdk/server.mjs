@@ -12,6 +12,7 @@ export class Server {
     constructor(serve, events, dir) {
         this.serve = fill(serve, dir);
         this.eventsCommand = fill(events, dir);
+        this.dir = dir;
         fs.mkdirSync(dir, { recursive: true });
         this.kills = 0;
     }
@@ -44,9 +45,12 @@ export class Server {
         await this.start();
     }
 
+    // Ends the server and removes what it kept: a data folder has room reserved for 128 MB of log.
     async stop() {
         this.child.kill('SIGTERM');
-        return await this.gone;
+        const code = await this.gone;
+        fs.rmSync(this.dir, { recursive: true, force: true });
+        return code;
     }
 
     // Events in order, each message once; `copies` says how often it stands in the log.
