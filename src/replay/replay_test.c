@@ -220,6 +220,85 @@ static void a_snapshot_of_another_release_is_passed_over(void **state)
     fake_disk_free(fake);
 }
 
+/* The log in `d` as it was before the results of the batches behind `results_last` were durable: in its place. */
+static void drop_results(struct directory *d, uint64_t results_last, struct evlog **out)
+{
+    struct evlog_options options = {.disk = d->disk, .segment_bytes = 1 << 20, .log_id = 12};
+    struct evlog_reader *reader;
+    struct evlog_item item;
+    struct fault f = {0};
+    assert_int_equal(evlog_reader_open(d->disk, d->log, 0, &reader, &f), OK);
+    snprintf(d->log, sizeof(d->log), "/shop/shorter");
+    assert_int_equal(os_make_dirs(d->disk, d->log, &f), OK);
+    assert_int_equal(evlog_open(d->log, &options, out, &f), OK);
+    while (evlog_reader_next(reader, &item, &f) == OK && item.kind != EVLOG_END) {
+        if (item.kind == EVLOG_BATCH)
+            assert_int_equal(evlog_append(*out, &item.batch, &f), OK);
+        else if (item.number <= results_last)
+            assert_int_equal(evlog_append_results(*out, item.number, item.results, &f), OK);
+        assert_int_equal(evlog_commit(*out, &f), OK);
+    }
+    evlog_reader_close(reader);
+}
+
+/* Starts with a snapshot of the log's last batch while the results of the last two are not durable: all results are
+ * in the log afterwards. With `has_older` there is a snapshot from before, to start from. */
+static uint64_t start_before_results(bool has_older, uint64_t *missing)
+{
+    struct fake_disk *fake = fake_disk_new(1);
+    struct shop s;
+    struct fault f = {0};
+    assert_true(shop_open(&s, fake_disk_of(fake), 4, 40, 4, NULL));
+    for (uint32_t i = 0; synth_next_ms(s.synth) != FOREVER_MS; i++) {
+        assert_true(shop_step(&s));
+        if (i == 50 && has_older)
+            assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
+    }
+    assert_int_equal(world_commit(s.world, &f), OK);
+    assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
+    uint64_t hash = engine_hash(world_engine(s.world));
+    uint64_t last = engine_batch(world_engine(s.world));
+
+    struct evlog *log;
+    struct recovered r;
+    drop_results(&s.directory, last - 2, &log);
+    if (recover_to_write(&s.directory, log, NULL, &r, &f) != OK)
+        fail_msg("%s", f.text);
+    assert_int_equal(engine_batch(r.engine), last);
+    assert_int_equal(engine_hash(r.engine), hash);
+    uint64_t began = r.snapshot_batch;
+    recovered_fini(&r);
+
+    struct recover_options whole = {.from_beginning = true};
+    if (recover(&s.directory, &whole, &r, &f) != OK)
+        fail_msg("%s", f.text);
+    assert_int_equal(r.batches, last);
+    *missing = last - r.results_compared;
+    recovered_fini(&r);
+    evlog_free(log);
+    shop_close(&s);
+    fake_disk_free(fake);
+    return began;
+}
+
+static void a_start_makes_the_results_that_a_snapshot_was_ahead_of(void **state)
+{
+    (void)state;
+    uint64_t missing;
+    uint64_t began = start_before_results(true, &missing);
+    assert_true(began > 0); /* with the older snapshot */
+    assert_int_equal(missing, 0);
+}
+
+static void without_an_older_snapshot_the_one_ahead_of_its_results_serves(void **state)
+{
+    (void)state;
+    uint64_t missing;
+    uint64_t began = start_before_results(false, &missing);
+    assert_true(began > 0); /* not from the beginning, which may be far */
+    assert_int_equal(missing, 2);
+}
+
 static void results_that_do_not_agree_stop_recovery(void **state)
 {
     (void)state;
@@ -334,6 +413,10 @@ int main(void)
              a_damaged_snapshot_is_not_kept_as_one_of_two),
         TEST("a snapshot that another release wrote is passed over",
              a_snapshot_of_another_release_is_passed_over),
+        TEST("a start makes the results that a snapshot was ahead of",
+             a_start_makes_the_results_that_a_snapshot_was_ahead_of),
+        TEST("where there is no older snapshot, one that is ahead of its results serves",
+             without_an_older_snapshot_the_one_ahead_of_its_results_serves),
         TEST("results that do not agree stop recovery and name the batch",
              results_that_do_not_agree_stop_recovery),
         TEST("a crash at any moment loses nothing that was committed",
