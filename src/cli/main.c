@@ -2,8 +2,10 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "cli/libraries.h"
 
 int main(int argc, char **argv)
 {
+    libraries_claim_memory();
     return cli_run(argc, (const char *const *)argv, stdout, stderr);
 }

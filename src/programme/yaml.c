@@ -9,6 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define PARSER_INPUT_BYTES ((size_t)16 << 10)
+
 /* ---- places ---------------------------------------------------------------------------------- */
 
 static void lines_find(struct yaml_file *file, struct arena *arena)
@@ -820,6 +822,14 @@ static enum pass pass_judge(struct reader *r, bool has_failed, struct fy_diag *d
     return PASS_FAILED;
 }
 
+/* Where there is no memory the process stops (base/mem.h). libfyaml does not: it goes on with an input that it
+ * could not make. So as much as it will ask for is had, and given back, before it asks. */
+static void parser_take_text(struct fy_parser *parser, struct str text)
+{
+    mem_free(mem_new(PARSER_INPUT_BYTES));
+    must(fy_parser_set_string(parser, text.at, text.len) == 0);
+}
+
 /* One pass over the text. */
 static enum pass file_pass(struct yaml_file *file, struct arena *arena, struct findings *findings,
                            bool may_mend)
@@ -837,7 +847,7 @@ static enum pass file_pass(struct yaml_file *file, struct arena *arena, struct f
     };
     struct fy_parser *parser = fy_parser_create(&config);
     must(parser != NULL);
-    must(fy_parser_set_string(parser, file->text.at, file->text.len) == 0);
+    parser_take_text(parser, file->text);
 
     /* What a pass says about keys and aliases counts only if it is the last. */
     struct findings said;
@@ -845,17 +855,17 @@ static enum pass file_pass(struct yaml_file *file, struct arena *arena, struct f
     struct reader *r = mem_new(sizeof(*r));
     *r = (struct reader){.file = file, .arena = arena, .findings = &said};
     file->root = NULL;
-    for (;;) {
+    bool has_ended =
+        false; /* else what was read may be a part of the file, even where no error is noted */
+    while (!has_ended && !r->is_over) {
         struct fy_event *event = fy_parser_parse(parser);
         if (!event)
             break;
-        bool is_end = event->type == FYET_STREAM_END;
+        has_ended = event->type == FYET_STREAM_END;
         event_take(r, event);
         fy_parser_event_free(parser, event);
-        if (is_end || r->is_over)
-            break;
     }
-    bool has_failed = fy_parser_get_stream_error(parser);
+    bool has_failed = fy_parser_get_stream_error(parser) || (!has_ended && !r->is_over);
     if (r->is_over || has_failed)
         file->root = NULL;
     r->findings = findings;

@@ -10,11 +10,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
-import urllib.error
 import uuid
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), '..', '..'))
@@ -84,8 +84,13 @@ class Ended(Exception):
 class Life:
     """One data directory, and what was acknowledged about it."""
 
+    KEPT_MAX = 8  # of those that went wrong: a folder has some 130 MB
+    lock, led, kept = threading.Lock(), set(), 0
+
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix='wend-life-')
+        with Life.lock:
+            Life.led.add(self)
         self.programme = os.path.join(self.folder, 'programme')
         self.data = os.path.join(self.folder, 'data')
         self.trace = os.path.join(self.folder, 'trace')
@@ -121,7 +126,23 @@ class Life:
         if self.server.process and self.server.process.poll() is None:
             self.server.kill()
         self.post.stop()
+        self.forget()
+
+    def forget(self):
+        """Without it."""
         shutil.rmtree(self.folder, ignore_errors=True)
+        with Life.lock:
+            Life.led.discard(self)
+
+    @staticmethod
+    def forget_all(number, _):
+        """Somebody stops the test: no server goes on, and no folder stays but those that were kept."""
+        for life in list(Life.led):
+            if life.server.process and life.server.process.poll() is None:
+                life.server.process.kill()
+                life.server.process.wait()
+            shutil.rmtree(life.folder, ignore_errors=True)
+        os._exit(128 + number)
 
     # --- what somebody does with the server ---
 
@@ -130,7 +151,13 @@ class Life:
         if self.server.process.poll() is None:
             self.server.kill()
         self.post.stop()
-        print(f'wrong: {fault}: {"; ".join(wrong)}; kept in {self.folder}')
+        with Life.lock:
+            Life.kept += 1
+            is_kept = Life.kept <= Life.KEPT_MAX
+            Life.led.discard(self)
+        if not is_kept:
+            self.forget()
+        print(f'wrong: {fault}: {"; ".join(wrong)}; ' + (f'kept in {self.folder}' if is_kept else 'not kept'))
         sys.stdout.flush()
 
     def start(self, orders=None):
@@ -142,14 +169,16 @@ class Life:
         return self.server.port() is not None
 
     def ask(self, path, body=None, timeout=20):
-        """(status, answer); raises Ended when nobody answers."""
-        try:
-            status, answer, _ = self.server.request(path, body, SERVER_KEY, timeout=timeout)
-            return status, answer
-        except (OSError, urllib.error.URLError) as gone:
-            raise Ended() from gone
-        except Exception as broken:  # noqa: BLE001  an answer that was cut off
-            raise Ended() from broken
+        """(status, answer); asks a server that lives once more, as a client would; raises Ended when it does not."""
+        for _ in range(3):
+            try:
+                status, answer, _ = self.server.request(path, body, SERVER_KEY, timeout=timeout)
+                return status, answer
+            except Exception as broken:  # noqa: BLE001  nobody there, a closed connection, an answer that was cut off
+                gone = broken
+            if wait_for(lambda: self.server.process.poll() is not None, 3):
+                break
+        raise Ended() from gone
 
     def say(self, who, count=2, to=None):
         """Sends `count` numbered events of the person; what is not acknowledged is kept and sent again."""
@@ -309,12 +338,14 @@ class Life:
 
 
 def traced(path):
-    """The counted calls of a trace, each (call, path), and what failed."""
+    """The counted calls of a trace, each (call, path), and what failed; without who called."""
     calls, failed = [], []
     if os.path.exists(path):
         with open(path, encoding='utf-8') as file:
             for line in file:
                 words = line.rstrip('\n').split(' ', 2)
+                if words[0] == 'by':
+                    continue
                 (failed if words[0] == 'failed' else calls).append(tuple(words[1:] if words[0] == 'failed' else words))
     return calls, failed
 
@@ -325,6 +356,8 @@ def read_options(parser):
     parser.add_argument('--workers', type=int, default=3)
     parser.add_argument('--loud', action='store_true')
     options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, Life.forget_all)
     if not os.path.exists(SHIM):
         print(f'{SHIM} is missing: make crash-shim')
         sys.exit(2)

@@ -7,7 +7,8 @@
 A short life of `wend serve` (lives.py) is led once under the shim (shim/fail.c), which counts allocations: its own,
 those of its libraries and of the loader. Then the life is led again N times, and another of them finds no memory:
 in every tenth of the life as many as in the others, and more in its first. Wend does not go on without memory: `must()`
-says where it was and the process aborts. After each
+says where it was and the process aborts. A library may do without: where libmicrohttpd has none for a connection it
+closes that one, and the client asks again. After each
   - the process ended by no other signal, and if it aborted, it said what;
   - it starts again, and takes what was not acknowledged;
   - what was acknowledged is there, once; a replay agrees with all results and snapshots.
@@ -22,6 +23,11 @@ import sys
 sys.path.insert(0, os.path.dirname(__file__))
 from lives import Life, Tests, in_parallel, read_options, traced  # noqa: E402
 
+# What is allocated below these functions is not made to fail: a library that writes through the NULL it gets.
+#   fy_parser_set_string   libfyaml 0.7.12 goes on with an input that it could not make. src/programme/yaml.c asks for
+#                          as much memory before it calls, so that must() meets the end of it and not the library.
+SPARED = 'fy_parser_set_string'
+
 
 class Memory:
     def __init__(self, options):
@@ -31,12 +37,23 @@ class Memory:
         self.wrong = []
         self.unmet = 0
 
+    @staticmethod
+    def callers(trace):
+        """Who asked for the memory, and where it ended: for addr2line."""
+        with open(trace, encoding='utf-8') as file:
+            words = [line.split() for line in file if line.startswith(('failed', 'by'))]
+        return '; '.join(' '.join(w) if w[0] == 'failed' else f'{os.path.basename(w[1])} {w[2]}' for w in words)
+
+    @staticmethod
+    def orders(number):
+        return {'WEND_FAIL_MEMORY': str(number), 'WEND_FAIL_SPARED': SPARED}
+
     def count(self):
         """How many allocations each run makes."""
         self.counts = {}
         life = Life()
         for run in (life.first_run, life.second_run):
-            code = run({'WEND_FAIL_MEMORY': '0'})
+            code = run(self.orders(0))
             assert code == 0, (code, life.reasons())
             calls, _ = traced(life.trace)
             self.counts[run.__name__] = [int(path) for call, path in calls if call == 'allocations'][0]
@@ -64,7 +81,7 @@ class Memory:
         life = Life() if run == 'first_run' else self.half.copy()
         wrong = []
         try:
-            code = getattr(life, run)({'WEND_FAIL_MEMORY': str(number)})
+            code = getattr(life, run)(self.orders(number))
             reasons = life.reasons()
             _, failed = traced(life.trace)
             self.unmet += not failed
@@ -73,7 +90,7 @@ class Memory:
                 if not life.server.errors:
                     wrong.append('aborted without a word')
             elif code < 0:
-                wrong.append(f'ended by signal {-code}: {reasons[-4:]}')
+                wrong.append(f'ended by signal {-code}: {reasons[-4:]} {self.callers(life.trace)}')
             elif code != 0 and not life.server.errors:
                 wrong.append(f'exit code {code} without a word')
             self.ends[how] += 1

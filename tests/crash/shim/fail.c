@@ -10,18 +10,24 @@
  *     WEND_FAIL_HOW     EIO, ENOSPC; short: a pwrite writes half and says so; torn: it writes half and fails;
  *                       lost: a sync fails with EIO, and what was written since the one before is gone
  *     WEND_FAIL_MEMORY  the number of the allocation that fails, from 1; with 0 they are only counted
+ *     WEND_FAIL_SPARED  a function of a library: what is allocated below it does not fail; the next one
+ *                       that is not does
  *
  * When the process exits in order, the trace gets a line "allocations N". What names of calls mean is what
  * lib/os/disk.c does: that is where all of Wend's come from. An allocation is one of malloc, calloc, realloc,
- * aligned_alloc and posix_memalign, by whichever library, and an anonymous mmap by Wend itself.
+ * aligned_alloc and posix_memalign, by whichever library, and an anonymous mmap by Wend itself. Behind the
+ * one that failed, and behind "failed signal N" where the process ends by a fault of memory, come lines
+ * "by FILE OFFSET": who called, the innermost first (`addr2line -f -e FILE OFFSET`).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -34,6 +40,8 @@
 
 #define FILES_MAX  4096
 #define PATH_BYTES 256
+#define FRAMES_MAX 32
+
 /* glibc's own: dlsym() allocates, and what is kept here is not counted. */
 extern void *__libc_malloc(size_t bytes);
 extern void *__libc_calloc(size_t count, size_t bytes);
@@ -54,12 +62,14 @@ static struct {
     int trace; /* -1: none */
     bool counts_memory;
     long memory_nth;
+    const char *spared;
 } orders = {.trace = -1};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long hits;                         /* under the lock */
 static char paths[FILES_MAX][PATH_BYTES]; /* of open files below the folder; "" for others */
 static atomic_long allocations;
+static atomic_bool has_refused;
 
 static void tell(const char *what, const char *call, const char *path)
 {
@@ -67,6 +77,31 @@ static void tell(const char *what, const char *call, const char *path)
     int bytes = snprintf(line, sizeof(line), "%s%s %s\n", what, call, path);
     if (orders.trace >= 0 && bytes > 0)
         (void)!write(orders.trace, line, (size_t)bytes);
+}
+
+/* Who called the caller of this. Allocates nothing but the first time. */
+static void tell_callers(void)
+{
+    void *frames[FRAMES_MAX];
+    int n = backtrace(frames, FRAMES_MAX);
+    for (int i = 2; i < n; i++) {
+        Dl_info of;
+        char offset[32];
+        if (dladdr(frames[i], &of) == 0)
+            continue;
+        snprintf(offset, sizeof(offset), "%#lx",
+                 (unsigned long)((char *)frames[i] - 1 - (char *)of.dli_fbase));
+        tell("by ", of.dli_fname, offset);
+    }
+}
+
+/* The signal is raised again when this returns, and then ends the process. */
+static void tell_signal(int number)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%d", number);
+    tell("failed ", "signal", text);
+    tell_callers();
 }
 
 __attribute__((constructor)) static void read_orders(void)
@@ -87,6 +122,14 @@ __attribute__((constructor)) static void read_orders(void)
                      : strcmp(how, "torn") == 0   ? TORN
                      : strcmp(how, "lost") == 0   ? LOST
                                                   : NOT;
+    if (memory != NULL) {
+        struct sigaction once = {.sa_handler = tell_signal, .sa_flags = (int)SA_RESETHAND};
+        void *first[1];
+        (void)backtrace(first, 1); /* loads what it needs */
+        sigaction(SIGSEGV, &once, NULL);
+        sigaction(SIGBUS, &once, NULL);
+    }
+    orders.spared = getenv("WEND_FAIL_SPARED");
     orders.counts_memory = memory != NULL;
     orders.memory_nth = memory == NULL ? 0 : atol(memory);
     const char *below = getenv("WEND_FAIL_BELOW");
@@ -300,11 +343,28 @@ int mkdir(const char *path, mode_t mode)
 
 /* ---- memory -------------------------------------------------------------------------------------- */
 
+/* Whether the caller of the caller is below the function that is spared. */
+static bool is_spared(void)
+{
+    void *frames[FRAMES_MAX];
+    Dl_info of;
+    int n = orders.spared == NULL ? 0 : backtrace(frames, FRAMES_MAX);
+    for (int i = 2; i < n; i++)
+        if (dladdr(frames[i], &of) != 0 && of.dli_sname != NULL &&
+            strcmp(of.dli_sname, orders.spared) == 0)
+            return true;
+    return false;
+}
+
 static bool is_refused(void)
 {
-    if (!orders.counts_memory || atomic_fetch_add(&allocations, 1) + 1 != orders.memory_nth)
+    if (!orders.counts_memory || atomic_fetch_add(&allocations, 1) + 1 < orders.memory_nth ||
+        orders.memory_nth == 0 || atomic_load(&has_refused))
+        return false;
+    if (is_spared() || atomic_exchange(&has_refused, true))
         return false;
     tell("failed ", "allocation", "");
+    tell_callers();
     return true;
 }
 
