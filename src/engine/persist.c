@@ -496,7 +496,8 @@ static void code_choice(struct codec *c, struct choice *x)
     code_u8(c, &x->per);
     code_u8(c, &x->is_on);
     code_name(c, &x->topic);
-    code_u32(c, &x->limit);
+    code_u16(c, &x->limit);
+    code_u8(c, &x->is_servers);
     code_name(c, &x->source);
     code_time(c, &x->at_ms);
     code_time(c, &x->until_ms);

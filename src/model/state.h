@@ -165,11 +165,12 @@ struct choice {
     uint8_t per;     /* LIMIT: enum cap_kind: SLIDING, DAY or WEEK */
     uint8_t is_on;   /* 0 = it was lifted */
     uint32_t topic;  /* TOPIC_OFF, SNOOZE: name; NAME_NONE = all */
-    uint32_t limit;
-    uint32_t source;  /* name of the source that said so */
-    int64_t at_ms;    /* event time */
-    int64_t until_ms; /* SNOOZE: until then; LIMIT: length of the window */
-    int64_t since_ms; /* LIMIT: what went out after that counts; earlier lines may be forgotten */
+    uint16_t limit;
+    uint8_t is_servers; /* a server's key said so: it may ask for more than was asked for before */
+    uint32_t source;    /* name of the source that said so */
+    int64_t at_ms;      /* event time */
+    int64_t until_ms;   /* SNOOZE: until then; LIMIT: length of the window */
+    int64_t since_ms;   /* LIMIT: what went out after that counts; earlier lines may be forgotten */
 };
 
 /* What one feature (plan.h) remembers of the person. */

@@ -46,8 +46,9 @@ static struct choice *find(struct person *who, const struct choice *x)
     return NULL;
 }
 
-/* A place for one more: of those that ask for nothing any more, else of a snooze, one goes. */
-static struct choice *add(struct person *who)
+/* A place for one more: of those that ask for nothing any more, else of a snooze, one goes. What asks for nothing
+ * itself takes no snooze's. */
+static struct choice *add(struct person *who, bool asks)
 {
     const struct rare *list = &who->profile->choices;
     if (list->count == PROFILE_CHOICES_MAX) {
@@ -55,7 +56,7 @@ static struct choice *add(struct person *who)
         for (uint32_t i = 0; i < list->count; i++) {
             const struct choice *x = person_choice(who, i);
             bool is_over = !is_in_force(x, who->at_ms);
-            if (is_over || (place == UINT32_MAX && x->kind == CHOICE_SNOOZE))
+            if (is_over || (asks && place == UINT32_MAX && x->kind == CHOICE_SNOOZE))
                 place = i;
             if (is_over)
                 break;
@@ -74,9 +75,7 @@ static bool keep(struct person *who, const struct choice *x)
 {
     struct choice *old = find(who, x);
     if (old == NULL) {
-        if (!x->is_on)
-            return false; /* there is nothing to lift */
-        old = add(who);
+        old = add(who, x->is_on);
         if (old == NULL)
             return false;
     } else if ((x->at_ms < old->at_ms && !planted("choice-out-of-order")) ||
@@ -110,14 +109,23 @@ static int64_t known_since(const struct person *who, const struct choice *old)
     return since_ms;
 }
 
+/* Only a server's key may ask for more than was asked for before. */
+static bool is_refused(const struct person *who, const struct choice *x, const struct choice *old)
+{
+    bool loosens = old != NULL && is_in_force(old, who->at_ms) && !is_as_strict(x, old);
+    return loosens && !x->is_servers;
+}
+
 static void state(struct person *who, struct choice x)
 {
     const struct choice *old = find(who, &x);
-    bool loosens = old != NULL && is_in_force(old, who->at_ms) && !is_as_strict(&x, old);
-    if (loosens && !(who->event->flags & RECORD_IS_SERVER)) {
+    x.is_servers = (who->event->flags & RECORD_IS_SERVER) != 0;
+    if (is_refused(who, &x, old)) {
         refuse(who, NAME_PREFERENCES_CHANGED);
         return;
     }
+    if (old == NULL && !x.is_on && !x.is_servers)
+        return; /* there is nothing to lift; a server's word is remembered, for what comes late or by a merge */
     x.source = who->event->source;
     x.at_ms = who->event->event_ms;
     if (x.kind == CHOICE_LIMIT)
@@ -166,7 +174,7 @@ static bool read_limit(const struct value *most, const struct value *per, struct
         span_parse(str_trim(per->text), &span, NULL) != OK)
         return false;
     x->is_on = true;
-    x->limit = (uint32_t)count;
+    x->limit = (uint16_t)count;
     if (span.kind == SPAN_FIXED) {
         x->per = CAP_SLIDING;
         x->until_ms = span.ms;
@@ -303,12 +311,20 @@ int64_t choices_ledger_ms(const struct person *who)
     return longest_ms;
 }
 
+/* Of both statements about the same thing the later holds, unless it asks for more and no server said so: else
+ * somebody else's browser could lift what a person chose, by turning out to be theirs. */
 void choices_unite(struct person *who, const struct person *from)
 {
     for (uint32_t i = 0; i < from->profile->choices.count; i++) {
         const struct choice *x = person_choice(from, i);
-        if (keep(who, x))
+        struct choice *mine = find(who, x);
+        bool is_older = mine != NULL && x->at_ms < mine->at_ms;
+        if (is_older && is_refused(who, mine, x)) {
+            *mine = *x;
             who->is_desk_due = true;
+        } else if (!is_older && !is_refused(who, x, mine) && keep(who, x)) {
+            who->is_desk_due = true;
+        }
     }
 }
 

@@ -48,7 +48,8 @@ uint32_t choices_caps(const struct person *who, enum channel channel, struct pla
 /* How long what was sent matters to their own caps; 0 = they have none. */
 int64_t choices_ledger_ms(const struct person *who);
 
-/* Takes over the choices of `from`, as of a merge. */
+/* Takes over the choices of `from`, as of a merge: the later holds, unless it asks for more without a server's
+ * word. */
 void choices_unite(struct person *who, const struct person *from);
 
 /* "snoozed until ..." and so on: what a choice says, in scratch. */

@@ -416,6 +416,41 @@ static void a_merge_keeps_the_latest_choice(void **state)
     fixture_free(b);
 }
 
+static void a_merge_lifts_only_what_a_server_lifts(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 4;
+         round++) { /* the lift is the winner's or the loser's, a server's or not */
+        bool is_winners = round & 1, is_servers = round & 2;
+        struct fixture *who = fixture_new(), *from = fixture_new();
+        struct fixture *strict = is_winners ? from : who, *loose = is_winners ? who : from;
+        prefer(strict, false, 10, NAME_DO_NOT_CONTACT, value_bool(true), NAME_NONE, value_none());
+        prefer(strict, false, 10, NAME_AT_MOST, value_int(1), NAME_PER, value_text(STR("31d")));
+        prefer(loose, is_servers, 20, NAME_DO_NOT_CONTACT, value_bool(false), NAME_NONE,
+               value_none());
+        prefer(loose, is_servers, 20, NAME_AT_MOST, value_int(9), NAME_PER, value_text(STR("1d")));
+        choices_unite(&who->who, &from->who);
+        struct plan_cap cap;
+        assert_int_equal(choices_no_contact(&who->who), !is_servers);
+        assert_int_equal(choices_caps(&who->who, CHANNEL_EMAIL, &cap, 1), 1);
+        assert_int_equal(cap.limit, is_servers ? 9 : 1);
+        fixture_free(who);
+        fixture_free(from);
+    }
+}
+
+static void what_was_lifted_stays_so_when_older_news_comes(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    prefer(f, true, 20, NAME_DO_NOT_CONTACT, value_bool(false), NAME_NONE, value_none());
+    prefer(f, true, 10, NAME_DO_NOT_CONTACT, value_bool(true), NAME_NONE, value_none());
+    assert_false(choices_no_contact(&f->who));
+    prefer(f, true, 30, NAME_DO_NOT_CONTACT, value_bool(true), NAME_NONE, value_none());
+    assert_true(choices_no_contact(&f->who));
+    fixture_free(f);
+}
+
 /* As if they stated it on day `day`. */
 static int64_t since_of_own_cap(struct fixture *f, int64_t day, int64_t most, struct str per)
 {
@@ -638,6 +673,9 @@ int main(void)
         TEST("anybody may ask for less, only a server for more", anybody_may_ask_for_less),
         TEST("a merge keeps the latest choice, of one moment the stricter",
              a_merge_keeps_the_latest_choice),
+        TEST("a merge lifts only what a server lifts", a_merge_lifts_only_what_a_server_lifts),
+        TEST("what was lifted stays so when older news comes",
+             what_was_lifted_stays_so_when_older_news_comes),
         TEST("an own cap counts from a week before it was first stated",
              an_own_cap_counts_from_a_week_before_it_was_first_stated),
         TEST("choices are bounded, and the strictest stay", choices_are_bounded),

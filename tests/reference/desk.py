@@ -127,14 +127,14 @@ class Desk:
     def __init__(self, programme, is_control):
         self.p = programme
         self.is_control = is_control  # is this person in the programme's control group?
-        self.traits = {}
-        self.consent = {}  # channel -> bool
-        self.choices = {'topics': {}, 'snoozes': {}, 'caps': {}, 'no_contact': False}
+        self.traits, self.said = {}, {}  # said: when each of them was stated last
+        self.consent = {}  # (channel, the address it was said about or None) -> (when, bool)
+        self.choices = {}  # (what, about) -> (when, what they said)
         self.holds = []
         self.instances = []
         self.intents = []
         self.ledger = []
-        self.attempts = []  # of marketing: (channel, when); everybody has addresses of their own
+        self.attempts = []  # of marketing: (address, when); everybody has addresses of their own
         self.decisions = []
         self.codes = dict(programme['vouchers'])  # pool -> how many are left; one person has them all
         self.now = None
@@ -168,11 +168,18 @@ class Desk:
 
     def happens(self, name, properties):
         p = self.p
+        if name == 'Merged':
+            visitor = Desk(p, self.is_control)
+            visitor.live(properties['visitor'], self.now - 1, self.ghosts)
+            self.unite(visitor)
+            return
         if name == 'identify':
             self.traits.update(properties)
+            self.said.update(dict.fromkeys(properties, self.now))
             return
         if name == 'Consent Changed':
-            self.consent[properties['channel']] = properties['status'] == 'granted'
+            channel = properties['channel']
+            self.consent[channel, self.address(channel)] = (self.now, properties['status'] == 'granted')
         if name == 'Preferences Changed':
             self.choose(properties)
         for instance in list(self.instances):
@@ -191,22 +198,63 @@ class Desk:
                 self.enter(journey_name, journey)
 
     def choose(self, said):
-        c, about = self.choices, (said.get('channel'), said.get('topic'))
+        channel, topic = said.get('channel'), said.get('topic')
         if 'do_not_contact' in said:
-            c['no_contact'] = said['do_not_contact']
+            self.choices['no_contact', None] = (self.now, said['do_not_contact'])
         if 'status' in said:
-            c['topics'][said['topic']] = said['status']
+            self.choices['topic', topic] = (self.now, said['status'])
         if 'snooze_until' in said:
-            c['snoozes'][about] = instant(datetime.fromisoformat(said['snooze_until'].replace('Z', '+00:00')))
+            until = instant(datetime.fromisoformat(said['snooze_until'].replace('Z', '+00:00')))
+            self.choices['snooze', (channel, topic)] = (self.now, until)
         if 'at_most' in said:
-            old, since = c['caps'].get(about[0]), self.now - 7 * DAY
+            old, since = self.choices.get(('cap', channel), (0, None))[1], self.now - 7 * DAY
             if old:  # another's place: what that one knew stays known
                 window = old['per'] if isinstance(old['per'], int) else {'day': DAY, 'week': 7 * DAY}[old['per']] + HOUR
                 since = min(since, max(old['since'], self.now - window))
-            c['caps'][about[0]] = None if said['at_most'] == 'any' else {
+            self.choices['cap', channel] = (self.now, None if said['at_most'] == 'any' else {
                 'limit': said['at_most'], 'per': said['per'] if said['per'] in ('day', 'week') else
-                int(said['per'][:-1]) * DAY, 'channel': about[0], 'category': None, 'group': None, 'journey': None,
-                'after': [], 'since': since}
+                int(said['per'][:-1]) * DAY, 'channel': channel, 'category': None, 'group': None, 'journey': None,
+                'after': [], 'since': since})
+
+    def chosen(self, what):
+        return [(about, said) for (kind, about), (_, said) in self.choices.items() if kind == what]
+
+    def own_caps(self):
+        return [cap for _, cap in self.chosen('cap') if cap]
+
+    def unite(self, other):
+        """`other`, who lived until now, turns out to be the same person."""
+        other.now = self.now
+        self.decisions += other.decisions
+        other.decisions = self.decisions
+        for trait, at in other.said.items():
+            if at > self.said.get(trait, -1):
+                self.traits[trait], self.said[trait] = other.traits[trait], at
+        for mine, theirs in ((self.consent, other.consent), (self.choices, other.choices)):
+            for about, statement in theirs.items():
+                mine[about] = max(mine.get(about, statement), statement, key=lambda x: x[0])
+        for hold in other.holds:
+            is_known = any(h.name == hold.name and h.key == hold.key and h.is_open for h in self.holds)
+            if hold.key is None or not hold.is_open or not is_known:
+                self.holds.append(hold)
+        for instance in list(other.instances):
+            twin = next((i for i in self.instances if i.journey == instance.journey), None)
+            if twin and (-twin.step, twin.entered) <= (-instance.step, instance.entered):
+                other.leave(instance, 'merged')
+                continue
+            if twin:
+                self.leave(twin, 'merged')
+            self.instances.append(instance)
+        self.intents += other.intents
+        self.ledger += other.ledger
+        self.attempts = sorted(self.attempts + other.attempts, key=lambda x: x[1])
+        once = []
+        for intent in list(self.intents):
+            if any(x.message == intent.message and x.journey == intent.journey and x.instance is not intent.instance
+                   for x in once):
+                self.end(intent, 'merged')
+            else:
+                once.append(intent)
 
     def open(self, name, hold, key):
         if key is not None and any(h.name == name and h.key == key and h.is_open for h in self.holds):
@@ -412,7 +460,7 @@ class Desk:
                 intent.put_off = {channel: self.now + 15 * MINUTE}
             return
         if self.is_marketing(intent):
-            recent = [at for where, at in self.attempts if where == channel and at > self.now - DAY]
+            recent = [at for where, at in self.attempts if where == self.address(channel) and at > self.now - DAY]
             if len(recent) >= ADDRESS_CAP:
                 self.ledger.remove(line)
                 self.moved = True
@@ -423,7 +471,7 @@ class Desk:
                 else:
                     intent.refused += (channel,)
                 return
-            self.attempts.append((channel, self.now))
+            self.attempts.append((self.address(channel), self.now))
         if intent.voucher and self.codes[intent.voucher[0]]:
             self.codes[intent.voucher[0]] -= 1
         line.is_on_its_way = False
@@ -469,30 +517,33 @@ class Desk:
     # ---- the rules: None allows -------------------------------------------------------------------
 
     def reachable(self, intent, channel, at, is_ahead):
-        address = self.traits.get({'email': 'email', 'sms': 'phone'}[channel])
-        if not address or channel not in self.p['carried']:
+        if not self.address(channel) or channel not in self.p['carried']:
             return 'never here', 'unreachable'
 
+    def address(self, channel):
+        return self.traits.get({'email': 'email', 'sms': 'phone'}[channel])
+
     def agreed(self, intent, channel, at, is_ahead):
-        if self.choices['no_contact']:
+        if any(said for _, said in self.chosen('no_contact')):
             return 'never', 'no_consent'
         if not self.is_marketing(intent):
             return None
-        if self.choices['topics'].get(self.topic(intent)) == 'off':
+        if self.topic(intent) and (self.topic(intent), 'off') in self.chosen('topic'):
             return 'never', 'no_consent'
         silence_is_one = self.category(intent).get('consent') == 'opt_out' and not any(
             self.is_at(place, channel) for pack in self.packs() for place, channels in CONSENTS[pack]
             if channels is None or channel in channels)
-        if not self.consent.get(channel, silence_is_one):
+        said = [x for x in (self.consent.get((channel, about)) for about in {None, self.address(channel)}) if x]
+        if not (max(said)[1] if said else silence_is_one):
             return 'never here', 'no_consent'
 
     def chose(self, intent, channel, at, is_ahead):
         if not self.is_marketing(intent) or self.agreed(intent, channel, at, is_ahead):
             return None
-        for (where, topic), until in self.choices['snoozes'].items():
+        for (where, topic), until in self.chosen('snooze'):
             if where in (None, channel) and topic in (None, self.topic(intent)) and at < until:
                 return 'not before', None
-        if self.over([cap for cap in self.choices['caps'].values() if cap], intent, channel, at, is_ahead):
+        if self.over(self.own_caps(), intent, channel, at, is_ahead):
             return 'not before', None
 
     def regulated(self, intent, channel, at, is_ahead):
@@ -644,12 +695,12 @@ class Desk:
         found = set()
         zone = self.zone()
         day = local(zone, self.now).date() - timedelta(days=1)
-        while day <= local(zone, until).date():
+        while day <= local(zone, until).date() + timedelta(days=1):  # India's day may be ahead of theirs
             found |= walls(zone, day, self.minutes())
             found |= walls(ZoneInfo('Asia/Kolkata'), day, (600, 1260))
             day += timedelta(days=1)
-        found |= set(self.choices['snoozes'].values())
-        for cap in self.p['caps'] + [cap for cap in self.choices['caps'].values() if cap]:
+        found |= {until for _, until in self.chosen('snooze')}
+        for cap in self.p['caps'] + self.own_caps():
             if isinstance(cap['per'], int):
                 found |= {line.at + cap['per'] for line in self.ledger}
         found |= {at for intent in self.intents for at in (intent.put_off or {}).values()}

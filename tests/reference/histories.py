@@ -132,15 +132,23 @@ def programme(r, people):
                           'channels': [r.choice(p['carried'])] if r.random() < 0.4 else [],
                           'categories': some(r, categories, 2) if r.random() < 0.3 else []})
         p['regulations'] = {'packs': some(r, HOURS, 4), 'unknown': some(r, PLACES, 2), 'rules': rules}
+    p['has_visitors'] = people > 1 and r.random() < 0.4
+    if p['has_visitors']:  # whom a control group has after a merge is the product's to draw
+        p['holdout'] = 0
+        for j in p['journeys'].values():
+            j.pop('holdout', None)
     return p
 
 
 def life(r, p, start_ms, people):
-    """(ms, user, name, properties), ascending; no two at one instant."""
+    """(ms, user, name, properties), ascending; no two at one instant. Some of visitors v0, v1, ..., who turn out to be
+    u0, u1, ... by an event `Merged`."""
     events, times = [], set()
-    for n in range(people):
-        user = f'u{n}'
-        at = start_ms + r.randint(0, DAY)
+    who = [(f'u{n}', start_ms) for n in range(people)]
+    if p['has_visitors']:
+        who += [(f'v{n}', start_ms + r.randint(0, 4 * DAY)) for n in range(people) if r.random() < 0.7]
+    for n, (user, from_ms) in enumerate(who):
+        at = from_ms + r.randint(0, DAY)
         traits = {'score': r.randint(0, 9), 'timezone': r.choice(ZONES)}
         if r.random() < 0.93:
             traits['email'] = f'{user}@example.org'
@@ -155,17 +163,47 @@ def life(r, p, start_ms, people):
             if r.random() < 0.85:
                 happen.append((at + r.randint(1, 5000), 'Consent Changed',
                                {'channel': channel, 'status': 'granted', 'purpose': 'marketing'}))
+        days = 9
+        if user[0] == 'v':
+            days = 5
+            merged = at + r.randint(6000, days * DAY)
+            happen.append((merged, 'Merged', {}))
+            for _ in range(r.randint(0, 3)):  # the same journeys, before it is known that both are one
+                enter = f'Enter {r.randint(0, 3)}'
+                for one in (user, owner(user)):
+                    while (ms := merged - r.randint(1, 4 * HOUR)) in times:
+                        pass
+                    times.add(ms)
+                    events.append((ms, one, enter, {}))
         for _ in range(r.randint(3, 14)):
-            when = at + r.randint(6000, 9 * DAY)
+            when = at + r.randint(6000, days * DAY)
             happen.append((when, *fact(r, p, when)))
         # Some of it close together, where rivals meet.
         near = [(x[0] + r.randint(1, 90_000), *fact(r, p, x[0])) for x in happen[1:] if r.random() < 0.3]
         for ms, name, properties in happen + near:
+            if p['has_visitors'] and properties.get('per') == '10d':  # of the other's sends less may be known
+                properties['per'] = '4d'
             while ms in times:
                 ms += 1
             times.add(ms)
             events.append((ms, user, name, properties))
     return sorted(events, key=lambda e: e[0])
+
+
+def owner(user):
+    """Who a visitor turns out to be."""
+    return 'u' + user[1:]
+
+
+def of_person(events, user):
+    """(ms, name, properties) of one user: what a visitor did is theirs from the merge on, and before it what
+    `Merged` brings."""
+    visitor = 'v' + user[1:]
+    merged = next((ms for ms, who, name, _ in events if who == visitor and name == 'Merged'), None)
+    before = [(ms, name, x) for ms, who, name, x in events if who == visitor and ms < merged]
+    mine = [(ms, name, {'visitor': before} if name == 'Merged' else x) for ms, who, name, x in events
+            if who == user or who == visitor and ms >= merged]
+    return mine
 
 
 def choice(r, at):
@@ -292,7 +330,13 @@ def write_events(events, path):
     with open(path, 'w', encoding='utf-8') as f:
         for i, (ms, user, name, properties) in enumerate(events):
             when = datetime.fromtimestamp(ms / 1000, timezone.utc).strftime('%Y-%m-%dT%H:%M:%S.') + f'{ms % 1000:03}Z'
-            line = {'userId': user, 'timestamp': when, 'messageId': f'e{i}'}
+            line = {'timestamp': when, 'messageId': f'e{i}'}
+            if user[0] == 'v':
+                line['anonymousId'] = user
+            if user[0] == 'u' or name == 'Merged':
+                line['userId'] = owner(user)
+            if name == 'Merged':
+                name, properties = 'identify', {}
             if name == 'identify':
                 line.update(type='identify', traits=properties)
             else:

@@ -44,8 +44,8 @@ def of_wend(wend, p, events, folder):
     histories.write(p, programme)
     histories.write_events(events, file)
     run(wend, 'run', programme, '--events', file, '--data', data, '--after', f'{AFTER_DAYS}d', '--quiet')
-    users, at = {}, {ms: user for ms, user, _, _ in events}
-    found = {user: {'intents': {}, 'ghosts': set(), 'is_control': False} for _, user, _, _ in events}
+    users, at = {}, {ms: histories.owner(user) for ms, user, _, _ in events}
+    found = {user: {'intents': {}, 'ghosts': set(), 'is_control': False} for user in at.values()}
     created = {}
     for line in run(wend, 'log', '--results', data).splitlines():
         row = json.loads(line)
@@ -89,8 +89,7 @@ def world(wend, seed, folder, people):
     until = events[-1][0] + AFTER_DAYS * DAY
     compared, differences = 0, []
     for user, theirs in found.items():
-        ours = Desk(p, theirs['is_control']).live([(ms, name, x) for ms, who, name, x in events if who == user],
-                                                  until, theirs['ghosts'])
+        ours = Desk(p, theirs['is_control']).live(histories.of_person(events, user), until, theirs['ghosts'])
         expected = sorted((d.journey, d.message, d.outcome, d.at, d.channel if d.outcome == 'sent' else None)
                           for d in ours)
         got = sorted((i['journey'], i['message'], i['outcome'], i['at'],
