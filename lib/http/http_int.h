@@ -13,6 +13,7 @@
 struct MHD_Connection;
 struct MHD_Response;
 struct connection;
+struct usual_answer;
 
 enum http_error {
     HTTP_FINE = 0,
@@ -56,8 +57,9 @@ struct http_request {
     bool has_headers;  /* the first call of the access handler is done */
     bool is_handed_on; /* the handler has been called */
     bool must_close;
-    enum http_error error; /* the server answers with it once the body is in */
-    struct MHD_Response *response;
+    enum http_error error;            /* the server answers with it once the body is in */
+    struct MHD_Response *response;    /* its own, or */
+    const struct usual_answer *usual; /* one that others get as well; the server's */
     uint32_t response_status;
     size_t response_bytes;
 

@@ -45,14 +45,17 @@
 #include "os/clock.h"
 #include "os/thread.h"
 
-#define WATCH_EVERY_MS       250
-#define STANDSTILL_MS        500  /* the watcher came this late: nobody can have been served */
-#define MORE_TIME_MS         1000 /* for a connection whose loop is behind ... */
-#define MORE_TIME_MAX        60   /* ... this often in a row */
-#define KEPT_BODY_BYTES      (64 * 1024) /* a larger buffer is given back after its request */
-#define DRAIN_FACTOR         8 /* a body too large is read on to this many times the limit */
-#define CONNECTION_POOL      (32 * 1024) /* libmicrohttpd's memory for one connection's header */
-#define DESCRIPTORS_FOR_REST 128         /* of the process's limit, not used for connections */
+#define WATCH_EVERY_MS  250
+#define STANDSTILL_MS   500         /* the watcher came this late: nobody can have been served */
+#define MORE_TIME_MS    1000        /* for a connection whose loop is behind ... */
+#define MORE_TIME_MAX   60          /* ... this often in a row */
+#define KEPT_BODY_BYTES (64 * 1024) /* a larger buffer is given back after its request */
+#define DRAIN_FACTOR    8           /* a body too large is read on to this many times the limit */
+#define CONNECTION_ROOM \
+    (8 * 1024)                   /* of libmicrohttpd's memory for a connection, beside the header */
+#define USUAL_ANSWERS_MAX    8   /* short answers to success that are made once */
+#define USUAL_KEY_BYTES      256 /* type, headers and body of one */
+#define DESCRIPTORS_FOR_REST 128 /* of the process's limit, not used for connections */
 
 struct connection {
     struct http_server *server;
@@ -65,6 +68,15 @@ struct connection {
     uint32_t given_count;            /* often in a row */
     uint32_t request_count;          /* on this connection, with the current one */
     struct http_request *spare;      /* of the last request, to be used again */
+    char client[INET6_ADDRSTRLEN];   /* its address as text */
+};
+
+/* An answer that many requests get, made once: {"success":true}, say. Never changed. */
+struct usual_answer {
+    uint8_t key[USUAL_KEY_BYTES]; /* what it says: answer_key() */
+    size_t key_bytes;
+    struct MHD_Response *stays;
+    struct MHD_Response *closes; /* the same with "Connection: close" */
 };
 
 struct http_server {
@@ -75,6 +87,8 @@ struct http_server {
     struct os_thread watcher;
 
     struct os_mutex lock;
+    struct usual_answer usual[USUAL_ANSWERS_MAX]; /* made under the lock, read without it */
+    atomic_uint usual_count;
     struct os_cond ended;  /* a request has ended while the server stops */
     struct os_cond ending; /* the watcher shall look at is_ending */
     struct connection *connections;
@@ -124,6 +138,10 @@ static void server_release(struct http_server *s)
 {
     if (atomic_fetch_sub(&s->owners, 1) != 1)
         return;
+    for (uint32_t i = 0; i < atomic_load(&s->usual_count); i++) {
+        MHD_destroy_response(s->usual[i].stays);
+        MHD_destroy_response(s->usual[i].closes);
+    }
     os_cond_fini(&s->ended);
     os_cond_fini(&s->ending);
     os_mutex_fini(&s->lock);
@@ -297,11 +315,71 @@ static struct MHD_Response *response_new(const struct http_reply *reply)
     return response;
 }
 
+static bool key_add(uint8_t *key, size_t *bytes, struct str part)
+{
+    if (part.len > UINT8_MAX || part.len + 1 > USUAL_KEY_BYTES - *bytes)
+        return false;
+    key[(*bytes)++] = (uint8_t)part.len;
+    if (part.len > 0)
+        memcpy(key + *bytes, part.at, part.len);
+    *bytes += part.len;
+    return true;
+}
+
+/* All that a 200 says, as bytes; 0: it is none that others will get too. */
+static size_t answer_key(const struct http_reply *reply, uint8_t key[USUAL_KEY_BYTES])
+{
+    size_t bytes = 0;
+    bool fits = reply->status == 200 && key_add(key, &bytes, reply->content_type);
+    for (size_t i = 0; i < reply->header_count && fits; i++)
+        fits = key_add(key, &bytes, reply->headers[i].name) &&
+               key_add(key, &bytes, reply->headers[i].value);
+    return fits && key_add(key, &bytes, reply->body) ? bytes : 0;
+}
+
+static const struct usual_answer *usual_find(const struct http_server *s, const uint8_t *key,
+                                             size_t bytes)
+{
+    uint32_t known = atomic_load_explicit(&s->usual_count, memory_order_acquire);
+    for (uint32_t i = 0; i < known; i++)
+        if (s->usual[i].key_bytes == bytes && memcmp(s->usual[i].key, key, bytes) == 0)
+            return &s->usual[i];
+    return NULL;
+}
+
+/* The answer as it was made before, if it was; the first few are kept. NULL: it is made for one. */
+static const struct usual_answer *usual_answer(struct http_server *s,
+                                               const struct http_reply *reply)
+{
+    uint8_t key[USUAL_KEY_BYTES];
+    size_t bytes = answer_key(reply, key);
+    const struct usual_answer *found = bytes != 0 ? usual_find(s, key, bytes) : NULL;
+    if (bytes == 0 || found != NULL || atomic_load(&s->usual_count) == USUAL_ANSWERS_MAX)
+        return found;
+    os_mutex_lock(&s->lock);
+    found = usual_find(s, key, bytes);
+    uint32_t place = atomic_load(&s->usual_count);
+    if (found == NULL && place < USUAL_ANSWERS_MAX) {
+        struct usual_answer *fresh = &s->usual[place];
+        memcpy(fresh->key, key, bytes);
+        fresh->key_bytes = bytes;
+        fresh->stays = response_new(reply);
+        fresh->closes = response_new(reply);
+        must(MHD_add_response_header(fresh->closes, "Connection", "close") == MHD_YES);
+        atomic_store_explicit(&s->usual_count, place + 1, memory_order_release);
+        found = fresh;
+    }
+    os_mutex_unlock(&s->lock);
+    return found;
+}
+
 void http_answer(struct http_request *r, const struct http_reply *reply)
 {
     struct http_server *s = r->server;
     atomic_fetch_add(&s->answering, 1);
-    r->response = response_new(reply);
+    r->usual = usual_answer(s, reply);
+    if (r->usual == NULL)
+        r->response = response_new(reply);
     r->response_status = reply->status;
     r->response_bytes = reply->body.len;
     int before = atomic_exchange(&r->state, REQUEST_ANSWERED);
@@ -313,13 +391,17 @@ void http_answer(struct http_request *r, const struct http_reply *reply)
     request_release(r, NULL);
 }
 
+/* `response` is the request's own, or NULL: then its answer is a usual one. */
 static enum MHD_Result queue_response(struct http_request *r, struct MHD_Response *response,
                                       uint32_t status, size_t bytes)
 {
     struct http_server *s = r->server;
     const struct http_limits *limits = &s->options.limits;
-    if (r->must_close || atomic_load(&s->is_stopping) ||
-        r->connection->request_count >= limits->requests_per_connection_max)
+    bool closes = r->must_close || atomic_load(&s->is_stopping) ||
+                  r->connection->request_count >= limits->requests_per_connection_max;
+    if (response == NULL)
+        response = closes ? r->usual->closes : r->usual->stays;
+    else if (closes)
         must(MHD_add_response_header(response, "Connection", "close") == MHD_YES);
     set_deadline(r->connection, HTTP_WAIT_READER,
                  transfer_deadline(limits, limit_now_ns(s), bytes));
@@ -446,24 +528,6 @@ static enum http_method method_of(const char *method)
     return HTTP_OTHER;
 }
 
-static struct str client_of(struct http_request *r)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(r->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char text[INET6_ADDRSTRLEN] = "";
-    const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
-    if (address != NULL && address->sa_family == AF_INET) {
-        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
-        inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
-    } else if (address != NULL && address->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
-        inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
-        if (strncmp(text, "::ffff:", 7) == 0 && strchr(text, '.') != NULL)
-            memmove(text, text + 7, strlen(text + 7) + 1); /* a v4 client of a v6 socket */
-    }
-    return arena_copy(&r->arena, str_of(text));
-}
-
 /* The first call: everything but the body is known. */
 static enum MHD_Result begin(struct http_request *r, const char *method, const char *version)
 {
@@ -477,8 +541,8 @@ static enum MHD_Result begin(struct http_request *r, const char *method, const c
     r->arrived_ms = os_clock_utc_ms();
     r->body_began_ns = limit_now_ns(s) - stood_still_ns(s);
     r->method = method_of(method);
-    r->client = client_of(r);
-    r->headers = arena_array(&r->arena, struct http_header, HTTP_HEADER_FIELDS_MAX);
+    r->client = arena_copy(&r->arena, str_of(r->connection->client));
+    r->headers = arena_alloc(&r->arena, sizeof(struct http_header) * HTTP_HEADER_FIELDS_MAX);
     r->line_at = place(version) + strlen(version) + 2;
     r->is_crooked = place(version) != place(method) + strlen(method) + 1 + r->target.len + 1;
     MHD_get_connection_values_n(r->mhd, MHD_HEADER_KIND, header_cb, r);
@@ -601,6 +665,24 @@ static void completed_cb(void *context, struct MHD_Connection *mhd, void **reque
     request_release(r, c);
 }
 
+/* The peer's address as text; "" where it has none. */
+static void print_client(struct MHD_Connection *mhd, char text[INET6_ADDRSTRLEN])
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info != NULL ? info->client_addr : NULL;
+    text[0] = 0;
+    if (address != NULL && address->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+        inet_ntop(AF_INET, &v4->sin_addr, text, INET6_ADDRSTRLEN);
+    } else if (address != NULL && address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+        inet_ntop(AF_INET6, &v6->sin6_addr, text, INET6_ADDRSTRLEN);
+        if (strncmp(text, "::ffff:", 7) == 0 && strchr(text, '.') != NULL)
+            memmove(text, text + 7, strlen(text + 7) + 1); /* a v4 client of a v6 socket */
+    }
+}
+
 static void connection_cb(void *context, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode what)
 {
@@ -611,6 +693,7 @@ static void connection_cb(void *context, struct MHD_Connection *mhd, void **sock
             MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
         c->server = s;
         c->fd = info != NULL ? info->connect_fd : -1;
+        print_client(mhd, c->client);
         set_deadline(c, HTTP_WAIT_HEADERS,
                      limit_now_ns(s) + (int64_t)s->options.limits.header_ms * 1000000);
         os_mutex_lock(&s->lock);
@@ -794,11 +877,11 @@ enum status http_server_start(const struct http_server_options *options, struct 
         MHD_OPTION_THREAD_POOL_SIZE, pool, MHD_OPTION_CONNECTION_LIMIT,
         max_of(connections, options->threads), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         options->limits.connections_per_ip_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        max_of((size_t)CONNECTION_POOL, (size_t)options->limits.header_bytes_max * 2),
-        MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u, MHD_OPTION_URI_LOG_CALLBACK, target_cb, s,
-        MHD_OPTION_NOTIFY_COMPLETED, completed_cb, s, MHD_OPTION_NOTIFY_CONNECTION, connection_cb,
-        s, MHD_OPTION_END);
+        /* it clears all of it after each request: no more than must be */
+        (size_t)options->limits.header_bytes_max + CONNECTION_ROOM, MHD_OPTION_CONNECTION_TIMEOUT,
+        0u, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024u,
+        MHD_OPTION_URI_LOG_CALLBACK, target_cb, s, MHD_OPTION_NOTIFY_COMPLETED, completed_cb, s,
+        MHD_OPTION_NOTIFY_CONNECTION, connection_cb, s, MHD_OPTION_END);
     if (s->daemon == NULL) {
         fault_set(f, "cannot listen on %.*s port %u: %s", STR_ARG(options->address), options->port,
                   errno != 0 ? strerror(errno) : "the HTTP library refused");

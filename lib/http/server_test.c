@@ -67,6 +67,20 @@ static void answer_later(void *context)
     }
 }
 
+/* What /usual/N?what answers: little that differs, and often the same. */
+static void tell_usual(struct http_request *r)
+{
+    struct str what = http_request_query(r);
+    struct http_header header = {STR("X-Of"), str_equal(what, STR("b")) ? STR("b") : STR("a")};
+    http_answer(r, &(struct http_reply){
+                       .status = str_equal(what, STR("c")) ? 202 : 200,
+                       .content_type = str_equal(what, STR("d")) ? STR("") : STR("text/plain"),
+                       .headers = &header,
+                       .header_count = str_equal(what, STR("e")) ? 0 : 1,
+                       .body = str_starts(what, STR("f")) ? what : STR("well"),
+                   });
+}
+
 static void handle(void *context, struct http_request *r)
 {
     struct site *site = context;
@@ -90,6 +104,8 @@ static void handle(void *context, struct http_request *r)
     } else if (str_starts(http_request_path(r), STR("/sleep"))) {
         os_clock_sleep_ms(1500);
         tell(r);
+    } else if (str_starts(http_request_path(r), STR("/usual"))) {
+        tell_usual(r);
     } else if (str_starts(http_request_path(r), STR("/error"))) {
         http_answer_error(r, 418, "teapot", STR("no \"coffee\""));
     } else {
@@ -335,6 +351,37 @@ static void body_limit(void **state)
     site_stop(&site);
 }
 
+/* Short answers are made once and given again; each request gets its own all the same. */
+static void usual_answers(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http_limits limits = http_limits_default();
+    limits.requests_per_connection_max = 40;
+    site_start(&site, &limits, 2);
+    for (int round = 0; round < 3; round++) {
+        int fd = dial(&site);
+        for (int i = 1; i <= 40; i++) {
+            static const char *const whats[] = {"a", "b", "c", "d", "e", "f"};
+            const char *what = whats[i % 6];
+            char request[128], many[16];
+            snprintf(many, sizeof(many), "f%02d", i); /* more of them than are kept */
+            snprintf(request, sizeof(request), "GET /usual?%s HTTP/1.1\r\nHost: h\r\n\r\n",
+                     *what == 'f' ? many : what);
+            assert_true(say_text(fd, request));
+            assert_int_equal(hear(fd, &heard, false), *what == 'c' ? 202 : 200);
+            assert_int_equal(has(&heard, "Content-Type: text/plain\r\n"), *what != 'd');
+            assert_int_equal(has(&heard, "X-Of: a\r\n"), *what != 'b' && *what != 'e');
+            assert_int_equal(has(&heard, "X-Of: b\r\n"), *what == 'b');
+            assert_true(has(&heard, *what == 'f' ? many : "well"));
+            assert_int_equal(has(&heard, "Connection: close\r\n"), i == 40);
+        }
+        assert_int_equal(hear(fd, &heard, false), 0);
+        close(fd);
+    }
+    site_stop(&site);
+}
+
 static int ask_fields(const struct site *site, int count, size_t value_bytes)
 {
     struct buf request;
@@ -363,6 +410,8 @@ static void header_limits(void **state)
     assert_int_equal(ask_fields(&site, HTTP_HEADER_FIELDS_MAX, 1), 200);
     assert_int_equal(ask_fields(&site, HTTP_HEADER_FIELDS_MAX + 1, 1), 431);
     assert_int_equal(ask_fields(&site, 2, 16000), 200);
+    assert_int_equal(ask_fields(&site, HTTP_HEADER_FIELDS_MAX, 156), 200);
+    assert_int_equal(ask_fields(&site, HTTP_HEADER_FIELDS_MAX, 160), 431);
     assert_int_equal(ask_fields(&site, 2, 17000), 431);
     assert_true(has(&heard, "header_too_large"));
     assert_int_equal(ask_fields(&site, 50, 20000), 431); /* beyond what the library reads */
@@ -969,6 +1018,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST("a request reaches the handler whole and its answer the client", plain_exchange),
         TEST("a connection serves its requests in order, now or later, to its limit", kept_alive),
+        TEST("an answer that others had before is given again, and only that one", usual_answers),
         TEST("a body is taken at its limit and refused one byte past it", body_limit),
         TEST("headers and target are taken at their limits and refused past them", header_limits),
         TEST("what could be framed or routed in two ways is refused", crooked_framing),
