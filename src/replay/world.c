@@ -8,6 +8,7 @@
 #include "replay/watch.h"
 
 #define COMMIT_BYTES (4u << 20) /* buffered for the log before it is written */
+#define STILL_MAX    100000     /* batches of one instant that bring nothing and send nothing */
 
 struct due_receipt {
     int64_t at_ms;
@@ -21,6 +22,7 @@ struct world {
     struct invariants *watch; /* NULL: not asked for */
     struct world_options options;
     int64_t now_ms;
+    uint32_t still;      /* batches since something came, went or the time moved */
     uint32_t names_told; /* numbers below this are known to the engine */
     struct record *records;
     uint32_t record_count, record_room;
@@ -122,11 +124,26 @@ static void accept_all(struct world *w, const struct engine_output *out)
         world_accept(w, &out->actions[i]);
 }
 
+/* Is there an end to what goes on at this instant? Whoever waits for it would wait for ever otherwise, and
+ * the log would fill the disk. */
+static enum status check_progress(struct world *w, bool is_news, struct fault *f)
+{
+    w->still = is_news ? 0 : w->still + 1;
+    if (w->still <= STILL_MAX)
+        return OK;
+    fault_set(f,
+              "%d batches at one instant, of which none brings or sends anything: something goes "
+              "back and forth; this is a fault of wend, please report it with the programme",
+              STILL_MAX);
+    return GIVE_UP;
+}
+
 /* Applies what has been put together as one batch at `now_ms`. */
 static enum status step(struct world *w, int64_t now_ms, struct fault *f)
 {
     struct engine_output out;
     must(now_ms >= w->now_ms);
+    bool is_news = w->record_count > 0 || now_ms > w->now_ms;
     w->now_ms = now_ms;
     for (uint32_t i = 0; i < w->record_count; i++)
         w->records[i].at_ms = now_ms;
@@ -139,6 +156,10 @@ static enum status step(struct world *w, int64_t now_ms, struct fault *f)
     engine_apply(w->engine, &batch, &out);
     watch_batch(w->watch, &batch);
     w->record_count = 0;
+    is_news |= out.action_count > 0 || out.recall_count > 0;
+    enum status moves = check_progress(w, is_news, f);
+    if (moves != OK)
+        return moves;
     if (w->options.log != NULL) {
         w->results.len = 0;
         results_write(out.results, out.result_count, now_ms, &w->results);
