@@ -295,7 +295,7 @@ static void keep_part(void *self, uint32_t partition, struct str bytes)
 }
 
 static enum status make(const struct directory *d, const struct engine_change *change,
-                        const struct backfill_host *host, struct loaded_backfill **out,
+                        const struct backfill_host *host, bool stores, struct loaded_backfill **out,
                         struct fault *f)
 {
     struct making m = {.change = change, .host = host};
@@ -325,7 +325,8 @@ static enum status make(const struct directory *d, const struct engine_change *c
     buf_init(&about);
     write_about(change, &about);
     finish(buf_str(&about), b);
-    status = store(d, change, buf_str(&about), b, f);
+    if (stores)
+        status = store(d, change, buf_str(&about), b, f);
     buf_fini(&about);
     if (status == OK)
         *out = b;
@@ -339,7 +340,7 @@ enum status backfill_make(const struct directory *d, const struct engine_change 
                           struct fault *f)
 {
     *out = find(d, change);
-    return *out != NULL ? OK : make(d, change, host, out, f);
+    return *out != NULL ? OK : make(d, change, host, true, out, f);
 }
 
 enum status backfill_restore(const struct directory *d, const struct engine_change *change,
@@ -350,7 +351,7 @@ enum status backfill_restore(const struct directory *d, const struct engine_chan
     if (str_to_z(hash, name, sizeof(name)) && hash.len == 64 &&
         load(d, change, name, out, &ignored) == OK)
         return OK;
-    enum status status = make(d, change, NULL, out, f);
+    enum status status = make(d, change, NULL, false, out, f);
     if (status == OK && !str_is(hash, (*out)->backfill.hash)) {
         fault_set(f, "the backfill made from the log is not the one that was used (%.*s)",
                   STR_ARG(hash));
@@ -358,5 +359,61 @@ enum status backfill_restore(const struct directory *d, const struct engine_chan
         *out = NULL;
         status = GIVE_UP;
     }
+    return status;
+}
+
+/* ---- removing ------------------------------------------------------------------------------------ */
+
+static enum status oldest_snapshot(const struct directory *d, uint64_t *batch, struct fault *f)
+{
+    struct arena a;
+    uint64_t *batches;
+    uint32_t count = 0;
+    *batch = 0;
+    if (!os_exists(d->disk, d->snapshots))
+        return OK;
+    arena_init(&a, 4096);
+    enum status status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
+    if (status == OK && count > 0)
+        *batch = batches[count - 1];
+    arena_fini(&a);
+    return status;
+}
+
+static enum status drop_one(const struct directory *d, const char *name, struct fault *f)
+{
+    char path[OS_PATH_BYTES];
+    if (!os_path_join(path, sizeof(path), d->backfills, name)) {
+        fault_set(f, "the path of the data directory is too long");
+        return FIX_INPUT;
+    }
+    return os_remove_tree(d->disk, path, f);
+}
+
+enum status backfill_drop(const struct directory *d, uint64_t since, uint32_t *dropped,
+                          uint32_t *left, struct fault *f)
+{
+    struct arena a;
+    struct os_entry *entries;
+    uint32_t count = 0;
+    uint64_t oldest = 0;
+    *dropped = *left = 0;
+    if (!os_exists(d->disk, d->backfills))
+        return OK;
+    arena_init(&a, 4096);
+    enum status status = os_list(d->disk, d->backfills, &a, &entries, &count, f);
+    if (status == OK && count > 0)
+        status = oldest_snapshot(d, &oldest, f);
+    bool goes = oldest >= max_of(since, UINT64_C(1));
+    for (uint32_t i = 0; i < count && status == OK; i++) {
+        bool is_one = entries[i].kind == OS_REGULAR; /* else it is MAKING */
+        if (goes)
+            status = drop_one(d, entries[i].name.at, f);
+        *dropped += goes && is_one && status == OK;
+        *left += !goes && is_one;
+    }
+    if (status == OK && goes && count > 0)
+        status = os_sync_dir(d->disk, d->backfills, f);
+    arena_fini(&a);
     return status;
 }

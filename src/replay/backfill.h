@@ -1,7 +1,7 @@
 /* backfill.h - the past of a programme's features: made from the log, kept as a file, handed to the
- * engine when the programme is activated.
+ * engine before the programme is activated.
  *
- *     log ──► shadow engine ──► DIR/backfills/HASH ──► activate {programme, HASH}
+ *     log ──► shadow engine ──► DIR/backfills/HASH ──► unite {programme, HASH} ──► removed behind snapshots
  *             batches before `prepare`
  *
  * A shadow applies the log's batches but runs no journeys, no desk and no timers: who somebody is and
@@ -46,11 +46,17 @@ enum status backfill_make(const struct directory *d, const struct engine_change 
                           const struct backfill_host *host, struct loaded_backfill **out,
                           struct fault *f) mustuse;
 
-/* The stored backfill with that hash; where it is not there or damaged it is made again. GIVE_UP also
- * where what is made has another hash. */
+/* The stored backfill with that hash; where it is not there or damaged it is made again, and not stored.
+ * GIVE_UP also where what is made has another hash. */
 enum status backfill_restore(const struct directory *d, const struct engine_change *change,
                              struct str hash, struct loaded_backfill **out,
                              struct fault *f) mustuse;
+
+/* Removes the stored ones, if no snapshot is of a state before batch `since`: recovery then begins behind all
+ * that was united with them; what goes further back makes them again, in memory. *dropped: how many; *left: how
+ * many stay. From `since` on no programme may be prepared, and none is while this goes on. */
+enum status backfill_drop(const struct directory *d, uint64_t since, uint32_t *dropped,
+                          uint32_t *left, struct fault *f) mustuse;
 
 /* What the engine takes; good until backfill_free(). */
 const struct backfill *backfill_of(const struct loaded_backfill *b);

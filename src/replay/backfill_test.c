@@ -539,6 +539,46 @@ static void a_damaged_backfill_is_made_again(void **state)
     site_close(&p);
 }
 
+static void must_drop(const struct site *p, uint64_t since, uint32_t dropped, uint32_t left)
+{
+    uint32_t is_dropped, is_left;
+    struct fault f = {0};
+    fine(backfill_drop(&p->directory, since, &is_dropped, &is_left, &f), &f);
+    assert_int_equal(is_dropped, dropped);
+    assert_int_equal(is_left, left);
+}
+
+static void a_backfill_goes_when_every_snapshot_has_what_was_in_it(void **state)
+{
+    (void)state;
+    struct site p;
+    struct fault f = {0};
+    site_open(&p, 6);
+    must_drop(&p, 0, 0, 0);
+    fine(world_activate(p.world, p.plans[0], &f), &f);
+    for (uint32_t i = 0; i < 200; i++) {
+        happen(&p, START_MS + i * HOUR_MS);
+        if (i == 50 || i == 100) {
+            fine(world_commit(p.world, &f), &f);
+            fine(snapshot_engine(&p.directory, world_engine(p.world), &f), &f);
+        }
+    }
+    fine(world_change(p.world, &p.directory, p.plans[1], NULL, &f), &f);
+    uint64_t since = engine_batch(world_engine(p.world));
+    for (uint32_t snapshot = 0; snapshot < 2; snapshot++) {
+        must_drop(&p, since, 0, 1);
+        happen(&p, START_MS + (201 + snapshot) * HOUR_MS);
+        fine(world_commit(p.world, &f), &f);
+        fine(snapshot_engine(&p.directory, world_engine(p.world), &f), &f);
+    }
+    must_drop(&p, engine_batch(world_engine(p.world)) + 1, 0, 1);
+    must_drop(&p, since, 1, 0);
+    must_recover(&p, false, engine_hash(world_engine(p.world)));
+    must_recover(&p, true, engine_hash(world_engine(p.world)));
+    must_drop(&p, since, 0, 0);
+    site_close(&p);
+}
+
 /* Every call to the disk in turn is the last one before a crash. */
 static void a_crash_at_any_moment_of_a_change_can_be_gone_on_from(void **state)
 {
@@ -604,6 +644,8 @@ int main(void)
         TEST("a backfill that was broken off is made anew",
              a_backfill_that_was_broken_off_is_made_anew),
         TEST("a damaged backfill is made again", a_damaged_backfill_is_made_again),
+        TEST("a backfill goes when every snapshot has what was in it",
+             a_backfill_goes_when_every_snapshot_has_what_was_in_it),
         TEST("a crash at any moment of a change can be gone on from",
              a_crash_at_any_moment_of_a_change_can_be_gone_on_from),
     };

@@ -576,6 +576,7 @@ static void serve(struct changes *c, const struct asked *asked)
 struct moment {
     const struct plan *plan;
     struct engine_change change;
+    uint64_t batch;         /* of the engine, when it said so */
     uint32_t *features;     /* copied */
     char backfill_hash[65]; /* copied */
     const struct backfill *backfill;
@@ -591,6 +592,7 @@ static void tell_plan(void *context, struct engine *e)
 static void ask_change(void *context, struct engine *e)
 {
     struct moment *m = context;
+    m->batch = engine_batch(e);
     m->change = engine_change(e);
     m->features = mem_resize(m->features, (m->change.count + 1) * sizeof(m->features[0]));
     if (m->change.count > 0)
@@ -803,13 +805,18 @@ static enum status go_over(struct changes *c, struct moment *m, struct loaded_ba
     return status == OK ? activate(c, m, f) : status;
 }
 
-/* Keeps the backfill that the engine may borrow, until another is kept or the engine has ended; *made: of
+/* Keeps the backfill that the engine may borrow, until another is kept or the engine has ended; `made`: of
  * this change, or NULL. What was kept before is still lent where the state unites it, as long as no other
  * programme has been prepared. */
 static void keep_backfill(struct changes *c, struct moment *m, struct loaded_backfill *made)
 {
     struct server *s = c->server;
     core_call(s->core, ask_change, m);
+    if (m->change.plan == NULL) {
+        atomic_store(&s->settled_batch, m->batch);
+        backfill_free(made);
+        made = NULL;
+    }
     bool is_lent = s->backfill != NULL && m->change.is_uniting &&
                    strcmp(m->change.backfill, backfill_of(s->backfill)->hash) == 0;
     if (is_lent && made == NULL)
@@ -825,6 +832,7 @@ static void change_to(struct changes *c, const struct plan *plan)
     struct loaded_backfill *backfill = NULL;
     struct fault f = {0};
     set_wanted(c, plan);
+    atomic_store(&c->server->settled_batch, UINT64_MAX);
     enum status status = go_over(c, &m, &backfill, &f);
     if (status != OK && c->next != NULL)
         fault_set(&f, "another programme took its place");

@@ -2,6 +2,7 @@
 #include "server/retain.h"
 
 #include "os/clock.h"
+#include "replay/backfill.h"
 #include "replay/retention.h"
 #include "replay/takeover.h"
 #include "server/change.h"
@@ -14,7 +15,7 @@
 #define PAUSE_MS_MIN 50
 #define PAUSE_MS_MAX (10 * MINUTE_MS)
 #define PAUSE_MS_IDLE \
-    MINUTE_MS /* until it is asked again whether anything is to be dropped at all */
+    (10 * SECOND_MS) /* until it is asked again whether anything is to be dropped at all */
 
 /* What the engine's thread is asked. */
 struct state {
@@ -121,11 +122,34 @@ static void drop_old(struct server *s)
     }
 }
 
+/* Backfills of which all has been united, and is in every snapshot. While one is made the lock is held. */
+static void drop_backfills(struct server *s)
+{
+    uint32_t dropped = 0, left = 0;
+    struct fault f = {0};
+    enum status status = OK;
+    if (atomic_load(&s->settled_batch) == UINT64_MAX)
+        return;
+    os_mutex_lock(&s->past_lock);
+    uint64_t since = atomic_load(&s->settled_batch); /* a change may have begun */
+    if (since != UINT64_MAX)
+        status = backfill_drop(&s->directory, since, &dropped, &left, &f);
+    os_mutex_unlock(&s->past_lock);
+    if (status != OK)
+        journal_say(&s->journal, JOURNAL_WARNING, "keep", "old backfills are not removed yet: %s",
+                    f.text);
+    else if (dropped > 0)
+        journal_say(&s->journal, JOURNAL_INFO, "keep",
+                    "%u backfill%s removed: what was in %s is in every snapshot", dropped,
+                    dropped == 1 ? " was" : "s were", dropped == 1 ? "it" : "them");
+}
+
 int64_t retain_work(struct server *s, bool (*is_over)(void *self), void *self)
 {
     struct state x = {0};
     struct retention_due due;
     struct fault f = {0};
+    drop_backfills(s);
     core_call(s->core, ask, &x);
     if (x.keep_ms == 0)
         return PAUSE_MS_IDLE;

@@ -155,6 +155,10 @@ enum status server_open(const struct server_options *options, struct server **ou
         status = recover_state(s, f);
     if (status == OK)
         status = take_directory(s, f);
+    if (status == OK)
+        atomic_store(&s->settled_batch, engine_change(s->recovered.engine).plan != NULL
+                                            ? UINT64_MAX
+                                            : engine_batch(s->recovered.engine));
     if (status != OK) {
         server_free(s);
         return status;

@@ -80,7 +80,8 @@ struct server {
     struct journeys *journeys;      /* journeys.h */
     struct monitor_board *monitors; /* monitors.h */
     struct changes *changes;
-    struct loaded_backfill *backfill; /* the last one: the engine may still borrow it */
+    struct loaded_backfill *backfill; /* the engine may borrow it; or NULL */
+    _Atomic uint64_t settled_batch;   /* no programme is prepared since then; UINT64_MAX: one is */
     struct ingest *ingest;
     struct ingest_routes *routes;
     struct http_server *_Atomic http; /* set only when the server listens already */
@@ -139,6 +140,7 @@ enum question_kind {
     QUESTION_DECIDE,
     QUESTION_FUNNEL,
     QUESTION_BUDGETS,
+    QUESTION_AUDIENCES,
     QUESTION_VOUCHERS,
     QUESTION_TASKS,
     QUESTION_TASK_DONE, /* or declined */

@@ -334,6 +334,28 @@ def an_imported_past_counts_for_the_first_programme():
         replay(w.data)
 
 
+def a_backfill_is_removed_when_every_snapshot_has_it():
+    with World(None, '--snapshot-every', '5') as w:
+        backfills = os.path.join(w.data, 'backfills')
+        w.server.start()
+        w.people(20, carts=2)
+        w.put(CARTS)
+        w.wait_active(w.change()['programme'])
+        assert len(os.listdir(backfills)) >= 1
+
+        def nothing_is_left():
+            w.server.send(event('u1', 'Looked Around'))
+            return not os.listdir(backfills)
+        assert wait_for(nothing_is_left, 40, every=0.1)
+        w.server.kill()
+        w.server.start()
+        w.server.send(event('u1', 'Cart Updated', cart_id='3'))
+        assert w.post.wait('u1@example.org', 'You left three carts')
+        assert w.server.stop() == 0
+        replay(w.data)
+        assert not os.listdir(backfills), 'a replay makes it again in memory'
+
+
 # --- kills -----------------------------------------------------------------------------------------------
 
 
@@ -514,6 +536,7 @@ TESTS = [
     a_start_with_another_folder_knows_the_past,
     an_imported_past_counts_for_the_first_programme,
     a_kill_at_any_moment_of_a_change_loses_and_doubles_nothing,
+    a_backfill_is_removed_when_every_snapshot_has_it,
     a_kill_during_a_backfill_begins_it_anew,
     another_programme_takes_the_place_of_one_that_is_filled_in,
     what_is_prepared_is_given_up_for_another_folder,
