@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "api/audience_json.h"
 #include "api/budget_json.h"
 #include "api/journey_json.h"
 #include "cli/common.h"
 #include "cli/table.h"
 #include "decide/budget.h"
+#include "decide/rule.h"
+#include "measure/report.h"
 #include "replay/recount.h"
 #include "when/span.h"
 #include "when/zone.h"
@@ -298,6 +301,74 @@ static int report_print_budgets(struct reporting *r)
     return CLI_OK;
 }
 
+/* ---- ad audiences -------------------------------------------------------------------------------- */
+
+static struct str refusals(struct cli *c, const struct report_audience *x)
+{
+    struct str text = STR("");
+    for (uint32_t rule = 1; rule < REPORT_RULES; rule++)
+        if (x->refused_by[rule] > 0)
+            text = arena_printf(&c->arena, "%.*s%s%s %lu", STR_ARG(text), text.len ? ", " : "",
+                                rule_name(rule), x->refused_by[rule]);
+    return text;
+}
+
+static void print_audience(struct reporting *r, struct table *table,
+                           const struct report_audience *x)
+{
+    struct cli *c = r->cli;
+    table_text(table, arena_printf(&c->arena, "%.*s%s",
+                                   STR_ARG(names_text(engine_names(r->recovered.engine), x->name)),
+                                   x->is_gone ? " (not in the programme)" : ""));
+    if (r->since_ms == INT64_MIN)
+        table_int(table, (int64_t)x->members);
+    else
+        table_text(table, STR("-"));
+    table_int(table, (int64_t)x->added);
+    table_int(table, (int64_t)x->removed);
+    table_int(table, (int64_t)(x->add_failed + x->remove_failed));
+    table_int(table, (int64_t)x->in_doubt);
+    table_int(table, (int64_t)x->lost);
+    table_int(table, (int64_t)x->refused);
+    table_text(table, refusals(c, x));
+}
+
+static int report_print_audiences(struct reporting *r)
+{
+    struct cli *c = r->cli;
+    struct engine *e = r->recovered.engine;
+    const struct funnel *counts = r->is_recount ? &r->recounted : engine_funnel(e);
+    struct report_audience *list;
+    uint32_t count;
+    if (c->is_json) {
+        struct buf out;
+        buf_init(&out);
+        audiences_json(e, counts, r->since_ms, &out);
+        term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&out)));
+        buf_fini(&out);
+        return CLI_OK;
+    }
+    struct table table;
+    report_audiences(counts, engine_plan(e), &c->arena, &list, &count);
+    table_init(&table, &c->arena);
+    table_column(&table, "audience", TABLE_LEFT);
+    table_column(&table, "members now", TABLE_RIGHT);
+    table_column(&table, "added", TABLE_RIGHT);
+    table_column(&table, "removed", TABLE_RIGHT);
+    table_column(&table, "failed", TABLE_RIGHT);
+    table_column(&table, "in doubt", TABLE_RIGHT);
+    table_column(&table, "lost", TABLE_RIGHT);
+    table_column(&table, "refused", TABLE_RIGHT);
+    table_column(&table, "by rule", TABLE_LEFT);
+    for (uint32_t i = 0; i < count; i++)
+        print_audience(r, &table, &list[i]);
+    if (count == 0)
+        term_text(&c->out, "the programme has no audiences\n");
+    else
+        table_print(&table, &c->out);
+    return CLI_OK;
+}
+
 /* ---- which --------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -361,8 +432,9 @@ int cmd_report(struct cli *c)
     while (place < array_count(reports) && strcmp(reports[place].name, name) != 0)
         place++;
     if (place == array_count(reports))
-        return cli_usage(c, "there is no report \"%s\"; there are: %s (%s) and %s (%s)", name,
-                         reports[0].name, reports[0].doc, reports[1].name, reports[1].doc);
+        return cli_usage(c, "there is no report \"%s\"; there are: %s (%s), %s (%s) and %s (%s)",
+                         name, reports[0].name, reports[0].doc, reports[1].name, reports[1].doc,
+                         reports[2].name, reports[2].doc);
     funnel_init(&r.recounted);
     int code = open_counts(&r);
     if (code == CLI_OK)

@@ -72,6 +72,10 @@ void listings_erase(struct person *who)
                                   .about = ABOUT_LISTING};
         take_back_other(who, m, x->state == LISTING_QUEUED,
                         x->state == LISTING_GRANTED || x->state == LISTING_RECALLED);
+        if (x->known == LISTING_IN)
+            person_result(who, (struct result){.kind = RESULT_LISTED,
+                                               .how = LISTED_IS_LOST,
+                                               .number = x->audience});
     }
 }
 

@@ -180,7 +180,7 @@ static void ask_wish(struct person *who, uint32_t place, const struct plan_audie
     must(x->ask_ms == FOREVER_MS || x->ask_ms > who->now_ms);
     if (x->rule != before && !x->is_in) {
         person_result(who, (struct result){.kind = RESULT_LISTED,
-                                           .how = 2,
+                                           .how = LISTED_IS_REFUSED,
                                            .step = x->rule,
                                            .journey = x->journey,
                                            .id = x->instance,
@@ -281,6 +281,12 @@ static void start(struct person *who, struct listing *x, bool adds)
                      });
 }
 
+static void note_news(struct person *who, const struct listing *x, enum listed_news news)
+{
+    person_result(
+        who, (struct result){.kind = RESULT_LISTED, .how = (uint8_t)news, .number = x->audience});
+}
+
 /* Brings the listing nearer to what is meant. True: it is of no use any more. */
 static bool reconcile(struct person *who, struct listing *x, bool is_wanted)
 {
@@ -288,8 +294,11 @@ static bool reconcile(struct person *who, struct listing *x, bool is_wanted)
     case LISTING_IDLE:
         if (x->known == (is_wanted ? LISTING_IN : LISTING_OUT))
             return !is_wanted;
-        if (plan_audience_find(who->plan, x->audience) == PLAN_NO_INDEX)
+        if (plan_audience_find(who->plan, x->audience) == PLAN_NO_INDEX) {
+            if (x->known == LISTING_IN)
+                note_news(who, x, LISTED_IS_LOST);
             return true; /* the programme does not say any more whom to tell */
+        }
         if (x->again_ms <= who->now_ms)
             start(who, x, is_wanted);
         return false;
@@ -394,14 +403,19 @@ void listings_answer(struct person *who, const struct stage_message *answer)
 static void note_known(struct person *who, struct listing *x, enum listing_known known)
 {
     const struct wish *w = wish_of(who, x);
-    bool is_news = x->known != known && known != LISTING_DOUBT;
-    if (x->known != known)
-        x->since_ms = who->at_ms;
-    x->known = (uint8_t)known;
-    if (!is_news)
+    enum listing_known before = (enum listing_known)x->known;
+    if (before == known)
         return;
+    x->since_ms = who->at_ms;
+    x->known = (uint8_t)known;
+    if (known == LISTING_DOUBT) {
+        if (before == LISTING_IN)
+            note_news(who, x, LISTED_IS_IN_DOUBT);
+        return;
+    }
     person_result(who, (struct result){.kind = RESULT_LISTED,
-                                       .how = known == LISTING_IN,
+                                       .how = known == LISTING_IN ? LISTED_IS_IN : LISTED_IS_OUT,
+                                       .step = known == LISTING_OUT && before == LISTING_DOUBT,
                                        .journey = w ? w->journey : NAME_NONE,
                                        .id = w ? w->instance : 0,
                                        .number = x->audience});
@@ -454,6 +468,7 @@ bool listings_receipt(struct person *who, const struct receipt *r)
     case RECEIPT_GAVE_UP:
     case RECEIPT_ABORTED:
     case RECEIPT_BOUNCED:
+        note_news(who, x, x->adds ? LISTED_ADD_FAILED : LISTED_REMOVE_FAILED);
         if (!was_recalled)
             fail(who, x, FAILED_MS);
         return true;

@@ -194,6 +194,12 @@ static struct funnel_row means(const struct result *r)
         out.name = r->message;
         out.how = r->how;
         break;
+    case RESULT_LISTED:
+        out = (struct funnel_row){.what = FUNNEL_LISTED, .count = 1};
+        out.name = (uint32_t)r->number;
+        out.how = r->how;
+        out.step = r->step;
+        break;
     default: break;
     }
     return out;

@@ -42,6 +42,7 @@ enum funnel_what {
     FUNNEL_REOPENED,  /* name: message; channel: sent there, and asked about again */
     FUNNEL_RECEIPT,   /* name: message; how: enum receipt_kind; of all versions */
     FUNNEL_CROSSED,   /* how: 1 = held out from there on, 0 = no more */
+    FUNNEL_LISTED, /* name: ad audience; how: enum listed_news; step as in its row; of no journey */
 };
 
 #define FUNNEL_CELLS 176

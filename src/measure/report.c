@@ -327,3 +327,56 @@ uint64_t report_in_flight(const struct funnel *f, uint32_t journey)
     }
     return entered - min_of(entered, ended);
 }
+
+/* ---- ad audiences -------------------------------------------------------------------------------- */
+
+static void add_listed(struct report_audience *x, const struct funnel_row *row)
+{
+    switch ((enum listed_news)row->how) {
+    case LISTED_IS_OUT:
+        x->removed += row->count;
+        x->members -= row->step == 0 ? row->count : 0;
+        break;
+    case LISTED_IS_IN:
+        x->added += row->count;
+        x->members += row->count;
+        break;
+    case LISTED_IS_REFUSED:
+        x->refused += row->count;
+        x->refused_by[min_of(row->step, REPORT_RULES - 1u)] += row->count;
+        break;
+    case LISTED_ADD_FAILED: x->add_failed += row->count; break;
+    case LISTED_REMOVE_FAILED: x->remove_failed += row->count; break;
+    case LISTED_IS_IN_DOUBT:
+        x->in_doubt += row->count;
+        x->members -= row->count;
+        break;
+    case LISTED_IS_LOST:
+        x->lost += row->count;
+        x->members -= row->count;
+        break;
+    case LISTED_NEWS_END: break;
+    }
+}
+
+void report_audiences(const struct funnel *f, const struct plan *plan, struct arena *arena,
+                      struct report_audience **out, uint32_t *count)
+{
+    uint32_t known = plan != NULL ? plan->audience_count : 0, listed = 0;
+    for (uint32_t i = 0; i < f->count; i++)
+        listed += f->rows[i].what == FUNNEL_LISTED;
+    *out = arena_array(arena, struct report_audience, known + listed + 1);
+    for (*count = 0; *count < known; ++*count)
+        (*out)[*count] = (struct report_audience){.name = plan->audiences[*count].name};
+    for (uint32_t i = 0; i < f->count; i++) {
+        const struct funnel_row *row = &f->rows[i];
+        uint32_t place = 0;
+        if (row->what != FUNNEL_LISTED)
+            continue;
+        while (place < *count && (*out)[place].name != row->name)
+            place++;
+        if (place == *count)
+            (*out)[(*count)++] = (struct report_audience){.name = row->name, .is_gone = true};
+        add_listed(&(*out)[place], row);
+    }
+}

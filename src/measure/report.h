@@ -91,6 +91,24 @@ struct report {
     struct report_reply *replies;
 };
 
+/* What became of people in an ad audience. */
+struct report_audience {
+    uint32_t name;
+    bool is_gone; /* the newest programme does not have it */
+    uint64_t
+        members; /* whom its provider is known to have, now; only of counts from the beginning on */
+    uint64_t in_doubt; /* of whom it is not known any more: times that it came to that */
+    uint64_t added, removed;
+    uint64_t add_failed, remove_failed; /* attempts */
+    uint64_t
+        lost; /* were in, and nobody told the provider: the programme forgot it, or the person was erased */
+    uint64_t refused, refused_by[REPORT_RULES];
+};
+
+/* Those of the newest plan (NULL: none) in its order, then others that were counted; in the arena. */
+void report_audiences(const struct funnel *f, const struct plan *plan, struct arena *arena,
+                      struct report_audience **out, uint32_t *count);
+
 /* Fills *out, in the arena. `plans` by number, from 1; the last is the newest. */
 void report_funnel(const struct funnel *f, const struct plan *const *plans, uint32_t plan_count,
                    uint32_t journey, struct arena *arena, struct report *out);

@@ -65,6 +65,19 @@ enum arm_news {
 enum convert_group { CONVERTED_TREATED, CONVERTED_GHOST, CONVERTED_CROSSED };
 
 /* What is new about a call or task. Numbers are written to disk: append only. */
+/* What is new of somebody in an ad audience. Numbers are written to disk: append only. */
+enum listed_news {
+    LISTED_IS_OUT, /* the provider has removed them; step = 1: it was in doubt before whether they were in */
+    LISTED_IS_IN,      /* it has added them */
+    LISTED_IS_REFUSED, /* a rule is against it (step) */
+    LISTED_ADD_FAILED, /* an attempt came to nothing; it is made again */
+    LISTED_REMOVE_FAILED,
+    LISTED_IS_IN_DOUBT, /* they were in; whether they still are is not known */
+    LISTED_IS_LOST, /* they were in, and nobody will tell the provider: the programme has no such
+                           audience any more, or the person was erased */
+    LISTED_NEWS_END,
+};
+
 enum errand_news {
     ERRAND_IS_REFUSED = 1, /* for now: a rule is against it */
     ERRAND_IS_HANDED,      /* an attempt is under way */

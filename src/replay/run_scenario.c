@@ -758,7 +758,7 @@ static bool meets_stage(struct stage *s, const struct scenario_expect *x,
     return false;
 }
 
-/* Rows tell what the provider has taken; that a rule is against it (how 2) changes nothing there. */
+/* Rows tell what the provider has taken; that a rule is against it changes nothing there. */
 static bool meets_audience(struct stage *s, const struct scenario_expect *x,
                            struct scenario_failure *failure)
 {
@@ -770,20 +770,21 @@ static bool meets_audience(struct stage *s, const struct scenario_expect *x,
         if (row->kind != RESULT_LISTED || row->number != x->segment ||
             (x->at_ms != SCENARIO_NO_TIME && row->at_ms > x->at_ms))
             continue;
-        if (row->how == 2)
+        if (row->how == LISTED_IS_REFUSED)
             against = row;
-        else
+        else if (row->how == LISTED_IS_IN || row->how == LISTED_IS_OUT)
             last = row;
     }
-    if ((last != NULL && last->how == 1) == wants_in)
+    if ((last != NULL && last->how == LISTED_IS_IN) == wants_in)
         return true;
     failure->expect = x;
     failure->expected = arena_printf(
         s->arena, "%.*s: is %s audience %.*s", STR_ARG(s->scenario->people[x->person].id),
         wants_in ? "in" : "not in", STR_ARG(names_text(s->shelf->names, x->segment)));
     if (last != NULL)
-        failure->got = arena_printf(s->arena, "%s at %.*s", last->how ? "added" : "removed",
-                                    STR_ARG(moment_text(s, last->at_ms)));
+        failure->got =
+            arena_printf(s->arena, "%s at %.*s", last->how == LISTED_IS_IN ? "added" : "removed",
+                         STR_ARG(moment_text(s, last->at_ms)));
     else if (against != NULL)
         failure->got =
             arena_printf(s->arena, "not let in by rule %s at %.*s", rule_name(against->step),

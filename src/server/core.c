@@ -18,6 +18,7 @@
 #include "server/snapshots.h"
 #include "server/story.h"
 
+#include "api/audience_json.h"
 #include "api/budget_json.h"
 #include "api/journey_json.h"
 #include "api/member_list.h"
@@ -444,6 +445,8 @@ static void answer_operator(struct core *c, const struct work *work)
     buf_init(&out);
     if (work->question == QUESTION_BUDGETS)
         budgets_json(c->engine, &out);
+    else if (work->question == QUESTION_AUDIENCES)
+        audiences_json(c->engine, engine_funnel(c->engine), INT64_MIN, &out);
     else if (work->question == QUESTION_TASKS)
         tasks_json(c->engine, work->operator->queue, work->operator->after, work->operator->limit,
                    &out);
@@ -617,7 +620,12 @@ static void run(void *context)
     while (!os_queue_is_done(c->queue)) {
         struct work work;
         int64_t wait_ms = ask_for_time(c);
+        struct monitor_board *board = c->server->monitors;
+        if (monitor_board_is_stale(board))
+            wait_ms = min_of(wait_ms, (int64_t)BOARD_PAUSE_MS);
         bool has_work = os_queue_pop(c->queue, &work, 1, is_saving ? 1 : wait_ms) > 0;
+        if (!has_work && monitor_board_is_stale(board))
+            monitor_board_post(board, c->engine);
         if (!has_work || work.kind == WORK_BATCH)
             is_saving = snapshots_work(c->snapshots);
         if (!has_work)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/monitors.h"
 
+#include "api/audience_json.h"
 #include "api/monitor_json.h"
 #include "base/mem.h"
 #include "os/clock.h"
@@ -11,6 +12,7 @@ struct monitor_board {
     struct buf text; /* under the lock */
     struct buf next; /* of the engine's thread, as the rest */
     int64_t posted_ns;
+    bool is_stale;  /* something has happened since that was too early */
     uint64_t flips; /* how often any was raised or cleared, and which programme they are of */
 };
 
@@ -46,17 +48,25 @@ void monitor_board_post(struct monitor_board *b, const struct engine *e)
 {
     int64_t now_ns = os_clock_monotonic_ns();
     uint64_t flips = flips_of(e);
-    if (flips == b->flips && b->posted_ns != 0 && now_ns - b->posted_ns < INT64_C(1000000000))
+    b->is_stale = flips == b->flips && b->posted_ns != 0 &&
+                  now_ns - b->posted_ns < BOARD_PAUSE_MS * INT64_C(1000000);
+    if (b->is_stale)
         return;
     b->posted_ns = now_ns;
     b->flips = flips;
     b->next.len = 0;
     monitors_metrics(e, &b->next);
+    audiences_metrics(e, &b->next);
     os_mutex_lock(&b->lock);
     struct buf old = b->text;
     b->text = b->next;
     b->next = old;
     os_mutex_unlock(&b->lock);
+}
+
+bool monitor_board_is_stale(const struct monitor_board *b)
+{
+    return b->is_stale;
 }
 
 void monitor_board_read(struct monitor_board *b, struct buf *out)

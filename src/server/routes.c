@@ -510,6 +510,14 @@ static void answer_budgets(struct server *s, struct http_request *request)
         answer_busy(request);
 }
 
+static void answer_audiences(struct server *s, struct http_request *request)
+{
+    struct operator_question *q = arena_new(http_request_arena(request), struct operator_question);
+    *q = (struct operator_question){0};
+    if (!core_ask_operator(s->core, QUESTION_AUDIENCES, q, request))
+        answer_busy(request);
+}
+
 /* ---- who may, and where -------------------------------------------------------------------------- */
 
 /* A server calls for a journey that the active programme does not have: true, and it is answered. */

@@ -2,6 +2,7 @@
  * snapshots and merges in between. What comes out is held against a network of the test's own, which
  * knows nothing but the attempts that it was sent. */
 #include "decide/listing.h"
+#include "measure/report.h"
 #include "support/house.h"
 
 #define PROGRAMME                                                                       \
@@ -232,6 +233,28 @@ static void compare(struct house *h, struct network *n)
     assert_int_equal(in, wanted);
 }
 
+/* The report says of the audience what its people's listings say; *in_doubt: it came to that at least once. */
+static struct report_audience count_members(struct house *h)
+{
+    struct arena arena;
+    struct report_audience *list, found;
+    uint32_t count;
+    uint64_t in = 0;
+    arena_init(&arena, 4096);
+    report_audiences(engine_funnel(h->engine), engine_plan(h->engine), &arena, &list, &count);
+    assert_int_equal(count, 1);
+    found = list[0];
+    for (uint64_t p = engine_each(h->engine, 0); p != 0; p = engine_each(h->engine, p)) {
+        struct person who;
+        engine_look(h->engine, p, &who);
+        for (uint32_t i = 0; i < who.profile->listings.count; i++)
+            in += person_listing(&who, i)->known == LISTING_IN;
+    }
+    assert_int_equal(found.members, in);
+    arena_fini(&arena);
+    return found;
+}
+
 static void lives(void **state)
 {
     (void)state;
@@ -239,6 +262,7 @@ static void lives(void **state)
                                          "Liked",         "Disliked",     "Seen",
                                          "Ticket Opened", "Ticket Solved"};
     uint32_t attempts = 0;
+    uint64_t doubts = 0;
     for (uint32_t seed = 1; seed <= 12; seed++) {
         struct network n = {.luck = seed};
         struct house *h = house_of(PROGRAMME);
@@ -268,14 +292,20 @@ static void lives(void **state)
                 run(h, h->now_ms + (int64_t)(next(&n.luck) % (4 * HOUR_MS)));
             if (next(&n.luck) % 16 == 0)
                 house_hop(h);
+            (void)count_members(h);
         }
         n.is_fine = true;
         run(h, h->now_ms + 30 * DAY_MS);
         compare(h, &n);
+        struct report_audience x = count_members(h);
+        assert_true(x.members + x.removed <= x.added + x.in_doubt);
+        assert_true(x.add_failed > 0 && x.refused > 0 && !x.is_gone);
+        doubts += x.in_doubt;
         attempts += h->attempt_count;
         house_free(h);
     }
     assert_true(attempts > 300);
+    assert_true(doubts > 3);
 }
 
 int main(void)

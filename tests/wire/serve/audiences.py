@@ -7,13 +7,14 @@ import hashlib
 import hmac
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from serving import Server, Tests, event, free_port, identify, replay, wait_for, write
+from serving import SERVER_KEY, WEND, Server, Tests, event, free_port, identify, replay, wait_for, write
 
 KEY = b'0123456789abcdef0123456789abcdef'
 SECRET = 'whsec_' + base64.b64encode(KEY).decode()
@@ -103,6 +104,15 @@ class World:
         self.server.send(identify(who, email=address),
                          event(who, 'Consent Changed', channel='email', status='granted', purpose='ads'))
 
+    def counts(self):
+        """What GET /v1/report/audiences says of the one audience."""
+        _, body, _ = self.server.request('/v1/report/audiences', key=SERVER_KEY)
+        return json.loads(body)['audiences'][0]
+
+    def report(self, *options):
+        return json.loads(subprocess.run([WEND, 'report', 'audiences', self.data, '--json', *options],
+                                         stdout=subprocess.PIPE, check=True).stdout)
+
     def check(self):
         assert replay(self.data)['audit_faults'] == 0
 
@@ -123,6 +133,27 @@ def who_leaves_a_cart_is_added_by_hash_and_removed_when_they_buy():
         assert all(x['is_signed'] for x in w.network.asked)
         assert len({x['id'] for x in w.network.asked}) == 2
         assert w.network.asked[0]['identifier'] == 'email_sha256'
+        w.agree('u2', 'u2@example.org')
+        w.server.send(identify('u3', email='u3@example.org'),  # who did not agree
+                      *[event(who, 'Cart Abandoned') for who in ('u2', 'u3')])
+        assert wait_for(lambda: w.counts()['members'] == 1), w.counts()
+        assert wait_for(lambda: w.counts()['refused'] == 1), w.counts()
+        counts = w.counts()
+        assert counts == {'audience': 'retargeting', 'is_gone': False, 'members': 1, 'added': 2, 'removed': 1,
+                          'add_failed': 0, 'remove_failed': 0, 'in_doubt': 0, 'lost': 0, 'refused': 1,
+                          'refused_by': {'consent': 1}}, counts
+        assert wait_for(lambda: w.server.metrics().get('wend_audience_members{audience="retargeting"}') == 1)
+        assert w.server.metrics()['wend_audience_added_total{audience="retargeting"}'] == 2
+        assert w.server.stop() == 0
+        told = w.report()
+        assert told['audiences'] == [counts], told
+        again = w.report('--recount')
+        assert again['audiences'] == [counts], again
+        w.server.start()
+        status, body, _ = w.server.request('/v1/person/erase?person=u2', b'{}', SERVER_KEY)
+        assert status == 200, body
+        assert wait_for(lambda: w.counts()['lost'] == 1), w.counts()
+        assert w.counts()['members'] == 0, w.counts()
         assert w.server.stop() == 0
         w.check()
 
