@@ -220,9 +220,13 @@ static enum status real_rename(struct os_disk *disk, const char *from, const cha
                                struct fault *f)
 {
     (void)disk;
-    if (rename(from, to) != 0)
-        return refuse(f, "rename", from, errno);
-    return OK;
+    if (rename(from, to) == 0)
+        return OK;
+    int error = errno;
+    char reason[128];
+    fault_set(f, "cannot rename: %s (to %s)", strerror_r(error, reason, sizeof(reason)), to);
+    fault_place(f, from, 0, 0);
+    return status_of(error);
 }
 
 static enum status real_remove(struct os_disk *disk, const char *path, struct fault *f)

@@ -115,6 +115,14 @@ bool os_exists(struct os_disk *disk, const char *path)
     return os_stat(disk, path, &st, NULL) == OK && st.kind != OS_ABSENT;
 }
 
+enum status os_look(struct os_disk *disk, const char *path, bool *is_there, struct fault *f)
+{
+    struct os_stat st;
+    enum status done = os_stat(disk, path, &st, f);
+    *is_there = done == OK && st.kind != OS_ABSENT;
+    return done;
+}
+
 enum status os_rename(struct os_disk *disk, const char *from, const char *to, struct fault *f)
 {
     return disk->ops->rename(disk, from, to, f);

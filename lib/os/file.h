@@ -59,8 +59,12 @@ void os_file_unmap(struct os_disk *disk, const void *at, size_t bytes);
 enum status os_stat(struct os_disk *disk, const char *path, struct os_stat *out,
                     struct fault *f) mustuse;
 
-/* True if something is at `path` and could be asked about. */
+/* True if something is at `path` and could be asked about. Where "nothing" has consequences: os_look(). */
 bool os_exists(struct os_disk *disk, const char *path);
+
+/* Whether something is at `path`. What cannot be asked about is an error and not "nothing". */
+enum status os_look(struct os_disk *disk, const char *path, bool *is_there,
+                    struct fault *f) mustuse;
 
 /* Gives `from` the name `to`, replacing a file of that name, atomically. */
 enum status os_rename(struct os_disk *disk, const char *from, const char *to,

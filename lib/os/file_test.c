@@ -219,6 +219,11 @@ static void a_rename_replaces_and_a_removed_file_is_gone(void **state)
     assert_int_equal(st.kind, OS_REGULAR);
     assert_int_equal(st.bytes, 1);
     assert_false(os_exists(p->disk, at(p, "a")));
+    bool is_there = true;
+    assert_int_equal(os_look(p->disk, at(p, "a"), &is_there, NULL), OK);
+    assert_false(is_there);
+    assert_int_equal(os_look(p->disk, other, &is_there, NULL), OK);
+    assert_true(is_there);
     assert_int_equal(os_rename(p->disk, at(p, "a"), other, NULL), FIX_INPUT);
     assert_int_equal(os_remove(p->disk, other, NULL), OK);
     assert_int_equal(os_remove(p->disk, other, NULL), FIX_INPUT);

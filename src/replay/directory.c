@@ -91,9 +91,15 @@ enum status directory_make(struct os_disk *disk, const char *path, const uint8_t
         return status;
     if (!os_path_join(file, sizeof(file), path, "secret"))
         return FIX_INPUT;
-    if (os_exists(disk, file))
+    bool has_secret = false, has_log = false;
+    status = os_look(disk, file, &has_secret, f);
+    if (status == OK && has_secret)
         return read_secret(out, f);
-    if (os_exists(disk, out->log)) {
+    if (status == OK)
+        status = os_look(disk, out->log, &has_log, f);
+    if (status != OK)
+        return status;
+    if (has_log) {
         fault_set(f,
                   "%s has a log but no file \"secret\": restore that file, or choose another "
                   "directory",

@@ -283,8 +283,11 @@ enum status erasure_drop_old(const struct directory *d, uint64_t batch, struct f
     char name[32];
     /* A server may be writing the next one: it has nothing of them. */
     snprintf(name, sizeof(name), "%016lu", batch);
+    bool has_any = false;
     enum status status = drop_files(d, d->snapshots, ".tmp", name, f);
-    if (status == OK && os_exists(d->disk, d->snapshots))
+    if (status == OK)
+        status = os_look(d->disk, d->snapshots, &has_any, f);
+    if (status == OK && has_any)
         status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
     for (uint32_t i = 0; i < count && status == OK; i++) {
         char path[OS_PATH_BYTES];

@@ -192,11 +192,13 @@ static enum status find_oldest(const struct directory *d, uint64_t *oldest, stru
     struct arena a;
     uint64_t *batches;
     uint32_t count = 0;
+    bool has_any;
     *oldest = 0;
-    if (!os_exists(d->disk, d->snapshots))
-        return OK;
+    enum status status = os_look(d->disk, d->snapshots, &has_any, f);
+    if (status != OK || !has_any)
+        return status;
     arena_init(&a, 4096);
-    enum status status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
+    status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
     if (status == OK && count > 0)
         *oldest = batches[count - 1];
     arena_fini(&a);
@@ -208,8 +210,11 @@ static enum status find_oldest(const struct directory *d, uint64_t *oldest, stru
 static enum status find_floor(const struct directory *d, const struct recover_options *o,
                               struct recovered *r, uint64_t *floor, struct fault *f)
 {
+    bool has_log = false;
     enum status status = erased_batch(d, &r->erased_batch, f);
-    if (status == OK && os_exists(d->disk, d->log))
+    if (status == OK)
+        status = os_look(d->disk, d->log, &has_log, f);
+    if (status == OK && has_log)
         status = evlog_first_batch(d->disk, d->log, &r->log_first, f);
     bool is_strict = !o->is_tolerant && !o->is_shadow;
     uint64_t oldest = 0;
@@ -307,10 +312,12 @@ static enum status start(const struct directory *d, const struct recover_options
 {
     uint64_t batch_max = options->batch_last ? options->batch_last : UINT64_MAX;
     uint64_t floor = 0, newest = batch_max;
-    bool has_any = os_exists(d->disk, d->snapshots);
+    bool has_any = false, has_log = false;
+    enum status status = os_look(d->disk, d->snapshots, &has_any, f);
     bool is_done = options->from_beginning || !has_any;
-    enum status status = OK;
-    if (os_exists(d->disk, d->log))
+    if (status == OK)
+        status = os_look(d->disk, d->log, &has_log, f);
+    if (status == OK && has_log)
         status = evlog_read_names(d->disk, d->log, r->shelf.names, &r->log_batch, f);
     r->engine = fresh_engine(d, options, r);
     if (status == OK)
@@ -718,12 +725,15 @@ enum status recover(const struct directory *d, const struct recover_options *opt
                     struct recovered *out, struct fault *f)
 {
     struct evlog_reader *reader;
+    bool has_log = false;
     *out = (struct recovered){0};
     shelf_init(&out->shelf, d);
     enum status status = start(d, options, out, f);
     if (status == OK)
         status = go_on_uniting(d, out, f);
-    if (status != OK || !os_exists(d->disk, d->log))
+    if (status == OK)
+        status = os_look(d->disk, d->log, &has_log, f);
+    if (status != OK || !has_log)
         return status;
     status = evlog_reader_open(d->disk, d->log, out->snapshot_batch + 1, &reader, f);
     if (status != OK)

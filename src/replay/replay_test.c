@@ -299,6 +299,48 @@ static void without_an_older_snapshot_the_one_ahead_of_its_results_serves(void *
     assert_int_equal(missing, 2);
 }
 
+/* The n-th call to the disk fails, for each n: the start says so, or comes to the same state. */
+static void a_disk_that_fails_at_a_start_is_what_the_start_speaks_of(void **state)
+{
+    (void)state;
+    struct fake_disk *fake = fake_disk_new(1);
+    struct shop s;
+    struct fault f = {0};
+    assert_true(shop_open(&s, fake_disk_of(fake), 4, 40, 4, NULL));
+    for (uint32_t i = 0; synth_next_ms(s.synth) != FOREVER_MS; i++) {
+        assert_true(shop_step(&s));
+        if (i == 50)
+            assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
+    }
+    assert_int_equal(world_commit(s.world, &f), OK);
+    uint64_t hash = engine_hash(world_engine(s.world));
+    uint32_t failed = 0;
+    bool is_met = true;
+    for (uint64_t nth = 1; is_met; nth++) {
+        struct recover_options tail = {0};
+        struct recovered r;
+        struct directory d;
+        f = (struct fault){0};
+        fake_disk_fail_at(fake, fake_disk_calls(fake) + nth, FAKE_EIO);
+        enum status status = directory_make(fake_disk_of(fake), "/shop", NULL, &d, &f);
+        if (status == OK) {
+            status = recover(&d, &tail, &r, &f);
+            if (status == OK)
+                assert_int_equal(engine_hash(r.engine), hash);
+            recovered_fini(&r);
+        }
+        is_met = fake_disk_has_failed(fake);
+        assert_true(is_met || status == OK);
+        if (status != OK && str_find(str_of(f.text), STR("Input/output error"), 0) == SIZE_MAX)
+            fail_msg("call %u: %s", (unsigned)nth, f.text);
+        failed += status != OK;
+        fake_disk_fail_at(fake, 0, FAKE_NONE);
+    }
+    assert_true(failed > 5);
+    shop_close(&s);
+    fake_disk_free(fake);
+}
+
 static void results_that_do_not_agree_stop_recovery(void **state)
 {
     (void)state;
@@ -417,6 +459,8 @@ int main(void)
              a_start_makes_the_results_that_a_snapshot_was_ahead_of),
         TEST("where there is no older snapshot, one that is ahead of its results serves",
              without_an_older_snapshot_the_one_ahead_of_its_results_serves),
+        TEST("a disk that fails at a start is what the start speaks of",
+             a_disk_that_fails_at_a_start_is_what_the_start_speaks_of),
         TEST("results that do not agree stop recovery and name the batch",
              results_that_do_not_agree_stop_recovery),
         TEST("a crash at any moment loses nothing that was committed",

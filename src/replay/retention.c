@@ -22,9 +22,11 @@ static enum status list_make(struct list *l, const struct directory *d, struct f
 {
     *l = (struct list){.count = 0};
     arena_init(&l->arena, 4096);
-    if (!os_exists(d->disk, d->snapshots))
-        return OK;
-    enum status status = snapshot_list(d->disk, d->snapshots, &l->arena, &l->batches, &l->count, f);
+    bool has_any;
+    enum status status = os_look(d->disk, d->snapshots, &has_any, f);
+    if (status != OK || !has_any)
+        return status;
+    status = snapshot_list(d->disk, d->snapshots, &l->arena, &l->batches, &l->count, f);
     l->abouts = arena_array(&l->arena, struct snapshot_about, l->count + 1);
     l->is_known = arena_array(&l->arena, bool, l->count + 1);
     for (uint32_t i = 0; i < l->count && status == OK; i++) {
@@ -43,8 +45,10 @@ static void list_fini(struct list *l)
 
 static enum status first_of(const struct directory *d, uint64_t *first, struct fault *f)
 {
+    bool has_log;
     *first = 0;
-    return os_exists(d->disk, d->log) ? evlog_first_batch(d->disk, d->log, first, f) : OK;
+    enum status status = os_look(d->disk, d->log, &has_log, f);
+    return status == OK && has_log ? evlog_first_batch(d->disk, d->log, first, f) : status;
 }
 
 /* The oldest from which the log goes on; count if there is none. */
