@@ -79,6 +79,17 @@ struct going {
     int64_t rest_until_ms;
 };
 
+/* What may rest where the stages run split. */
+enum stage { STAGE_LOG, STAGE_APPLY, STAGE_OUTBOX, STAGE_END };
+
+/* What the engine has said and the outbox has not heard: in the server they are two threads. */
+struct handed {
+    struct held *held; /* NULL: a recall */
+    uint64_t decision;
+    uint32_t attempt;
+    struct handed *next;
+};
+
 struct machine {
     struct sim *sim;
     struct fake_disk *fake;
@@ -106,8 +117,11 @@ struct machine {
     struct committed *queue[COMMITTER_BATCHES_MAX]; /* durable, not applied */
     uint32_t queue_count;
     bool has_tick;
-    int64_t next_ms; /* when the engine wants a batch, as of the last one; INT64_MIN: at once */
-    bool is_asleep;  /* the outbox has nothing to do before its wake */
+    int64_t next_ms;  /* when the engine wants a batch, as of the last one; INT64_MIN: at once */
+    bool is_asleep;   /* the outbox has nothing to do before its wake */
+    uint32_t refused; /* entries, by the committer */
+    struct handed *handed, **handed_end;
+    int64_t rest_until_ms[STAGE_END];
     struct chores *chores;
     struct provider providers[OUTBOX_PROVIDERS_MAX];
     uint32_t provider_count;
@@ -446,6 +460,7 @@ static void host_refused(void *context, void *token, enum status why, const stru
     struct entry *e = token;
     (void)f;
     must(why != FIX_INPUT);
+    m->refused++;
     if (why == TRY_AGAIN && e->kind == ENTRY_FACT)
         saw(m->sim, FAULT_REFUSED_FULL);
     switch (e->kind) {
@@ -504,9 +519,59 @@ static void applied(struct machine *m, const struct entry *e)
     }
 }
 
+/* ---- between the stages -------------------------------------------------------------------------- */
+
+static bool rests(const struct machine *m, enum stage stage)
+{
+    return m->rest_until_ms[stage] > m->sim->clock_ms && !m->is_stopping;
+}
+
+/* The stage has done something. Now and then it does no more for a while. */
+static bool may_rest(struct machine *m, enum stage stage)
+{
+    struct sim *s = m->sim;
+    uint64_t power = s->is_joined ? 0 : s->options[OPTION_APART];
+    if (power == 0 || draw_below(s, STREAM_STAGES, 8) != 0)
+        return true;
+    saw(s, FAULT_STAGE_RESTS);
+    m->rest_until_ms[stage] = s->clock_ms + draw_power(s, STREAM_STAGES, s->is_calm ? 1 : power);
+    return true;
+}
+
+static void hand(struct machine *m, struct handed what)
+{
+    struct handed *h = mem_new(sizeof(*h));
+    *h = what;
+    *m->handed_end = h;
+    m->handed_end = &h->next;
+}
+
+static struct handed hand_take(struct machine *m)
+{
+    struct handed *first = m->handed, out = *first;
+    m->handed = first->next;
+    if (m->handed == NULL)
+        m->handed_end = &m->handed;
+    mem_free(first);
+    return out;
+}
+
+static bool hand_over(struct machine *m)
+{
+    if (m->handed == NULL || rests(m, STAGE_OUTBOX))
+        return false;
+    struct handed h = hand_take(m);
+    if (h.held != NULL)
+        take(m, h.held);
+    else if (!m->is_stopping)
+        (void)outbox_revoke(m->outbox, h.decision, h.attempt);
+    m->is_asleep = false;
+    return may_rest(m, STAGE_OUTBOX);
+}
+
 static bool apply(struct machine *m)
 {
-    if (m->queue_count == 0)
+    if (m->queue_count == 0 || rests(m, STAGE_APPLY))
         return false;
     struct committed *batch = m->queue[0];
     struct engine *engine = engine_of(m);
@@ -514,13 +579,13 @@ static bool apply(struct machine *m)
     memmove(&m->queue[0], &m->queue[1], --m->queue_count * sizeof(m->queue[0]));
     engine_apply(engine, &batch->batch, &out);
     for (uint32_t i = 0; i < out.action_count; i++)
-        take(m, held_new(&out.actions[i], engine_plans(engine)->at[out.actions[i].plan]));
-    for (uint32_t i = 0; i < out.recall_count; i++) {
-        const struct recall *r = &out.recalls[i];
-        if (!m->is_stopping)
-            (void)outbox_revoke(m->outbox, r->decision, r->attempt);
-        m->is_asleep = false;
-    }
+        hand(m, (struct handed){.held = held_new(&out.actions[i],
+                                                 engine_plans(engine)->at[out.actions[i].plan])});
+    for (uint32_t i = 0; i < out.recall_count; i++)
+        hand(m, (struct handed){.decision = out.recalls[i].decision,
+                                .attempt = out.recalls[i].attempt});
+    while (m->sim->options[OPTION_APART] == 0 && hand_over(m))
+        ;
     struct buf results;
     buf_init(&results);
     results_write(out.results, out.result_count, batch->batch.now_ms, &results);
@@ -539,7 +604,7 @@ static bool apply(struct machine *m)
     }
     committer_release(m->committer, batch);
     m->next_ms = out.has_inbox ? INT64_MIN : out.next_ms;
-    return true;
+    return may_rest(m, STAGE_APPLY);
 }
 
 /* The engine may lag behind the log, as far as the options say. */
@@ -1035,6 +1100,8 @@ void machine_start(struct machine *m)
     m->run++;
     m->is_up = true;
     m->receipts_end = &m->receipts;
+    m->handed_end = &m->handed;
+    memset(m->rest_until_ms, 0, sizeof(m->rest_until_ms));
     if (!s->is_calm && draw_permille(s, STREAM_DISK, s->options[OPTION_DAMAGE]))
         damage(m);
     if (!s->is_calm && m->ordered == FAKE_NONE &&
@@ -1089,6 +1156,10 @@ static void close_all(struct machine *m)
         m->receipts = e->next;
         entry_free(e);
     }
+    if (m->handed != NULL)
+        saw(m->sim, FAULT_CUT_UNHEARD);
+    while (m->handed != NULL)
+        held_free(hand_take(m).held);
     outbox_free(m->outbox);
     while (m->held_count > 0)
         held_free(m->helds[--m->held_count]);
@@ -1118,7 +1189,8 @@ static bool stop(struct machine *m)
     m->is_asleep = false;
     world_grace(m->sim->world, GRACE_MS);
     for (int i = 0; i < ROUNDS_MAX && !m->has_failed; i++)
-        if (!send(m) && !push_receipts(m) && !apply(m) && !committer_turn(m->committer))
+        if (!hand_over(m) && !send(m) && !push_receipts(m) && !apply(m) &&
+            !committer_turn(m->committer))
             break;
     if (m->has_failed || !has_batches)
         return !m->has_failed;
@@ -1237,7 +1309,21 @@ static bool look_at_clock(struct machine *m)
 
 static bool commit(struct machine *m)
 {
-    return committer_turn(m->committer);
+    return !rests(m, STAGE_LOG) && committer_turn(m->committer) && may_rest(m, STAGE_LOG);
+}
+
+/* Joined: what there is goes through all stages, one behind the other, before anybody else has a turn. What the
+ * committer refuses is tried again when time has passed. */
+static bool turn_joined(struct machine *m)
+{
+    uint32_t refused = m->refused;
+    bool has_done = false;
+    while (!m->has_failed && m->refused == refused &&
+           (push_receipts(m) || commit(m) || apply(m) || hand_over(m) || send(m)))
+        has_done = true;
+    if (m->has_failed || m->refused != refused)
+        return false;
+    return has_done || tick(m) || change(m) || (m->is_started && chores_turn(m->chores));
 }
 
 bool machine_turn(struct machine *m)
@@ -1252,13 +1338,17 @@ bool machine_turn(struct machine *m)
         draw_below(m->sim, STREAM_CHORES, m->sim->options[OPTION_CHORES]) == 0 &&
         chores_turn(m->chores))
         return true;
+    if (m->sim->is_joined)
+        return turn_joined(m);
+    if (m->handed != NULL && draw_below(m->sim, STREAM_STAGES, 3) == 0 && hand_over(m))
+        return true;
     uint32_t first = (uint32_t)draw_below(m->sim, STREAM_ORDER, array_count(things));
     for (uint32_t i = 0; i < array_count(things) && !m->has_failed; i++)
         if (things[(first + i) % array_count(things)](m))
             return true;
     if (m->has_failed)
         return false;
-    return apply(m) || (m->is_started && chores_turn(m->chores));
+    return apply(m) || hand_over(m) || (m->is_started && chores_turn(m->chores));
 }
 
 int64_t machine_wake_ms(const struct machine *m)
@@ -1279,6 +1369,9 @@ int64_t machine_wake_ms(const struct machine *m)
         wake_ms = min_of(wake_ms, max_of(m->looked_ms + LOOK_MS * 40, clock_ms + 1));
     if (m->full_until_ms > 0)
         wake_ms = min_of(wake_ms, max_of(m->full_until_ms, clock_ms + 1));
+    for (uint32_t i = 0; i < STAGE_END; i++)
+        if (m->rest_until_ms[i] > clock_ms)
+            wake_ms = min_of(wake_ms, m->rest_until_ms[i]);
     wake_ms = min_of(wake_ms, chores_wake_ms(m->chores));
     if (m->receipts != NULL || m->has_tick)
         wake_ms = min_of(wake_ms, clock_ms + 50);
@@ -1330,6 +1423,7 @@ void machine_calm(struct machine *m)
     for (uint32_t i = 0; m->is_up && m->outbox != NULL && i < m->provider_count; i++)
         outbox_reset_breaker(m->outbox, i, machine_now_ms(m));
     m->is_asleep = false;
+    memset(m->rest_until_ms, 0, sizeof(m->rest_until_ms));
     m->going.rest_until_ms = 0;
 }
 
@@ -1387,5 +1481,6 @@ struct directory *machine_directory(struct machine *m)
 bool machine_is_busy(const struct machine *m)
 {
     return !m->is_up || !m->is_started || m->queue_count > 0 || m->receipts != NULL ||
-           outbox_held(m->outbox) > 0 || chores_are_busy(m->chores) || m->going.phase != PHASE_REST;
+           m->handed != NULL || outbox_held(m->outbox) > 0 || chores_are_busy(m->chores) ||
+           m->going.phase != PHASE_REST;
 }

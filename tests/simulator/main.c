@@ -2,7 +2,7 @@
  *
  *     simulator [--seed N|new] [--count N] [--seconds S] [--jobs J] [--list FILE] [--loud] [--here] [--until-failure] [--report] [FOLDER...]
  *
- * Each seed is run twice, and must come out the same. A process that ends is a seed that fails: its parent
+ * Each seed is run twice with its stages split, and must come out the same; and once with them joined. A process that ends is a seed that fails: its parent
  * names it and goes on with another. Ends with `N passed, N failed, N skipped`.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -65,6 +65,8 @@ static void work_on(const struct wishes *wishes, struct job *job, uint64_t seed)
     one = sim_run(seed, wishes->folders, wishes->folder_count,
                   wishes->is_loud ? SIM_LOUD : SIM_WHOLE, shown);
     two = sim_run(seed, wishes->folders, wishes->folder_count, SIM_LIGHT, NULL);
+    (void)sim_run(seed, wishes->folders, wishes->folder_count,
+                  wishes->is_loud ? SIM_JOINED_LOUD : SIM_JOINED, shown);
     alarm(0);
     if (!is_same(&one, &two)) {
         printf(

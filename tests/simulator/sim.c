@@ -120,7 +120,8 @@ void sim_fail(const struct sim *s, const char *format, ...)
 {
     va_list args;
     options_print(s);
-    printf("seed %lu fails at %ld ms%s: ", s->seed, s->clock_ms, s->is_calm ? " (calm)" : "");
+    printf("seed %lu fails at %ld ms%s%s: ", s->seed, s->clock_ms, s->is_calm ? " (calm)" : "",
+           s->is_joined ? " (joined)" : "");
     va_start(args, format);
     vprintf(format, args);
     va_end(args);
@@ -196,8 +197,9 @@ static struct sim *sim_new(uint64_t seed, const char *const *folders, uint32_t f
     s->seed = seed;
     s->folders = folders;
     s->folder_count = folder_count;
-    s->is_loud = how == SIM_LOUD;
+    s->is_loud = how == SIM_LOUD || how == SIM_JOINED_LOUD;
     s->is_light = how == SIM_LIGHT;
+    s->is_joined = how == SIM_JOINED || how == SIM_JOINED_LOUD;
     options_draw(s);
     s->oracle = oracle_new(s);
     s->world = world_new(s);

@@ -44,6 +44,7 @@ enum stream {
     STREAM_CHORES,
     STREAM_GUESTS,
     STREAM_PAGES,
+    STREAM_STAGES,
     STREAM_END,
 };
 
@@ -65,11 +66,12 @@ struct sim {
     uint64_t seed;
     uint64_t options[OPTION_END];
     uint64_t luck[STREAM_END];
-    int64_t clock_ms;           /* monotonic, since the beginning */
-    int64_t offset_ms;          /* what the wall's clock shows more */
-    bool is_calm;               /* the second phase: no faults any more */
-    bool is_loud;               /* tells what happens */
-    bool is_light;              /* the second run of a seed: only what it comes to is of interest */
+    int64_t clock_ms;  /* monotonic, since the beginning */
+    int64_t offset_ms; /* what the wall's clock shows more */
+    bool is_calm;      /* the second phase: no faults any more */
+    bool is_loud;      /* tells what happens */
+    bool is_light;     /* the second run of a seed: only what it comes to is of interest */
+    bool is_joined;    /* the third: what a batch leads to is done at once, stage by stage */
     const char *const *folders; /* programmes on the real disk that the storm may take */
     uint32_t folder_count;
     struct load *load;
@@ -86,7 +88,7 @@ struct sim_digest {
     uint64_t batches, rows, transmissions, starts;
 };
 
-enum sim_how { SIM_WHOLE, SIM_LOUD, SIM_LIGHT };
+enum sim_how { SIM_WHOLE, SIM_LOUD, SIM_LIGHT, SIM_JOINED, SIM_JOINED_LOUD };
 
 /* Runs one seed once. What is wrong ends the process with code 3, told with the seed. */
 struct sim_digest sim_run(uint64_t seed, const char *const *folders, uint32_t folder_count,
