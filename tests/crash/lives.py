@@ -86,6 +86,7 @@ class Life:
 
     KEPT_MAX = 8  # of those that went wrong: a folder has some 130 MB
     lock, led, kept = threading.Lock(), set(), 0
+    are_over = False  # the test is being stopped: what ends now is not wrong
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix='wend-life-')
@@ -137,6 +138,7 @@ class Life:
     @staticmethod
     def forget_all(number, _):
         """Somebody stops the test: no server goes on, and no folder stays but those that were kept."""
+        Life.are_over = True
         for life in list(Life.led):
             if life.server.process and life.server.process.poll() is None:
                 life.server.process.kill()
@@ -151,6 +153,9 @@ class Life:
         if self.server.process.poll() is None:
             self.server.kill()
         self.post.stop()
+        if Life.are_over:
+            self.forget()
+            return
         with Life.lock:
             Life.kept += 1
             is_kept = Life.kept <= Life.KEPT_MAX
