@@ -157,6 +157,7 @@ static enum status step(struct world *w, int64_t now_ms, struct fault *f)
     watch_batch(w->watch, &batch);
     w->record_count = 0;
     is_news |= out.action_count > 0 || out.recall_count > 0;
+    is_news |= engine_change(w->engine).is_uniting; /* nearer to its end with each batch */
     enum status moves = check_progress(w, is_news, f);
     if (moves != OK)
         return moves;
