@@ -120,7 +120,7 @@ static void on_settled(struct person *who, uint64_t instance, uint64_t decision,
     must(e->settled_count < e->settled_room);
     must(outcome != OUTCOME_NONE);
     e->settled[e->settled_count++] =
-        (struct settled){who->id, instance, decision, step, (uint8_t)outcome};
+        (struct settled){who->id, instance, decision, e->resolving, step, (uint8_t)outcome};
 }
 
 static void on_entered(struct person *who, uint32_t event, uint32_t segment)
@@ -1007,19 +1007,23 @@ static void go_on(struct engine *e, struct person *who)
     e->told_flags = 0;
 }
 
-/* The same for what settled when the person was merged. */
-static void go_on_merged(struct engine *e, struct person *who)
+/* The same for what settled when the person was merged, by this record or one before it: at the time of that
+ * record, no earlier. */
+static void go_on_merged(struct engine *e, struct person *who, uint32_t record)
 {
     for (uint32_t i = 0; i < e->settled_merged; i++) {
         struct settled s = e->settled[i];
-        if (s.profile == who->id)
-            journey_settled(who, s.instance, s.decision, s.step, (enum outcome)s.outcome);
+        if (s.profile != who->id || s.record > record)
+            continue;
+        e->settled[i].profile = 0; /* heard */
+        journey_settled(who, s.instance, s.decision, s.step, (enum outcome)s.outcome);
     }
 }
 
-/* The person was merged, or the programme has changed: everything is asked again. */
-static void apply_touch(struct person *who, bool is_merge)
+/* The person was merged by the record at `place`, or the programme has changed: everything is asked again. */
+static void apply_touch(struct engine *e, struct person *who, uint32_t place)
 {
+    bool is_merge = place != ITEM_NOWHERE;
     if (is_merge)
         person_changed(who, UINT64_MAX);
     else /* segments are up to date: what means something else has been asked */
@@ -1033,6 +1037,8 @@ static void apply_touch(struct person *who, bool is_merge)
         desk_activated(who);
     }
     journey_thaw(who);
+    if (is_merge && e->settled_merged > 0)
+        go_on_merged(e, who, place);
 }
 
 static void take_answer(struct person *who, const struct stage_message *answer)
@@ -1087,8 +1093,6 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         take_answer(&who, &e->inbox.at[item->place]);
     }
     who.at_ms = e->before_ms;
-    if (e->settled_merged > 0)
-        go_on_merged(e, &who);
     bool is_new = who.profile->appointed_plan == APPOINTED_NEVER;
     if (!(who.profile->known & PROFILE_IS_FRESH) && !is_new) /* what is known is still to come */
         go_on(e, &who);
@@ -1108,7 +1112,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
             must(item_ms <= e->now_ms);
             who.at_ms = max_of(item_ms, who.at_ms);
             if (item->kind == ITEM_TOUCH)
-                apply_touch(&who, r != NULL);
+                apply_touch(e, &who, item->place);
             else if (item->kind == ITEM_SWEEP)
                 sweep_enter(&who, &e->sweeps[item->place]);
             else if (item->kind == ITEM_ALARM)

@@ -39,6 +39,7 @@ struct settled {
     uint64_t profile;
     uint64_t instance;
     uint64_t decision;
+    uint32_t record; /* of a merge: the place of the one that merged them */
     uint16_t step;
     uint8_t outcome;
 };

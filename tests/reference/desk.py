@@ -93,6 +93,7 @@ class Intent:
     channel: str = None  # on which it is on its way
     put_off: dict = None  # channel -> what the last gate said: not before
     refused: tuple = ()  # channels on which that would be too late
+    reason: object = None  # of the first of them
     instead: object = None  # (least score, message) that goes in its place
     voucher: object = None  # (pool, what if it is empty)
 
@@ -129,6 +130,7 @@ class Desk:
         self.is_control = is_control  # is this person in the programme's control group?
         self.traits, self.said = {}, {}  # said: when each of them was stated last
         self.consent = {}  # (channel, the address it was said about or None) -> (when, bool)
+        self.unsubscribed = set()  # addresses that said no, whoever has them
         self.choices = {}  # (what, about) -> (when, what they said)
         self.holds = []
         self.instances = []
@@ -137,6 +139,7 @@ class Desk:
         self.attempts = []  # of marketing: (address, when); everybody has addresses of their own
         self.decisions = []
         self.codes = dict(programme['vouchers'])  # pool -> how many are left; one person has them all
+        self.spent = []  # (when, index of the budget, what it was charged); one person spends them all
         self.now = None
 
     # ---- what happens -----------------------------------------------------------------------------
@@ -179,7 +182,9 @@ class Desk:
             return
         if name == 'Consent Changed':
             channel = properties['channel']
-            self.consent[channel, self.address(channel)] = (self.now, properties['status'] == 'granted')
+            is_given = properties['status'] == 'granted'
+            self.consent[channel, self.address(channel)] = (self.now, is_given)
+            (self.unsubscribed.discard if is_given else self.unsubscribed.add)(self.address(channel))
         if name == 'Preferences Changed':
             self.choose(properties)
         for instance in list(self.instances):
@@ -245,6 +250,7 @@ class Desk:
             if twin:
                 self.leave(twin, 'merged')
             self.instances.append(instance)
+        self.unsubscribed |= other.unsubscribed
         self.intents += other.intents
         self.ledger += other.ledger
         self.attempts = sorted(self.attempts + other.attempts, key=lambda x: x[1])
@@ -310,6 +316,7 @@ class Desk:
         message, category = self.p['messages'][intent.message], self.category(intent)
         intent.deadline = self.now + message.get('valid_for', category['valid_for'])
         intent.channels, intent.settles, intent.refused, intent.put_off = message['channels'], self.now, (), None
+        intent.reason = None
         # Its instance may be over by then, but not what was drawn for it.
         intent.is_ghost = self.is_marketing(intent) and (intent.instance.is_ghost or self.is_control)
 
@@ -409,7 +416,7 @@ class Desk:
                 if kind in ('allow', 'never'):
                     return None, None
                 continue
-            rules = (self.chose, self.held, self.paused, self.capped)
+            rules = (self.chose, self.held, self.paused, self.capped, self.budgeted)
             if any(rule(intent, channel, self.now, False) and not rule(intent, channel, self.now, True)
                    for rule in rules) or self.is_held_openly(intent):
                 return None, None
@@ -450,6 +457,11 @@ class Desk:
     def come_to_the_gate(self, intent, line):
         """Rule 14; behind it the provider takes everything at once."""
         channel = intent.channel
+        if self.budgeted(intent, channel, self.now, is_ahead=False):  # another one took what was left
+            self.ledger.remove(line)
+            self.moved = True
+            intent.channel = None
+            return
         if intent.voucher and intent.voucher[1] != 'send_without' and not self.codes[intent.voucher[0]]:
             self.ledger.remove(line)
             self.moved = True
@@ -460,29 +472,40 @@ class Desk:
                 intent.put_off = {channel: self.now + 15 * MINUTE}
             return
         if self.is_marketing(intent):
+            if self.address(channel) in self.unsubscribed:  # a yes that was said about no address lifts no address's no
+                self.refuse(intent, channel, line, 'no_consent')
+                return
             recent = [at for where, at in self.attempts if where == self.address(channel) and at > self.now - DAY]
             if len(recent) >= ADDRESS_CAP:
+                again = recent[-ADDRESS_CAP] + DAY
+                if again >= intent.deadline:
+                    self.refuse(intent, channel, line, 'expired')
+                    return
                 self.ledger.remove(line)
                 self.moved = True
                 intent.channel = None
-                again = recent[-ADDRESS_CAP] + DAY
-                if again < intent.deadline:
-                    intent.put_off = {channel: again}
-                else:
-                    intent.refused += (channel,)
+                intent.put_off = {channel: again}
                 return
             self.attempts.append((self.address(channel), self.now))
         if intent.voucher and self.codes[intent.voucher[0]]:
             self.codes[intent.voucher[0]] -= 1
+        self.spent += [(self.now, i, b['costs'][channel]) for i, b in self.budgets_of(intent, channel)]
         line.is_on_its_way = False
         self.end(intent, 'sent')
+
+    def refuse(self, intent, channel, line, reason):
+        self.ledger.remove(line)
+        self.moved = True
+        intent.channel = None
+        intent.refused += (channel,)
+        intent.reason = intent.reason or reason
 
     def verdict(self, intent):
         """('go', channel), ('wait', None) or (outcome, None)."""
         end, late = None, ()
         for channel in intent.channels:
             if channel in intent.refused:
-                end = end or 'expired'
+                end = end or intent.reason
                 continue
             kind, outcome = self.ask(intent, channel, self.now, is_ahead=False)
             if kind == 'allow':
@@ -507,7 +530,7 @@ class Desk:
         """All rules at the instant `at`: the gravest answer. Ahead, a rule whose end is not known says nothing."""
         answers = [rule(intent, channel, at, is_ahead) for rule in
                    (self.reachable, self.agreed, self.chose, self.regulated, self.wanted, self.held, self.paused,
-                    self.duplicate, self.quiet, self.capped, self.addressed)]
+                    self.duplicate, self.quiet, self.capped, self.budgeted, self.addressed)]
         for kind in ('never', 'never here', 'not before'):
             for answer in answers:
                 if answer and answer[0] == kind:
@@ -674,6 +697,34 @@ class Desk:
                 return True
         return False
 
+    def budgets_of(self, intent, channel):
+        if intent.is_ghost or not self.is_marketing(intent):
+            return []
+        category = self.p['messages'][intent.message]['category']
+        return [(i, b) for i, b in enumerate(self.p['budgets'])
+                if self.matches(b, channel, category, self.group(intent), intent.journey)]
+
+    def budgeted(self, intent, channel, at, is_ahead):
+        answer = None
+        for i, b in self.budgets_of(intent, channel):
+            begin, end = self.period(b, at)
+            used = sum(cost for when, which, cost in self.spent if which == i and begin <= when < end)
+            if not b['costs'][channel] or used + b['costs'][channel] <= b['limit']:
+                continue
+            if b['then'] == 'refuse':
+                return 'never here', 'no_budget'
+            if not (is_ahead and b['per'] == 'all'):  # nothing is known to bring something back
+                answer = 'not before', None
+        return answer
+
+    def period(self, budget, at):
+        zone = ZoneInfo(budget['zone'])
+        if budget['per'] == 'all':
+            return 0, float('inf')
+        if budget['per'] == 'week':
+            return week_start(zone, at), week_start(zone, at, 1)
+        return day_start(zone, at), day_start(zone, at, 1)
+
     def addressed(self, intent, channel, at, is_ahead):
         """What the last gate said before stands."""
         if intent.put_off and at < intent.put_off.get(channel, 0):
@@ -698,6 +749,8 @@ class Desk:
         while day <= local(zone, until).date() + timedelta(days=1):  # India's day may be ahead of theirs
             found |= walls(zone, day, self.minutes())
             found |= walls(ZoneInfo('Asia/Kolkata'), day, (600, 1260))
+            for budget in self.p['budgets']:
+                found |= walls(ZoneInfo(budget['zone']), day, ())
             day += timedelta(days=1)
         found |= {until for _, until in self.chosen('snooze')}
         for cap in self.p['caps'] + self.own_caps():

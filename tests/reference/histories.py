@@ -132,6 +132,23 @@ def programme(r, people):
                           'channels': [r.choice(p['carried'])] if r.random() < 0.4 else [],
                           'categories': some(r, categories, 2) if r.random() < 0.3 else []})
         p['regulations'] = {'packs': some(r, HOURS, 4), 'unknown': some(r, PLACES, 2), 'rules': rules}
+    p['budgets'], p['costs'] = [], {'email': r.randint(0, 2), 'sms': r.randint(1, 9)}  # cents
+    for _ in range(r.choice([0, 1, 2, 2]) if people == 1 else 0):  # they are shared like codes
+        is_money = r.random() < 0.4
+        budget = {'is_money': is_money, 'limit': r.randint(2, 12) if is_money else r.randint(1, 3),
+                  'per': r.choice(['day', 'day', 'week', 'all']), 'then': r.choice(['wait', 'wait', 'refuse']),
+                  'zone': r.choice(ZONES), 'costs': p['costs'] if is_money else {'email': 1, 'sms': 1},
+                  'channel': None, 'category': None, 'group': None, 'journey': None}
+        narrow = r.random()
+        if narrow < 0.2:
+            budget['channel'] = r.choice(p['carried'])
+        elif narrow < 0.35:
+            budget['category'] = r.choice([c for c in categories if p['categories'][c]['lane'] == 'marketing'])
+        elif narrow < 0.5 and groups:
+            budget['group'] = r.choice(groups)
+        elif narrow < 0.6:
+            budget['journey'] = r.choice(list(p['journeys']))
+        p['budgets'].append(budget)
     p['has_visitors'] = people > 1 and r.random() < 0.4
     if p['has_visitors']:  # whom a control group has after a merge is the product's to draw
         p['holdout'] = 0
@@ -175,7 +192,7 @@ def life(r, p, start_ms, people):
                         pass
                     times.add(ms)
                     events.append((ms, one, enter, {}))
-        for _ in range(r.randint(3, 14)):
+        for _ in range(r.randint(3, 14) * (3 if people == 1 else 1)):
             when = at + r.randint(6000, days * DAY)
             happen.append((when, *fact(r, p, when)))
         # Some of it close together, where rivals meet.
@@ -268,6 +285,11 @@ def write(p, folder):
                        for n, c in p['categories'].items()},
         'groups': [{'name': n, **{k: v for k, v in g.items() if v}} for n, g in p['groups'].items()],
         'caps': caps,
+        **({'costs': {c: cents / 100 for c, cents in p['costs'].items()}, 'budgets': [
+            {'name': f'budget-{i}', ('money' if b['is_money'] else 'messages'):
+             b['limit'] / 100 if b['is_money'] else b['limit'], 'per': b['per'], 'then': b['then'],
+             'timezone': b['zone'], **{k: b[k] for k in ('channel', 'category', 'group', 'journey') if b[k]}}
+            for i, b in enumerate(p['budgets'])]} if p['budgets'] else {}),
         'quiet_hours': [{'from': clock(w['from']), 'to': clock(w['to']),
                          **{k: w[k] for k in ('channels', 'categories') if w[k]}} for w in p['quiet']],
         'holds': [{'name': n, 'from': h['from'], 'until': h['until'], 'linger': span(h['linger']),
