@@ -17,16 +17,13 @@ void buf_fini(struct buf *b)
     *b = (struct buf){0};
 }
 
-uint8_t *buf_reserve(struct buf *b, size_t more)
+void buf_grow(struct buf *b, size_t more)
 {
-    if (b->room - b->len < more) {
-        size_t room = b->room ? b->room : 64;
-        while (room - b->len < more)
-            room *= 2;
-        b->at = mem_resize(b->at, room);
-        b->room = room;
-    }
-    return b->at + b->len;
+    size_t room = b->room ? b->room : 64;
+    while (room - b->len < more)
+        room *= 2;
+    b->at = mem_resize(b->at, room);
+    b->room = room;
 }
 
 void buf_add(struct buf *b, const void *at, size_t bytes)
@@ -42,12 +39,6 @@ void buf_add_str(struct buf *b, struct str s)
     buf_add(b, s.at, s.len);
 }
 
-void buf_add_byte(struct buf *b, uint8_t byte)
-{
-    *buf_reserve(b, 1) = byte;
-    b->len++;
-}
-
 /* x86-64 and arm64 are little-endian; the assertion refuses anything else. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "formats on disk are little-endian");
 
@@ -61,12 +52,7 @@ void buf_add_u32(struct buf *b, uint32_t x)
     buf_add(b, &x, sizeof(x));
 }
 
-void buf_add_u64(struct buf *b, uint64_t x)
-{
-    buf_add(b, &x, sizeof(x));
-}
-
-void buf_add_varint(struct buf *b, uint64_t x)
+void buf_add_varint_long(struct buf *b, uint64_t x)
 {
     uint8_t *out = buf_reserve(b, 10);
     size_t n = 0;
@@ -76,11 +62,6 @@ void buf_add_varint(struct buf *b, uint64_t x)
     }
     out[n++] = (uint8_t)x;
     b->len += n;
-}
-
-void buf_add_zigzag(struct buf *b, int64_t x)
-{
-    buf_add_varint(b, ((uint64_t)x << 1) ^ (uint64_t)(x >> 63));
 }
 
 void buf_printf(struct buf *b, const char *format, ...)
@@ -109,11 +90,10 @@ static bool take(struct cursor *c, void *out, size_t bytes)
     return true;
 }
 
-uint8_t cursor_byte(struct cursor *c)
+uint8_t cursor_byte_behind(struct cursor *c)
 {
-    uint8_t x;
-    take(c, &x, sizeof(x));
-    return x;
+    c->is_bad = true;
+    return 0;
 }
 
 uint16_t cursor_u16(struct cursor *c)
@@ -137,10 +117,31 @@ uint64_t cursor_u64(struct cursor *c)
     return x;
 }
 
-uint64_t cursor_varint(struct cursor *c)
+/* Up to eight bytes at once: which of them is the last says the first whose top bit is clear; then sevens of
+ * bits are moved together, in pairs, fours and eights. */
+static uint64_t join_sevens(uint64_t x)
+{
+    x = (x & UINT64_C(0x007f007f007f007f)) | (x & UINT64_C(0x7f007f007f007f00)) >> 1;
+    x = (x & UINT64_C(0x00003fff00003fff)) | (x & UINT64_C(0x3fff00003fff0000)) >> 2;
+    return (x & UINT64_C(0x000000000fffffff)) | (x & UINT64_C(0x0fffffff00000000)) >> 4;
+}
+
+uint64_t cursor_varint_long(struct cursor *c)
 {
     uint64_t x = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
+    unsigned shift = 0;
+    if (likely(cursor_left(c) >= sizeof(x))) {
+        memcpy(&x, c->at, sizeof(x));
+        uint64_t ends = ~x & UINT64_C(0x8080808080808080);
+        if (likely(ends != 0)) {
+            c->at += (unsigned)__builtin_ctzll(ends) / 8 + 1;
+            return join_sevens(x & (ends ^ (ends - 1)));
+        }
+        x = join_sevens(x);
+        c->at += sizeof(x);
+        shift = 7 * sizeof(x);
+    }
+    for (; shift < 64; shift += 7) {
         if (c->at == c->end)
             break;
         uint8_t byte = *c->at++;
@@ -151,12 +152,6 @@ uint64_t cursor_varint(struct cursor *c)
     c->is_bad = true;
     c->at = c->end;
     return 0;
-}
-
-int64_t cursor_zigzag(struct cursor *c)
-{
-    uint64_t x = cursor_varint(c);
-    return (int64_t)(x >> 1) ^ -(int64_t)(x & 1);
 }
 
 struct str cursor_take(struct cursor *c, size_t bytes)

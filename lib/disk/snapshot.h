@@ -97,6 +97,19 @@ uint32_t snapshot_section_find(const struct snapshot_reader *r, struct str name,
 enum status snapshot_get(struct snapshot_reader *r, uint32_t section, struct buf *out,
                          struct fault *f) mustuse;
 
+/* The same in two steps, of which the second needs no reader and may be another thread's. snapshot_fetch() appends
+ * the section's chunks as they are stored to `out`, verified; snapshot_unpack() appends what is in them. */
+enum status snapshot_fetch(struct snapshot_reader *r, uint32_t section, struct buf *out,
+                           struct fault *f) mustuse;
+
+struct snapshot_unpacker;
+struct snapshot_unpacker *snapshot_unpacker_new(void) mustuse;
+void snapshot_unpacker_free(struct snapshot_unpacker *u);
+
+/* GIVE_UP where a chunk cannot be decompressed. */
+enum status snapshot_unpack(struct snapshot_unpacker *u, struct str stored, struct buf *out,
+                            struct fault *f) mustuse;
+
 /* A piece of a section as snapshot_next() gives it; good until the next call on the reader. */
 struct snapshot_chunk {
     uint32_t section; /* index */

@@ -20,14 +20,26 @@ struct snapshot_reader {
     uint32_t section_count;
     struct arena arena; /* sections and their names */
     struct map_str keys;
-    ZSTD_DCtx *zstd;
-    struct buf stored; /* a chunk as it is in the file */
-    uint8_t *chunk;    /* and as it was put */
+    struct snapshot_unpacker *unpacker;
+    struct buf stored; /* chunks as they are in the file */
+    struct buf chunk;  /* and as it was put: snapshot_next()'s */
     /* The walk of snapshot_next(): */
     uint32_t next_section;
     uint32_t next_chunk;
     uint64_t next_offset; /* in the file */
 };
+
+/* Before the bytes of each chunk. */
+struct chunk_header {
+    uint32_t magic;
+    uint32_t how; /* SNAPSHOT_RAW or SNAPSHOT_ZSTD */
+    uint32_t section;
+    uint32_t bytes;
+    uint32_t stored_bytes;
+    uint32_t crc;
+};
+
+_Static_assert(sizeof(struct chunk_header) == SNAPSHOT_CHUNK_HEADER_BYTES, "as it is in the file");
 
 static enum status damaged(struct snapshot_reader *r, struct fault *f, const char *what)
 {
@@ -195,12 +207,11 @@ enum status snapshot_open(struct os_disk *disk, const char *path, struct snapsho
         return done;
     struct snapshot_reader *x = mem_new(sizeof(*x));
     x->file = file;
-    x->chunk = mem_new(SNAPSHOT_CHUNK_BYTES);
     buf_init(&x->stored);
+    buf_init(&x->chunk);
     arena_init(&x->arena, 16384);
     map_str_init(&x->keys, &x->arena);
-    x->zstd = ZSTD_createDCtx();
-    must(x->zstd != NULL);
+    x->unpacker = snapshot_unpacker_new();
 
     uint64_t bytes = 0;
     struct trailer t = {0};
@@ -226,11 +237,11 @@ void snapshot_close(struct snapshot_reader *r)
     if (r == NULL)
         return;
     os_file_close(r->file);
-    ZSTD_freeDCtx(r->zstd);
+    snapshot_unpacker_free(r->unpacker);
     map_str_fini(&r->keys);
     arena_fini(&r->arena);
     buf_fini(&r->stored);
-    mem_free(r->chunk);
+    buf_fini(&r->chunk);
     mem_free(r);
 }
 
@@ -266,52 +277,103 @@ static uint32_t chunk_bytes_of(const struct section_entry *s, uint32_t chunk)
     return (uint32_t)min_of(s->bytes - before, SNAPSHOT_CHUNK_BYTES);
 }
 
-/* Reads one chunk into r->chunk and moves *offset behind it. */
-static enum status read_chunk(struct snapshot_reader *r, uint32_t section, uint32_t chunk,
-                              uint64_t *offset, struct fault *f)
+/* Appends one chunk as it is stored, its header first, and moves *offset behind it. */
+static enum status fetch_chunk(struct snapshot_reader *r, uint32_t section, uint32_t chunk,
+                               uint64_t *offset, struct buf *out, struct fault *f)
 {
-    uint32_t words[SNAPSHOT_CHUNK_HEADER_BYTES / 4];
-    enum status done = os_file_read(r->file, *offset, words, sizeof(words), f);
+    struct chunk_header h;
+    enum status done = os_file_read(r->file, *offset, &h, sizeof(h), f);
     if (done != OK)
         return done;
     uint32_t expected = chunk_bytes_of(&r->sections[section], chunk);
-    uint32_t stored_bytes = words[4];
-    if (words[0] != SNAPSHOT_CHUNK_MAGIC || words[1] > SNAPSHOT_ZSTD || words[2] != section ||
-        words[3] != expected || stored_bytes > expected)
+    if (h.magic != SNAPSHOT_CHUNK_MAGIC || h.how > SNAPSHOT_ZSTD || h.section != section ||
+        h.bytes != expected || h.stored_bytes > expected)
         return damaged(r, f, "a chunk is not where it should be");
-    r->stored.len = 0;
-    uint8_t *stored = buf_reserve(&r->stored, stored_bytes + 1);
-    done = os_file_read(r->file, *offset + sizeof(words), stored, stored_bytes, f);
+    uint8_t *at = buf_reserve(out, sizeof(h) + h.stored_bytes);
+    memcpy(at, &h, sizeof(h));
+    done = os_file_read(r->file, *offset + sizeof(h), at + sizeof(h), h.stored_bytes, f);
     if (done != OK)
         return done;
-    uint32_t crc = hash_crc32c(0, words, sizeof(words) - 4);
-    if (hash_crc32c(crc, stored, stored_bytes) != words[5])
+    uint32_t crc = hash_crc32c(0, &h, sizeof(h) - sizeof(h.crc));
+    if (hash_crc32c(crc, at + sizeof(h), h.stored_bytes) != h.crc)
         return damaged(r, f, "a chunk's checksum is wrong");
-    if (words[1] == SNAPSHOT_RAW) {
-        if (stored_bytes != expected)
-            return damaged(r, f, "a chunk's length is wrong");
-        memcpy(r->chunk, stored, stored_bytes);
-    } else if (ZSTD_decompressDCtx(r->zstd, r->chunk, SNAPSHOT_CHUNK_BYTES, stored, stored_bytes) !=
-               expected) {
-        return damaged(r, f, "a chunk cannot be decompressed");
-    }
-    *offset += sizeof(words) + stored_bytes;
+    if (h.how == SNAPSHOT_RAW && h.stored_bytes != expected)
+        return damaged(r, f, "a chunk's length is wrong");
+    out->len += sizeof(h) + h.stored_bytes;
+    *offset += sizeof(h) + h.stored_bytes;
     return OK;
+}
+
+enum status snapshot_fetch(struct snapshot_reader *r, uint32_t section, struct buf *out,
+                           struct fault *f)
+{
+    must(section < r->section_count);
+    const struct section_entry *s = &r->sections[section];
+    uint64_t offset = s->offset;
+    enum status done = OK;
+    for (uint32_t i = 0; done == OK && i < s->chunk_count; i++)
+        done = fetch_chunk(r, section, i, &offset, out, f);
+    return done;
+}
+
+struct snapshot_unpacker {
+    ZSTD_DCtx *zstd;
+};
+
+struct snapshot_unpacker *snapshot_unpacker_new(void)
+{
+    struct snapshot_unpacker *u = mem_new(sizeof(*u));
+    u->zstd = ZSTD_createDCtx();
+    must(u->zstd != NULL);
+    return u;
+}
+
+void snapshot_unpacker_free(struct snapshot_unpacker *u)
+{
+    if (u == NULL)
+        return;
+    ZSTD_freeDCtx(u->zstd);
+    mem_free(u);
+}
+
+enum status snapshot_unpack(struct snapshot_unpacker *u, struct str stored, struct buf *out,
+                            struct fault *f)
+{
+    for (size_t at = 0; at < stored.len;) {
+        struct chunk_header h;
+        must(stored.len - at >= sizeof(h));
+        memcpy(&h, stored.at + at, sizeof(h));
+        at += sizeof(h);
+        must(stored.len - at >= h.stored_bytes);
+        must(h.bytes <= SNAPSHOT_CHUNK_BYTES);
+        uint8_t *to = buf_reserve(out, h.bytes);
+        if (h.how == SNAPSHOT_RAW) {
+            memcpy(to, stored.at + at, h.bytes);
+        } else if (ZSTD_decompressDCtx(u->zstd, to, h.bytes, stored.at + at, h.stored_bytes) !=
+                   h.bytes) {
+            fault_set(f, "damaged snapshot: a chunk cannot be decompressed");
+            return GIVE_UP;
+        }
+        out->len += h.bytes;
+        at += h.stored_bytes;
+    }
+    return OK;
+}
+
+static enum status unpack(struct snapshot_reader *r, struct buf *out, struct fault *f)
+{
+    enum status done = snapshot_unpack(r->unpacker, buf_str(&r->stored), out, f);
+    if (done != OK)
+        fault_place(f, r->file->path, 0, 0);
+    return done;
 }
 
 enum status snapshot_get(struct snapshot_reader *r, uint32_t section, struct buf *out,
                          struct fault *f)
 {
-    must(section < r->section_count);
-    const struct section_entry *s = &r->sections[section];
-    uint64_t offset = s->offset;
-    for (uint32_t i = 0; i < s->chunk_count; i++) {
-        enum status done = read_chunk(r, section, i, &offset, f);
-        if (done != OK)
-            return done;
-        buf_add(out, r->chunk, chunk_bytes_of(s, i));
-    }
-    return OK;
+    r->stored.len = 0;
+    enum status done = snapshot_fetch(r, section, &r->stored, f);
+    return done == OK ? unpack(r, out, f) : done;
 }
 
 enum status snapshot_next(struct snapshot_reader *r, struct snapshot_chunk *out, bool *is_done,
@@ -327,7 +389,10 @@ enum status snapshot_next(struct snapshot_reader *r, struct snapshot_chunk *out,
     if (chunk == 0)
         r->next_offset = s->offset;
     if (s->chunk_count > 0) {
-        enum status done = read_chunk(r, section, chunk, &r->next_offset, f);
+        r->stored.len = r->chunk.len = 0;
+        enum status done = fetch_chunk(r, section, chunk, &r->next_offset, &r->stored, f);
+        if (done == OK)
+            done = unpack(r, &r->chunk, f);
         if (done != OK)
             return done;
         bytes = chunk_bytes_of(s, chunk);
@@ -337,7 +402,7 @@ enum status snapshot_next(struct snapshot_reader *r, struct snapshot_chunk *out,
         .section = section,
         .is_last = r->next_chunk == s->chunk_count,
         .offset = (uint64_t)chunk * SNAPSHOT_CHUNK_BYTES,
-        .bytes = {(const char *)r->chunk, bytes},
+        .bytes = {(const char *)r->chunk.at, bytes},
     };
     if (out->is_last) {
         r->next_section++;

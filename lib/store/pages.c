@@ -50,13 +50,13 @@ static void *pop(struct pages *p, uint32_t class)
     return block;
 }
 
-static void *add_region(struct pages *p)
+static void *keep_region(struct pages *p, void *region)
 {
     if (p->region_count == p->region_room) {
         p->region_room = p->region_room ? p->region_room * 2 : 4;
         p->regions = mem_resize(p->regions, p->region_room * sizeof(p->regions[0]));
     }
-    return p->regions[p->region_count++] = mem_new_region(PAGES_REGION);
+    return p->regions[p->region_count++] = region;
 }
 
 /* Halves a block of class `from` until it is one of class `to`; the upper halves become free. */
@@ -77,7 +77,7 @@ void *pages_take(struct pages *p, size_t bytes)
     uint32_t class = class_of(bytes), from = class;
     while (from < PAGES_CLASSES && p->free[from] == NULL)
         from++;
-    void *at = from < PAGES_CLASSES ? pop(p, from) : add_region(p);
+    void *at = from < PAGES_CLASSES ? pop(p, from) : keep_region(p, mem_new_region(PAGES_REGION));
     at = halve(p, at, min_of(from, (uint32_t)PAGES_CLASSES - 1), class);
     return memset(at, 0, block_bytes(class));
 }
@@ -88,4 +88,16 @@ void pages_give(struct pages *p, void *at, size_t bytes)
         mem_free_region(at, region_bytes(bytes));
     else
         put(p, class_of(bytes), at);
+}
+
+void pages_join(struct pages *p, struct pages *other)
+{
+    for (uint32_t i = 0; i < other->region_count; i++)
+        (void)keep_region(p, other->regions[i]);
+    for (uint32_t class = 0; class < PAGES_CLASSES; class ++)
+        while (other->free[class] != NULL)
+            put(p, class, pop(other, class));
+    must(other->free_bytes == 0);
+    mem_free(other->regions);
+    *other = (struct pages){0};
 }

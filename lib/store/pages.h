@@ -49,3 +49,7 @@ void *pages_take(struct pages *p, size_t bytes) mustuse;
 
 /* Takes back what pages_take() gave for as many bytes. */
 void pages_give(struct pages *p, void *at, size_t bytes);
+
+/* Takes over all that `other` has, which is empty then. What `other` gave stays where it is, and is given back
+ * here. For what is filled by more than one thread: each takes from its own. */
+void pages_join(struct pages *p, struct pages *other);

@@ -154,6 +154,17 @@ uint64_t space_bytes(const struct space *s)
     return s->bytes;
 }
 
+void vec_make(struct space *s, struct vec *v, uint32_t count, uint32_t element_bytes)
+{
+    must(v->ref == 0);
+    must(count >= 1);
+    must(count <= min_of(SPACE_OBJECT_MAX / element_bytes, (uint32_t)UINT16_MAX));
+    uint32_t room = space_rounded(count * element_bytes) / element_bytes;
+    v->room = (uint16_t)min_of(room, (uint32_t)UINT16_MAX);
+    v->ref = space_alloc(s, v->room * element_bytes);
+    v->count = (uint16_t)count;
+}
+
 void *vec_push(struct space *s, struct vec *v, uint32_t element_bytes)
 {
     if (v->count == v->room) {

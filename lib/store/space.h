@@ -84,6 +84,10 @@ struct vec {
     uint16_t room;
 };
 
+/* An empty list with `count` zeroed elements, 1 or more that are at most UINT16_MAX and take at most SPACE_OBJECT_MAX
+ * bytes: no larger than it has to be. */
+void vec_make(struct space *s, struct vec *v, uint32_t count, uint32_t element_bytes);
+
 /* Element i, which exists. */
 static inline const void *vec_at(const struct space *s, const struct vec *v, uint32_t i,
                                  uint32_t element_bytes)

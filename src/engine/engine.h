@@ -289,3 +289,16 @@ void engine_save_end(struct engine *e);
  * must be prepared. FIX_INPUT where the bytes are damaged or a programme is missing. */
 enum status engine_load(struct engine *e, struct str section, uint32_t partition, struct str bytes,
                         struct fault *f) mustuse;
+
+/* Is the section one of those that may be loaded by two threads at the same time, once all others are? Nearly all of
+ * a snapshot is. */
+bool engine_loads_apart(struct str section);
+
+/* The sections of partitions from <= i < to are for the share, which one other thread at a time may load; here
+ * engine_load() goes on with those of other partitions. */
+struct load_share *engine_load_begin(struct engine *e, uint32_t from, uint32_t to) mustuse;
+enum status engine_load_share(struct load_share *s, struct str section, uint32_t partition,
+                              struct str bytes, struct fault *f) mustuse;
+
+/* What the share has loaded becomes the engine's own, whether or not that was all. Nobody may be loading. */
+void engine_load_end(struct load_share *s);

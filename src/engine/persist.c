@@ -19,6 +19,11 @@
 
 /* ---- one codec for both directions ------------------------------------------------------------- */
 
+/* Which way it goes the compiler shall know where a whole person is coded: so their fields are put into one function for
+ * each way, and what is seldom there (`aside`) is called with a codec of its own. */
+#define coding static inline __attribute__((always_inline)) void
+#define aside  static __attribute__((noinline)) void
+
 /* Writes to `out`, or reads from `in` (then out is NULL). */
 struct codec {
     struct buf *out;
@@ -51,7 +56,7 @@ uint64_t text_hash(const struct texts *t, uint32_t name)
     return name < t->count ? t->hashes[name] : hash_pair(name, 14);
 }
 
-static void code_u64(struct codec *c, uint64_t *x)
+coding code_u64(struct codec *c, uint64_t *x)
 {
     if (c->out)
         buf_add_varint(c->out, *x);
@@ -59,7 +64,7 @@ static void code_u64(struct codec *c, uint64_t *x)
         *x = cursor_varint(c->in);
 }
 
-static void code_time(struct codec *c, int64_t *x)
+coding code_time(struct codec *c, int64_t *x)
 {
     if (c->out)
         buf_add_zigzag(c->out, *x);
@@ -67,21 +72,21 @@ static void code_time(struct codec *c, int64_t *x)
         *x = cursor_zigzag(c->in);
 }
 
-static void code_u32(struct codec *c, uint32_t *x)
+coding code_u32(struct codec *c, uint32_t *x)
 {
     uint64_t wide = *x;
     code_u64(c, &wide);
     *x = (uint32_t)wide;
 }
 
-static void code_u16(struct codec *c, uint16_t *x)
+coding code_u16(struct codec *c, uint16_t *x)
 {
     uint64_t wide = *x;
     code_u64(c, &wide);
     *x = (uint16_t)wide;
 }
 
-static void code_u8(struct codec *c, uint8_t *x)
+coding code_u8(struct codec *c, uint8_t *x)
 {
     if (c->out)
         buf_add_byte(c->out, *x);
@@ -89,14 +94,14 @@ static void code_u8(struct codec *c, uint8_t *x)
         *x = cursor_byte(c->in);
 }
 
-static void code_i32(struct codec *c, int32_t *x)
+coding code_i32(struct codec *c, int32_t *x)
 {
     int64_t wide = *x;
     code_time(c, &wide);
     *x = (int32_t)wide;
 }
 
-static void code_word(struct codec *c, uint64_t *x)
+coding code_word(struct codec *c, uint64_t *x)
 {
     if (c->out)
         buf_add_u64(c->out, *x);
@@ -104,13 +109,13 @@ static void code_word(struct codec *c, uint64_t *x)
         *x = cursor_u64(c->in);
 }
 
-static void code_id(struct codec *c, struct id128 *x)
+coding code_id(struct codec *c, struct id128 *x)
 {
     code_word(c, &x->high);
     code_word(c, &x->low);
 }
 
-static void code_name(struct codec *c, uint32_t *x)
+coding code_name(struct codec *c, uint32_t *x)
 {
     if (c->texts)
         buf_add_u64(c->out, text_hash(c->texts, *x));
@@ -128,7 +133,7 @@ static uint64_t hash_body(const struct texts *texts, struct body body)
     return sum;
 }
 
-static void code_blob(struct codec *c, struct blob *b)
+coding code_blob(struct codec *c, struct blob *b)
 {
     if (c->out) {
         must(b->bytes <= SPACE_OBJECT_MAX);
@@ -145,7 +150,7 @@ static void code_blob(struct codec *c, struct blob *b)
 }
 
 /* A blob that is a body (model/body.h). */
-static void code_body(struct codec *c, struct blob *b)
+coding code_body(struct codec *c, struct blob *b)
 {
     if (c->texts)
         buf_add_u64(c->out, hash_body(c->texts, (struct body){blob_at(c->space, *b), b->bytes}));
@@ -154,12 +159,9 @@ static void code_body(struct codec *c, struct blob *b)
 }
 
 /* Fields, each behind its moment (profile/traits.h). */
-static void code_traits(struct codec *c, struct blob *b)
+aside hash_traits(struct codec copy, const struct blob *b)
 {
-    if (!c->texts) {
-        code_blob(c, b);
-        return;
-    }
+    const struct codec *c = &copy;
     struct cursor in = cursor_of(blob_at(c->space, *b), b->bytes);
     uint64_t sum = b->bytes;
     while (cursor_left(&in) > 0 && !in.is_bad) {
@@ -174,6 +176,14 @@ static void code_traits(struct codec *c, struct blob *b)
         (void)cursor_take(&in, field.whole_bytes);
     }
     buf_add_u64(c->out, sum);
+}
+
+coding code_traits(struct codec *c, struct blob *b)
+{
+    if (c->texts)
+        hash_traits(*c, b);
+    else
+        code_blob(c, b);
 }
 
 /* Bodies, each behind its length. */
@@ -201,7 +211,7 @@ static void reserve(struct index *x, uint64_t count, const struct cursor *in, ui
 
 /* ---- the nouns --------------------------------------------------------------------------------- */
 
-static void code_consent(struct codec *c, struct consent *x)
+coding code_consent(struct codec *c, struct consent *x)
 {
     code_u8(c, &x->channel);
     code_u8(c, &x->is_given);
@@ -213,12 +223,12 @@ static void code_consent(struct codec *c, struct consent *x)
     code_time(c, &x->at_ms);
 }
 
-static void code_time_element(struct codec *c, int64_t *x)
+coding code_time_element(struct codec *c, int64_t *x)
 {
     code_time(c, x);
 }
 
-static void code_instance(struct codec *c, struct instance *x)
+coding code_instance(struct codec *c, struct instance *x)
 {
     code_word(c, &x->id);
     code_name(c, &x->journey);
@@ -305,7 +315,7 @@ static void code_intent(struct codec *c, struct intent *x)
     code_u8(c, &x->instead);
 }
 
-static void code_sent(struct codec *c, struct sent *x)
+coding code_sent(struct codec *c, struct sent *x)
 {
     code_word(c, &x->decision);
     code_word(c, &x->instance);
@@ -335,7 +345,7 @@ static void code_hold(struct codec *c, struct hold *x)
     code_time(c, &x->until_ms);
 }
 
-static void code_membership(struct codec *c, struct membership *x)
+coding code_membership(struct codec *c, struct membership *x)
 {
     code_name(c, &x->segment);
     code_u32(c, &x->flags);
@@ -343,39 +353,77 @@ static void code_membership(struct codec *c, struct membership *x)
     code_time(c, &x->ask_ms);
 }
 
+/* Makes room for a list that is read. */
+static bool make_list(struct codec *c, struct vec *v, uint32_t count, uint32_t element_bytes)
+{
+    if (count > cursor_left(c->in) || count > SPACE_OBJECT_MAX / element_bytes ||
+        count > UINT16_MAX) {
+        c->in->is_bad = true;
+        return false;
+    }
+    vec_make(c->space, v, count, element_bytes);
+    return true;
+}
+
 /* A list: its count, then its elements. */
-#define CODE_LIST(name, type, code_one)                                                        \
-    static void name(struct codec *c, struct vec *v)                                           \
-    {                                                                                          \
-        uint32_t count = v->count;                                                             \
-        code_u32(c, &count);                                                                   \
-        for (uint32_t i = 0; i < count; i++) {                                                 \
-            if (c->in != NULL && (c->in->is_bad || count > SPACE_OBJECT_MAX / sizeof(type))) { \
-                c->in->is_bad = true;                                                          \
-                return;                                                                        \
-            }                                                                                  \
-            type *at = c->out ? vec_touch(c->space, v, i, sizeof(type))                        \
-                              : vec_push(c->space, v, sizeof(type));                           \
-            must(at != NULL);                                                                  \
-            code_one(c, at);                                                                   \
-        }                                                                                      \
+#define CODE_LIST(name, type, code_one)                                              \
+    coding name(struct codec *c, struct vec *v)                                      \
+    {                                                                                \
+        uint32_t count = v->count;                                                   \
+        code_u32(c, &count);                                                         \
+        if (count == 0 || (c->out == NULL && !make_list(c, v, count, sizeof(type)))) \
+            return;                                                                  \
+        type *at = space_touch(c->space, v->ref);                                    \
+        for (uint32_t i = 0; i < count; i++)                                         \
+            code_one(c, &at[i]);                                                     \
     }
 
-#define CODE_RARE(name, which, type, code_one)                                                 \
-    static void name(struct codec *c, struct profile *p)                                       \
-    {                                                                                          \
-        uint32_t count = p->rare[which].count;                                                 \
-        code_u32(c, &count);                                                                   \
-        for (uint32_t i = 0; i < count; i++) {                                                 \
-            if (c->in != NULL && (c->in->is_bad || count > SPACE_OBJECT_MAX / sizeof(type))) { \
-                c->in->is_bad = true;                                                          \
-                return;                                                                        \
-            }                                                                                  \
-            type *at = c->out ? rare_touch(c->space, p, which, i, sizeof(type))                \
-                              : rare_push(c->space, p, which, sizeof(type));                   \
-            must(at != NULL);                                                                  \
-            code_one(c, at);                                                                   \
-        }                                                                                      \
+/* One that most people have nothing in. */
+#define CODE_SELDOM(name, type, code_one)             \
+    CODE_LIST(name##_inline, type, code_one)          \
+    aside name##_aside(struct codec c, struct vec *v) \
+    {                                                 \
+        name##_inline(&c, v);                         \
+    }                                                 \
+    coding name(struct codec *c, struct vec *v)       \
+    {                                                 \
+        if (!code_none(c, v->count))                  \
+            name##_aside(*c, v);                      \
+    }
+
+/* The count of an empty list; false where it is not empty, and nothing has happened. */
+static inline __attribute__((always_inline)) bool code_none(struct codec *c, uint32_t count)
+{
+    if (c->out) {
+        if (count == 0)
+            buf_add_varint(c->out, 0);
+        return count == 0;
+    }
+    bool is_none = c->in->at != c->in->end && *c->in->at == 0;
+    c->in->at += is_none;
+    return is_none;
+}
+
+#define CODE_RARE(name, which, type, code_one)                                               \
+    aside name##_aside(struct codec c, struct profile *p)                                    \
+    {                                                                                        \
+        uint32_t count = p->rare[which].count;                                               \
+        code_u32(&c, &count);                                                                \
+        for (uint32_t i = 0; i < count; i++) {                                               \
+            if (c.in != NULL && (c.in->is_bad || count > SPACE_OBJECT_MAX / sizeof(type))) { \
+                c.in->is_bad = true;                                                         \
+                return;                                                                      \
+            }                                                                                \
+            type *at = c.out ? rare_touch(c.space, p, which, i, sizeof(type))                \
+                             : rare_push(c.space, p, which, sizeof(type));                   \
+            must(at != NULL);                                                                \
+            code_one(&c, at);                                                                \
+        }                                                                                    \
+    }                                                                                        \
+    coding name(struct codec *c, struct profile *p)                                          \
+    {                                                                                        \
+        if (!code_none(c, p->rare[which].count))                                             \
+            name##_aside(*c, p);                                                             \
     }
 
 CODE_LIST(code_times, int64_t, code_time_element)
@@ -385,7 +433,7 @@ CODE_LIST(code_bodies, struct blob, code_body)
 /* A list that is in the order of names' numbers. */
 #define CODE_SET(name, type, code_one)                                    \
     CODE_LIST(name##_in_order, type, code_one)                            \
-    static void name(struct codec *c, struct vec *v)                      \
+    coding name(struct codec *c, struct vec *v)                           \
     {                                                                     \
         uint64_t sum = v->count;                                          \
         if (!c->texts) {                                                  \
@@ -401,7 +449,7 @@ CODE_LIST(code_bodies, struct blob, code_body)
         buf_add_u64(c->out, sum);                                         \
     }
 
-static void code_tally(struct codec *c, struct history_tally *x)
+coding code_tally(struct codec *c, struct history_tally *x)
 {
     uint8_t has_too_large = x->has_too_large;
     code_word(c, &x->sum_low);
@@ -413,7 +461,7 @@ static void code_tally(struct codec *c, struct history_tally *x)
     x->has_too_large = has_too_large != 0;
 }
 
-static void code_items(struct codec *c, struct history_items *x)
+coding code_items(struct codec *c, struct history_items *x)
 {
     code_time(c, &x->forgot_ms);
     code_times(c, &x->times);
@@ -425,7 +473,7 @@ static void code_items(struct codec *c, struct history_items *x)
         c->in->is_bad = true;
 }
 
-static void code_history(struct codec *c, struct history *x)
+coding code_history(struct codec *c, struct history *x)
 {
     code_name(c, &x->feature);
     code_u32(c, &x->total);
@@ -467,7 +515,7 @@ bool persist_take_histories(struct space *space, struct cursor *in, struct vec *
 
 CODE_LIST(code_instances, struct instance, code_instance)
 CODE_RARE(code_pasts, RARE_PASTS, struct past, code_past)
-CODE_LIST(code_intents, struct intent, code_intent)
+CODE_SELDOM(code_intents, struct intent, code_intent)
 CODE_LIST(code_ledger, struct sent, code_sent)
 CODE_RARE(code_holds, RARE_HOLDS, struct hold, code_hold)
 CODE_SET(code_memberships, struct membership, code_membership)
@@ -548,7 +596,7 @@ static void code_listing(struct codec *c, struct listing *x)
 }
 
 CODE_RARE(code_listings, RARE_LISTINGS, struct listing, code_listing)
-CODE_LIST(code_habits, uint32_t, code_u32)
+CODE_SELDOM(code_habits, uint32_t, code_u32)
 
 static void code_errand(struct codec *c, struct errand *x)
 {
@@ -581,11 +629,10 @@ static void code_errand(struct codec *c, struct errand *x)
 
 CODE_RARE(code_errands, RARE_ERRANDS, struct errand, code_errand)
 
-static void code_profile(struct codec *c, struct profile *x)
+coding code_profile(struct codec *c, struct profile *x)
 {
     must((c->out == NULL) != (c->in == NULL));
     must(c->texts == NULL || c->out != NULL);
-    must(c->space != NULL);
     code_time(c, &x->first_seen_ms);
     code_time(c, &x->last_seen_ms);
     code_u64(c, &x->forward);
@@ -614,6 +661,29 @@ static void code_profile(struct codec *c, struct profile *x)
     code_listings(c, x);
     code_habits(c, &x->habits);
     code_errands(c, x);
+}
+
+aside put_profile(struct buf *out, struct space *space, struct profile *x)
+{
+    must(out != NULL);
+    struct codec c = {.out = out, .space = space};
+    code_profile(&c, x);
+}
+
+aside hash_profile(struct buf *out, struct space *space, const struct texts *texts,
+                   struct profile *x)
+{
+    must(out != NULL);
+    must(texts != NULL);
+    struct codec c = {.out = out, .space = space, .texts = texts};
+    code_profile(&c, x);
+}
+
+aside take_profile(struct cursor *in, struct space *space, struct profile *x)
+{
+    must(in != NULL);
+    struct codec c = {.in = in, .space = space};
+    code_profile(&c, x);
 }
 
 static void code_str(struct codec *c, struct str *x)
@@ -1025,10 +1095,12 @@ void persist_profile(const struct engine *e, uint32_t partition, uint32_t local,
     must(partition < PARTITIONS);
     const struct partition *p = &e->partitions[partition];
     struct space *space = (struct space *)(uintptr_t)&p->space; /* only read: c.out is set */
-    struct codec c = {.out = out, .space = space, .texts = texts};
     must(local < p->count);
     struct profile copy = *(const struct profile *)space_at(&p->space, p->profiles[local]);
-    code_profile(&c, &copy);
+    if (texts == NULL)
+        put_profile(out, space, &copy);
+    else
+        hash_profile(out, space, texts, &copy);
 }
 
 void persist_message(const struct stage_message *m, const struct texts *texts, struct buf *out)
@@ -1488,44 +1560,52 @@ static enum status load_meta(struct engine *e, struct cursor *in, struct fault *
     return status == OK ? load_kept(e, in) : status;
 }
 
-/* What is not written but follows from who somebody is: the moment they wait for, and who is counted. */
-static void count_in(struct engine *e, uint64_t number)
+static void count_one(struct map_u64 *counts, uint32_t name)
 {
+    uint32_t count = map_u64_find(counts, name);
+    map_u64_set(counts, name, count == MAP_NONE ? 1 : count + 1);
+}
+
+/* What is not written but follows from who somebody is: the moment they wait for, and who is counted. */
+static void count_in(struct loading *l, uint64_t number)
+{
+    struct engine *e = l->engine;
     struct person who = engine_person(e, number);
     who.at_ms = e->now_ms;
     if (who.profile->forward == 0)
         engine_arm(e, who.id, engine_deadline(&who));
     for (uint32_t i = 0; i < who.profile->instances.count; i++)
         if (person_instance(&who, i)->state != INSTANCE_QUEUED)
-            (void)engine_count_live(e, person_instance(&who, i)->journey, 1);
+            count_one(l->live, person_instance(&who, i)->journey);
     for (uint32_t i = 0; i < who.profile->memberships.count; i++) {
         const struct membership *m = person_membership(&who, i);
         struct str name = names_text(e->names, m->segment);
         if (m->flags & MEMBERSHIP_IS_IN && name.len > 0 && name.at[0] != '$')
-            engine_count_members(e, m->segment, 1);
+            count_one(l->members, m->segment);
     }
 }
 
 /* Each is counted while they are in the processor's cache. */
-static enum status load_profiles(struct engine *e, uint32_t partition, struct cursor *in)
+static enum status load_profiles(struct loading *l, uint32_t partition, struct cursor *in)
 {
+    struct engine *e = l->engine;
     struct partition *p = &e->partitions[partition];
     struct codec c = {.in = in, .space = &p->space};
     uint64_t count = cursor_varint(in);
     for (uint64_t local = 1; local < count && !in->is_bad; local++) {
         uint64_t number = engine_add_profile(e, partition);
         struct profile *profile = engine_profile(e, number);
-        code_profile(&c, profile);
+        take_profile(in, &p->space, profile);
         in->is_bad |= profile->audience_plan >= e->plans.count;
         if (!in->is_bad)
-            count_in(e, number);
+            count_in(l, number);
     }
     uint64_t messages = cursor_varint(in);
     for (uint64_t k = 0; k < messages && !in->is_bad; k++) {
         struct stage_message m = {0};
         code_message(&c, &m);
         messages_add(&p->inbox, m);
-        e->inbox_count++;
+        (*l->inbox_count)++;
     }
     return OK;
 }
@@ -1607,8 +1687,8 @@ static enum status load_gate(struct engine *e, uint32_t partition, struct cursor
         code_id(&c, &key);
         c.space = gate_space(&e->gate, key);
         code_address(&c, &a);
-        if (!id128_is_set(key) || a.attempts.count > PLAN_ADDRESS_LIMIT_MAX ||
-            a.opt_ins.count > OPT_IN_MONTH_MAX)
+        if (!id128_is_set(key) || (key.high & (PARTITIONS - 1)) != partition ||
+            a.attempts.count > PLAN_ADDRESS_LIMIT_MAX || a.opt_ins.count > OPT_IN_MONTH_MAX)
             return FIX_INPUT;
         gate_put(&e->gate, key, &a);
     }
@@ -1648,37 +1728,54 @@ static enum status load_pools(struct engine *e, struct cursor *in)
     return OK;
 }
 
-enum status engine_load(struct engine *e, struct str section, uint32_t partition, struct str bytes,
-                        struct fault *f)
+bool persist_is_of_partition(struct str section)
+{
+    return str_is(section, "profiles") || str_is(section, "ids") || str_is(section, "addresses") ||
+           str_is(section, "gate");
+}
+
+static enum status load_part(struct loading *l, struct str section, uint32_t partition,
+                             struct cursor *in)
+{
+    if (str_is(section, "profiles"))
+        return load_profiles(l, partition, in);
+    if (str_is(section, "ids"))
+        return load_ids(l->engine, partition, in);
+    if (str_is(section, "addresses"))
+        return load_addresses(l->engine, partition, in);
+    return load_gate(l->engine, partition, in);
+}
+
+static enum status load_whole(struct engine *e, struct str section, struct cursor *in,
+                              struct fault *f)
+{
+    if (str_is(section, "meta"))
+        return load_meta(e, in, f);
+    if (str_is(section, "sweeps"))
+        return load_sweeps(e, in);
+    if (str_is(section, "selectors"))
+        return load_selectors(e, in);
+    if (str_is(section, "controls"))
+        return load_controls(e, in);
+    if (str_is(section, "monitors"))
+        return load_monitors(e, in);
+    if (str_is(section, "funnel"))
+        return load_funnel(e, in);
+    if (str_is(section, "pools"))
+        return load_pools(e, in);
+    if (str_is(section, "hours"))
+        return load_hours(&e->hours, in);
+    return FIX_INPUT;
+}
+
+enum status persist_load(struct loading *l, struct str section, uint32_t partition,
+                         struct str bytes, struct fault *f)
 {
     struct cursor in = cursor_of(bytes.at, bytes.len);
     enum status status = FIX_INPUT;
-    if (partition >= PARTITIONS)
-        status = FIX_INPUT;
-    else if (str_is(section, "meta"))
-        status = load_meta(e, &in, f);
-    else if (str_is(section, "profiles"))
-        status = load_profiles(e, partition, &in);
-    else if (str_is(section, "sweeps"))
-        status = load_sweeps(e, &in);
-    else if (str_is(section, "selectors"))
-        status = load_selectors(e, &in);
-    else if (str_is(section, "controls"))
-        status = load_controls(e, &in);
-    else if (str_is(section, "monitors"))
-        status = load_monitors(e, &in);
-    else if (str_is(section, "funnel"))
-        status = load_funnel(e, &in);
-    else if (str_is(section, "ids"))
-        status = load_ids(e, partition, &in);
-    else if (str_is(section, "addresses"))
-        status = load_addresses(e, partition, &in);
-    else if (str_is(section, "gate"))
-        status = load_gate(e, partition, &in);
-    else if (str_is(section, "pools"))
-        status = load_pools(e, &in);
-    else if (str_is(section, "hours"))
-        status = load_hours(&e->hours, &in);
+    if (partition < PARTITIONS)
+        status = persist_is_of_partition(section) ? load_part(l, section, partition, &in)
+                                                  : load_whole(l->engine, section, &in, f);
     if (status == OK && (in.is_bad || cursor_left(&in) != 0))
         status = FIX_INPUT;
     if (status != OK)

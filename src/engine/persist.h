@@ -46,3 +46,20 @@ uint64_t persist_hash_shared(const struct engine *e, const struct texts *texts);
 
 /* Is the message id one that a snapshot of that moment remembers? */
 bool persist_remembers(uint64_t slot, int64_t now_ms);
+
+/* ---- loading ------------------------------------------------------------------------------------- */
+
+/* Who takes sections in: people of partitions that nobody else is loading, and counts that are its own. */
+struct loading {
+    struct engine *engine;
+    struct map_u64 *live;    /* the engine's, or what is to be added to them */
+    struct map_u64 *members; /* likewise */
+    uint32_t *inbox_count;   /* likewise */
+};
+
+/* Has the section, of which each partition has one, nothing but what is that partition's? */
+bool persist_is_of_partition(struct str section);
+
+/* Takes a section in; of what is not a partition's, nothing may be loaded meanwhile. FIX_INPUT as engine_load(). */
+enum status persist_load(struct loading *l, struct str section, uint32_t partition,
+                         struct str bytes, struct fault *f) mustuse;

@@ -38,6 +38,126 @@ static enum status check_names(struct recovered *r, struct fault *f)
     return OK;
 }
 
+/* A section on its way to the thread that loads it. */
+struct parcel {
+    struct str name; /* the reader's */
+    uint32_t partition;
+    struct buf stored;
+};
+
+#define PARCELS_MAX 4
+
+/* The other thread that loads: the upper half of the partitions. */
+struct helper {
+    struct load_share *share;
+    struct os_queue *parcels;
+    enum status status;
+    struct fault fault;
+};
+
+static enum status load_parcel(struct helper *h, struct snapshot_unpacker *unpacker,
+                               const struct parcel *p, struct buf *bytes)
+{
+    bytes->len = 0;
+    enum status status = snapshot_unpack(unpacker, buf_str(&p->stored), bytes, &h->fault);
+    return status == OK
+               ? engine_load_share(h->share, p->name, p->partition, buf_str(bytes), &h->fault)
+               : status;
+}
+
+static void run_helper(void *context)
+{
+    struct helper *h = context;
+    struct snapshot_unpacker *unpacker = snapshot_unpacker_new();
+    struct parcel p;
+    struct buf bytes;
+    buf_init(&bytes);
+    while (os_queue_pop(h->parcels, &p, 1, FOREVER_MS) > 0) {
+        if (h->status == OK)
+            h->status = load_parcel(h, unpacker, &p, &bytes);
+        buf_fini(&p.stored);
+    }
+    buf_fini(&bytes);
+    snapshot_unpacker_free(unpacker);
+}
+
+static enum status hand_over(struct snapshot_reader *reader, uint32_t section, struct helper *h,
+                             struct fault *f)
+{
+    struct snapshot_section at = snapshot_section_get(reader, section);
+    struct parcel p = {.name = at.name, .partition = at.partition};
+    buf_init(&p.stored);
+    enum status status = snapshot_fetch(reader, section, &p.stored, f);
+    if (status == OK)
+        status = os_queue_push_wait(h->parcels, &p, FOREVER_MS);
+    if (status != OK)
+        buf_fini(&p.stored);
+    return status;
+}
+
+static enum status load_section(struct snapshot_reader *reader, uint32_t section,
+                                struct recovered *r, struct buf *bytes, struct fault *f)
+{
+    struct snapshot_section at = snapshot_section_get(reader, section);
+    bytes->len = 0;
+    enum status status = snapshot_get(reader, section, bytes, f);
+    if (status == OK)
+        status = engine_load(r->engine, at.name, at.partition, buf_str(bytes), f);
+    if (status == OK && str_is(at.name, "meta"))
+        status = check_names(r, f);
+    return status;
+}
+
+/* The next section from `i` on that partitions have each, of the lower or the upper half of them. */
+static uint32_t next_apart(const struct snapshot_reader *reader, uint32_t i, bool is_upper)
+{
+    for (; i < snapshot_section_count(reader); i++) {
+        struct snapshot_section at = snapshot_section_get(reader, i);
+        if (engine_loads_apart(at.name) && (at.partition >= PARTITIONS / 2) == is_upper)
+            break;
+    }
+    return i;
+}
+
+/* One reads the file, for both: what is read when does not depend on who is faster. */
+static enum status load_halves(struct snapshot_reader *reader, struct recovered *r,
+                               struct helper *h, struct buf *bytes, struct fault *f)
+{
+    uint32_t count = snapshot_section_count(reader);
+    uint32_t lower = next_apart(reader, 0, false), upper = next_apart(reader, 0, true);
+    enum status status = OK;
+    while (status == OK && (lower < count || upper < count)) {
+        if (upper < count)
+            status = hand_over(reader, upper, h, f);
+        if (status == OK && lower < count)
+            status = load_section(reader, lower, r, bytes, f);
+        lower = next_apart(reader, min_of(lower + 1, count), false);
+        upper = next_apart(reader, min_of(upper + 1, count), true);
+    }
+    return status;
+}
+
+static enum status load_apart(struct snapshot_reader *reader, struct recovered *r,
+                              struct buf *bytes, struct fault *f)
+{
+    struct os_thread thread;
+    struct helper h = {.parcels = os_queue_new(sizeof(struct parcel), PARCELS_MAX)};
+    h.share = engine_load_begin(r->engine, PARTITIONS / 2, PARTITIONS);
+    enum status status = os_thread_start(&thread, "loads state", run_helper, &h, f);
+    if (status == OK) {
+        status = load_halves(reader, r, &h, bytes, f);
+        os_queue_close(h.parcels);
+        os_thread_join(&thread);
+    }
+    engine_load_end(h.share);
+    os_queue_free(h.parcels);
+    if (status != OK || h.status == OK)
+        return status;
+    *f = h.fault;
+    return h.status;
+}
+
+/* What is nobody's own comes first: who people are is loaded by two threads, with nothing left to change. */
 static enum status load_sections(struct snapshot_reader *reader, struct recovered *r,
                                  struct fault *f)
 {
@@ -45,16 +165,12 @@ static enum status load_sections(struct snapshot_reader *reader, struct recovere
     enum status status = OK;
     buf_init(&b);
     for (uint32_t i = 0; i < snapshot_section_count(reader) && status == OK; i++) {
-        struct snapshot_section section = snapshot_section_get(reader, i);
-        if (snapping_is_own(section.name))
-            continue;
-        b.len = 0;
-        status = snapshot_get(reader, i, &b, f);
-        if (status == OK)
-            status = engine_load(r->engine, section.name, section.partition, buf_str(&b), f);
-        if (status == OK && str_is(section.name, "meta"))
-            status = check_names(r, f);
+        struct str name = snapshot_section_get(reader, i).name;
+        if (!snapping_is_own(name) && !engine_loads_apart(name))
+            status = load_section(reader, i, r, &b, f);
     }
+    if (status == OK)
+        status = load_apart(reader, r, &b, f);
     buf_fini(&b);
     return status;
 }
