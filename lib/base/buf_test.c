@@ -131,6 +131,42 @@ static void printing(void **state)
     buf_fini(&b);
 }
 
+/* As the format says it, a byte at a time. */
+static bool plain_varint(const uint8_t *at, size_t bytes, uint64_t *out, size_t *taken)
+{
+    *out = 0;
+    for (*taken = 0; *taken < bytes && *taken < 10;) {
+        uint8_t byte = at[*taken];
+        *out |= (uint64_t)(byte & 0x7f) << 7 * (*taken)++;
+        if (byte < 0x80)
+            return true;
+    }
+    return false;
+}
+
+static void varints_are_read_alike_wherever_they_end(void **state)
+{
+    (void)state;
+    uint64_t seed = 1;
+    for (uint32_t round = 0; round < 200000; round++) {
+        uint8_t bytes[16], length = (uint8_t)(hash_pair(round, 1) % 17);
+        for (uint32_t i = 0; i < sizeof(bytes); i++) {
+            seed = hash_pair(seed, i);
+            bytes[i] = (uint8_t)(seed >> 8);
+            if (seed % 5 != 0)
+                bytes[i] |= 0x80;
+        }
+        uint64_t expected;
+        size_t taken;
+        bool is_fine = plain_varint(bytes, length, &expected, &taken);
+        struct cursor c = cursor_of(bytes, length);
+        uint64_t x = cursor_varint(&c);
+        assert_int_equal(c.is_bad, !is_fine);
+        assert_true(x == (is_fine ? expected : 0));
+        assert_ptr_equal(c.at, is_fine ? bytes + taken : bytes + length);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +174,7 @@ int main(void)
         TEST("integers are little-endian, varints have their low bits first", bytes_are_as_stated),
         TEST("whatever is cut off is noticed, and reads as zeros", short_input),
         TEST("a varint that never ends is refused", endless_varint),
+        TEST("varints are read alike wherever they end", varints_are_read_alike_wherever_they_end),
         TEST("a buffer grows and keeps what it has", grows),
         TEST("printing appends", printing),
     };

@@ -27,11 +27,11 @@
 
 struct pages_block {
     struct pages_block *next;
+    bool is_zeroed; /* but for this */
 };
 
 struct pages {
-    struct pages_block
-        *free[PAGES_CLASSES]; /* blocks of 64 KiB << class; their contents are stale */
+    struct pages_block *free[PAGES_CLASSES]; /* blocks of 64 KiB << class */
     void **regions;
     uint32_t region_count;
     uint32_t region_room;

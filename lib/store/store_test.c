@@ -447,6 +447,64 @@ static void stores_may_share_pages(void **state)
     pages_fini(&p);
 }
 
+static void a_list_is_made_in_one_piece(void **state)
+{
+    (void)state;
+    struct space s;
+    space_init(&s);
+    for (uint32_t count = 1; count <= SPACE_OBJECT_MAX / 24; count += 1 + count / 3) {
+        struct vec made = {0};
+        uint32_t stale = space_alloc(&s, count * 24);
+        memset(space_touch(&s, stale), 0xff, count * 24);
+        space_free(&s, stale, count * 24);
+        vec_make(&s, &made, count, 24);
+        assert_int_equal(made.count, count);
+        assert_in_range(made.room, count, SPACE_OBJECT_MAX / 24);
+        for (uint32_t i = 0; i < count; i++)
+            for (uint32_t k = 0; k < 24; k++)
+                assert_int_equal(((const uint8_t *)vec_at(&s, &made, i, 24))[k], 0);
+        uint64_t live_bytes = s.live_bytes;
+        if (count < SPACE_OBJECT_MAX / 24)
+            assert_non_null(vec_push(&s, &made, 24)); /* it goes on as any other */
+        vec_clear(&s, &made, 24);
+        assert_true(s.live_bytes < live_bytes);
+    }
+    assert_int_equal(s.live_bytes, 0);
+    space_fini(&s);
+}
+
+static void pages_of_two_are_joined(void **state)
+{
+    (void)state;
+    struct pages one, two;
+    uint8_t *blocks[40];
+    pages_init(&one);
+    pages_init(&two);
+    for (uint32_t i = 0; i < array_count(blocks); i++) {
+        blocks[i] = pages_take(i % 2 ? &two : &one, PAGES_BLOCK_MIN << i % 3);
+        memset(blocks[i], 0xff, PAGES_BLOCK_MIN << i % 3);
+    }
+    pages_give(&two, blocks[1], PAGES_BLOCK_MIN << 1);
+    uint64_t free_bytes = one.free_bytes + two.free_bytes;
+    uint32_t region_count = one.region_count + two.region_count;
+    pages_join(&one, &two);
+    assert_int_equal(one.free_bytes, free_bytes);
+    assert_int_equal(one.region_count, region_count);
+    assert_int_equal(two.free_bytes, 0);
+    assert_int_equal(two.region_count, 0);
+    for (uint32_t i = 2; i < array_count(blocks); i++) {
+        assert_int_equal(blocks[i][0], 0xff);
+        pages_give(&one, blocks[i], PAGES_BLOCK_MIN << i % 3);
+    }
+    while (one.free_bytes >= PAGES_REGION) { /* all that is there again is zeros, used or not */
+        const uint8_t *again = pages_take(&one, PAGES_BLOCK_MIN);
+        for (size_t k = 0; k < PAGES_BLOCK_MIN; k++)
+            assert_int_equal(again[k], 0);
+    }
+    pages_fini(&two);
+    pages_fini(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,6 +525,8 @@ int main(void)
         TEST("blocks never overlap and start as zeros", blocks_do_not_overlap),
         TEST("what is given back is taken again", what_is_given_back_is_taken_again),
         TEST("stores may share pages", stores_may_share_pages),
+        TEST("a list is made in one piece", a_list_is_made_in_one_piece),
+        TEST("pages of two are joined", pages_of_two_are_joined),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }

@@ -222,6 +222,18 @@ static bool is_later_block(const struct walker *w, const uint8_t *at, uint64_t *
     return b.commit > *commit;
 }
 
+/* A segment that is being written is followed by up to 64 MiB of zeros. */
+#define QUIET_BYTES ((size_t)64)
+
+static bool is_quiet_at(const uint8_t *at)
+{
+    uint64_t words[QUIET_BYTES / sizeof(uint64_t)], all = 0;
+    memcpy(words, at, sizeof(words));
+    for (uint32_t i = 0; i < array_count(words); i++)
+        all |= words[i];
+    return all == 0;
+}
+
 /* Searches what lies behind w->offset: the last byte that is not zero, and whether a block of a later
  * commit is there. */
 static enum status search_tail(struct walker *w, uint64_t *bytes_torn, uint64_t *later_offset,
@@ -240,6 +252,8 @@ static enum status search_tail(struct walker *w, uint64_t *bytes_torn, uint64_t 
         size_t i = 0;
         for (; i + BLOCK_HEADER_BYTES <= got; i += BLOCK_ALIGN) {
             uint64_t word;
+            while (i + QUIET_BYTES + BLOCK_HEADER_BYTES <= got && is_quiet_at(at + i))
+                i += QUIET_BYTES;
             memcpy(&word, at + i, sizeof(word));
             if (word == 0)
                 continue;

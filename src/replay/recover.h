@@ -45,7 +45,9 @@ struct recover_options {
      * in the log, at the end. It also goes over records of another release. */
     bool is_tolerant;
     void (*differs)(void *self, const struct recovered *so_far, const struct difference *what);
-    bool is_to_write; /* a change of release is behind a snapshot, or it ends with GIVE_UP */
+    /* A change of release is behind a snapshot, or it ends with GIVE_UP. The hash of a snapshot that this release wrote is
+     * not found out again (checks_hashes: it is all the same). */
+    bool is_to_write;
     void *self;
     /* Asked now and then; false ends it with TRY_AGAIN. May be NULL. */
     bool (*go_on)(void *self, const struct recovered *so_far);

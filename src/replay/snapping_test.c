@@ -48,14 +48,20 @@ static bool roll_on(struct roll *r, const struct shop *s, uint64_t work)
     return false;
 }
 
-static void must_recover(const struct shop *s, struct recovered *r)
+/* To look at it, with the state's hash found out again, or to go on. */
+static void must_recover_to(const struct shop *s, bool is_to_write, struct recovered *r)
 {
-    struct recover_options options = {0};
+    struct recover_options options = {.is_to_write = is_to_write};
     struct fault f = {0};
     if (recover(&s->directory, &options, r, &f) != OK)
         fail_msg("%s", f.text);
     assert_int_equal(engine_hash(r->engine), engine_hash(world_engine(s->world)));
     assert_int_equal(engine_audit(r->engine, NULL, NULL), 0);
+}
+
+static void must_recover(const struct shop *s, struct recovered *r)
+{
+    must_recover_to(s, false, r);
 }
 
 static void a_snapshot_taken_in_pieces_is_the_state_of_its_moment(void **state)
@@ -198,12 +204,46 @@ static void a_byte_that_is_wrong_is_found(void **state)
     for (uint64_t i = 0; i < at.bytes; i += i < 400 || i + 200 > at.bytes ? 1 : at.bytes / 200) {
         struct recovered r;
         fake_disk_damage(fake, path, i, (uint8_t)(1u << i % 8));
-        must_recover(&s, &r);
+        must_recover_to(&s, i % 2 == 0, &r);
         assert_int_equal(r.snapshots_refused, 1);
         assert_int_equal(r.snapshot_batch, first);
         recovered_fini(&r);
         fake_disk_damage(fake, path, i, (uint8_t)(1u << i % 8));
     }
+    shop_close(&s);
+    fake_disk_free(fake);
+}
+
+static void a_hash_that_is_not_the_states_is_found_by_whoever_looks(void **state)
+{
+    (void)state;
+    struct fake_disk *fake = fake_disk_new(3);
+    struct shop s;
+    struct roll roll;
+    struct fault f = {0};
+    struct recovered r;
+    assert_true(shop_open(&s, fake_disk_of(fake), 5, 60, 3, NULL));
+    for (uint32_t i = 0; i < 100; i++)
+        assert_true(shop_step(&s));
+    assert_int_equal(world_commit(s.world, &f), OK);
+    assert_true(roll_begin(&roll, &s));
+    struct engine *e = world_engine(s.world);
+    while (engine_save_step(e, 10000000, &roll, put_piece) == SAVE_GOES_ON)
+        continue;
+    uint64_t hash = engine_save_hash(e);
+    uint64_t batch = engine_batch(e);
+    engine_save_end(e);
+    assert_int_equal(roll.status, OK);
+    assert_int_equal(snapping_commit(roll.snapping, hash + 1, &f), OK);
+    must_recover_to(&s, false, &r);
+    assert_int_equal(r.snapshots_refused, 1);
+    assert_int_equal(r.snapshot_batch, 0);
+    assert_non_null(strstr(r.snapshot_fault.text, "does not have the state that it says"));
+    recovered_fini(&r);
+    must_recover_to(&s, true, &r); /* the bytes are whole, and this release wrote them */
+    assert_int_equal(r.snapshots_refused, 0);
+    assert_int_equal(r.snapshot_batch, batch);
+    recovered_fini(&r);
     shop_close(&s);
     fake_disk_free(fake);
 }
@@ -219,6 +259,8 @@ int main(void)
              whatever_the_disk_does_there_is_a_snapshot),
         TEST("a byte that is wrong anywhere is found, and the snapshot before it is taken",
              a_byte_that_is_wrong_is_found),
+        TEST("a hash that is not the state's is found by whoever looks",
+             a_hash_that_is_not_the_states_is_found_by_whoever_looks),
     };
     return cmocka_run_group_tests_name("replay/snapping", tests, NULL, NULL);
 }

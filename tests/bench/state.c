@@ -423,7 +423,7 @@ static void recovery(struct bench *b, const char *name)
 {
     struct fault f = {0};
     struct recovered r;
-    struct recover_options options = {0};
+    struct recover_options options = {.is_to_write = true}; /* as the server does */
     char own[64];
     need(evlog_commit(b->log, &f), &f);
     int64_t from_ns = os_clock_monotonic_ns(), own_ns = os_clock_thread_ns();
