@@ -1,6 +1,9 @@
-/* sink.h - a mail server for benches: a few threads of this process that speak as much SMTP as Wend
- * needs, take commands that come together, answer at once, and keep nothing but the moment at which the
+/* sink.h - a mail server for benches: one thread of this process that speaks as much SMTP as Wend
+ * needs, takes commands that come together, answers at once, and keeps nothing but the moment at which the
  * last mail's final dot came.
+ *
+ * It takes the processors that Wend would have if the mail server were elsewhere, as it is, so it takes as
+ * little as it can: one thread looks after all calls, and is woken once for all that have spoken.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,20 +23,25 @@
 #include "os/thread.h"
 
 #define SINK_CALLS_MAX 64
-
-struct sink {
-    int listener;
-    uint16_t port;
-    struct os_thread acceptor;
-    struct os_thread talkers[SINK_CALLS_MAX];
-    uint32_t count;
-    atomic_llong last_ns;   /* when the last final dot was read */
-    struct os_queue *mails; /* gets that moment of each mail; NULL: nobody waits for them */
-};
+#define SINK_CALL_ROOM 65536
 
 struct sink_call {
     struct sink *sink;
     int socket;
+    bool is_data;
+    size_t len;
+    char at[SINK_CALL_ROOM];
+};
+
+struct sink {
+    int listener;
+    int watch; /* epoll; NULL stands for the listener there */
+    uint16_t port;
+    struct os_thread thread;
+    struct sink_call *calls[SINK_CALLS_MAX];
+    uint32_t count;
+    atomic_llong last_ns;   /* when the last final dot was read */
+    struct os_queue *mails; /* gets that moment of each mail; NULL: nobody waits for them */
 };
 
 static inline void sink_say(int socket, const char *text)
@@ -58,14 +67,14 @@ static inline const char *sink_reply(const char *line)
 }
 
 /* Answers what is whole in `at`, all at once; returns how much of it is to be kept. */
-static inline size_t sink_answer(struct sink_call *call, char *at, size_t len, bool *is_data)
+static inline size_t sink_answer(struct sink_call *call, char *at, size_t len)
 {
     static const char dot[] = "\r\n.\r\n";
     char out[1024] = "";
     size_t done = 0, bytes = 0;
     while (done < len && bytes < sizeof(out) - 128) {
         const char *reply = "250 Ok\r\n";
-        if (*is_data) {
+        if (call->is_data) {
             const char *end = memmem(at + done, len - done, dot, 5);
             if (end == NULL) {
                 done = max_of(done, len - min_of(len, (size_t)4)); /* a dot's beginning, perhaps */
@@ -73,13 +82,13 @@ static inline size_t sink_answer(struct sink_call *call, char *at, size_t len, b
             }
             done = (size_t)(end - at) + 5;
             sink_note(call->sink);
-            *is_data = false;
+            call->is_data = false;
         } else {
             const char *end = memchr(at + done, '\n', len - done);
             if (end == NULL)
                 break;
             reply = sink_reply(at + done);
-            *is_data = reply[0] == '3';
+            call->is_data = reply[0] == '3';
             done = (size_t)(end - at) + 1;
         }
         bytes += (size_t)snprintf(out + bytes, sizeof(out) - bytes, "%s", reply);
@@ -90,36 +99,45 @@ static inline size_t sink_answer(struct sink_call *call, char *at, size_t len, b
     return len - done;
 }
 
-static inline void sink_talk(void *context)
+static inline void sink_listen(struct sink_call *call)
 {
-    struct sink_call *call = context;
-    char at[65536];
-    size_t len = 0;
-    bool is_data = false;
-    sink_say(call->socket, "220 sink\r\n");
-    for (;;) {
-        ssize_t got = recv(call->socket, at + len, sizeof(at) - len, 0);
-        if (got <= 0)
-            break;
-        len = sink_answer(call, at, len + (size_t)got, &is_data);
+    ssize_t got = recv(call->socket, call->at + call->len, sizeof(call->at) - call->len, 0);
+    if (got > 0) {
+        call->len = sink_answer(call, call->at, call->len + (size_t)got);
+        return;
     }
     close(call->socket);
-    mem_free(call);
+    call->socket = -1;
 }
 
-static inline void sink_take_calls(void *context)
+/* False: the end. */
+static inline bool sink_take_call(struct sink *s)
+{
+    int socket = accept(s->listener, NULL, NULL), on = 1;
+    if (socket < 0 || s->count == SINK_CALLS_MAX)
+        return false;
+    setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    struct sink_call *call = mem_new(sizeof(*call));
+    *call = (struct sink_call){.sink = s, .socket = socket};
+    s->calls[s->count++] = call;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = call};
+    must(epoll_ctl(s->watch, EPOLL_CTL_ADD, socket, &event) == 0);
+    sink_say(socket, "220 sink\r\n");
+    return true;
+}
+
+static inline void sink_work(void *context)
 {
     struct sink *s = context;
+    struct epoll_event events[SINK_CALLS_MAX];
     for (;;) {
-        int socket = accept(s->listener, NULL, NULL);
-        if (socket < 0 || s->count == SINK_CALLS_MAX)
-            return;
-        int on = 1;
-        setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-        struct sink_call *call = mem_new(sizeof(*call));
-        *call = (struct sink_call){s, socket};
-        must(os_thread_start(&s->talkers[s->count], "sink", sink_talk, call, NULL) == OK);
-        s->count++;
+        int count = epoll_wait(s->watch, events, array_count(events), -1);
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.ptr != NULL)
+                sink_listen(events[i].data.ptr);
+            else if (!sink_take_call(s))
+                return;
+        }
     }
 }
 
@@ -128,20 +146,27 @@ static inline void sink_start(struct sink *s)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t bytes = sizeof(to);
+    struct epoll_event event = {.events = EPOLLIN};
     s->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    s->watch = epoll_create1(EPOLL_CLOEXEC);
     must(bind(s->listener, (struct sockaddr *)&to, sizeof(to)) == 0);
     must(listen(s->listener, 64) == 0);
     must(getsockname(s->listener, (struct sockaddr *)&to, &bytes) == 0);
+    must(epoll_ctl(s->watch, EPOLL_CTL_ADD, s->listener, &event) == 0);
     s->port = ntohs(to.sin_port);
-    must(os_thread_start(&s->acceptor, "accept", sink_take_calls, s, NULL) == OK);
+    must(os_thread_start(&s->thread, "sink", sink_work, s, NULL) == OK);
 }
 
 /* The other sides have hung up, or do so meanwhile. */
 static inline void sink_stop(struct sink *s)
 {
     shutdown(s->listener, SHUT_RDWR);
-    os_thread_join(&s->acceptor);
+    os_thread_join(&s->thread);
     close(s->listener);
-    for (uint32_t i = 0; i < s->count; i++)
-        os_thread_join(&s->talkers[i]);
+    close(s->watch);
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (s->calls[i]->socket >= 0)
+            close(s->calls[i]->socket);
+        mem_free(s->calls[i]);
+    }
 }
