@@ -509,12 +509,15 @@ static CURLcode envelope(struct smtp_connection *c, const struct channel_payload
     size_t ends[3], taken;
     CURLcode code = CURLE_OK;
     out->len = 0;
-    buf_printf(out, "MAIL FROM:<%.*s>", STR_ARG(payload->from));
+    buf_add_str(out, STR("MAIL FROM:<"));
+    buf_add_str(out, payload->from);
+    buf_add_byte(out, '>');
     if (c->has_size)
         buf_printf(out, " SIZE=%zu", payload->bytes.len);
-    buf_add_str(out, STR("\r\n"));
-    ends[0] = out->len;
-    buf_printf(out, "RCPT TO:<%.*s>\r\n", STR_ARG(payload->to));
+    buf_add_str(out, STR("\r\nRCPT TO:<"));
+    ends[0] = out->len - strlen("RCPT TO:<");
+    buf_add_str(out, payload->to);
+    buf_add_str(out, STR(">\r\n"));
     ends[1] = out->len;
     buf_add_str(out, STR("DATA\r\n"));
     ends[2] = out->len;

@@ -23,14 +23,14 @@ struct smtp_wire {
     CURL *easy;
     curl_socket_t socket;
     const struct channel_stop *stop;
-    bool is_plain;    /* no TLS: what is not in the socket is nowhere */
+    bool is_patient;  /* no TLS: what is not in the socket is nowhere, and reading it waits */
     int64_t until_ns; /* os_clock_monotonic_ns(); nothing is waited for after it */
     size_t at, end;   /* of `in`: came and was not read */
     char in[SMTP_WIRE_BYTES];
 };
 
-/* Takes over what `easy` has connected to. `is_plain`: certainly without TLS; then answers are waited for before
- * they are read, which is a call to the system less for each. */
+/* Takes over what `easy` has connected to. `is_plain`: certainly without TLS; then answers are waited for
+ * while they are read, which is two calls to the system less for each. */
 CURLcode smtp_wire_open(struct smtp_wire *w, CURL *easy, bool is_plain,
                         const struct channel_stop *stop);
 
