@@ -64,6 +64,7 @@ struct committer {
     uint32_t ring_first;
     uint32_t ring_count;
     size_t ring_bytes;
+    uint32_t ring_urgent;    /* those that are not patient */
     struct results *results; /* oldest first */
     struct slot slots[COMMITTER_BATCHES_MAX];
     bool is_stopping;
@@ -114,6 +115,15 @@ static bool has_room(const struct committer *c, const struct queued *q)
     return c->ring_count == 0 || c->ring_bytes + q->bytes <= bytes_max;
 }
 
+/* Under the lock: is every batch back? */
+static bool has_all_slots(const struct committer *c)
+{
+    for (uint32_t i = 0; i < COMMITTER_BATCHES_MAX; i++)
+        if (c->slots[i].is_used)
+            return false;
+    return true;
+}
+
 enum status committer_push(struct committer *c, const struct committer_entry *entry)
 {
     must(entry->count <= BATCH_RECORDS_MAX);
@@ -131,7 +141,9 @@ enum status committer_push(struct committer *c, const struct committer_entry *en
         c->ring_count++;
         c->ring_bytes += q.bytes;
         must(c->ring_bytes >= q.bytes);
-        wakes = c->ring_count == 1;
+        c->ring_urgent += !q.entry.is_patient;
+        wakes = q.entry.is_patient ? c->ring_count == 1 && has_all_slots(c)
+                                   : c->ring_urgent == 1 && !q.entry.is_patient;
     }
     os_mutex_unlock(&c->mutex);
     if (wakes) /* not before: it would be for the lock that it wakes */
@@ -167,7 +179,8 @@ void committer_release(struct committer *c, struct committed *batch)
     os_mutex_lock(&c->mutex);
     must(slot->is_used);
     slot->is_used = false;
-    if (c->waits_for_slot || c->is_stopping)
+    bool is_turn = c->ring_count > 0 && has_all_slots(c); /* of patient entries */
+    if (c->waits_for_slot || c->is_stopping || is_turn)
         os_cond_wake_one(&c->work);
     os_mutex_unlock(&c->mutex);
 }
@@ -274,15 +287,6 @@ static struct slot *find_slot(struct committer *c)
     return NULL;
 }
 
-/* Under the lock: is every batch back? */
-static bool has_all_slots(const struct committer *c)
-{
-    for (uint32_t i = 0; i < COMMITTER_BATCHES_MAX; i++)
-        if (c->slots[i].is_used)
-            return false;
-    return true;
-}
-
 /* Moves entries that make one batch from the ring, at most `most`, to c->taken, behind those that are
  * there. Returns how many have come. */
 static uint32_t take_entries(struct committer *c, uint32_t most)
@@ -310,6 +314,7 @@ static uint32_t take_entries(struct committer *c, uint32_t most)
         c->ring_first = (c->ring_first + 1) % COMMITTER_ENTRIES_MAX;
         c->ring_count--;
         c->ring_bytes -= q->bytes;
+        c->ring_urgent -= !q->entry.is_patient;
         count++;
     }
     must(count <= most);
@@ -516,14 +521,25 @@ static enum status append_results(struct committer *c, struct fault *f)
 
 /* --------------------------------------------------------------------------------------- the threads */
 
+/* Under the lock: may what is queued be written now? `is_late`: the patient have waited long enough. */
+static bool has_turn(struct committer *c, bool is_late)
+{
+    if (c->taken_count == 0 && c->ring_count == 0)
+        return false;
+    if (c->is_dead || c->is_stopping || c->taken_count > 0 || c->ring_urgent > 0 || is_late)
+        return c->is_dead || find_slot(c) != NULL;
+    return has_all_slots(c);
+}
+
 /* Waits for something to do. Returns false when all is done. */
 static bool wait_for_work(struct committer *c)
 {
-    bool is_over = false;
+    bool is_over = false, is_late = false;
+    int64_t waited_ms = 0;
     os_mutex_lock(&c->mutex);
     for (;;) {
         bool has_entries = c->ring_count > 0 || c->taken_count > 0;
-        if (has_entries && (c->is_dead || find_slot(c) != NULL))
+        if (has_turn(c, is_late))
             break;
         if ((c->prepare_has_failed || c->wants_roll) && !c->is_dead)
             break;
@@ -532,13 +548,19 @@ static bool wait_for_work(struct committer *c)
             break;
         }
         /* NOTE: results wake nobody, so that an engine at work is not disturbed by the one who waits for
-         * it: while a batch is out, results may come, and the wait is a short one. */
+         * it: while a batch is out, results may come, and the wait is a short one. Neither do patient
+         * entries: who gives the last batch back does. */
         c->waits_for_slot = has_entries;
-        if (c->is_dead || (c->results == NULL && has_all_slots(c)))
+        if (c->is_dead || (c->results == NULL && has_all_slots(c))) {
             os_cond_wait(&c->work, &c->mutex);
-        else if (!os_cond_wait_for(&c->work, &c->mutex, RESULTS_IDLE_MS) && c->results != NULL)
+            continue;
+        }
+        int64_t wait_ms = has_all_slots(c) ? RESULTS_IDLE_MS : COMMITTER_PATIENCE_MS;
+        bool is_woken = os_cond_wait_for(&c->work, &c->mutex, wait_ms);
+        waited_ms = is_woken ? 0 : waited_ms + wait_ms;
+        is_late = !is_woken;
+        if (waited_ms >= RESULTS_IDLE_MS && c->results != NULL)
             break;
-        c->waits_for_slot = false;
     }
     c->waits_for_slot = false;
     os_mutex_unlock(&c->mutex);

@@ -11,6 +11,9 @@
  * on a batch, the next one is collected and written. Batches in the host's hands are bounded; when the
  * engine falls behind, the queue fills, and producers are told TRY_AGAIN.
  *
+ * Patient entries come along with a write, or start one when the host has given back all batches (its engine
+ * could not take them sooner), or after COMMITTER_PATIENCE_MS. So what trickles in costs fewer writes.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #pragma once
@@ -18,6 +21,7 @@
 #include "evlog/evlog.h"
 
 #define COMMITTER_SPAN_MS     50          /* first to last record of a batch, in engine time */
+#define COMMITTER_PATIENCE_MS 5           /* a patient entry waits that long for the host */
 #define COMMITTER_ENTRIES_MAX 8192        /* entries in the queue */
 #define COMMITTER_BYTES_MAX   (64u << 20) /* their bodies together */
 #define COMMITTER_BATCHES_MAX 4           /* batches in the host's hands */
@@ -32,6 +36,7 @@ struct committer_entry {
     uint32_t count;         /* at most BATCH_RECORDS_MAX; 0 asks for a batch even if it is empty */
     bool is_priority;       /* unsubscribes, receipts, ticks: admitted even when the disk is full */
     void *token;
+    bool is_patient; /* nobody waits for it: it starts no write while the host has a batch */
 };
 
 /* Where an entry came to lie in a batch. */

@@ -179,7 +179,14 @@ static void release_held(struct host *h, bool from_now_on)
 static enum status push(struct host *h, uintptr_t number, struct record *records, uint32_t count,
                         bool is_priority)
 {
-    struct committer_entry entry = {records, count, is_priority, token(number)};
+    struct committer_entry entry = {records, count, is_priority, token(number), false};
+    return committer_push(h->c, &entry);
+}
+
+static enum status push_patient(struct host *h, uintptr_t number, struct record *records,
+                                uint32_t count)
+{
+    struct committer_entry entry = {records, count, true, token(number), true};
     return committer_push(h->c, &entry);
 }
 
@@ -235,7 +242,9 @@ static void produce(void *context)
     records[2] = (struct record){.type = RECORD_TICK};
     for (uint32_t i = 0; i < PRODUCER_PUSHES; i++) {
         uint32_t count = i % 4;
-        while (push(p->host, p->index * PRODUCER_PUSHES + i, records, count, false) != OK)
+        while ((i % 3 == 1
+                    ? push_patient(p->host, p->index * PRODUCER_PUSHES + i, records, count)
+                    : push(p->host, p->index * PRODUCER_PUSHES + i, records, count, false)) != OK)
             continue;
         p->record_count += count;
         os_mutex_lock(&p->host->mutex);
@@ -499,6 +508,55 @@ static void results_are_written_without_another_entry(void **state)
     stop(h);
 }
 
+/* Each of these waits ends, or the test does not. */
+static void a_patient_entry_waits_for_the_host_and_not_for_ever(void **state)
+{
+    struct host *h = *state;
+    struct record r = {.type = RECORD_RECEIPT};
+    assert_int_equal(push_patient(h, 0, &r, 1), OK); /* nothing is with the host: at once */
+    wait_settled(h, 1);
+    assert_int_equal(push_patient(h, 1, &r, 1),
+                     OK); /* the host keeps its batch: late, but it goes */
+    wait_settled(h, 2);
+    release_held(h, false);
+    assert_int_equal(push_patient(h, 2, &r, 1), OK);
+    wait_settled(h, 3);
+    assert_int_equal(push_patient(h, 3, &r, 1), OK);
+    release_held(h, true); /* who gives the last batch back sees to it */
+    wait_settled(h, 4);
+    stop(h);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(h->committed_count[i], 1);
+}
+
+static void an_urgent_entry_takes_the_patient_ones_along(void **state)
+{
+    struct host *h = *state;
+    struct record r = {.type = RECORD_RECEIPT};
+    stall(h, &r);
+    for (uint32_t i = 0; i < 5; i++)
+        assert_int_equal(push_patient(h, 100 + i, &r, 1), OK);
+    assert_int_equal(push(h, 105, &r, 1, false), OK);
+    release_held(h, true);
+    wait_settled(h, COMMITTER_BATCHES_MAX + 6);
+    stop(h);
+    assert_int_equal(h->batch_count, COMMITTER_BATCHES_MAX + 1);
+    assert_int_equal(h->part_counts[COMMITTER_BATCHES_MAX], 6);
+}
+
+static void patient_entries_are_written_before_the_end(void **state)
+{
+    struct host *h = *state;
+    struct record r = {.type = RECORD_RECEIPT};
+    h->releases_at_once = true;
+    for (uint32_t i = 0; i < 50; i++)
+        assert_int_equal(push_patient(h, i, &r, 1), OK);
+    stop(h);
+    assert_int_equal(h->settled_count, 50);
+    for (uint32_t i = 0; i < 50; i++)
+        assert_int_equal(h->committed_count[i], 1);
+}
+
 #define HOSTED(sentence, function)           \
     {                                        \
         sentence, function, begin, end, NULL \
@@ -524,6 +582,12 @@ int main(void)
                a_record_that_cannot_be_written_is_refused_alone),
         HOSTED("a dead disk is told once and lets nobody in",
                a_dead_disk_is_told_once_and_lets_nobody_in),
+        HOSTED("a patient entry waits for the host, and not for ever",
+               a_patient_entry_waits_for_the_host_and_not_for_ever),
+        HOSTED("an urgent entry takes the patient ones along",
+               an_urgent_entry_takes_the_patient_ones_along),
+        HOSTED("patient entries are written before the end",
+               patient_entries_are_written_before_the_end),
         HOSTED("results are written without another entry",
                results_are_written_without_another_entry),
     };

@@ -63,6 +63,7 @@ static enum status push(struct server *s, struct entry *e)
         .count = e->count,
         .is_priority = e->kind != ENTRY_EVENTS || is_refusal(e),
         .token = e,
+        .is_patient = e->kind == ENTRY_RECEIPT,
     };
     return committer_push(s->committer, &entry);
 }
