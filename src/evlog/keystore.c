@@ -247,12 +247,11 @@ static void drop_map(struct keystore *k)
     k->map_bytes = 0;
 }
 
-/* Makes everything that the file has now visible. */
+/* Makes everything that the file has now visible. What was visible stays so if that fails. */
 static enum status map_again(struct keystore *k, struct fault *f)
 {
     uint64_t bytes = 0;
     const void *at = NULL;
-    drop_map(k);
     enum status status = os_file_size(k->file, &bytes, f);
     if (status == OK && bytes < SLOT_BYTES) {
         fault_set(f, "the file of keys is damaged");
@@ -263,6 +262,7 @@ static enum status map_again(struct keystore *k, struct fault *f)
         status = os_file_map(k->file, (size_t)bytes, &at, f);
     if (status == OK) {
         must(at != NULL);
+        drop_map(k);
         k->map = at;
         k->map_bytes = (size_t)bytes;
     }

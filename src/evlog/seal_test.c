@@ -346,6 +346,44 @@ static void destroying_goes_on_after_a_crash_at_any_step(void **state)
     }
 }
 
+static void keys_stay_at_hand_when_the_disk_fails(void **state)
+{
+    (void)state;
+    for (uint64_t call = 1;; call++) {
+        struct fake_disk *fake = fake_disk_new(call);
+        struct os_disk *disk = fake_disk_of(fake);
+        struct id128 people[6];
+        uint8_t keys[6][KEY_BYTES], again[KEY_BYTES];
+        uint32_t destroyed, slots[6];
+        assert_int_equal(os_make_dirs(disk, FIXTURE_DIR, NULL), OK);
+        struct keystore *k = open_keys(disk, NULL);
+        assert_int_equal(keystore_load(k, NULL), OK);
+        fake_disk_fail_at(fake, fake_disk_calls(fake) + call, FAKE_EIO);
+        bool has_failed = false;
+        for (uint32_t i = 0; i < 6; i++) { /* two at a time; who fails goes on */
+            people[i] = (struct id128){i + 1, i};
+            slots[i] = keystore_take(k, people[i], keys[i]);
+            if (i % 2 == 1)
+                has_failed |= keystore_commit(k, NULL) != OK;
+        }
+        has_failed |= keystore_destroy(k, people, 2, &destroyed, NULL) != OK;
+        assert_int_equal(has_failed, fake_disk_has_failed(fake));
+        fake_disk_fail_at(fake, 0, FAKE_NONE);
+        for (uint32_t i = 2; i < 6; i++) {
+            assert_int_equal(keystore_get(k, slots[i], people[i], again), KEY_LIVE);
+            assert_memory_equal(again, keys[i], KEY_BYTES);
+        }
+        assert_int_equal(keystore_destroy(k, people, 3, &destroyed, NULL), OK);
+        for (uint32_t i = 0; i < 6; i++)
+            assert_int_equal(keystore_get(k, slots[i], people[i], again),
+                             i < 3 ? KEY_DESTROYED : KEY_LIVE);
+        keystore_close(k);
+        fake_disk_free(fake);
+        if (!has_failed)
+            break;
+    }
+}
+
 /* What one person says, however often, is no word; what many say is. */
 static void a_dictionary_has_nothing_that_is_one_persons(void **state)
 {
@@ -471,6 +509,7 @@ int main(void)
         TEST("keys are wrapped by a master key", keys_are_wrapped_by_a_master_key),
         TEST("destroying keys goes on after a crash at any step",
              destroying_goes_on_after_a_crash_at_any_step),
+        TEST("keys stay at hand when the disk fails", keys_stay_at_hand_when_the_disk_fails),
         TEST("a dictionary has nothing that is one person's",
              a_dictionary_has_nothing_that_is_one_persons),
         TEST("a history has every record of a person", a_history_has_every_record_of_a_person),

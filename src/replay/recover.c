@@ -153,7 +153,8 @@ static enum status load_apart(struct snapshot_reader *reader, struct recovered *
     os_queue_free(h.parcels);
     if (status != OK || h.status == OK)
         return status;
-    *f = h.fault;
+    if (f != NULL)
+        *f = h.fault;
     return h.status;
 }
 
