@@ -100,9 +100,8 @@ void ledger_return(struct person *who, struct intent *in)
     must(place != UINT32_MAX);
     must(person_sent(who, place)->state == SENT_RESERVED ||
          person_sent(who, place)->state == SENT_SPENT);
-    if (planted("slot-kept"))
-        return;
-    person_drop_sent(who, place);
+    if (!planted("slot-kept"))
+        person_drop_sent(who, place);
     in->has_slot = false;
     ledger_note(who, RESULT_RETURNED, in);
     who->is_desk_due = true;

@@ -54,7 +54,7 @@ static const char *const files[][2] = {
                        "traits:\n  first_name: {type: string}\n"
                        "categories:\n  order-update: {lane: service, settle: 0s, "
                        "purpose: contract}\n"},
-    {"providers/mail.yaml", "kind: smtp\nchannel: email\nslots: 32\n"
+    {"providers/mail.yaml", "kind: smtp\nchannel: email\nslots: 64\n"
                             "settings:\n  url: '${ENV:WEND_SMTP_URL}'\n"
                             "  from: 'Bench <bench@example.org>'\n  security: none\n"},
     {"journeys/thanks.yaml", "journey: thanks\nowner: bench\n"

@@ -21,7 +21,7 @@
  *     snapshot_s, snapshot_bytes from the mark to the file under its name; for each person
  *     recovery_s                 from that file to a state that is ready, all checks included; _cpu: by the
  *                                thread's own time
- *                                thread's own time. BENCH_RECOVERY=1: this one alone, nothing applied but the fixture
+ *                                BENCH_RECOVERY=1: this one alone, nothing applied but the fixture
  *     recovery_tail_s            with 1,000,000 events behind it: ten seconds of 100,000 a second
  *     apply_event_1x, _2x        an event, by the thread's own time; growth_1x_to_2x is their ratio
  *
