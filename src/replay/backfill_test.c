@@ -277,6 +277,14 @@ static void fine(enum status status, const struct fault *f)
         fail_msg("%s", f->text);
 }
 
+/* Everybody is asked everything at that instant, in both: the same comes out. */
+static void must_end_same(struct site *whole, struct site *changed, int64_t at_ms, uint64_t round)
+{
+    everybody(whole, at_ms);
+    everybody(changed, at_ms);
+    must_be_same(whole, changed, round);
+}
+
 /* ---- the property ------------------------------------------------------------------------------- */
 
 #define EVENTS 500
@@ -310,9 +318,7 @@ static void a_change_knows_what_was_before(void **state)
             happen(&whole, at_ms);
             happen(&changed, at_ms);
         }
-        everybody(&whole, at_ms + HOUR_MS);
-        everybody(&changed, at_ms + HOUR_MS);
-        must_be_same(&whole, &changed, round);
+        must_end_same(&whole, &changed, at_ms + HOUR_MS, round);
         fine(world_commit(changed.world, &f), &f);
         uint64_t hash = engine_hash(world_engine(changed.world));
         assert_true(engine_counts(world_engine(changed.world))->merges > 5);
@@ -424,9 +430,7 @@ static void what_happens_while_a_past_is_united_is_not_lost(void **state)
             happen(&whole, at_ms);
             happen(&changed, at_ms);
         }
-        everybody(&whole, at_ms + HOUR_MS);
-        everybody(&changed, at_ms + HOUR_MS);
-        must_be_same(&whole, &changed, round);
+        must_end_same(&whole, &changed, at_ms + HOUR_MS, round);
         look_in(&changed);
         site_close(&whole);
         site_close(&changed);
@@ -471,9 +475,7 @@ static void what_is_given_up_leaves_nothing_behind(void **state)
             happen(&whole, at_ms);
             happen(&changed, at_ms);
         }
-        everybody(&whole, at_ms + HOUR_MS);
-        everybody(&changed, at_ms + HOUR_MS);
-        must_be_same(&whole, &changed, round);
+        must_end_same(&whole, &changed, at_ms + HOUR_MS, round);
         fine(world_commit(changed.world, &f), &f);
         must_recover(&changed, true, engine_hash(world_engine(changed.world)));
         site_close(&whole);

@@ -182,6 +182,20 @@ static inline bool shop_step(struct shop *s)
     return is_fine;
 }
 
+/* All that they do from here on, committed, with a snapshot behind the event `snapshot_at` (from 0; UINT32_MAX:
+ * none). False where the disk failed. */
+static inline bool shop_live(struct shop *s, uint32_t snapshot_at)
+{
+    struct fault f = {0};
+    for (uint32_t i = 0; synth_next_ms(s->synth) != FOREVER_MS; i++) {
+        if (!shop_step(s))
+            return false;
+        if (i == snapshot_at && snapshot_engine(&s->directory, world_engine(s->world), &f) != OK)
+            return false;
+    }
+    return world_commit(s->world, &f) == OK;
+}
+
 static inline void shop_close(struct shop *s)
 {
     evlog_free(s->log);

@@ -27,11 +27,8 @@ static void be_release(uint64_t release, uint64_t names, uint64_t features, uint
 static void live(struct shop *s, struct fake_disk *fake, uint64_t seed, uint32_t people,
                  int64_t days)
 {
-    struct fault f = {0};
     assert_true(shop_open(s, fake_disk_of(fake), seed, people, days, NULL));
-    while (synth_next_ms(s->synth) != FOREVER_MS)
-        assert_true(shop_step(s));
-    assert_int_equal(world_commit(s->world, &f), OK);
+    assert_true(shop_live(s, UINT32_MAX));
 }
 
 static struct evlog *open_log(const struct directory *d)

@@ -78,12 +78,7 @@ static void recovery_rebuilds_the_state(void **state)
     struct shop s;
     struct fault f = {0};
     assert_true(shop_open(&s, fake_disk_of(fake), 2, 150, 8, NULL));
-    for (uint32_t i = 0; synth_next_ms(s.synth) != FOREVER_MS; i++) {
-        assert_true(shop_step(&s));
-        if (i == 900)
-            assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
-    }
-    assert_int_equal(world_commit(s.world, &f), OK);
+    assert_true(shop_live(&s, 900));
     uint64_t hash = engine_hash(world_engine(s.world));
     uint64_t last = engine_batch(world_engine(s.world));
     assert_true(engine_counts(world_engine(s.world))->actions > 20);
@@ -118,9 +113,7 @@ static void a_snapshot_that_is_damaged_is_passed_over(void **state)
     struct fault f = {0};
     char path[OS_PATH_BYTES];
     assert_true(shop_open(&s, fake_disk_of(fake), 4, 40, 4, NULL));
-    while (synth_next_ms(s.synth) != FOREVER_MS)
-        assert_true(shop_step(&s));
-    assert_int_equal(world_commit(s.world, &f), OK);
+    assert_true(shop_live(&s, UINT32_MAX));
     assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
     uint64_t hash = engine_hash(world_engine(s.world));
     assert_true(snapshot_path(path, sizeof(path), s.directory.snapshots,
@@ -202,9 +195,7 @@ static void a_snapshot_of_another_release_is_passed_over(void **state)
     struct shop s;
     struct fault f = {0};
     assert_true(shop_open(&s, fake_disk_of(fake), 4, 40, 4, NULL));
-    while (synth_next_ms(s.synth) != FOREVER_MS)
-        assert_true(shop_step(&s));
-    assert_int_equal(world_commit(s.world, &f), OK);
+    assert_true(shop_live(&s, UINT32_MAX));
     put_strange_snapshot(&s);
     struct recover_options tail = {0};
     struct recovered r;
@@ -249,12 +240,7 @@ static uint64_t start_before_results(bool has_older, uint64_t *missing)
     struct shop s;
     struct fault f = {0};
     assert_true(shop_open(&s, fake_disk_of(fake), 4, 40, 4, NULL));
-    for (uint32_t i = 0; synth_next_ms(s.synth) != FOREVER_MS; i++) {
-        assert_true(shop_step(&s));
-        if (i == 50 && has_older)
-            assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
-    }
-    assert_int_equal(world_commit(s.world, &f), OK);
+    assert_true(shop_live(&s, has_older ? 50 : UINT32_MAX));
     assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
     uint64_t hash = engine_hash(world_engine(s.world));
     uint64_t last = engine_batch(world_engine(s.world));
@@ -307,12 +293,7 @@ static void a_disk_that_fails_at_a_start_is_what_the_start_speaks_of(void **stat
     struct shop s;
     struct fault f = {0};
     assert_true(shop_open(&s, fake_disk_of(fake), 4, 40, 4, NULL));
-    for (uint32_t i = 0; synth_next_ms(s.synth) != FOREVER_MS; i++) {
-        assert_true(shop_step(&s));
-        if (i == 50)
-            assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
-    }
-    assert_int_equal(world_commit(s.world, &f), OK);
+    assert_true(shop_live(&s, 50));
     uint64_t hash = engine_hash(world_engine(s.world));
     uint32_t failed = 0;
     bool is_met = true;
