@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tools are tested too: what tools/rooms must refuse, what tools/run_tests must count, what tools/bench must
 write."""
+import contextlib
 import importlib.machinery
 import importlib.util
+import io
 import os
 import subprocess
 import sys
@@ -135,6 +137,20 @@ class Bench(unittest.TestCase):
     def test_a_target_is_met_or_missed(self):
         written = self.run_benches('echo "zone_convert_ns $((round * 10)) ns"')[2]
         self.assertIn("| `zone_convert_ns` | 20 | 10 to 30 | ns | at most 20 | 2 of 3 |\n", written)
+
+    def test_benches_that_end_within_one_tick_of_the_clock_have_results_too(self):
+        bench = load("bench")
+        bench.processor_time = lambda: (100, 0, 100)
+        with tempfile.TemporaryDirectory() as folder:
+            program, results = os.path.join(folder, "bench"), os.path.join(folder, "results.md")
+            with open(program, "w", encoding="utf-8") as file:
+                file.write('#!/bin/sh\necho "thing_ns 4 ns"\n')
+            os.chmod(program, 0o755)
+            with mock.patch.object(sys, "argv", ["bench", "--results", results, program]), \
+                    contextlib.redirect_stdout(io.StringIO()):
+                bench.main()
+            with open(results, encoding="utf-8") as file:
+                self.assertIn("| `thing_ns` | 4 |", file.read())
 
     def test_a_bench_that_fails_ends_it_without_results(self):
         code, _, written = self.run_benches('echo "thing 1 ns"', "exit 3")
