@@ -12,6 +12,19 @@
 #define VOUCHER_AGAIN_MS (15 * MINUTE_MS) /* an empty pool is asked again */
 #define AGAIN_DOUBLINGS  7u
 
+/* A later stage sends it back, to come again: what it said of the channel stands until that moment. */
+static void come_again(struct person *who, uint32_t place, enum put_off_why why, int64_t until_ms)
+{
+    struct intent *in = person_touch_intent(who, place);
+    struct put_off said = {.until_ms = until_ms, .channel = in->channel, .why = (uint8_t)why};
+    must(in->state == INTENT_DEFERRED);
+    must(in->channel != CHANNEL_NONE);
+    put_off_until(who, place, said);
+    in->rule = put_off_rule(&said);
+    in->not_before_ms = until_ms;
+    explain_put_off(who, in, &said);
+}
+
 /* The channel that it waits for is of no use: on to the next, or the end. */
 static void refuse_channel(struct person *who, uint32_t place, enum outcome reason, uint32_t rule)
 {
@@ -50,7 +63,7 @@ void intent_suppress(struct person *who, uint32_t place, enum suppression how)
 {
     const struct intent *in = person_intent(who, place);
     must(how != 0);
-    explain_gate(who, in, how, FOREVER_MS);
+    explain_gate(who, in, how);
     if (how == SUPPRESSED_DUPLICATE) {
         intent_finish(who, place, in->ending ? (enum outcome)in->ending : OUTCOME_DUPLICATE,
                       RULE_ADDRESS);
@@ -111,13 +124,15 @@ void desk_answer(struct person *who, const struct stage_message *answer)
         in->state = INTENT_DEFERRED;
         if (answer->how == SUPPRESSED_CAP && in->ending == OUTCOME_NONE) {
             if (answer->at_ms >= in->deadline_ms) {
+                explain_put_off(who, in,
+                                &(struct put_off){.until_ms = answer->at_ms,
+                                                  .channel = in->channel,
+                                                  .why = PUT_OFF_ADDRESS});
                 refuse_channel(who, place, OUTCOME_EXPIRED, RULE_ADDRESS);
                 return;
             }
-            in->rule = RULE_ADDRESS;
-            in->not_before_ms = answer->at_ms;
+            come_again(who, place, PUT_OFF_ADDRESS, answer->at_ms);
             intent_note(who, in, OUTCOME_DEFERRED, RULE_ADDRESS, answer->at_ms);
-            explain_gate(who, in, SUPPRESSED_CAP, answer->at_ms);
             return;
         }
         intent_suppress(who, place, (enum suppression)answer->how);
@@ -127,14 +142,15 @@ void desk_answer(struct person *who, const struct stage_message *answer)
         must(in->state == INTENT_QUEUED || in->state == INTENT_REVOKING);
         ledger_back(who, in);
         in->state = INTENT_DEFERRED;
-        in->rule = RULE_POOL;
-        in->not_before_ms = who->now_ms + VOUCHER_AGAIN_MS;
-        if (in->ending != OUTCOME_NONE)
+        if (in->ending != OUTCOME_NONE) {
             intent_finish(who, place, (enum outcome)in->ending, RULE_WANTED);
-        else if (answer->empty == VOUCHER_SKIP)
+        } else if (answer->empty == VOUCHER_SKIP) {
+            explain_empty(who, in);
             intent_finish(who, place, OUTCOME_NO_VOUCHER, RULE_POOL);
-        else
+        } else {
+            come_again(who, place, PUT_OFF_VOUCHER, who->now_ms + VOUCHER_AGAIN_MS);
             intent_note(who, in, OUTCOME_DEFERRED, RULE_POOL, in->not_before_ms);
+        }
         return;
     case TO_VOUCHER_RETURN:
     case TO_VOUCHER_SPEND:
@@ -316,8 +332,8 @@ void intent_doubt(struct person *who, uint32_t place)
     if (lane_term((enum lane)in->lane)->attempts == AT_LEAST_ONCE) {
         /* The same slot, the next attempt, after a pause that doubles. */
         in->state = INTENT_DEFERRED;
-        in->not_before_ms = who->now_ms + (AGAIN_MS << min_of(in->attempt - 1u, AGAIN_DOUBLINGS));
-        in->rule = RULE_POOL;
+        come_again(who, place, PUT_OFF_DOUBT,
+                   who->now_ms + (AGAIN_MS << min_of(in->attempt - 1u, AGAIN_DOUBLINGS)));
         who->is_desk_due = true;
         return;
     }

@@ -12,13 +12,16 @@ void desk_check_grant(struct person *who, const struct intent *in, void *self,
     if (q.category == PLAN_NO_INDEX || q.journey == PLAN_NO_INDEX)
         return; /* the programme has changed, and they have not been told yet */
     buf_init(&words);
-    q.channel = (enum channel)in->channel;
+    verdict_set_channel(&q, (enum channel)in->channel);
     q.words = &words;
     for (uint32_t place = 0; rule_ask(place, &q, &rule, &answer); place++) {
         if (answer.kind != ALLOW)
             note(self, rule, buf_str(&words));
         words.len = 0;
     }
+    if (q.put_off_ms != INT64_MIN)
+        note(self, q.put_off_rule,
+             STR("a later stage put it off until a moment that has not come"));
     buf_fini(&words);
 }
 
@@ -28,7 +31,7 @@ static bool goes(struct person *who, const struct intent *in, const uint64_t *yi
     struct question q = verdict_question(who, in);
     if (q.category == PLAN_NO_INDEX || q.journey == PLAN_NO_INDEX)
         return false;
-    q.channel = (enum channel)in->channel;
+    verdict_set_channel(&q, (enum channel)in->channel);
     q.yields = yields;
     q.yield_count = count;
     return verdict_of_channel(&q).kind == VERDICT_GO;

@@ -58,8 +58,8 @@ static bool would_go(struct person *who, const struct intent *in, const uint64_t
                      uint32_t count, struct agreed agreed)
 {
     struct question q = verdict_question(who, in);
+    verdict_set_channel(&q, (enum channel)in->channel);
     q.agreed = &agreed;
-    q.channel = (enum channel)in->channel;
     q.yields = yields;
     q.yield_count = count;
     return rules_ask(&q).gravest.kind == ALLOW;
@@ -196,19 +196,6 @@ static void tell_rivals(struct person *who, const struct line_up *up, uint32_t r
     buf_fini(&text);
 }
 
-/* What a later stage said of a channel is remembered for one channel at a time. One that was put off for
- * longer than the intent may wait is refused for good before the next is tried: else two of them could
- * send it back and forth for ever. */
-static void leave_late(struct person *who, uint32_t place, uint8_t late)
-{
-    if (late == 0 || planted("late-forgotten"))
-        return;
-    struct intent *in = person_touch_intent(who, place);
-    in->refused |= late;
-    if (in->reason == OUTCOME_NONE)
-        in->reason = OUTCOME_EXPIRED;
-}
-
 /* Acts on what the rules say about the intent, which has that rank. */
 static void act(struct person *who, const struct line_up *up, uint32_t rank,
                 const struct verdict *v)
@@ -236,7 +223,6 @@ static void act(struct person *who, const struct line_up *up, uint32_t rank,
         tell_rivals(who, up, rank);
     if (who->witness != NULL && v->kind == VERDICT_END)
         explain_refusals(who, in, (enum outcome)v->outcome);
-    leave_late(who, place, v->late);
     switch ((enum verdict_kind)v->kind) {
     case VERDICT_GO: {
         uint64_t decision = in->decision;

@@ -3,6 +3,7 @@
  *     desk.c      one settle: who goes first, who waits, who makes room
  *     intent.c    how an intent comes, goes to the provider, is taken back, and ends
  *     verdict.c   what the rules say of it
+ *     put_off.c   what later stages said of it on one channel: not before
  *     reserve.c   a slot that waits for a higher one
  *     ledger.c    its line: the slot that it takes in every cap, and the memory of it
  *     explain.c   the same for people: who refuses and why, and what one change would have let it go
@@ -161,6 +162,25 @@ void follow_begin(struct person *who, uint32_t place);
  * asks for it, and the same content in any journey end `cancelled`. */
 void engaged_cancel(struct person *who, const struct sent *with);
 
+/* ---- what later stages said of a channel (put_off.c) -------------------------------------------- */
+
+/* A later stage says of the intent: not on that channel before until_ms, which is known. Where that was said
+ * before, the later moment stands. */
+void put_off_until(struct person *who, uint32_t place, struct put_off said);
+
+/* What stands of it now, or NULL. */
+const struct put_off *put_off_find(const struct person *who, const struct intent *in,
+                                   enum channel channel);
+
+/* The rule whose number it goes by. */
+uint8_t put_off_rule(const struct put_off *x);
+
+/* Forgets all of it: the intent ends, or stands for another message from here on. */
+void put_off_forget(struct space *space, struct intent *in);
+
+/* `in`, which is `who`'s now, has been another's: what stands in the other's space comes along. */
+void put_off_move(struct space *to, struct space *from, struct intent *in);
+
 /* ---- what the rules say ------------------------------------------------------------------------- */
 
 enum verdict_kind { VERDICT_GO, VERDICT_WAIT, VERDICT_END };
@@ -170,15 +190,17 @@ struct verdict {
     uint8_t channel;
     uint8_t rule;
     uint8_t outcome;
-    bool is_last;  /* END: no other channel may be tried */
-    uint8_t late;  /* channels that a later stage put off too long: bit per place in channels[] */
-    int64_t at_ms; /* GO: until; WAIT: T, FOREVER_MS = unknown */
+    bool is_last;     /* END: no other channel may be tried */
+    int64_t at_ms;    /* GO: until; WAIT: T, FOREVER_MS = unknown */
     int64_t again_ms; /* WAIT, T unknown: when to ask again though nothing has happened */
 };
 
 /* The intent as rules are asked about it; the caller sets the channel. Its category or journey is
  * PLAN_NO_INDEX if the newest programme lacks it. */
 struct question verdict_question(struct person *who, const struct intent *in);
+
+/* Sets the channel, and what a later stage said of it. */
+void verdict_set_channel(struct question *q, enum channel channel);
 
 /* The first instant from now on at which every rule with a known end allows the question's channel. Rules
  * whose end is unknown wait for their wake-up and prove nothing. */
@@ -194,9 +216,14 @@ struct verdict verdict_of_intent(struct person *who, const struct intent *in);
  * (OUTCOME_NONE: it waits). */
 void explain_refusals(struct person *who, const struct intent *in, enum outcome ended);
 
-/* The address gate says no, or not before until_ms, to what every rule of the desk has allowed. */
-void explain_gate(struct person *who, const struct intent *in, enum suppression how,
-                  int64_t until_ms);
+/* The address gate says no to what every rule of the desk has allowed. */
+void explain_gate(struct person *who, const struct intent *in, enum suppression how);
+
+/* A later stage sends the intent back, to come again. */
+void explain_put_off(struct person *who, const struct intent *in, const struct put_off *said);
+
+/* The same, and it is not to come again: its pool of vouchers has no code left. */
+void explain_empty(struct person *who, const struct intent *in);
 
 /* What became of a try at a provider, in its words; of `in`, or if that has ended, of its line (either may
  * be NULL). */

@@ -84,13 +84,60 @@ static const char *gate_words(enum suppression how)
     case SUPPRESSED_BAD_ADDRESS: return "a provider said that the address is bad";
     case SUPPRESSED_UNSUBSCRIBED: return "somebody with this address said no to marketing";
     case SUPPRESSED_COMPLAINT: return "somebody with this address complained";
-    case SUPPRESSED_CAP:
-        return "the address has had its marketing messages of 24 hours, whoever they were meant for";
+    case SUPPRESSED_CAP: return "the address has had its share";
     case SUPPRESSED_DUPLICATE:
         return "the same went to this address within a day, for somebody else who has it too";
     case SUPPRESSED_STOPPED: return "the address is stopped";
     }
     return "the address may not be written to";
+}
+
+/* The pool of vouchers that it takes a code of, "" if it takes none. */
+static struct str voucher_pool(const struct person *who, const struct intent *in)
+{
+    const struct plan *plan = person_plan(who, in->plan);
+    uint16_t pool = intent_send(who, in)->voucher;
+    must(pool == PLAN_NO_INDEX || pool < plan->voucher_count);
+    return pool == PLAN_NO_INDEX ? STR("") : names_text(who->names, plan->vouchers[pool].name);
+}
+
+/* Why a later stage sent it back. */
+static struct str put_off_words(const struct person *who, const struct intent *in,
+                                enum put_off_why why)
+{
+    switch (why) {
+    case PUT_OFF_ADDRESS:
+        return in->lane == LANE_OPT_IN
+                   ? STR("the address has had its confirmations of a day or of 30 days")
+                   : STR("the address has had its marketing messages of 24 hours, whoever they "
+                         "were meant for");
+    case PUT_OFF_VOUCHER:
+        return arena_printf(who->scratch, "the pool of vouchers %.*s has no code left",
+                            STR_ARG(voucher_pool(who, in)));
+    case PUT_OFF_PACE:
+        return STR("what operators held back goes on at a pace, and its turn comes then");
+    case PUT_OFF_DOUBT:
+        return STR("whether the last attempt arrived is not known: the next one is made after "
+                   "a pause");
+    }
+    return STR("");
+}
+
+/* The same as one thing that would have to be otherwise. */
+static struct str put_off_name(const struct person *who, const struct intent *in,
+                               enum put_off_why why)
+{
+    switch (why) {
+    case PUT_OFF_ADDRESS:
+        return in->lane == LANE_OPT_IN ? STR("the limit of confirmations to one address")
+                                       : STR("the limit of marketing messages to one address");
+    case PUT_OFF_VOUCHER:
+        return arena_printf(who->scratch, "the empty pool of vouchers %.*s",
+                            STR_ARG(voucher_pool(who, in)));
+    case PUT_OFF_PACE: return STR("the pace at which operators let it go on");
+    case PUT_OFF_DOUBT: return STR("the pause after an attempt in doubt");
+    }
+    return STR("");
 }
 
 /* What a later stage said, and channels that are of no use any more. */
@@ -99,8 +146,7 @@ static void ask_later_stages(struct question *q, uint32_t place, struct refusals
     const struct intent *in = q->intent;
     must(place < in->channel_count);
     struct refusal_line line = {.channel = (uint8_t)q->channel, .things = 1};
-    bool is_put_off = (in->rule == RULE_ADDRESS || in->rule == RULE_POOL) &&
-                      in->not_before_ms > q->who->now_ms && in->not_before_ms != FOREVER_MS;
+    const struct put_off *said = put_off_find(q->who, in, q->channel);
     if (in->refused >> place & 1) {
         line.rule = RULE_POOL;
         line.answer = (struct answer){.kind = NEVER_HERE, .outcome = in->reason};
@@ -108,18 +154,11 @@ static void ask_later_stages(struct question *q, uint32_t place, struct refusals
         line.facts = arena_printf(
             q->who->scratch, "it was refused there before%s%.*s", in->reason ? ": " : "",
             STR_ARG(in->reason ? outcome_term((enum outcome)in->reason)->doc : STR("")));
-    } else if (is_put_off && in->rule == RULE_ADDRESS) {
-        line.rule = RULE_ADDRESS;
-        line.answer = (struct answer){.kind = NOT_BEFORE, .at_ms = in->not_before_ms};
-        line.names = STR("the limit of marketing messages to one address");
-        line.facts = str_of(gate_words(SUPPRESSED_CAP));
-    } else if (is_put_off) {
-        line.rule = RULE_POOL;
-        line.answer = (struct answer){.kind = NOT_BEFORE, .at_ms = in->not_before_ms};
-        line.names = STR("the pause after an attempt in doubt");
-        line.facts =
-            STR("whether the last attempt arrived is not known: the next one is made after "
-                "a pause");
+    } else if (said != NULL) {
+        line.rule = put_off_rule(said);
+        line.answer = (struct answer){.kind = NOT_BEFORE, .at_ms = said->until_ms};
+        line.names = put_off_name(q->who, in, (enum put_off_why)said->why);
+        line.facts = put_off_words(q->who, in, (enum put_off_why)said->why);
     } else {
         return;
     }
@@ -310,32 +349,66 @@ void explain_refusals(struct person *who, const struct intent *in, enum outcome 
         tell_change(&q, all, ended);
 }
 
-void explain_gate(struct person *who, const struct intent *in, enum suppression how,
-                  int64_t until_ms)
+/* Every rule of the desk allowed it, and something behind the desk is against it: `rule` says so. */
+static void tell_later(struct person *who, const struct intent *in, uint32_t rule, int64_t until_ms,
+                       struct str facts)
+{
+    struct question q = {.who = who};
+    struct str name = names_text(who->names, in->message);
+    person_tell(who,
+                &(struct note){.kind = NOTE_RULE,
+                               .journey = in->journey,
+                               .message = in->message,
+                               .channel = in->channel,
+                               .rule = rule_name(rule),
+                               .until_ms = until_ms},
+                "message %.*s: %s on %.*s by rule %u (%s)%s%s: %.*s", STR_ARG(name),
+                until_ms != 0 ? "held back" : "refused",
+                STR_ARG(channel_name((enum channel)in->channel)), rule, rule_name(rule),
+                until_ms != 0 ? " until " : "", until_ms != 0 ? moment(&q, until_ms) : "",
+                STR_ARG(facts));
+}
+
+static void tell_only_change(struct person *who, const struct intent *in)
+{
+    struct question q = {.who = who};
+    if (in->is_ghost)
+        return;
+    person_tell(who,
+                &(struct note){.kind = NOTE_CHANGE,
+                               .journey = in->journey,
+                               .message = in->message,
+                               .channel = in->channel},
+                "message %.*s: would have gone at %s on %.*s but for this: every other rule "
+                "allowed it",
+                STR_ARG(names_text(who->names, in->message)), moment(&q, who->now_ms),
+                STR_ARG(channel_name((enum channel)in->channel)));
+}
+
+void explain_gate(struct person *who, const struct intent *in, enum suppression how)
 {
     if (who->witness == NULL || in->ending != OUTCOME_NONE)
         return;
-    struct question q = {.who = who};
-    struct str name = names_text(who->names, in->message);
-    struct note about = {.kind = NOTE_RULE,
-                         .journey = in->journey,
-                         .message = in->message,
-                         .channel = in->channel,
-                         .rule = rule_name(RULE_ADDRESS),
-                         .until_ms = how == SUPPRESSED_CAP ? until_ms : 0};
-    bool is_known = how == SUPPRESSED_CAP && until_ms != FOREVER_MS;
-    person_tell(who, &about, "message %.*s: %s on %.*s by rule %d (address)%s%s: %s", STR_ARG(name),
-                how == SUPPRESSED_CAP ? "held back" : "refused",
-                STR_ARG(channel_name((enum channel)in->channel)), RULE_ADDRESS,
-                is_known ? " until " : "", is_known ? moment(&q, until_ms) : "", gate_words(how));
-    about.kind = NOTE_CHANGE;
-    about.until_ms = 0;
-    if (!in->is_ghost)
-        person_tell(who, &about,
-                    "message %.*s: would have gone at %s on %.*s but for this: every other rule "
-                    "allowed it",
-                    STR_ARG(name), moment(&q, who->now_ms),
-                    STR_ARG(channel_name((enum channel)in->channel)));
+    tell_later(who, in, RULE_ADDRESS, 0, str_of(gate_words(how)));
+    tell_only_change(who, in);
+}
+
+void explain_put_off(struct person *who, const struct intent *in, const struct put_off *said)
+{
+    if (who->witness == NULL || in->ending != OUTCOME_NONE)
+        return;
+    tell_later(who, in, put_off_rule(said), said->until_ms,
+               put_off_words(who, in, (enum put_off_why)said->why));
+    if (said->why == PUT_OFF_ADDRESS || said->why == PUT_OFF_VOUCHER)
+        tell_only_change(who, in);
+}
+
+void explain_empty(struct person *who, const struct intent *in)
+{
+    if (who->witness == NULL)
+        return;
+    tell_later(who, in, RULE_POOL, 0, put_off_words(who, in, PUT_OFF_VOUCHER));
+    tell_only_change(who, in);
 }
 
 static const char *try_words(enum receipt_kind kind)

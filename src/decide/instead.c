@@ -61,6 +61,7 @@ bool instead_take(struct person *who, uint32_t place, uint32_t rule)
     intent_settle_slot(who, &old, OUTCOME_REPLACED);
     intent_say_end(who, &old, OUTCOME_REPLACED, rule);
     in = person_touch_intent(who, place);
+    put_off_forget(who->space, in);
     *in = (struct intent){
         .decision = hash_pair(old.decision, INSTEAD_SEED + number) | 1,
         .instance = old.instance,

@@ -150,6 +150,7 @@ void intent_finish(struct person *who, uint32_t place, enum outcome outcome, uin
     if (!planted("ends-without-a-word"))
         intent_say_end(who, &in, outcome, rule);
     blob_set(who->space, &in.entry, NULL, 0);
+    put_off_forget(who->space, &in);
     person_drop_intent(who, place);
     person_changed_name(who, in.message);
     who->is_touched = true;
@@ -163,6 +164,7 @@ void intent_forget(struct person *who, uint32_t place)
     must(person_intent(who, place)->state == INTENT_WATCHED);
     settle_voucher(who, person_intent(who, place), true);
     blob_set(who->space, &entry, NULL, 0);
+    put_off_forget(who->space, person_touch_intent(who, place));
     person_drop_intent(who, place);
     who->is_touched = true;
 }

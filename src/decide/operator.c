@@ -5,6 +5,7 @@
  */
 #include "decide/operator.h"
 #include "base/canary.h"
+#include "decide/desk_int.h"
 
 static struct kill_subject subject_of(const struct person *who, const struct intent *in,
                                       enum channel channel)
@@ -113,7 +114,15 @@ void desk_controlled(struct person *who, const struct kill *what, int64_t releas
         struct intent *in = person_touch_intent(who, i);
         if (!waits(who, in, what))
             continue;
-        in->rule = RULE_POOL; /* the pace is a rate: what rule 13 says stands until its time */
+        /* The pace is a rate: what rule 13 says stands until its time. */
+        struct put_off said = {.until_ms = release_ms, .why = PUT_OFF_PACE};
+        for (uint32_t k = 0; k < in->channel_count; k++) {
+            said.channel = in->channels[k];
+            if (what->scope != KILL_CHANNEL || said.channel == what->channel)
+                put_off_until(who, i, said);
+        }
+        explain_put_off(who, in, &said);
+        in->rule = RULE_POOL;
         in->not_before_ms = release_ms;
         person_result(who, (struct result){.kind = RESULT_DECIDED,
                                            .how = OUTCOME_DEFERRED,

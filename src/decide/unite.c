@@ -112,6 +112,7 @@ void desk_unite(struct person *who, struct person *from)
         must(in != NULL);
         *in = theirs;
         in->entry = entry;
+        put_off_move(who->space, from->space, in);
     }
     must(who->profile->intents.count <= PROFILE_UNITED_MAX);
     for (uint32_t i = 0; i < from->profile->ledger.count; i++) {

@@ -38,6 +38,14 @@ struct question verdict_question(struct person *who, const struct intent *in)
     };
 }
 
+void verdict_set_channel(struct question *q, enum channel channel)
+{
+    const struct put_off *said = put_off_find(q->who, q->intent, channel);
+    q->channel = channel;
+    q->put_off_ms = said == NULL ? INT64_MIN : said->until_ms;
+    q->put_off_rule = said == NULL ? (uint8_t)RULE_NONE : put_off_rule(said);
+}
+
 /* What the rules say now, if that needs no look ahead. */
 static bool is_clear(const struct answers *now, struct verdict *v)
 {
@@ -98,7 +106,6 @@ struct verdict verdict_of_intent(struct person *who, const struct intent *in)
 {
     struct question q = verdict_question(who, in);
     struct verdict first_end = {.kind = VERDICT_END};
-    uint8_t late = 0;
     if (q.category == PLAN_NO_INDEX || q.journey == PLAN_NO_INDEX)
         return (struct verdict){.kind = VERDICT_END,
                                 .outcome = OUTCOME_WITHDRAWN,
@@ -109,8 +116,6 @@ struct verdict verdict_of_intent(struct person *who, const struct intent *in)
         !planted("deadline-passes")) /* its time ran out while an attempt was under way */
         return (struct verdict){
             .kind = VERDICT_END, .outcome = OUTCOME_EXPIRED, .rule = RULE_POOL, .is_last = true};
-    bool is_put_off =
-        (in->rule == RULE_ADDRESS || in->rule == RULE_POOL) && in->not_before_ms != FOREVER_MS;
     for (uint32_t i = 0; i < in->channel_count; i++) {
         if (in->refused >> i & 1) {
             if (first_end.outcome == OUTCOME_NONE) {
@@ -119,17 +124,13 @@ struct verdict verdict_of_intent(struct person *who, const struct intent *in)
             }
             continue;
         }
-        q.channel = (enum channel)in->channels[i];
-        /* What a later stage said stands until its time. */
-        q.put_off_rule = in->rule;
-        q.put_off_ms = is_put_off && q.channel == in->channel ? in->not_before_ms : INT64_MIN;
+        verdict_set_channel(&q, (enum channel)in->channels[i]);
+        if (planted("put-off-overruled") && q.put_off_rule != in->rule)
+            q.put_off_ms = INT64_MIN;
         struct verdict v = verdict_of_channel(&q);
         must(v.kind != VERDICT_GO || v.at_ms > who->now_ms);
-        v.late = late;
         if (v.kind != VERDICT_END || v.is_last)
             return v;
-        if (q.put_off_ms != INT64_MIN && v.outcome == OUTCOME_EXPIRED)
-            late |= (uint8_t)(1u << i);
         if (first_end.outcome == OUTCOME_NONE)
             first_end = v;
     }

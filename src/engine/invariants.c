@@ -374,6 +374,8 @@ static void on_refusal(void *self, uint32_t rule, struct str facts)
         [RULE_DUPLICATE] = INVARIANT_DUPLICATE,
         [RULE_WINDOW] = INVARIANT_WINDOW,
         [RULE_CAP] = INVARIANT_LINE,
+        [RULE_POOL] = INVARIANT_PUT_OFF,
+        [RULE_ADDRESS] = INVARIANT_PUT_OFF,
     };
     struct invariants *v = self;
     if (rule >= array_count(broken) || broken[rule] == INVARIANT_NONE)

@@ -267,54 +267,6 @@ static void code_past(struct codec *c, struct past *x)
     code_body(c, &x->entry);
 }
 
-static void code_intent(struct codec *c, struct intent *x)
-{
-    code_word(c, &x->decision);
-    code_word(c, &x->instance);
-    code_name(c, &x->message);
-    code_name(c, &x->journey);
-    code_u32(c, &x->plan);
-    code_u16(c, &x->message_index);
-    code_u16(c, &x->journey_index);
-    code_u16(c, &x->step);
-    code_u8(c, &x->state);
-    code_u8(c, &x->lane);
-    code_u8(c, &x->channel_count);
-    for (uint32_t i = 0; i < PLAN_CHANNELS_MAX; i++)
-        code_u8(c, &x->channels[i]);
-    code_u8(c, &x->channel);
-    code_u8(c, &x->is_ghost);
-    code_u8(c, &x->goes_on);
-    code_u8(c, &x->ending);
-    code_u8(c, &x->rule);
-    code_u8(c, &x->reason);
-    code_u8(c, &x->has_slot);
-    code_u8(c, &x->refused);
-    code_u16(c, &x->attempt);
-    code_i32(c, &x->journey_priority);
-    code_i32(c, &x->priority);
-    code_time(c, &x->created_ms);
-    code_time(c, &x->settle_ms);
-    code_time(c, &x->deadline_ms);
-    code_time(c, &x->not_before_ms);
-    code_time(c, &x->until_ms);
-    code_time(c, &x->granted_ms);
-    code_id(c, &x->address);
-    code_body(c, &x->entry);
-    code_word(c, &x->together);
-    code_word(c, &x->follows);
-    code_time(c, &x->reach_ms);
-    code_time(c, &x->watch_ms);
-    code_u8(c, &x->fallback);
-    code_u8(c, &x->detours);
-    code_u16(c, &x->tries);
-    code_i32(c, &x->code);
-    code_time(c, &x->again_ms);
-    code_u8(c, &x->best_channel);
-    code_time(c, &x->best_ms);
-    code_u8(c, &x->instead);
-}
-
 coding code_sent(struct codec *c, struct sent *x)
 {
     code_word(c, &x->decision);
@@ -515,6 +467,67 @@ bool persist_take_histories(struct space *space, struct cursor *in, struct vec *
 
 CODE_LIST(code_instances, struct instance, code_instance)
 CODE_RARE(code_pasts, RARE_PASTS, struct past, code_past)
+coding code_put_off(struct codec *c, struct put_off *x)
+{
+    code_time(c, &x->until_ms);
+    code_u8(c, &x->channel);
+    code_u8(c, &x->why);
+    if (c->in != NULL && (x->channel == CHANNEL_NONE || x->channel >= CHANNEL_END ||
+                          x->why < PUT_OFF_ADDRESS || x->why > PUT_OFF_DOUBT))
+        c->in->is_bad = true;
+}
+
+CODE_SELDOM(code_put_offs, struct put_off, code_put_off)
+
+static void code_intent(struct codec *c, struct intent *x)
+{
+    code_word(c, &x->decision);
+    code_word(c, &x->instance);
+    code_name(c, &x->message);
+    code_name(c, &x->journey);
+    code_u32(c, &x->plan);
+    code_u16(c, &x->message_index);
+    code_u16(c, &x->journey_index);
+    code_u16(c, &x->step);
+    code_u8(c, &x->state);
+    code_u8(c, &x->lane);
+    code_u8(c, &x->channel_count);
+    for (uint32_t i = 0; i < PLAN_CHANNELS_MAX; i++)
+        code_u8(c, &x->channels[i]);
+    code_u8(c, &x->channel);
+    code_u8(c, &x->is_ghost);
+    code_u8(c, &x->goes_on);
+    code_u8(c, &x->ending);
+    code_u8(c, &x->rule);
+    code_u8(c, &x->reason);
+    code_u8(c, &x->has_slot);
+    code_u8(c, &x->refused);
+    code_u16(c, &x->attempt);
+    code_i32(c, &x->journey_priority);
+    code_i32(c, &x->priority);
+    code_time(c, &x->created_ms);
+    code_time(c, &x->settle_ms);
+    code_time(c, &x->deadline_ms);
+    code_time(c, &x->not_before_ms);
+    code_time(c, &x->until_ms);
+    code_time(c, &x->granted_ms);
+    code_id(c, &x->address);
+    code_body(c, &x->entry);
+    code_word(c, &x->together);
+    code_word(c, &x->follows);
+    code_time(c, &x->reach_ms);
+    code_time(c, &x->watch_ms);
+    code_u8(c, &x->fallback);
+    code_u8(c, &x->detours);
+    code_u16(c, &x->tries);
+    code_i32(c, &x->code);
+    code_time(c, &x->again_ms);
+    code_u8(c, &x->best_channel);
+    code_time(c, &x->best_ms);
+    code_u8(c, &x->instead);
+    code_put_offs(c, &x->put_offs);
+}
+
 CODE_SELDOM(code_intents, struct intent, code_intent)
 CODE_LIST(code_ledger, struct sent, code_sent)
 CODE_RARE(code_holds, RARE_HOLDS, struct hold, code_hold)

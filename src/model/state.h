@@ -330,6 +330,21 @@ enum intent_fallback {
     FALLBACK_TRIED,     /* an attempt on another channel has been made */
 };
 
+/* Why a later stage sent a message back, to come again. Numbers are written to disk. */
+enum put_off_why {
+    PUT_OFF_ADDRESS = 1, /* the address has had its share */
+    PUT_OFF_VOUCHER,     /* its pool of vouchers has no code left */
+    PUT_OFF_PACE,        /* operators let it go again, at a pace */
+    PUT_OFF_DOUBT,       /* whether the last attempt arrived is not known */
+};
+
+/* What a later stage said of an intent on one channel: not before. */
+struct put_off {
+    int64_t until_ms;
+    uint8_t channel;
+    uint8_t why; /* enum put_off_why */
+};
+
 struct intent {
     uint64_t decision;
     uint64_t instance;
@@ -374,8 +389,9 @@ struct intent {
     int32_t code;         /* what the provider said to the last of them; 0 = nothing */
     int64_t again_ms;     /* when the next one is made; 0 = not known */
     uint8_t best_channel; /* on which its best time has been chosen; 0 = on none */
-    int64_t best_ms;
     uint8_t instead; /* which of its send's `instead` it is, plus one; 0 = the send's own message */
+    int64_t best_ms;
+    struct vec put_offs; /* struct put_off, one for a channel at most; some may have passed */
 };
 
 enum sent_state {

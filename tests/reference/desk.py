@@ -92,7 +92,7 @@ class Intent:
     was_asked: bool = False
     channel: str = None  # on which it is on its way
     put_off: dict = None  # channel -> what the last gate said: not before
-    refused: tuple = ()  # channels on which that would be too late
+    refused: tuple = ()  # channels that a gate is against for good, or until it is too late
     reason: object = None  # of the first of them
     instead: object = None  # (least score, message) that goes in its place
     voucher: object = None  # (pool, what if it is empty)
@@ -469,7 +469,7 @@ class Desk:
             if intent.voucher[1] == 'skip':
                 self.end(intent, 'no_voucher')
             else:
-                intent.put_off = {channel: self.now + 15 * MINUTE}
+                intent.put_off = {**(intent.put_off or {}), channel: self.now + 15 * MINUTE}
             return
         if self.is_marketing(intent):
             if self.address(channel) in self.unsubscribed:  # a yes that was said about no address lifts no address's no
@@ -484,7 +484,7 @@ class Desk:
                 self.ledger.remove(line)
                 self.moved = True
                 intent.channel = None
-                intent.put_off = {channel: again}
+                intent.put_off = {**(intent.put_off or {}), channel: again}
                 return
             self.attempts.append((self.address(channel), self.now))
         if intent.voucher and self.codes[intent.voucher[0]]:
@@ -502,22 +502,18 @@ class Desk:
 
     def verdict(self, intent):
         """('go', channel), ('wait', None) or (outcome, None)."""
-        end, late = None, ()
+        end = None
         for channel in intent.channels:
             if channel in intent.refused:
                 end = end or intent.reason
                 continue
             kind, outcome = self.ask(intent, channel, self.now, is_ahead=False)
             if kind == 'allow':
-                intent.refused += late
                 return 'go', channel
             if kind == 'never':
                 return outcome, None
             if kind == 'not before' and self.has_instant(intent, channel):
-                intent.refused += late
                 return 'wait', None
-            if kind == 'not before' and channel in (intent.put_off or ()):
-                late += (channel,)  # what the last gate said of it ends too late: so it stays
             end = end or (outcome if kind == 'never here' else 'expired')
         return end, None
 
