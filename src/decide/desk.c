@@ -284,12 +284,13 @@ static void rank_anew(struct person *who)
     }
 }
 
-void desk_settle(struct person *who)
+bool desk_settle(struct person *who, bool is_last)
 {
     if (who->profile->intents.count == 0 || who->plan == NULL)
-        return;
+        return false;
     if (!who->is_desk_due && who->changed == 0)
-        return;
+        return false;
+    bool has_ended = false, is_put_off = false;
     struct line_up up;
     struct memory memory;
     memory_init(&memory);
@@ -303,10 +304,14 @@ void desk_settle(struct person *who)
         if (place == UINT32_MAX || !is_due(who, person_intent(who, place)))
             continue;
         struct verdict v = verdict_of_intent(who, person_intent(who, place));
+        bool goes = v.kind == VERDICT_GO && person_intent(who, place)->state != INTENT_QUEUED;
+        if (goes && has_ended && !is_last && !planted("ends-not-told")) {
+            is_put_off = true;
+            break;
+        }
         /* Before a lower intent goes, higher ones that still wait for rivals are asked: they are
          * rivals of this moment too. */
-        if (v.kind == VERDICT_GO && person_intent(who, place)->state != INTENT_QUEUED &&
-            !planted("rivals-not-asked")) {
+        if (goes && !planted("rivals-not-asked")) {
             bool has_granted = false;
             for (uint32_t above = 0; above < rank; above++) {
                 uint32_t other = intent_find(who, up.decisions[above]);
@@ -324,10 +329,12 @@ void desk_settle(struct person *who)
                 v = verdict_of_intent(who, person_intent(who, place));
             }
         }
-        if (v.kind == VERDICT_GO && person_intent(who, place)->state != INTENT_QUEUED)
+        if (goes && v.kind == VERDICT_GO)
             (void)reserve_keeps(who, place, &v);
         must(v.kind != VERDICT_END || v.outcome != OUTCOME_NONE);
+        uint32_t count = who->profile->intents.count;
         act(who, &up, rank, &v);
+        has_ended |= who->profile->intents.count < count;
         if (v.kind == VERDICT_END && v.outcome == OUTCOME_REPLACED) {
             /* What took its place may stand elsewhere; nothing is replaced twice. */
             line_up(who, &up);
@@ -335,4 +342,5 @@ void desk_settle(struct person *who)
         }
     }
     who->memory = NULL;
+    return is_put_off;
 }

@@ -75,6 +75,10 @@ void intent_instance(const struct person *who, uint64_t instance, uint8_t *flags
  * to be asked again, for the address gate would refuse the ghost this channel. */
 bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *v);
 
+/* When a deferred intent is asked again though nothing has happened: at T, and before it where its slot is
+ * kept for another and its own rules allow for less long. Of an unknown T: when what is known ends. */
+int64_t intent_asked_again_ms(const struct intent *in);
+
 /* Has anything changed that was frozen when it was handed over? */
 bool intent_is_stale(const struct person *who, const struct intent *in);
 
@@ -192,7 +196,7 @@ struct verdict {
     uint8_t outcome;
     bool is_last;     /* END: no other channel may be tried */
     int64_t at_ms;    /* GO: until; WAIT: T, FOREVER_MS = unknown */
-    int64_t again_ms; /* WAIT, T unknown: when to ask again though nothing has happened */
+    int64_t again_ms; /* WAIT: when to ask again though nothing has happened: T, or before it */
 };
 
 /* The intent as rules are asked about it; the caller sets the channel. Its category or journey is

@@ -482,7 +482,7 @@ void desk_explain(struct person *who, uint32_t place)
                         STR_ARG(name), deadline);
         else
             person_tell(who, &about, "message %.*s: asked again at %s; its deadline is %s",
-                        STR_ARG(name), moment(&q, in->not_before_ms), deadline);
+                        STR_ARG(name), moment(&q, intent_asked_again_ms(in)), deadline);
         return;
     case INTENT_QUEUED:
         person_tell(who, &about,

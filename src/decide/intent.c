@@ -561,6 +561,14 @@ bool intent_hand_over(struct person *who, uint32_t place, const struct verdict *
 
 /* ---- time -------------------------------------------------------------------------------------- */
 
+int64_t intent_asked_again_ms(const struct intent *in)
+{
+    must(in->state == INTENT_DEFERRED);
+    return in->not_before_ms == FOREVER_MS || in->rule == RULE_COMPETITION
+               ? min_of(in->not_before_ms, in->until_ms)
+               : in->not_before_ms;
+}
+
 int64_t desk_deadline(const struct person *who)
 {
     int64_t next_ms = FOREVER_MS;
@@ -571,9 +579,7 @@ int64_t desk_deadline(const struct person *who)
             next_ms = min_of(next_ms, min_of(in->settle_ms, in->deadline_ms));
             break;
         case INTENT_DEFERRED:
-            next_ms = min_of(next_ms, min_of(in->not_before_ms, in->deadline_ms));
-            if (in->not_before_ms == FOREVER_MS)
-                next_ms = min_of(next_ms, in->until_ms);
+            next_ms = min_of(next_ms, min_of(intent_asked_again_ms(in), in->deadline_ms));
             break;
         case INTENT_QUEUED: next_ms = min_of(next_ms, min_of(in->until_ms, in->deadline_ms)); break;
         case INTENT_IN_DOUBT: next_ms = min_of(next_ms, in->granted_ms + IN_DOUBT_LASTS_MS); break;

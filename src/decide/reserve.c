@@ -85,6 +85,8 @@ bool reserve_keeps(struct person *who, uint32_t place, struct verdict *v)
                       STR_ARG(names_text(who->names, higher->journey)), moment(&q, until_ms));
     v->kind = VERDICT_WAIT;
     v->rule = RULE_COMPETITION;
-    v->at_ms = v->again_ms = until_ms;
+    /* Its own rules allow no longer than that. */
+    v->again_ms = planted("kept-past-hours") ? until_ms : min_of(until_ms, v->at_ms);
+    v->at_ms = until_ms;
     return true;
 }

@@ -1149,8 +1149,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         if (!who.is_desk_due && who.changed == 0)
             break;
         e->counts.settles++;
-        desk_settle(&who);
-        who.is_desk_due = false;
+        who.is_desk_due = desk_settle(&who, round + 1 == SETTLE_ROUNDS_MAX);
         who.changed = 0;
         go_on(e, &who);
         if (who.profile->errands.count && who.plan != NULL)

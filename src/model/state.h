@@ -375,7 +375,8 @@ struct intent {
     int64_t settle_ms; /* until then it waits for rivals */
     int64_t deadline_ms;
     int64_t not_before_ms; /* T; FOREVER_MS = unknown */
-    int64_t until_ms; /* QUEUED: the allow holds until then; DEFERRED, T unknown: asked again */
+    int64_t
+        until_ms; /* QUEUED: the allow holds until then; DEFERRED: asked again (intent_asked_again_ms()) */
     int64_t granted_ms;
     struct id128 address; /* keyed hash of the address that it was handed over for */
     struct blob entry;    /* copy of the instance's entry fields: the instance may end first */

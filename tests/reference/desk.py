@@ -381,6 +381,8 @@ class Desk:
                     if self.rank(other) < self.rank(intent) and self.is_settling(other):
                         self.try_to_go(other, sent, only_go=True)
             self.try_to_go(intent, sent, only_go=False)
+            if intent not in self.intents:  # its journey has heard: what that has changed counts for the next
+                queue = sorted(self.intents, key=self.rank)
         for intent, line in sorted(sent, key=lambda x: self.rank(x[0])):
             self.come_to_the_gate(intent, line)
         return self.moved
