@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/why_json.h"
 #include "cli/common.h"
-#include "model/identifier.h"
+#include "cli/why_past.h"
 #include "replay/forecast.h"
 #include "when/zone.h"
 #include "json/json_write.h"
@@ -13,9 +12,7 @@ enum part { PAST, PENDING, AHEAD };
 struct story {
     struct cli *cli;
     struct why_question question;
-    const uint8_t *secret;
     struct witness witness;
-    bool has_begun;
     enum part part;
     int64_t kept_since_ms;     /* what was asked about is older; 0 = it is not */
     uint32_t lines;            /* of this part */
@@ -71,26 +68,6 @@ static void note(void *self, const struct note *note)
     s->lines++;
 }
 
-static void begin(struct story *s, struct engine *e)
-{
-    struct str id = s->question.id;
-    s->names = engine_names(e);
-    if (s->has_begun)
-        return;
-    s->has_begun = true;
-    if (id.len > 0)
-        engine_watch_for(e, identifier_hash(IDENTIFIER_USER, id, s->secret),
-                         identifier_hash(IDENTIFIER_ANONYMOUS, id, s->secret), &s->witness);
-    else /* known by an address alone: as the profile that they are in the end */
-        engine_watch(e, s->question.profile, &s->witness);
-}
-
-static void before(void *self, struct engine *e, const struct batch *b)
-{
-    (void)b;
-    begin(self, e);
-}
-
 static void begin_part(struct story *s, enum part part)
 {
     static const char *const keys[] = {"past", "pending", "ahead"};
@@ -108,37 +85,25 @@ static void end_part(struct story *s)
         json_write_end(&s->writer);
 }
 
-/* Tells the past, from the newest snapshot that does not come too late for it. */
-static enum status tell_past(struct story *s, const struct directory *d, struct recovered *r,
-                             struct fault *f)
+static void tell_past(struct story *s, const struct told *past)
 {
     const struct why_question *q = &s->question;
-    struct recover_options options = {
-        .is_tolerant = true,
-        .snapshot_ms_max = max_of(max_of(q->since_ms, q->first_ms) - 1, (int64_t)1),
-        .until_ms = q->at_ms == FOREVER_MS ? 0 : q->at_ms,
-        .self = s,
-        .before = before,
-    };
-    enum status status = recover(d, &options, r, f);
-    if (status == OK && r->differences > 0)
+    const struct recovered *r = &past->recovered;
+    for (uint32_t i = 0; i < past->count; i++)
+        note(s, &past->notes[i]);
+    if (r->differences > 0)
         cli_say(
             s->cli,
             "from batch %lu on another release decided otherwise; this is how the present one would "
             "decide: a re-evaluation",
             r->differs_from);
-    if (status == OK && why_is_cut(q, r->kept_since_ms)) {
-        char text[TIMESTAMP_BYTES];
-        timestamp_print(r->kept_since_ms, text);
-        if (!s->cli->is_json)
-            term_print(&s->cli->out, TERM_DIM, "  what was before %s is beyond retention\n", text);
-        s->kept_since_ms = r->kept_since_ms;
-    }
-    if (status == OK)
-        begin(s, r->engine);
-    if (status == OK)
-        engine_watch(r->engine, 0, NULL);
-    return status;
+    if (!why_is_cut(q, r->kept_since_ms))
+        return;
+    char text[TIMESTAMP_BYTES];
+    timestamp_print(r->kept_since_ms, text);
+    if (!s->cli->is_json)
+        term_print(&s->cli->out, TERM_DIM, "  what was before %s is beyond retention\n", text);
+    s->kept_since_ms = r->kept_since_ms;
 }
 
 /* How things stand and what is to come; without the bounds of the story. */
@@ -158,34 +123,42 @@ static void tell_rest(struct story *s, struct engine *e)
     end_part(s);
 }
 
-/* Whom and what is meant, in the state at the log's end. */
-static int resolve(struct story *s, const struct directory *d)
-{
-    struct recovered r;
-    struct fault f = {0};
-    struct why_refusal refusal;
-    struct recover_options options = {0};
-    enum status status = recover(d, &options, &r, &f);
-    int code = CLI_OK;
-    if (status == OK && !why_resolve(r.engine, &s->question, &s->cli->arena, &refusal)) {
-        fault_set(&f, "%.*s", STR_ARG(refusal.text));
-        code = refusal.status == 400 ? cli_usage(s->cli, "--%s", f.text)
-                                     : cli_fail(s->cli, FIX_INPUT, &f);
-    }
-    recovered_fini(&r);
-    return status == OK ? code : cli_fail(s->cli, status, &f);
-}
-
 static struct str text_of(const struct cli *c, const char *option)
 {
     const char *text = cli_text(c, option);
     return text != NULL ? str_of(text) : STR("");
 }
 
+static void tell(struct story *s, const struct told *past)
+{
+    struct cli *c = s->cli;
+    s->names = engine_names(past->recovered.engine);
+    s->witness = (struct witness){s, note};
+    buf_init(&s->json);
+    json_write_init(&s->writer, &s->json, JSON_PRETTY);
+    if (c->is_json)
+        json_write_map(&s->writer);
+    begin_part(s, PAST);
+    tell_past(s, past);
+    if (!c->is_json && s->lines == 0)
+        term_text(&c->out, "  nothing happened to %s that matches\n", c->arguments[1]);
+    end_part(s);
+    tell_rest(s, past->recovered.engine);
+    if (c->is_json) {
+        char text[TIMESTAMP_BYTES];
+        if (s->kept_since_ms != 0)
+            json_write_key_text(&s->writer, "kept_since", timestamp_print(s->kept_since_ms, text));
+        json_write_end(&s->writer);
+        term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&s->json)));
+    }
+    buf_fini(&s->json);
+}
+
 int cmd_why(struct cli *c)
 {
     struct directory d;
-    struct recovered r;
+    struct told past;
+    struct why_refusal refusal;
     struct fault f = {0};
     struct story s = {.cli = c,
                       .question = {.person = str_of(c->arguments[1]),
@@ -197,32 +170,17 @@ int cmd_why(struct cli *c)
     enum status status = directory_open(os_disk_real(), c->arguments[0], &d, &f);
     if (status != OK)
         return cli_fail(c, status, &f);
-    int code = resolve(&s, &d);
-    if (code != CLI_OK)
-        return code;
-    s.secret = d.secret;
-    s.witness = (struct witness){&s, note};
-    buf_init(&s.json);
-    json_write_init(&s.writer, &s.json, JSON_PRETTY);
-    if (c->is_json)
-        json_write_map(&s.writer);
-    begin_part(&s, PAST);
-    status = tell_past(&s, &d, &r, &f);
-    if (status == OK) {
-        if (!c->is_json && s.lines == 0)
-            term_text(&c->out, "  nothing happened to %s that matches\n", c->arguments[1]);
-        end_part(&s);
-        tell_rest(&s, r.engine);
-        if (c->is_json) {
-            char text[TIMESTAMP_BYTES];
-            if (s.kept_since_ms != 0)
-                json_write_key_text(&s.writer, "kept_since",
-                                    timestamp_print(s.kept_since_ms, text));
-            json_write_end(&s.writer);
-            term_text(&c->out, "%.*s\n", STR_ARG(buf_str(&s.json)));
-        }
+    status = told_read(&d, &s.question, &c->arena, &past, &refusal, &f);
+    int code = CLI_OK;
+    if (status == OK)
+        tell(&s, &past);
+    else if (refusal.status == 400)
+        code = cli_usage(c, "--%.*s", STR_ARG(refusal.text));
+    else {
+        if (refusal.status != 0)
+            fault_set(&f, "%.*s", STR_ARG(refusal.text));
+        code = cli_fail(c, status, &f);
     }
-    buf_fini(&s.json);
-    recovered_fini(&r);
-    return status == OK ? CLI_OK : cli_fail(c, status, &f);
+    told_fini(&past);
+    return code;
 }

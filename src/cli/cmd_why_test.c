@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/why_past.h"
+#include "evlog/seal.h"
 #include "os/file.h"
 #include "test.h"
 
@@ -381,11 +383,50 @@ static void not_entered(void **state)
 
 /* ---- from a snapshot, and between moments -------------------------------------------------------- */
 
-static void from_a_snapshot(void **state)
+/* The segment that is written to ends, and is sealed. */
+static void seal(const struct shop *s)
 {
-    struct shop *s = *state;
+    struct directory d;
     struct fault f = {0};
-    char folder[OS_PATH_BYTES];
+    struct evlog *log;
+    struct keystore *keys;
+    struct seal_counts counts;
+    char path[OS_PATH_BYTES];
+    at(s, "d", path);
+    assert_int_equal(directory_open(os_disk_real(), path, &d, &f), OK);
+    assert_int_equal(evlog_open(d.log, &(struct evlog_options){.disk = d.disk}, &log, &f), OK);
+    assert_int_equal(evlog_roll(log, &f), OK);
+    assert_int_equal(evlog_close(log, &f), OK);
+    assert_int_equal(keystore_open(d.disk, d.log, NULL, &keys, &f), OK);
+    struct seal_options options = {.disk = d.disk, .dir = d.log, .keys = keys};
+    assert_int_equal(seal_segments(&options, &counts, &f), OK);
+    assert_int_equal(counts.segments, 1);
+    keystore_close(keys);
+}
+
+/* How often a state is read for the answer. */
+static uint32_t passes(const struct shop *s, const char *person, const char *since,
+                       const char *when)
+{
+    struct directory d;
+    struct told told;
+    struct why_refusal refusal;
+    struct why_question q = {.person = str_of(person), .since = str_of(since), .at = str_of(when)};
+    struct fault f = {0};
+    struct arena arena;
+    char path[OS_PATH_BYTES];
+    at(s, "d", path);
+    arena_init(&arena, 4096);
+    assert_int_equal(directory_open(os_disk_real(), path, &d, &f), OK);
+    assert_int_equal(told_read(&d, &q, &arena, &told, &refusal, &f), OK);
+    uint32_t count = told.passes;
+    told_fini(&told);
+    arena_fini(&arena);
+    return count;
+}
+
+static void come_later(struct shop *s)
+{
     put(s, "later.ndjson",
         "{\"type\":\"track\",\"event\":\"Ordered\",\"userId\":\"ann\","
         "\"timestamp\":\"2026-01-05T14:00:00Z\"}\n"
@@ -395,6 +436,34 @@ static void from_a_snapshot(void **state)
         "\"timestamp\":\"2026-01-05T14:02:00Z\"}\n");
     wend(s, "import", "./d", "./later.ndjson", "--live", "--quiet");
     assert_int_equal(s->code, CLI_OK);
+}
+
+static void read_once(void **state)
+{
+    struct shop *s = *state;
+    assert_int_equal(passes(s, "ann", "", ""), 1);
+    assert_int_equal(passes(s, "ann", "2026-01-05T11:30:00Z", ""), 1);
+    /* Who had the address at the time is said at the end; how things stood at a moment, at that moment. */
+    assert_int_equal(passes(s, "ann@example.org", "", ""), 2);
+    assert_int_equal(passes(s, "ann", "", "2026-01-05T11:30:00Z"), 2);
+    come_later(s);
+    for (int is_sealed = 0; is_sealed <= 1; is_sealed++) {
+        assert_int_equal(passes(s, "ann", "", ""), 1); /* from the beginning at once */
+        assert_int_equal(passes(s, "bob", "", ""), 1);
+        assert_int_equal(passes(s, "ann", "2026-01-05T13:59:00Z", ""), 1);
+        assert_int_equal(passes(s, "ann@example.org", "2026-01-05T15:02:00Z", ""), 1);
+        assert_int_equal(passes(s, "ann@example.org", "", ""), 2);
+        if (!is_sealed)
+            seal(s);
+    }
+}
+
+static void from_a_snapshot(void **state)
+{
+    struct shop *s = *state;
+    struct fault f = {0};
+    char folder[OS_PATH_BYTES];
+    come_later(s);
     static const char *const questions[][4] = {
         {"ann", "--since", "2026-01-05T13:59:00Z", "--json"},
         {"ann", "--since", "2026-01-05T09:00:00Z", "--json"},
@@ -410,11 +479,15 @@ static void from_a_snapshot(void **state)
     }
     at(s, "d/snapshots", folder);
     assert_int_equal(os_remove_tree(os_disk_real(), folder, &f), OK);
-    for (size_t i = 0; i < array_count(questions); i++) {
-        wend(s, "why", "./d", questions[i][0], questions[i][1], questions[i][2], questions[i][3]);
-        assert_string_equal(s->out, quick[i]);
-        free(quick[i]);
+    for (size_t i = 0; i < 2 * array_count(questions); i++) {
+        const char *const *q = questions[i % array_count(questions)];
+        if (i == array_count(questions))
+            seal(s);
+        wend(s, "why", "./d", q[0], q[1], q[2], q[3]);
+        assert_string_equal(s->out, quick[i % array_count(questions)]);
     }
+    for (size_t i = 0; i < array_count(questions); i++)
+        free(quick[i]);
 }
 
 static void between_moments(void **state)
@@ -506,7 +579,9 @@ int main(void)
             one_change),
         IN_SHOP("whoever did not enter is told which parts were false, and the one change",
                 not_entered),
-        IN_SHOP("a story from a snapshot is the story from the beginning", from_a_snapshot),
+        IN_SHOP("a story from a snapshot, or a sealed log, is the story from the beginning",
+                from_a_snapshot),
+        IN_SHOP("a story is read once where whom it is about does not change", read_once),
         IN_SHOP("a story is narrowed to what happened between two moments", between_moments),
         IN_SHOP("times are those of one clock, which is named", one_clock),
         IN_SHOP("what is scheduled is told, and what comes if nothing happens", ahead),
