@@ -17,6 +17,8 @@ static void come_again(struct person *who, uint32_t place, enum put_off_why why,
 {
     struct intent *in = person_touch_intent(who, place);
     struct put_off said = {.until_ms = until_ms, .channel = in->channel, .why = (uint8_t)why};
+    if (why == PUT_OFF_ADDRESS)
+        said.about = (uint32_t)in->address.low;
     must(in->state == INTENT_DEFERRED);
     must(in->channel != CHANNEL_NONE);
     put_off_until(who, place, said);

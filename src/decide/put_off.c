@@ -12,6 +12,8 @@
  * again before the time that it named itself, and two channels that are both put off cannot send a message
  * back and forth. An operator's pace is kept in the same way: it is a rate, like a provider's.
  *
+ * What the gate said is about an address: it is nothing to another one that the person has by then.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "base/canary.h"
@@ -22,17 +24,24 @@ static const struct put_off *said_at(const struct space *s, const struct intent 
     return vec_at(s, &in->put_offs, i, sizeof(struct put_off));
 }
 
+static bool stands(const struct person *who, const struct put_off *x)
+{
+    return x->until_ms > who->now_ms &&
+           (x->why != PUT_OFF_ADDRESS ||
+            x->about == (uint32_t)intent_address(who, (enum channel)x->channel).low);
+}
+
 void put_off_until(struct person *who, uint32_t place, struct put_off said)
 {
     struct intent *in = person_touch_intent(who, place);
     must(said.until_ms != FOREVER_MS);
     must(said.channel != CHANNEL_NONE);
     must(said.why != 0);
-    if (said.until_ms <= who->now_ms) /* the answer has come late */
+    if (!stands(who, &said)) /* the answer has come late */
         return;
     for (uint32_t i = in->put_offs.count; i-- > 0;) {
         const struct put_off *old = said_at(who->space, in, i);
-        bool is_over = old->until_ms <= who->now_ms;
+        bool is_over = !stands(who, old);
         if (old->channel != said.channel && !is_over && !planted("put-off-on-one"))
             continue;
         if (old->channel == said.channel && !is_over && old->until_ms >= said.until_ms)
@@ -50,7 +59,7 @@ const struct put_off *put_off_find(const struct person *who, const struct intent
 {
     for (uint32_t i = 0; i < in->put_offs.count; i++) {
         const struct put_off *x = said_at(who->space, in, i);
-        if (x->channel == channel && x->until_ms > who->now_ms)
+        if (x->channel == channel && stands(who, x))
             return x;
     }
     return NULL;

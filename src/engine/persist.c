@@ -472,6 +472,7 @@ coding code_put_off(struct codec *c, struct put_off *x)
     code_time(c, &x->until_ms);
     code_u8(c, &x->channel);
     code_u8(c, &x->why);
+    code_u32(c, &x->about);
     if (c->in != NULL && (x->channel == CHANNEL_NONE || x->channel >= CHANNEL_END ||
                           x->why < PUT_OFF_ADDRESS || x->why > PUT_OFF_DOUBT))
         c->in->is_bad = true;

@@ -342,7 +342,8 @@ enum put_off_why {
 struct put_off {
     int64_t until_ms;
     uint8_t channel;
-    uint8_t why; /* enum put_off_why */
+    uint8_t why;    /* enum put_off_why */
+    uint32_t about; /* ADDRESS: which one, the lower bits of its hash; else 0 */
 };
 
 struct intent {

@@ -314,6 +314,7 @@ static void it_stands_after_a_merge(void **state)
     (void)state;
     struct story s;
     begin(&s, PROGRAMME);
+    house_run(s.house, at("9:30")); /* later than what ann said, so that it holds */
     house_identify(s.house, "~tablet", "email=tablet@example.org");
     house_consent(s.house, "~tablet", "email", true);
     happen(&s, "~tablet", "hello", "");
@@ -326,11 +327,32 @@ static void it_stands_after_a_merge(void **state)
     happen(&s, "ann", "Opened", "ticket_id=t1");
     happen(&s, "ann", "Solved", "ticket_id=t1");
     is_explained(
-        &s, "message again: held back on email by rule 14 (address) until 2026-03-03 09:00:00");
-    house_run(s.house, at("1 8:59"));
+        &s, "message again: held back on email by rule 14 (address) until 2026-03-03 09:30:00");
+    house_run(s.house, at("1 9:29"));
     assert_int_equal(asked(&s, "again"), 1);
-    house_run(s.house, at("1 9:00"));
+    house_run(s.house, at("1 9:30"));
     assert_int_equal(house_sent(s.house, NULL, "again"), 1);
+    end(&s);
+}
+
+static void what_is_said_of_an_address_is_nothing_to_another(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, PROGRAMME);
+    happen(&s, "ann", "hello", "");
+    happen(&s, "ann", "again", "");
+    house_run(s.house, at("10:00"));
+    house_identify(s.house, "ann", "phone=+447700900777"); /* another channel's */
+    house_apply(s.house, at("10:00"));
+    house_run(s.house, at("11:00"));
+    assert_int_equal(asked(&s, "again"), 1);
+    house_identify(s.house, "ann", "email=other@example.org");
+    house_consent(s.house, "ann", "email", true);
+    house_apply(s.house, at("11:00"));
+    house_run(s.house, at("11:00"));
+    assert_int_equal(asked(&s, "again"), 2);
+    assert_int_equal(house_sent(s.house, "ann", "again"), 1);
     end(&s);
 }
 
@@ -380,6 +402,8 @@ int main(void)
              it_stands_whatever_else_holds_the_message_back_meanwhile),
         TEST("it stands on each channel by itself", it_stands_on_each_channel_by_itself),
         TEST("it stands after a merge", it_stands_after_a_merge),
+        TEST("what is said of an address is nothing to another",
+             what_is_said_of_an_address_is_nothing_to_another),
         TEST("a pace is kept on every channel", a_pace_is_kept_on_every_channel),
         TEST("the pace of a channel is no other's", the_pace_of_a_channel_is_no_other_s),
     };

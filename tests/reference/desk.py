@@ -91,7 +91,7 @@ class Intent:
     channels: list
     was_asked: bool = False
     channel: str = None  # on which it is on its way
-    put_off: dict = None  # channel -> what the last gate said: not before
+    put_off: dict = None  # channel -> what the last gate said: not before, and about which address (None: about none)
     refused: tuple = ()  # channels that a gate is against for good, or until it is too late
     reason: object = None  # of the first of them
     instead: object = None  # (least score, message) that goes in its place
@@ -471,7 +471,7 @@ class Desk:
             if intent.voucher[1] == 'skip':
                 self.end(intent, 'no_voucher')
             else:
-                intent.put_off = {**(intent.put_off or {}), channel: self.now + 15 * MINUTE}
+                intent.put_off = {**(intent.put_off or {}), channel: (self.now + 15 * MINUTE, None)}
             return
         if self.is_marketing(intent):
             if self.address(channel) in self.unsubscribed:  # a yes that was said about no address lifts no address's no
@@ -486,7 +486,7 @@ class Desk:
                 self.ledger.remove(line)
                 self.moved = True
                 intent.channel = None
-                intent.put_off = {**(intent.put_off or {}), channel: again}
+                intent.put_off = {**(intent.put_off or {}), channel: (again, self.address(channel))}
                 return
             self.attempts.append((self.address(channel), self.now))
         if intent.voucher and self.codes[intent.voucher[0]]:
@@ -725,7 +725,8 @@ class Desk:
 
     def addressed(self, intent, channel, at, is_ahead):
         """What the last gate said before stands."""
-        if intent.put_off and at < intent.put_off.get(channel, 0):
+        until, about = (intent.put_off or {}).get(channel, (0, None))
+        if at < until and about in (None, self.address(channel)):
             return 'not before', None
 
     def matches(self, cap, channel, category, group, journey):
@@ -754,7 +755,7 @@ class Desk:
         for cap in self.p['caps'] + self.own_caps():
             if isinstance(cap['per'], int):
                 found |= {line.at + cap['per'] for line in self.ledger}
-        found |= {at for intent in self.intents for at in (intent.put_off or {}).values()}
+        found |= {at for intent in self.intents for at, _ in (intent.put_off or {}).values()}
         found |= {hold.until for hold in self.holds} | {at + DAY for _, at in self.attempts}
         return sorted(at for at in found if self.now < at < until)
 
