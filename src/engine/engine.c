@@ -328,6 +328,7 @@ struct engine *engine_new(const struct engine_options *options)
     e->shelf = options->shelf;
     e->plan_of = options->plan_of;
     e->is_shadow = options->is_shadow;
+    e->split = split_new(&options->split);
     e->tidy = PARTITIONS;
     arena_init(&e->scratch, 256 * 1024);
     buf_init(&e->bytes);
@@ -368,6 +369,7 @@ void engine_free(struct engine *e)
     mem_free(e->prepared);
     mem_free(e->kept_grants);
     change_fini(e);
+    mem_free(e->split);
     arena_fini(&e->scratch);
     mem_free(e->results.rows);
     mem_free(e->messages.at);
@@ -1227,6 +1229,8 @@ static void profile_stage(struct engine *e, const struct batch *b)
 {
     must(e->item_count <= e->item_room);
     must(e->item_count < 1u << 24);
+    if (unlikely(e->split != NULL))
+        split_begin(e);
     /* Inbox before timers before records: the order of the item's place in the list decides among
      * equals, and that is how they were added. */
     for (uint32_t i = 0; i < e->item_count; i++) {
@@ -1235,8 +1239,10 @@ static void profile_stage(struct engine *e, const struct batch *b)
         if (e->items[i].kind != ITEM_RECORD || e->counts.merges != e->merges_before)
             number = identity_follow(&e->host, number);
         e->items[i].profile = number;
-        e->keys[i] =
-            (uint64_t)profile_partition(number) << 56 | (uint64_t)profile_local(number) << 24 | i;
+        uint64_t place = profile_partition(number);
+        if (unlikely(e->split != NULL))
+            place = split_place(e->split, profile_partition(number));
+        e->keys[i] = place << 56 | (uint64_t)profile_local(number) << 24 | i;
     }
     sort_keys(e);
     e->settled_merged = e->settled_count;
@@ -1245,12 +1251,16 @@ static void profile_stage(struct engine *e, const struct batch *b)
         while (last < e->item_count && e->keys[last] >> 24 == e->keys[first] >> 24)
             last++;
         fetch_near(e, b, last);
+        if (unlikely(e->split != NULL))
+            split_turn(e, profile_partition(e->items[e->keys[first] & 0xffffff].profile));
         if (e->is_shadow)
             shadow_work(e, b, first, last);
         else
             work(e, b, first, last);
         first = last;
     }
+    if (unlikely(e->split != NULL))
+        split_end(e);
 }
 
 /* ---- the pool and address stages --------------------------------------------------------------- */
@@ -1358,21 +1368,29 @@ static uint32_t slots_of(const struct engine *e, const struct plan *plan, const 
     return plan->providers[index].slots;
 }
 
+static bool can_move(const struct engine *e, const struct plan *plan, const struct pool *pool)
+{
+    return pool_can_move(pool, slots_of(e, plan, pool), e->now_ms);
+}
+
 /* The pool whose turn it is: one that can move, or NULL. What one provider grants is another's loss only where
- * they spend from one budget: then the best of all queues goes first. */
-static struct pool *best_pool(struct engine *e, const struct plan *plan, const struct pool *last)
+ * they spend from one budget: then the best of all queues goes first. Else one provider's goes behind the other's
+ * in the order of their names' numbers, whichever was the first to be asked for anything. */
+static struct pool *best_pool(struct engine *e, const struct plan *plan, struct pool *last)
 {
     struct pool *best = NULL;
+    bool has_budgets = plan->budget_count > 0;
     must(last == NULL || (last >= e->pools.at && last < e->pools.at + e->pools.count));
-    uint32_t from = last == NULL || plan->budget_count > 0 ? 0 : (uint32_t)(last - e->pools.at);
-    for (uint32_t i = from; i < e->pools.count; i++) {
+    if (last != NULL && !has_budgets && can_move(e, plan, last))
+        return last;
+    for (uint32_t i = 0; i < e->pools.count; i++) {
         struct pool *pool = &e->pools.at[i];
-        if (!pool_can_move(pool, slots_of(e, plan, pool), e->now_ms))
+        bool was_asked = last != NULL && !has_budgets && pool->provider <= last->provider;
+        if (was_asked || !can_move(e, plan, pool))
             continue;
-        if (best == NULL || pool_is_before(pool, best))
+        if (best == NULL ||
+            (has_budgets ? pool_is_before(pool, best) : pool->provider < best->provider))
             best = pool;
-        if (plan->budget_count == 0)
-            break;
     }
     return best;
 }
@@ -1511,11 +1529,17 @@ static void pool_stage(struct engine *e)
 
 /* ---- a batch ----------------------------------------------------------------------------------- */
 
-static void empty_inboxes(struct engine *e)
+static void empty_inboxes(struct engine *e, const struct batch *b)
 {
+    uint32_t waiting = 0;
     e->inbox.count = 0;
     for (uint32_t i = 0; i < PARTITIONS && e->inbox_count > 0; i++) {
         struct messages *inbox = &e->partitions[i].inbox;
+        if (unlikely(e->split != NULL) && split_waits(e, b, i)) {
+            waiting += inbox->count;
+            e->counts.waits += inbox->count > 0;
+            continue;
+        }
         for (uint32_t k = 0; k < inbox->count; k++) {
             must(e->inbox_count > 0);
             messages_add(&e->inbox, inbox->at[k]);
@@ -1524,7 +1548,7 @@ static void empty_inboxes(struct engine *e)
         }
         inbox->count = 0;
     }
-    must(e->inbox_count == 0);
+    must(e->inbox_count == waiting);
 }
 
 static void wake_timers(struct engine *e)
@@ -1600,7 +1624,7 @@ void engine_apply(struct engine *e, const struct batch *batch, struct engine_out
     must(e->tidy <= PARTITIONS);
     apply_broadcasts(e, batch);
     monitors_step(e);
-    empty_inboxes(e);
+    empty_inboxes(e, batch);
     lifecycle_step(e);
     if (e->plans.newest)
         wake_timers(e);

@@ -32,6 +32,13 @@
 
 struct engine;
 
+/* How stages run apart, in tests: split.c tells what may come of it. Zeros: they do not. */
+struct engine_split {
+    uint64_t order; /* partitions work in an order drawn from it; 0: in that of their numbers */
+    uint64_t delay; /* what is in an inbox waits, as drawn from this, ... */
+    uint32_t delay_permille; /* ... with so much chance in each batch: below 1000 */
+};
+
 struct engine_options {
     const uint8_t *secret;        /* IDENTIFIER_SECRET_BYTES; copied */
     uint32_t messages_remembered; /* message ids for dedupe; 0 = 64 M */
@@ -43,6 +50,7 @@ struct engine_options {
     /* A shadow: who people are, what is known of them, and what engine_keep() asks for; no journeys,
      * desk or timers. For backfills. */
     bool is_shadow;
+    struct engine_split split;
 };
 
 /* What a batch led to. Everything is borrowed until the next call of engine_apply(). */
@@ -74,6 +82,7 @@ struct engine_counts {
     uint64_t segments;  /* times that a segment's condition was asked */
     uint64_t merges;
     uint64_t actions;
+    uint64_t waits; /* of a partition's inbox, for another batch (struct engine_split) */
 };
 
 /* An empty engine. Ends with engine_free(). */

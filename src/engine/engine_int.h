@@ -275,6 +275,8 @@ struct engine {
     struct erased_id *erased; /* since the engine was made */
     uint32_t erased_count, erased_room;
 
+    struct split *split; /* NULL: the stages run joined, as they do outside of tests */
+
     uint64_t watched;
     struct id128 watched_ids[2]; /* user id and anonymous id of whom to watch; not set = nobody's */
     const struct witness *witness;
@@ -514,6 +516,21 @@ void saving_fini(struct engine *e);
 
 /* A record of type RECORD_ERASE is in the batch: nothing is left of the person then. */
 void engine_erase(struct engine *e, struct person *who);
+
+/* ---- split.c ----------------------------------------------------------------------------------- */
+
+/* NULL: nothing is to be apart. Ends with mem_free(). */
+struct split *split_new(const struct engine_split *how) mustuse;
+
+/* Where there is one: at the head of the profile stage; whose turn the partition is; before it works, in that
+ * order; behind the stage, where rows are put together by partition. */
+void split_begin(struct engine *e);
+uint32_t split_place(const struct split *s, uint32_t partition);
+void split_turn(struct engine *e, uint32_t partition);
+void split_end(struct engine *e);
+
+/* Does what is in the partition's inbox wait for another batch? */
+bool split_waits(const struct engine *e, const struct batch *b, uint32_t partition);
 
 /* ---- persist.c --------------------------------------------------------------------------------- */
 

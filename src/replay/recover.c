@@ -251,8 +251,11 @@ static void count_refused(void *context, const char *path, const struct fault *w
 static struct engine *fresh_engine(const struct directory *d, const struct recover_options *o,
                                    struct recovered *r)
 {
-    struct engine_options options = {
-        .secret = d->secret, .shelf = &r->shelf, .plan_of = shelf_find, .is_shadow = o->is_shadow};
+    struct engine_options options = {.secret = d->secret,
+                                     .shelf = &r->shelf,
+                                     .plan_of = shelf_find,
+                                     .is_shadow = o->is_shadow,
+                                     .split = o->split};
     struct engine *e = engine_new(&options);
     engine_learn(e, r->shelf.names);
     if (o->keeps != NULL)
@@ -938,6 +941,8 @@ enum status recover_to_write(const struct directory *d, struct evlog *log,
                                   .is_tolerant = options != NULL && options->is_tolerant};
     if (options != NULL && options->differs != NULL)
         own.differs = tell_difference;
+    if (options != NULL)
+        own.split = options->split;
     enum status status = recover(d, &own, out, f);
     if (status == OK)
         status = missing.status;

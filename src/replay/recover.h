@@ -41,6 +41,7 @@ struct recover_options {
     bool is_shadow;           /* only who people are, and what `keeps` asks for (engine_options) */
     const struct plan *keeps; /* engine_keep() it from the first batch on; NULL = none */
     uint32_t keeps_from;
+    struct engine_split split; /* how the batches were applied, in tests */
     /* Results that differ do not end it: each is told to `differs`. So are batches that have no result block
      * in the log, at the end. It also goes over records of another release. */
     bool is_tolerant;

@@ -604,6 +604,8 @@ static bool apply(struct machine *m)
     }
     committer_release(m->committer, batch);
     m->next_ms = out.has_inbox ? INT64_MIN : out.next_ms;
+    if (engine_counts(engine)->waits > 0)
+        saw(m->sim, FAULT_ANSWER_WAITS);
     return may_rest(m, STAGE_APPLY);
 }
 
@@ -897,6 +899,17 @@ static void note_closed(void *context, const char *path, uint64_t batch_first, u
         chores_seal(m->chores);
 }
 
+/* How the engine's own stages run, other than joined: answers that wait have to wait again when a batch is applied
+ * again; the order of partitions is another one in every run of the server. */
+struct engine_split machine_split(const struct machine *m)
+{
+    const struct sim *s = m->sim;
+    if (s->is_joined)
+        return (struct engine_split){0};
+    return (struct engine_split){.delay = s->seed,
+                                 .delay_permille = (uint32_t)s->options[OPTION_ANSWERS]};
+}
+
 static enum status open_all(struct machine *m, struct fault *f)
 {
     struct sim *s = m->sim;
@@ -908,8 +921,10 @@ static enum status open_all(struct machine *m, struct fault *f)
                                 .spare = EVLOG_SPARE_BY_CALLER,
                                 .closed = note_closed,
                                 .closed_context = m};
-    struct recover_options recover = {.self = m, .after = note_replayed};
+    struct recover_options recover = {.self = m, .after = note_replayed, .split = machine_split(m)};
     directory_secret(s->seed, secret);
+    if (!s->is_joined)
+        recover.split.order = draw(s, STREAM_SPLIT) | 1;
     enum status status = directory_make(disk, DATA, secret, &m->directory, f);
     if (status != OK)
         return status;

@@ -58,5 +58,8 @@ struct engine *machine_engine(struct machine *m); /* NULL while it is down */
 const struct names *machine_names(const struct machine *m);
 struct directory *machine_directory(struct machine *m);
 
+/* How its engine's stages are apart; the order of partitions aside, of which nothing may come. */
+struct engine_split machine_split(const struct machine *m);
+
 /* Is anything under way: entries, batches, attempts, a change? */
 bool machine_is_busy(const struct machine *m);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,7 +24,8 @@
 #define JOBS_MAX  16
 #define SEEDS_MAX 4096 /* of a list */
 #define TELL_MAX  20   /* pairs that were never shown, printed */
-#define HANG_S    120  /* a seed that takes longer hangs */
+#define HANG_S    120  /* a seed that takes longer hangs: by the processor's time, ... */
+#define STUCK_S   1800 /* ... or by the clock, which a busy machine makes long */
 
 struct job {
     volatile uint64_t seed; /* at work on it */
@@ -55,19 +57,27 @@ static bool is_same(const struct sim_digest *a, const struct sim_digest *b)
     return a->state == b->state && a->log == b->log && a->sent == b->sent;
 }
 
+/* From here on; 0: no more. */
+static void limit_time(time_t work_s, unsigned clock_s)
+{
+    struct itimerval work = {.it_value.tv_sec = work_s};
+    must(setitimer(ITIMER_PROF, &work, NULL) == 0);
+    alarm(clock_s);
+}
+
 static void work_on(const struct wishes *wishes, struct job *job, uint64_t seed)
 {
     uint8_t shown[SHOWN_END] = {0};
     struct sim_digest one, two;
     job->seed = seed;
     job->is_at_work = true;
-    alarm(HANG_S);
+    limit_time(HANG_S, STUCK_S);
     one = sim_run(seed, wishes->folders, wishes->folder_count,
                   wishes->is_loud ? SIM_LOUD : SIM_WHOLE, shown);
     two = sim_run(seed, wishes->folders, wishes->folder_count, SIM_LIGHT, NULL);
     (void)sim_run(seed, wishes->folders, wishes->folder_count,
                   wishes->is_loud ? SIM_JOINED_LOUD : SIM_JOINED, shown);
-    alarm(0);
+    limit_time(0, 0);
     if (!is_same(&one, &two)) {
         printf(
             "seed %lu fails: run twice, it is not the same (state %lx %lx, log %lx %lx, sent %lx "
@@ -117,6 +127,11 @@ static pid_t hire(const struct wishes *wishes, struct shared *shared, struct job
     return child;
 }
 
+static bool is_hanging(int signal)
+{
+    return signal == SIGPROF || signal == SIGALRM;
+}
+
 /* All seeds, also those behind one that ends its process. */
 static void run_all(const struct wishes *wishes, struct shared *shared)
 {
@@ -141,7 +156,7 @@ static void run_all(const struct wishes *wishes, struct shared *shared)
         job->is_at_work = false;
         if (WIFSIGNALED(how))
             printf("seed %lu fails: %s\n", job->seed,
-                   WTERMSIG(how) == SIGALRM ? "it hangs" : strsignal(WTERMSIG(how)));
+                   is_hanging(WTERMSIG(how)) ? "it hangs" : strsignal(WTERMSIG(how)));
         printf("again: make sim SEED=%lu LOUD=1\n", job->seed);
         if (wishes->is_until_failure)
             atomic_store(&shared->next, UINT64_MAX / 2);

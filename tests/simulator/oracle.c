@@ -115,13 +115,18 @@ static void note_decided(struct oracle *o, struct tale *t, const struct result *
         o->sim->shown[SHOWN_RULES + row->step] = 1;
 }
 
+static void tell_row(const struct oracle *o, const struct result *row)
+{
+    sim_say(o->sim, "  row %-10s profile %lx id %lx how %u step %u number %ld at %ld",
+            result_name(row->kind), row->profile, row->id, row->how, row->step, row->number,
+            row->at_ms);
+}
+
 static void note_row(struct oracle *o, const struct result *row)
 {
     struct tale *t = row->id ? tale_of(o, row->id) : NULL;
     o->rows++;
-    sim_say(o->sim, "  row %-10s profile %lx id %lx how %u step %u number %ld at %ld",
-            result_name(row->kind), row->profile, row->id, row->how, row->step, row->number,
-            row->at_ms);
+    tell_row(o, row);
     o->sim->shown[SHOWN_ROWS + row->kind] = 1;
     switch (row->kind) {
     case RESULT_DUPLICATE: o->duplicates++; break;
@@ -398,6 +403,8 @@ void oracle_batch(struct oracle *o, struct engine *e, const struct batch *batch,
     if (o->is_ending && batch->number <= o->erased_batch)
         return; /* without what was sealed: recover() compares what can be */
     if (past->state != 0) {
+        for (uint32_t i = 0; past->rows != now.rows && i < out->result_count; i++)
+            tell_row(o, &out->results[i]);
         if (past->rows != now.rows)
             sim_fail(o->sim, "batch %lu applied again has other rows", batch->number);
         if (past->state != now.state)
@@ -405,6 +412,8 @@ void oracle_batch(struct oracle *o, struct engine *e, const struct batch *batch,
         return;
     }
     *past = now;
+    if (out->result_count > 0)
+        sim_say(o->sim, "batch %lu", batch->number);
     for (uint32_t i = 0; i < batch->count; i++)
         note_word(o, &batch->records[i]);
     for (uint32_t i = 0; i < out->result_count; i++)
@@ -550,8 +559,11 @@ static void note_replayed(void *self, struct engine *e, const struct batch *batc
 /* The log from its beginning comes to the same rows and states, batch by batch. */
 static void replay(struct oracle *o, struct engine *e, const struct directory *d)
 {
-    struct recover_options options = {
-        .from_beginning = true, .checks_hashes = true, .self = o, .after = note_replayed};
+    struct recover_options options = {.from_beginning = true,
+                                      .checks_hashes = true,
+                                      .self = o,
+                                      .after = note_replayed,
+                                      .split = machine_split(o->sim->machine)};
     struct recovered again;
     struct fault f = {0};
     if (recover(d, &options, &again, &f) != OK)

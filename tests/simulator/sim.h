@@ -45,6 +45,7 @@ enum stream {
     STREAM_GUESTS,
     STREAM_PAGES,
     STREAM_STAGES,
+    STREAM_SPLIT,
     STREAM_END,
 };
 
