@@ -3,8 +3,12 @@
 
 #include "base/mem.h"
 
-#define AT_ONCE_SLOTS 2048 /* a smaller table is made anew in one go */
-#define MOVED_SLOTS   4    /* of the old table, with each addition: more than come in meanwhile */
+#define PAGE_BYTES  (INDEX_PAGE_SLOTS * sizeof(struct index_entry))
+#define SLOTS_LEAST 16u
+#define SLOTS_MOST  (UINT32_C(1) << 31)
+
+/* Homes whose entries move with each addition to a growing table: enough to end long before it is full. */
+#define MOVED_HOMES 32
 
 void index_init(struct index *x)
 {
@@ -13,155 +17,240 @@ void index_init(struct index *x)
 
 void index_init_in(struct index *x, struct pages *pages)
 {
-    *x = (struct index){.pages = pages, .moved = INDEX_END};
+    *x = (struct index){.pages = pages};
 }
 
-static size_t table_bytes(const struct index_table *t)
+/* ---- slots ------------------------------------------------------------------------------------- */
+
+static bool is_full(const struct index_entry *e)
 {
-    return t->slot_count * sizeof(t->slots[0]);
+    return id128_is_set(e->key);
 }
 
-static bool table_is_of_pages(const struct index *x, const struct index_table *t)
+static bool is_of_pages(const struct index *x)
 {
-    return x->pages != NULL && table_bytes(t) >= PAGES_BLOCK_MIN;
-}
-
-static void table_make(struct index *x, struct index_table *t, uint32_t slot_count)
-{
-    t->slot_count = slot_count;
-    t->slots =
-        table_is_of_pages(x, t) ? pages_take(x->pages, table_bytes(t)) : mem_new(table_bytes(t));
-}
-
-static void table_free(struct index *x, struct index_table *t)
-{
-    if (table_is_of_pages(x, t))
-        pages_give(x->pages, t->slots, table_bytes(t));
-    else
-        mem_free(t->slots);
-    *t = (struct index_table){0};
+    return x->pages != NULL && x->slot_count >= INDEX_PAGE_SLOTS;
 }
 
 void index_fini(struct index *x)
 {
-    table_free(x, &x->table);
-    table_free(x, &x->old);
-    *x = (struct index){.moved = INDEX_END};
+    for (uint32_t i = 0; i < x->slot_count; i += INDEX_PAGE_SLOTS) {
+        if (is_of_pages(x))
+            pages_give(x->pages, x->list[i >> INDEX_PAGE_BITS], PAGE_BYTES);
+        else
+            mem_free(x->list[i >> INDEX_PAGE_BITS]);
+    }
+    mem_free(x->list);
+    *x = (struct index){0};
 }
 
-static uint32_t home_of(const struct index_table *t, struct id128 key)
+static void add_page(struct index *x)
 {
-    return (uint32_t)(index_place(key) * t->slot_count >> 32);
+    uint32_t place = x->slot_count >> INDEX_PAGE_BITS;
+    if (place == x->list_room) {
+        x->list_room += max_of(x->list_room / 4, 1u);
+        x->list = mem_resize(x->list, x->list_room * sizeof(x->list[0]));
+    }
+    x->list[place] = x->pages ? pages_take(x->pages, PAGE_BYTES) : mem_new(PAGE_BYTES);
+    x->slot_count += INDEX_PAGE_SLOTS;
 }
 
-/* Where the key's entry is, or would be. */
-static struct index_entry *slot_of(const struct index_table *t, struct id128 key)
+/* A table without entries, or one of less than a page, gets so many slots: a power of two, up to a page's. */
+static void make_small(struct index *x, uint32_t slot_count)
 {
-    uint32_t mask = t->slot_count - 1;
-    uint32_t slot = home_of(t, key);
-    while (id128_is_set(t->slots[slot].key) && !id128_equal(t->slots[slot].key, key))
-        slot = (slot + 1) & mask;
-    return &t->slots[slot];
+    must(x->slot_count < slot_count);
+    must(slot_count <= INDEX_PAGE_SLOTS);
+    if (x->list_room == 0) {
+        x->list = mem_new(sizeof(x->list[0]));
+        x->list_room = 1;
+    }
+    struct index_entry *old = x->slot_count ? x->list[0] : NULL;
+    uint32_t old_count = x->slot_count;
+    if (slot_count == INDEX_PAGE_SLOTS) {
+        x->slot_count = 0;
+        add_page(x);
+    } else {
+        x->list[0] = mem_new(slot_count * sizeof(*old));
+        x->slot_count = slot_count;
+    }
+    for (uint32_t i = 0; i < old_count; i++)
+        x->list[0][i] = old[i];
+    mem_free(old);
 }
 
-static const struct index_table *table_of(const struct index *x, struct id128 key)
+/* Sees to it that there are so many slots. */
+static void make_slots(struct index *x, uint64_t slot_count)
 {
-    return index_place(key) < x->moved ? &x->table : &x->old;
+    must(slot_count <= SLOTS_MOST);
+    while (x->slot_count < slot_count) {
+        if (x->slot_count >= INDEX_PAGE_SLOTS)
+            add_page(x);
+        else
+            make_small(x, max_of(x->slot_count * 2, SLOTS_LEAST));
+    }
+}
+
+/* How many homes so many slots are for: the last of them are for what is pushed on. */
+static uint32_t homes_in(uint32_t slot_count)
+{
+    return slot_count - min_of(slot_count / 8, 32u);
+}
+
+static bool is_enough(uint32_t homes, uint64_t count)
+{
+    return count * 16 <= homes * UINT64_C(13);
+}
+
+/* ---- finding ----------------------------------------------------------------------------------- */
+
+/* The first slot from the home of the rank's place on that is empty or has no smaller rank. */
+static uint64_t find_rank(const struct index *x, uint64_t rank)
+{
+    uint64_t at = index_home(x, rank >> 32);
+    for (;; at++) {
+        const struct index_entry *e = index_at(x, at);
+        if (!is_full(e) || index_rank(e->key) >= rank)
+            return at;
+    }
+}
+
+/* The slot of the key; false, and where it would have to stand, if there is none. */
+static bool find(const struct index *x, struct id128 key, uint64_t *at)
+{
+    /* Equal ranks are equal lower halves. */
+    for (*at = find_rank(x, index_rank(key));; (*at)++) {
+        const struct index_entry *e = index_at(x, *at);
+        if (id128_equal(e->key, key))
+            return true;
+        if (e->key.low != key.low || !is_full(e))
+            return false;
+    }
 }
 
 struct index_entry *index_find(const struct index *x, struct id128 key)
 {
-    if (x->count == 0)
-        return NULL;
-    struct index_entry *e = slot_of(table_of(x, key), key);
-    return id128_is_set(e->key) ? e : NULL;
+    uint64_t at;
+    return x->count > 0 && find(x, key, &at) ? index_at(x, at) : NULL;
 }
 
-/* Empties a slot; what probing had moved over it moves back. */
-static void vacate(const struct index_table *t, uint32_t hole)
+/* ---- putting in and taking out ----------------------------------------------------------------- */
+
+/* Empties a slot, which nothing behind it needs, by moving the entries behind it up to the next empty one. */
+static struct index_entry *open_slot(struct index *x, uint64_t at)
 {
-    uint32_t mask = t->slot_count - 1;
-    for (uint32_t next = (hole + 1) & mask; id128_is_set(t->slots[next].key);
-         next = (next + 1) & mask) {
-        uint32_t home = home_of(t, t->slots[next].key);
-        /* May the entry at `next` stand in the hole? Yes unless its home lies after the hole. */
-        if (((next - home) & mask) >= ((next - hole) & mask)) {
-            t->slots[hole] = t->slots[next];
-            hole = next;
-        }
-    }
-    t->slots[hole] = (struct index_entry){0};
+    uint64_t end = at;
+    while (is_full(index_at(x, end)))
+        end++;
+    if (end + 1 >= x->slot_count)
+        make_slots(x, end + 2);
+    for (; end > at; end--)
+        *index_at(x, end) = *index_at(x, end - 1);
+    return index_at(x, at);
 }
 
-/* The entries of the next few homes of the old table go to the new one. */
+/* Takes an entry out; those that it had pushed on move back. */
+static void close_slot(struct index *x, uint64_t at)
+{
+    struct index_entry *hole = index_at(x, at);
+    for (;; at++) {
+        struct index_entry *next = index_at(x, at + 1);
+        if (!is_full(next) || index_home(x, index_place(next->key)) > at)
+            break;
+        *hole = *next;
+        hole = next;
+    }
+    *hole = (struct index_entry){0};
+}
+
+/* ---- growing ----------------------------------------------------------------------------------- */
+
+/* The entry's home lies further on than it stands. */
+static void move_on(struct index *x, uint64_t at, uint64_t home)
+{
+    struct index_entry e = *index_at(x, at);
+    close_slot(x, at);
+    if (is_full(index_at(x, home)))
+        home = find_rank(x, index_rank(e.key));
+    *open_slot(x, home) = e;
+}
+
+/* The entries of the last old home get new ones. */
+static void move_home(struct index *x)
+{
+    uint64_t home = (x->moved - 1) * x->homes_before >> 32;
+    uint64_t from = ((home << 32) + x->homes_before - 1) / x->homes_before; /* its first place */
+    uint64_t end = home;
+    for (; is_full(index_at(x, end)); end++)
+        if (index_place(index_at(x, end)->key) >= x->moved)
+            break;
+    x->moved = from;
+    for (; end > home; end--) {
+        uint64_t place = index_place(index_at(x, end - 1)->key);
+        if (place < from)
+            break;
+        uint64_t new_home = place * x->homes >> 32;
+        if (end - 1 < new_home)
+            move_on(x, end - 1, new_home);
+    }
+}
+
 static void move_some(struct index *x, uint32_t homes)
 {
-    struct index_table *old = &x->old;
-    uint32_t mask = old->slot_count - 1;
-    for (; homes > 0 && x->moved < INDEX_END; homes--) {
-        uint32_t home = (uint32_t)(x->moved * old->slot_count >> 32), at = home;
-        while (id128_is_set(old->slots[at].key)) {
-            if (home_of(old, old->slots[at].key) == home) {
-                *slot_of(&x->table, old->slots[at].key) = old->slots[at];
-                vacate(old, at);
-            } else {
-                at = (at + 1) & mask;
-            }
-        }
-        x->moved = (home + UINT64_C(1)) * (INDEX_END / old->slot_count);
-    }
-    if (x->moved == INDEX_END)
-        table_free(x, old);
+    for (; homes > 0 && x->moved > 0; homes--)
+        move_home(x);
 }
 
 static void grow(struct index *x)
 {
-    must(x->old.slot_count == 0); /* the last growth ended in time: see MOVED_SLOTS */
-    must(x->table.slot_count <= INDEX_END / 4);
-    x->old = x->table;
-    table_make(x, &x->table, x->old.slot_count ? x->old.slot_count * 2 : 16);
-    x->moved = x->old.slot_count == 0 ? INDEX_END : 0;
-    if (x->old.slot_count < AT_ONCE_SLOTS)
-        move_some(x, x->old.slot_count);
+    must(x->moved == 0); /* the last growth ended in time: see MOVED_HOMES */
+    uint32_t slot_count = max_of(x->slot_count, SLOTS_LEAST / 2) * 2;
+    if (x->slot_count >= INDEX_PAGE_SLOTS) {
+        uint32_t pages = (x->homes + INDEX_PAGE_SLOTS - 1) >> INDEX_PAGE_BITS;
+        slot_count = (pages + max_of(pages / 8, 1u)) << INDEX_PAGE_BITS;
+    }
+    make_slots(x, slot_count);
+    x->homes_before = x->homes;
+    x->homes = homes_in(slot_count);
+    x->moved = x->homes_before ? INDEX_END : 0;
+    if (x->homes_before <= 4 * INDEX_PAGE_SLOTS)
+        move_some(x, x->homes_before);
 }
 
 void index_reserve(struct index *x, uint32_t count)
 {
     must(x->count == 0);
-    uint64_t slot_count = 16;
-    while (count * UINT64_C(4) > slot_count * 3)
-        slot_count *= 2;
-    must(slot_count <= INDEX_END / 2);
-    if (count == 0 || x->table.slot_count >= slot_count)
+    uint32_t slot_count = SLOTS_LEAST;
+    while (!is_enough(homes_in(slot_count), count))
+        slot_count += min_of(slot_count, INDEX_PAGE_SLOTS);
+    if (count == 0 || homes_in(slot_count) <= x->homes)
         return;
-    struct pages *pages = x->pages;
-    index_fini(x);
-    index_init_in(x, pages);
-    table_make(x, &x->table, (uint32_t)slot_count);
+    make_slots(x, slot_count);
+    x->homes = homes_in(slot_count);
+    x->moved = 0;
 }
 
 struct index_entry *index_add(struct index *x, struct id128 key)
 {
     must(id128_is_set(key));
-    if (x->table.slot_count == 0 || (x->count + 1) * 4ull > x->table.slot_count * 3ull)
+    if (!is_enough(x->homes, x->count + UINT64_C(1)))
         grow(x);
-    if (x->moved < INDEX_END)
-        move_some(x, MOVED_SLOTS);
-    struct index_entry *e = slot_of(table_of(x, key), key);
-    if (!id128_is_set(e->key)) {
-        *e = (struct index_entry){.key = key};
-        x->count++;
-    }
+    if (x->moved > 0)
+        move_some(x, MOVED_HOMES);
+    uint64_t at;
+    if (find(x, key, &at))
+        return index_at(x, at);
+    struct index_entry *e = open_slot(x, at);
+    *e = (struct index_entry){.key = key};
+    x->count++;
     return e;
 }
 
 bool index_drop(struct index *x, struct id128 key)
 {
-    struct index_entry *e = index_find(x, key);
-    if (e == NULL)
+    uint64_t at;
+    if (x->count == 0 || !find(x, key, &at))
         return false;
-    const struct index_table *t = table_of(x, key);
-    vacate(t, (uint32_t)(e - t->slots));
+    close_slot(x, at);
     x->count--;
     return true;
 }
@@ -170,16 +259,19 @@ void index_visit(const struct index *x, uint64_t *place, void *self,
                  void (*one)(void *self, const struct index_entry *entry))
 {
     must(*place < INDEX_END);
-    const struct index_table *t = *place < x->moved ? &x->table : &x->old;
-    if (t->slot_count == 0) {
+    if (x->homes == 0) {
         *place = INDEX_END;
         return;
     }
-    uint32_t mask = t->slot_count - 1, home = (uint32_t)(*place * t->slot_count >> 32);
-    uint64_t slot_places = INDEX_END / t->slot_count;
-    must(*place % slot_places == 0);
-    for (uint32_t at = home; id128_is_set(t->slots[at].key); at = (at + 1) & mask)
-        if (home_of(t, t->slots[at].key) == home)
-            one(self, &t->slots[at]);
-    *place += slot_places;
+    uint64_t end = min_of(*place + INDEX_END / x->homes, INDEX_END);
+    uint64_t last = index_home(x, end - 1);
+    uint64_t at = find_rank(x, *place << 32);
+    for (;; at++) {
+        const struct index_entry *e = index_at(x, at);
+        if (is_full(e) ? index_place(e->key) >= end : at >= last)
+            break;
+        if (is_full(e))
+            one(self, e);
+    }
+    *place = end;
 }

@@ -1,17 +1,22 @@
-/* index.h - from a 128-bit key to two words: open addressing with linear probing, at most three
- * quarters full, deletion by moving back. The order of entries depends only on what was put in and
- * in which order, never on addresses.
+/* index.h - from a 128-bit key to two words: open addressing with linear probing, at most 13 sixteenths
+ * full, deletion by moving back. The order of entries depends only on the keys, but for keys with equal
+ * halves, never on addresses.
  *
- * Each key has a place, a number below INDEX_END that is made of the key alone, and entries stand in a table
- * by ascending places, but for the few slots that probing moves them:
+ * Each key has a rank, 64 bits that are made of the key alone, and a place, the upper half of it: a number below
+ * INDEX_END. Its home is the slot as far into the table as the place is into all places. Entries stand by
+ * ascending ranks, each at its home or, where others are in the way, right behind them:
  *
- *     place   0 ............ INDEX_END          a table of 8 slots, and one of 16:
- *     slots   [ 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 ]
- *             [0|1|2|3|4|5|6|7|8|9| ...       ]
+ *     place   0 ................... INDEX_END
+ *     homes   [ 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 ]  and a few slots more, for what those before have pushed on
+ *     slots   [ . | a   b | . | . | c   d   e ]  a search ends at an empty slot, or at a larger rank
  *
- * So a table grows from its front to its end, and a walk goes on where it was although the table has grown
- * meanwhile (index_visit). A large one grows a little with each index_add(): below `moved` entries are in the
- * new table, from there on in the old one. No addition takes longer because there are many entries.
+ * A table grows by an eighth of its homes (a small one to twice), where it stands: its slots are in pages of 16
+ * KiB, and more of them are put behind the last. With more homes each entry's home is the same or further on, so that
+ * those of the last places go to their new homes first, into room that is empty, and so on down to the first ones. A
+ * large table does so a little with each index_add(): from `moved` on places have the new homes, below it the old
+ * ones. Homes ascend with places all the while, so that nothing else changes. No addition takes longer because
+ * there are many entries, no more memory is taken than what stays, and a walk goes on where it was although the
+ * table has grown meanwhile (index_visit).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -26,29 +31,36 @@ struct index_entry {
     uint64_t second;
 };
 
-struct index_table {
-    struct index_entry *slots;
-    uint32_t slot_count; /* a power of two, or 0 */
-};
+#define INDEX_PAGE_BITS  9
+#define INDEX_PAGE_SLOTS (1u << INDEX_PAGE_BITS)
 
 struct index {
-    struct index_table table;
-    struct index_table old; /* which it is growing out of; none = it is not */
-    uint64_t moved;         /* places below it are in `table`; INDEX_END unless it is growing */
+    struct index_entry *
+        *list; /* the slots, INDEX_PAGE_SLOTS at each; at the first fewer if it is alone */
+    uint32_t slot_count;   /* the last one is empty */
+    uint32_t homes;        /* of places from `moved` on */
+    uint32_t homes_before; /* of those below */
+    uint32_t list_room;
+    uint64_t moved; /* 0 unless it is growing */
     uint32_t count;
-    struct pages *pages; /* where large tables come from; NULL = by themselves */
+    struct pages *pages; /* where whole pages come from; NULL = by themselves */
 };
 
 #define INDEX_END (UINT64_C(1) << 32)
 
+static inline uint64_t index_rank(struct id128 key)
+{
+    return key.low * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 static inline uint64_t index_place(struct id128 key)
 {
-    return key.low * UINT64_C(0x9e3779b97f4a7c15) >> 32;
+    return index_rank(key) >> 32;
 }
 
 void index_init(struct index *x);
 
-/* The same, with a table out of `pages` (kept until index_fini; may be NULL) once it is a block's size. */
+/* The same, with whole pages out of `pages` (kept until index_fini; may be NULL). */
 void index_init_in(struct index *x, struct pages *pages);
 void index_fini(struct index *x);
 
@@ -65,20 +77,36 @@ bool index_drop(struct index *x, struct id128 key);
 void index_reserve(struct index *x, uint32_t count);
 
 /* All entries, whatever their order: those of these slots whose key is set. index_drop() moves entries of later
- * slots to this one or between, or from the table's first slots to its last ones. */
+ * slots to this one or between. */
 static inline uint32_t index_slot_count(const struct index *x)
 {
-    return x->table.slot_count + x->old.slot_count;
+    return x->slot_count;
+}
+
+static inline struct index_entry *index_at(const struct index *x, uint64_t i)
+{
+    return &x->list[i >> INDEX_PAGE_BITS][i & (INDEX_PAGE_SLOTS - 1)];
 }
 
 static inline const struct index_entry *index_slot(const struct index *x, uint32_t i)
 {
-    must(i < index_slot_count(x));
-    return i < x->table.slot_count ? &x->table.slots[i] : &x->old.slots[i - x->table.slot_count];
+    must(i < x->slot_count);
+    return index_at(x, i);
+}
+
+/* What it takes: slots, and the list of pages. */
+static inline uint64_t index_bytes(const struct index *x)
+{
+    return (uint64_t)x->slot_count * sizeof(struct index_entry) + x->list_room * sizeof(x->list[0]);
+}
+
+static inline uint64_t index_home(const struct index *x, uint64_t place)
+{
+    return place * (place < x->moved ? x->homes_before : x->homes) >> 32;
 }
 
 /* A walk in pieces, between which entries come, change and go. *place is 0 at first, and INDEX_END at the end.
- * A call hands the entries of one slot's places to `one`, which does not change the index, and moves *place
+ * A call hands the entries of a slot's places to `one`, which does not change the index, and moves *place
  * behind them: an entry was visited if its index_place() is below *place, and its turn is still to come if
  * not. */
 void index_visit(const struct index *x, uint64_t *place, void *self,
@@ -88,18 +116,15 @@ void index_visit(const struct index *x, uint64_t *place, void *self,
 static inline const struct index_entry *index_ahead(const struct index *x, uint64_t place,
                                                     uint32_t slots)
 {
-    const struct index_table *t = place < x->moved ? &x->table : &x->old;
-    return &t->slots[min_of((place * t->slot_count >> 32) + slots, t->slot_count - UINT64_C(1))];
+    return index_at(x, min_of(index_home(x, place) + slots, x->slot_count - UINT64_C(1)));
 }
 
 /* Asks the memory for the slot of `key`, so that a later find does not wait for it. */
 static inline void index_prefetch(const struct index *x, struct id128 key)
 {
-    uint64_t place = index_place(key);
-    const struct index_table *t = place < x->moved ? &x->table : &x->old;
-    if (t->slot_count) {
-        uint64_t mask = t->slot_count - 1, home = place * t->slot_count >> 32;
-        prefetch(&t->slots[home]);
-        prefetch(&t->slots[(home + 2) & mask]); /* where the search goes on */
+    if (x->slot_count) {
+        const struct index_entry *home = index_at(x, index_home(x, index_place(key)));
+        prefetch(home);
+        prefetch(home + 2); /* where the search goes on */
     }
 }

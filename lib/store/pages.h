@@ -3,13 +3,13 @@
  * A store of a million people is read here and there, and with pages of 4 KiB nearly every reading
  * first has to find its page: a walk through tables that are not in the cache either. Pages of 2 MiB
  * save that, but the kernel gives them only to memory that is aligned, in one piece, and asked for. So
- * blocks of 64 KiB to 2 MiB are cut out of regions of 2 MiB:
+ * blocks of 16 KiB to 2 MiB are cut out of regions of 2 MiB:
  *
- *     region   [ 64 K | 64 K | 128 K  | 256 K          | 512 K            | 1 M                  ]
+ *     region   [ 16 | 16 | 32 K | 64 K  | 128 K  | 256 K     | 512 K            | 1 M             ]
  *
  * A block is a power of two. It is taken from the list of its size, or else half of the next larger
  * block. What is given back goes to its list; halves are not joined again, for stores grow: when one
- * partition's table has doubled, the old one becomes a few chunks of others. Blocks above 2 MiB are
+ * partition's table of message ids has doubled, the old one becomes a few chunks of others. Blocks above 2 MiB are
  * regions of their own.
  *
  * Nothing depends on whether there are huge pages: where the kernel has none to give (or none are
@@ -21,9 +21,9 @@
 
 #include "base/mem.h"
 
-#define PAGES_BLOCK_MIN ((size_t)64 << 10)
+#define PAGES_BLOCK_MIN ((size_t)16 << 10)
 #define PAGES_REGION    MEM_REGION_BYTES
-#define PAGES_CLASSES   6 /* 64 KiB, 128 KiB, ... 2 MiB */
+#define PAGES_CLASSES   8 /* 16 KiB, 32 KiB, ... 2 MiB */
 
 struct pages_block {
     struct pages_block *next;
@@ -31,7 +31,7 @@ struct pages_block {
 };
 
 struct pages {
-    struct pages_block *free[PAGES_CLASSES]; /* blocks of 64 KiB << class */
+    struct pages_block *free[PAGES_CLASSES]; /* blocks of 16 KiB << class */
     void **regions;
     uint32_t region_count;
     uint32_t region_room;
@@ -43,7 +43,7 @@ void pages_init(struct pages *p);
 /* Ends all blocks of up to 2 MiB; larger ones must have been given back. */
 void pages_fini(struct pages *p);
 
-/* A zeroed block of `bytes` bytes, rounded up to a power of two and to 64 KiB; aligned to its size up
+/* A zeroed block of `bytes` bytes, rounded up to a power of two and to 16 KiB; aligned to its size up
  * to 2 MiB. It stays where it is until pages_give(). */
 void *pages_take(struct pages *p, size_t bytes) mustuse;
 

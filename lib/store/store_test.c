@@ -172,7 +172,7 @@ static void a_walk_in_pieces_meets_everybody_once(void **state)
         else
             assert_int_equal(index_drop(&x, key), is_in[k]);
         is_in[k] = is_add;
-        grew += x.moved < INDEX_END;
+        grew += x.moved > 0;
         w->visited = 0;
         for (uint32_t i = 0; i < 2 && place < INDEX_END; i++) {
             uint64_t before = place;
@@ -196,6 +196,102 @@ static void a_walk_in_pieces_meets_everybody_once(void **state)
     mem_free(is_kept);
 }
 
+/* What index.h says of where entries stand. */
+static void check_index(const struct index *x)
+{
+    uint64_t rank = 0;
+    uint32_t count = 0, last_empty = 0;
+    if (x->slot_count == 0)
+        return;
+    assert_in_range(x->homes, x->homes_before, x->slot_count - 1);
+    assert_false(id128_is_set(index_slot(x, x->slot_count - 1)->key));
+    for (uint32_t i = 0; i < x->slot_count; i++) {
+        const struct index_entry *e = index_slot(x, i);
+        if (!id128_is_set(e->key)) {
+            last_empty = i + 1;
+            continue;
+        }
+        assert_true(index_rank(e->key) >= rank);
+        rank = index_rank(e->key);
+        uint64_t home = index_home(x, index_place(e->key));
+        assert_true(home <= i);
+        assert_true(home >= last_empty); /* it is looked for from there on */
+        count++;
+    }
+    assert_int_equal(count, x->count);
+}
+
+#define MODEL_KEYS 60000
+
+/* How the keys of a model are spread: over all places, over few, or as many to each as a page has slots. */
+static struct id128 model_key(uint32_t k, int spread)
+{
+    switch (spread) {
+    case 0: return (struct id128){k + 1, hash_pair(k, 3)};
+    case 1: return (struct id128){k + 1, k};
+    case 2: return (struct id128){k + 1, k / 4};
+    default: return (struct id128){k + 1, hash_pair(k / 700, 5)};
+    }
+}
+
+/* Of up to `most` keys, some of them going: whatever is there at each size, and while the table grows. */
+static void live_in_index(struct pages *pages, uint32_t most, int spread, uint64_t seed)
+{
+    uint64_t *model = mem_new(most * sizeof(model[0]));
+    uint32_t top = 0, checked = 0;
+    struct index x;
+    index_init_in(&x, pages);
+    for (uint32_t step = 0; top < most; step++) {
+        /* waves: mostly additions, then mostly removals */
+        bool is_add = next(&seed) % 16 < (step / 3000 % 4 == 3 ? 5u : 13u);
+        uint32_t k = is_add && next(&seed) % 2 ? top++ : (uint32_t)(next(&seed) % (top + 1u));
+        k = min_of(k, most - 1);
+        struct id128 key = model_key(k, spread);
+        if (is_add) {
+            struct index_entry *e = index_add(&x, key);
+            assert_true(id128_equal(e->key, key));
+            assert_int_equal(e->first, model[k]);
+            e->first = model[k] = next(&seed) | 1;
+        } else {
+            assert_int_equal(index_drop(&x, key), model[k] != 0);
+            model[k] = 0;
+        }
+        uint32_t probe = (uint32_t)(next(&seed) % (top + 1u));
+        probe = min_of(probe, most - 1);
+        const struct index_entry *e = index_find(&x, model_key(probe, spread));
+        assert_int_equal(e ? e->first : 0, model[probe]);
+        if (x.count < 100 || next(&seed) % (x.count / 16 + 1) == 0) {
+            check_index(&x);
+            checked++;
+        }
+    }
+    for (uint32_t k = 0; k < most; k++) {
+        const struct index_entry *e = index_find(&x, model_key(k, spread));
+        assert_int_equal(e ? e->first : 0, model[k]);
+    }
+    for (uint32_t k = 0; k < most; k++)
+        assert_int_equal(index_drop(&x, model_key(k, spread)), model[k] != 0);
+    assert_int_equal(x.count, 0);
+    check_index(&x);
+    assert_true(checked > 10);
+    index_fini(&x);
+    mem_free(model);
+}
+
+static void an_index_keeps_its_order_at_every_size(void **state)
+{
+    (void)state;
+    struct pages p;
+    pages_init(&p);
+    for (int spread = 0; spread < 3; spread++) {
+        live_in_index(&p, MODEL_KEYS, spread, 31 + (uint64_t)spread);
+        for (uint32_t most = 1; most < 600; most += 7)
+            live_in_index(most % 2 ? &p : NULL, most + 100, spread, most);
+    }
+    live_in_index(NULL, 3000, 3, 7); /* hundreds at one place */
+    pages_fini(&p);
+}
+
 /* Whatever there is: what an addition moves is counted by how far the growth goes on with it. */
 static void a_large_table_grows_a_little_at_a_time(void **state)
 {
@@ -204,18 +300,23 @@ static void a_large_table_grows_a_little_at_a_time(void **state)
     uint32_t growing = 0;
     index_init(&x);
     for (uint64_t i = 1; i <= 200000; i++) {
-        uint64_t moved = x.old.slot_count ? x.moved : 0;
-        uint32_t old = x.old.slot_count ? x.old.slot_count : x.table.slot_count;
+        uint64_t moved = x.moved ? x.moved : INDEX_END;
+        uint32_t slot_count = x.slot_count;
         index_add(&x, (struct id128){i, hash_pair(i, 2)})->first = i;
-        if (x.old.slot_count == 0 || old < 2048)
+        if (slot_count >= 4096) /* by an eighth, never to less than two thirds */
+            assert_true(x.slot_count <= slot_count + slot_count / 8);
+        if (slot_count >= 4096)
+            assert_true(x.count * 3ull > x.slot_count * 2ull);
+        if (x.moved == 0)
             continue;
         growing++;
-        assert_true((x.moved - moved) / (INDEX_END / old) <= 8);
+        assert_true((moved - x.moved) / (INDEX_END / x.homes_before) <= 33);
         if (i % 64 == 0)
             for (uint64_t k = 1; k <= i; k += 97)
                 assert_int_equal(index_find(&x, (struct id128){k, hash_pair(k, 2)})->first, k);
     }
     assert_true(growing > 20000);
+    check_index(&x);
     index_fini(&x);
 }
 
@@ -513,6 +614,7 @@ int main(void)
         TEST("a list keeps its order", a_list_keeps_its_order),
         TEST("a list says when it is full", a_list_is_full_at_its_limit),
         TEST("an index agrees with a plain list", an_index_agrees_with_a_plain_list),
+        TEST("an index keeps its order at every size", an_index_keeps_its_order_at_every_size),
         TEST("a walk in pieces meets everybody once", a_walk_in_pieces_meets_everybody_once),
         TEST("a large table grows a little at a time", a_large_table_grows_a_little_at_a_time),
         TEST("room is made for as many as come", room_is_made_for_as_many_as_come),

@@ -1763,12 +1763,10 @@ uint64_t engine_bytes(const struct engine *e)
         bytes += space_bytes(&p->space) + p->room * sizeof(p->profiles[0]) +
                  p->timers.heap_room * sizeof(struct timer) +
                  p->timers.node_room * sizeof(uint32_t);
-        bytes += (uint64_t)index_slot_count(&e->identity.ids[i]) * sizeof(struct index_entry);
+        bytes += index_bytes(&e->identity.ids[i]);
         bytes += (uint64_t)e->identity.messages[i].slot_count * sizeof(uint64_t);
-        bytes += space_bytes(&e->addresses.spaces[i]) +
-                 (uint64_t)index_slot_count(&e->addresses.index[i]) * sizeof(struct index_entry);
-        bytes += space_bytes(&e->gate.spaces[i]) +
-                 (uint64_t)index_slot_count(&e->gate.addresses[i]) * sizeof(struct index_entry);
+        bytes += space_bytes(&e->addresses.spaces[i]) + index_bytes(&e->addresses.index[i]);
+        bytes += space_bytes(&e->gate.spaces[i]) + index_bytes(&e->gate.addresses[i]);
     }
     return bytes;
 }

@@ -521,18 +521,14 @@ static void account(const struct bench *b, const char *fixture)
         }
         weights[WEIGHT_OTHERS] += p->space.live_bytes - lists;
         weights[WEIGHT_FREE] += space_bytes(&p->space) - p->space.live_bytes;
-        weights[WEIGHT_IDS] +=
-            (uint64_t)index_slot_count(&identity->ids[i]) * sizeof(struct index_entry);
+        weights[WEIGHT_IDS] += index_bytes(&identity->ids[i]);
         weights[WEIGHT_MESSAGES] += (uint64_t)identity->messages[i].slot_count * sizeof(uint64_t);
         weights[WEIGHT_TIMERS] +=
             p->timers.heap_room * sizeof(struct timer) + p->timers.node_room * sizeof(uint32_t);
         weights[WEIGHT_PLACES] += p->room * sizeof(p->profiles[0]);
         weights[WEIGHT_ADDRESSES] +=
-            space_bytes(&addresses->spaces[i]) +
-            (uint64_t)index_slot_count(&addresses->index[i]) * sizeof(struct index_entry);
-        weights[WEIGHT_GATE] +=
-            space_bytes(&gate->spaces[i]) +
-            (uint64_t)index_slot_count(&gate->addresses[i]) * sizeof(struct index_entry);
+            space_bytes(&addresses->spaces[i]) + index_bytes(&addresses->index[i]);
+        weights[WEIGHT_GATE] += space_bytes(&gate->spaces[i]) + index_bytes(&gate->addresses[i]);
     }
     for (uint32_t i = 0; i < WEIGHT_END; i++) {
         char name[64];
