@@ -117,14 +117,19 @@ static uint64_t find_rank(const struct index *x, uint64_t rank)
 /* The slot of the key; false, and where it would have to stand, if there is none. */
 static bool find(const struct index *x, struct id128 key, uint64_t *at)
 {
-    /* Equal ranks are equal lower halves. */
-    for (*at = find_rank(x, index_rank(key));; (*at)++) {
-        const struct index_entry *e = index_at(x, *at);
-        if (id128_equal(e->key, key))
-            return true;
-        if (e->key.low != key.low || !is_full(e))
-            return false;
+    uint64_t rank = index_rank(key), i = index_home(x, rank >> 32);
+    for (const struct index_entry *e = index_at(x, i);; e++) {
+        if (e->key.low == key.low) {
+            if (e->key.high == key.high || !is_full(e))
+                break;
+        } else if (index_rank(e->key) > rank || !is_full(e)) {
+            break;
+        }
+        if ((++i & (INDEX_PAGE_SLOTS - 1)) == 0)
+            e = index_at(x, i) - 1;
     }
+    *at = i;
+    return id128_equal(index_at(x, i)->key, key);
 }
 
 struct index_entry *index_find(const struct index *x, struct id128 key)
@@ -174,30 +179,83 @@ static void move_on(struct index *x, uint64_t at, uint64_t home)
     *open_slot(x, home) = e;
 }
 
-/* The entries of the last old home get new ones. */
-static void move_home(struct index *x)
+/* The entries from the place `from` on get new homes, one by one. They end before the slot `end`. */
+static void move_each(struct index *x, uint64_t from, uint64_t end)
 {
-    uint64_t home = (x->moved - 1) * x->homes_before >> 32;
-    uint64_t from = ((home << 32) + x->homes_before - 1) / x->homes_before; /* its first place */
-    uint64_t end = home;
-    for (; is_full(index_at(x, end)); end++)
-        if (index_place(index_at(x, end)->key) >= x->moved)
-            break;
     x->moved = from;
-    for (; end > home; end--) {
-        uint64_t place = index_place(index_at(x, end - 1)->key);
-        if (place < from)
+    for (; end > 0; end--) {
+        const struct index_entry *e = index_at(x, end - 1);
+        uint64_t place = index_place(e->key), home = place * x->homes >> 32;
+        if (is_full(e) && place < from)
             break;
-        uint64_t new_home = place * x->homes >> 32;
-        if (end - 1 < new_home)
-            move_on(x, end - 1, new_home);
+        if (is_full(e) && end - 1 < home)
+            move_on(x, end - 1, home);
     }
 }
 
-static void move_some(struct index *x, uint32_t homes)
+#define LIST_MOST (4 * MOVED_HOMES)
+
+/* The same in one go: first where each has to stand, then the moves, the last one first. False, and nothing has
+ * changed, if they are too many for that. */
+static bool move_all(struct index *x, uint64_t from, uint64_t end)
 {
-    for (; homes > 0 && x->moved > 0; homes--)
-        move_home(x);
+    uint64_t slots[LIST_MOST],
+        to[LIST_MOST]; /* from the middle down, and from there up what is pushed on */
+    uint64_t low = from * x->homes_before >> 32;
+    uint32_t first = LIST_MOST / 2, last = first;
+    for (uint64_t at = end; at > low; at--) {
+        const struct index_entry *e = index_at(x, at - 1);
+        if (!is_full(e))
+            continue;
+        uint64_t place = index_place(e->key);
+        if (place < from)
+            break;
+        if (first == 0)
+            return false;
+        slots[--first] = at - 1;
+        to[first] = place * x->homes >> 32;
+    }
+    if (first < last) {
+        uint64_t at = max_of(end, to[last - 1]), next = slots[first];
+        for (uint32_t i = first; i < last; i++) {
+            to[i] = max_of(to[i], next);
+            next = to[i] + 1;
+        }
+        for (; at < min_of(next, x->slot_count - UINT64_C(1)); at++) {
+            if (!is_full(index_at(x, at)))
+                continue;
+            if (last == LIST_MOST)
+                return false;
+            slots[last] = at;
+            to[last++] = next++;
+        }
+        if (next >= x->slot_count)
+            return false;
+    }
+    for (uint32_t i = last; i > first; i--) {
+        if (to[i - 1] == slots[i - 1])
+            continue;
+        struct index_entry *e = index_at(x, slots[i - 1]);
+        *index_at(x, to[i - 1]) = *e;
+        *e = (struct index_entry){0};
+    }
+    x->moved = from;
+    return true;
+}
+
+/* The entries of the next few old homes, or of all, get new ones. */
+static void move_some(struct index *x)
+{
+    uint64_t last = (x->moved - 1) * x->homes_before >> 32;
+    uint64_t low = last - min_of(last, MOVED_HOMES - UINT64_C(1));
+    uint64_t from =
+        ((low << 32) + x->homes_before - 1) / x->homes_before; /* the first place of it */
+    uint64_t end = last;
+    for (; is_full(index_at(x, end)); end++)
+        if (index_place(index_at(x, end)->key) >= x->moved)
+            break;
+    if (!move_all(x, from, end))
+        move_each(x, from, end);
 }
 
 static void grow(struct index *x)
@@ -212,8 +270,8 @@ static void grow(struct index *x)
     x->homes_before = x->homes;
     x->homes = homes_in(slot_count);
     x->moved = x->homes_before ? INDEX_END : 0;
-    if (x->homes_before <= 4 * INDEX_PAGE_SLOTS)
-        move_some(x, x->homes_before);
+    while (x->moved > 0 && x->homes_before <= 4 * INDEX_PAGE_SLOTS)
+        move_some(x);
 }
 
 void index_reserve(struct index *x, uint32_t count)
@@ -235,7 +293,7 @@ struct index_entry *index_add(struct index *x, struct id128 key)
     if (!is_enough(x->homes, x->count + UINT64_C(1)))
         grow(x);
     if (x->moved > 0)
-        move_some(x, MOVED_HOMES);
+        move_some(x);
     uint64_t at;
     if (find(x, key, &at))
         return index_at(x, at);
