@@ -364,7 +364,7 @@ class Desk:
     def settle(self):
         """Everything that waits is asked, the highest first. True if something moved: then it is done again."""
         self.moved = False
-        sent = []
+        sent, has_ended = [], False
         queue = sorted(self.intents, key=self.rank)
         while queue:
             intent = queue.pop(0)
@@ -376,13 +376,15 @@ class Desk:
                 queue = sorted(self.intents, key=self.rank)
                 continue
             if intent.channel is None and self.verdict(intent)[0] == 'go':
+                if has_ended:  # its journey has heard: what that has changed counts before anything more goes
+                    has_ended, queue = False, sorted(self.intents, key=self.rank)
+                    continue
                 # Before a lower one goes, higher ones that still wait for rivals are asked.
                 for other in sorted(self.intents, key=self.rank):
                     if self.rank(other) < self.rank(intent) and self.is_settling(other):
                         self.try_to_go(other, sent, only_go=True)
             self.try_to_go(intent, sent, only_go=False)
-            if intent not in self.intents:  # its journey has heard: what that has changed counts for the next
-                queue = sorted(self.intents, key=self.rank)
+            has_ended |= intent not in self.intents
         for intent, line in sorted(sent, key=lambda x: self.rank(x[0])):
             self.come_to_the_gate(intent, line)
         return self.moved
