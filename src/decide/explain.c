@@ -486,8 +486,8 @@ void desk_explain(struct person *who, uint32_t place)
         return;
     case INTENT_QUEUED:
         person_tell(who, &about,
-                    "message %.*s: allowed on %.*s until %s; waits for a free connection of "
-                    "provider %.*s",
+                    "message %.*s: allowed on %.*s until %s; waits for its turn (a free "
+                    "connection, the rate) at provider %.*s",
                     STR_ARG(name), STR_ARG(channel_name((enum channel)in->channel)),
                     moment(&q, in->until_ms),
                     STR_ARG(names_text(who->names, intent_provider(who, in))));

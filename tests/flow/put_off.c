@@ -242,6 +242,28 @@ static void why_says_that_an_attempt_is_in_doubt(void **state)
     end(&s);
 }
 
+static enum receipt_kind never(struct house *h, const struct house_attempt *a, int64_t *delay_ms)
+{
+    (void)h;
+    (void)a;
+    (void)delay_ms;
+    return HOUSE_LATER;
+}
+
+static void why_says_that_it_waits_for_its_turn_at_a_provider(void **state)
+{
+    (void)state;
+    struct story s;
+    begin(&s, PROGRAMME);
+    s.house->answer = never;
+    for (int i = 0; i < 10; i++) /* one more than the provider's connections */
+        happen(&s, "ann", "paid", "");
+    assert_int_equal(house_sent(s.house, "ann", "paid"), 9);
+    is_explained(&s, "message paid: allowed on email until ");
+    was_told(&s, "waits for its turn (a free connection, the rate) at provider mail");
+    end(&s);
+}
+
 /* ---- it stands ----------------------------------------------------------------------------------- */
 
 static void it_stands_whatever_else_holds_the_message_back_meanwhile(void **state)
@@ -398,6 +420,8 @@ int main(void)
         TEST("why says which pool of vouchers is empty", why_says_which_pool_of_vouchers_is_empty),
         TEST("why says that it goes on at a pace", why_says_that_it_goes_on_at_a_pace),
         TEST("why says that an attempt is in doubt", why_says_that_an_attempt_is_in_doubt),
+        TEST("why says that it waits for its turn at a provider",
+             why_says_that_it_waits_for_its_turn_at_a_provider),
         TEST("it stands whatever else holds the message back meanwhile",
              it_stands_whatever_else_holds_the_message_back_meanwhile),
         TEST("it stands on each channel by itself", it_stands_on_each_channel_by_itself),
