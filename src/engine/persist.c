@@ -16,6 +16,7 @@
 #include "engine/persist.h"
 
 #include "base/mem.h"
+#include "profile/traits.h"
 
 /* ---- one codec for both directions ------------------------------------------------------------- */
 
@@ -158,23 +159,18 @@ coding code_body(struct codec *c, struct blob *b)
         code_blob(c, b);
 }
 
-/* Fields, each behind its moment (profile/traits.h). */
+/* Fields, each with its moment, whichever that is told from (profile/traits.h). */
 aside hash_traits(struct codec copy, const struct blob *b)
 {
     const struct codec *c = &copy;
-    struct cursor in = cursor_of(blob_at(c->space, *b), b->bytes);
-    uint64_t sum = b->bytes;
-    while (cursor_left(&in) > 0 && !in.is_bad) {
-        int64_t at_ms = cursor_zigzag(&in);
-        struct body rest = {in.at, (uint32_t)cursor_left(&in)};
-        struct body_field field;
-        if (!body_next(&rest, &field))
-            break;
+    struct traits_walk w = traits_walk_of(c->space, *b);
+    struct body_field field;
+    uint64_t sum = 0;
+    int64_t at_ms;
+    while (traits_walk_next(&w, &field, &at_ms))
         sum += hash_bytes(
             field.value, field.value_bytes,
             hash_pair(text_hash(c->texts, field.name), hash_pair(field.type, (uint64_t)at_ms)));
-        (void)cursor_take(&in, field.whole_bytes);
-    }
     buf_add_u64(c->out, sum);
 }
 

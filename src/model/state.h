@@ -98,7 +98,7 @@ struct profile {
     struct id128 user;       /* keyed hash of the user id; not set = only anonymous so far */
     int64_t audience_ms;     /* not after the earliest ask_ms of memberships: when to look */
     int64_t stage_ms;        /* in the stage since then */
-    struct blob traits;      /* (zigzag event time in ms, field) each: profile/traits.h */
+    struct blob traits;      /* each with its event time: profile/traits.h */
     struct vec consents;     /* struct consent */
     struct vec histories;    /* struct history, by ascending feature */
     struct vec instances;    /* struct instance */

@@ -158,6 +158,10 @@ static void traits_equal_a_model(void **state)
     for (int step = 0; step < 20000; step++) {
         uint32_t i = (uint32_t)(next(&seed) % 5);
         int64_t at_ms = (int64_t)(next(&seed) % 1000) << next(&seed) % 30;
+        if (step % 5000 == 0) /* from anew: another moment is the first */
+            for (uint32_t k = 0; k < 5; k++)
+                model[k].at_ms = INT64_MIN, model[k].value = 0, traits_forget(&f->who);
+        at_ms -= step < 5000 ? 0 : INT64_C(1) << 31;       /* also before 1970 */
         int64_t value = (int64_t)(next(&seed) % 4) * 1000; /* 0 forgets */
         struct value x = value ? value_int(value) : (struct value){.type = VALUE_NULL};
         f->who.changed = f->who.stirred = 0;
@@ -174,6 +178,23 @@ static void traits_equal_a_model(void **state)
         assert_int_equal(y.type, model[i].value ? VALUE_INT : VALUE_NONE);
         if (model[i].value)
             assert_int_equal(y.integer, model[i].value);
+        for (uint32_t k = 0; k < 5; k++)
+            assert_true(traits_said_ms(&f->who, names[k]) == model[k].at_ms);
+    }
+    fixture_free(f);
+}
+
+static void what_is_said_together_takes_a_byte_for_its_time(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_new();
+    for (uint32_t i = 0; i < 8; i++) {
+        char text[8];
+        snprintf(text, sizeof(text), "t%u", i);
+        uint32_t before = f->profile.traits.bytes;
+        assert_true(
+            set(f, names_add(f->names, str_of(text)), value_bool(true), INT64_C(1772409600000)));
+        assert_in_range(f->profile.traits.bytes - before, 1, i ? 4 : 10);
     }
     fixture_free(f);
 }
@@ -660,6 +681,8 @@ int main(void)
         TEST("a trait that was forgotten is not brought back by older news",
              what_was_forgotten_stays_forgotten),
         TEST("traits equal a model, whatever comes late", traits_equal_a_model),
+        TEST("what is said together takes a byte for its time",
+             what_is_said_together_takes_a_byte_for_its_time),
         TEST("a trait said before it was declared is what it was declared to be",
              a_trait_said_before_it_was_declared_is_converted),
         TEST("declared traits are converted or refused", declared_traits_are_converted),

@@ -5,38 +5,32 @@
 
 #include <stdio.h>
 
-static bool next_trait(struct cursor *c, struct body_field *field, int64_t *at_ms)
+static bool next_trait(struct traits_walk *w, struct body_field *field, int64_t *at_ms)
 {
-    if (cursor_left(c) == 0)
-        return false;
-    *at_ms = cursor_zigzag(c);
-    struct body rest = {c->at, (uint32_t)cursor_left(c)};
-    bool is_there = body_next(&rest, field);
-    must(is_there); /* we wrote it */
-    c->at = rest.at;
-    return true;
+    bool is_there = traits_walk_next(w, field, at_ms);
+    must(is_there || cursor_left(&w->in) == 0); /* we wrote it */
+    return is_there;
 }
 
-static struct cursor traits_of(const struct person *who)
+static struct traits_walk traits_of(const struct person *who)
 {
-    struct blob b = who->profile->traits;
-    return cursor_of(blob_at(who->space, b), b.bytes);
+    return traits_walk_of(who->space, who->profile->traits);
 }
 
 bool traits_next(const struct person *who, uint32_t *place, struct body_field *field,
                  int64_t *at_ms)
 {
-    struct cursor c = traits_of(who);
-    const uint8_t *start = c.at;
-    must(*place <= cursor_left(&c));
-    if (cursor_left(&c) == 0)
+    struct traits_walk w = traits_of(who);
+    const uint8_t *start = w.in.at;
+    must(*place <= cursor_left(&w.in));
+    if (cursor_left(&w.in) == 0)
         return false;
-    c.at += *place;
+    w.in.at += *place;
     do
-        if (!next_trait(&c, field, at_ms))
+        if (!next_trait(&w, field, at_ms))
             return false;
     while (field->type == BODY_NULL);
-    *place = (uint32_t)(c.at - start);
+    *place = (uint32_t)(w.in.at - start);
     return true;
 }
 
@@ -44,8 +38,8 @@ bool traits_next(const struct person *who, uint32_t *place, struct body_field *f
 static bool find_trait(const struct person *who, uint32_t name, struct body_field *field,
                        int64_t *at_ms)
 {
-    struct cursor c = traits_of(who);
-    while (next_trait(&c, field, at_ms))
+    struct traits_walk w = traits_of(who);
+    while (next_trait(&w, field, at_ms))
         if (field->name == name)
             return true;
     return false;
@@ -136,11 +130,17 @@ struct value traits_get(const struct person *who, uint32_t name, struct arena *s
     return x;
 }
 
+/* By how much; it wraps, as traits_walk_next() does. */
+static int64_t later(int64_t at_ms, int64_t base_ms)
+{
+    return (int64_t)((uint64_t)at_ms - (uint64_t)base_ms);
+}
+
 /* The same was said again, later: only the time of it moves. Most times are as long as the one before,
  * so that it is written over. */
-static bool renew(struct person *who, size_t place, size_t time_bytes, int64_t at_ms)
+static bool renew(struct person *who, size_t place, size_t time_bytes, int64_t later_ms)
 {
-    uint64_t folded = (uint64_t)at_ms << 1 ^ (uint64_t)(at_ms >> 63);
+    uint64_t folded = (uint64_t)later_ms << 1 ^ (uint64_t)(later_ms >> 63);
     uint8_t bytes[10];
     size_t count = 0;
     do {
@@ -228,15 +228,15 @@ bool traits_set(struct person *who, uint32_t name, const struct value *value, in
                       (struct result){.kind = RESULT_ERROR, .how = ERROR_TRAIT, .number = name});
         return false;
     }
-    struct cursor c = traits_of(who);
-    const uint8_t *start = c.at, *end = c.end, *from = c.end, *to = c.end;
+    struct traits_walk w = traits_of(who);
+    const uint8_t *start = w.in.at, *end = w.in.end, *from = end, *to = end;
     struct body_field field = {0};
     int64_t said_ms;
     bool is_known = false;
-    while (!is_known && cursor_left(&c)) {
-        from = c.at;
-        next_trait(&c, &field, &said_ms);
-        to = c.at;
+    while (!is_known && cursor_left(&w.in)) {
+        from = w.in.at;
+        next_trait(&w, &field, &said_ms);
+        to = w.in.at;
         is_known = field.name == name;
     }
     if (is_known && said_ms > at_ms)
@@ -246,12 +246,15 @@ bool traits_set(struct person *who, uint32_t name, const struct value *value, in
     bool is_null = x.type == VALUE_NULL || x.type == VALUE_NONE;
     if (is_null && !is_known)
         return false;
+    bool is_alone = start == from && to == end;
+    int64_t base_ms = is_alone ? at_ms : w.base_ms;
     struct buf *b = who->bytes;
     b->len = 0;
+    buf_add_zigzag(b, base_ms);
     buf_add(b, start, (size_t)(from - start));
     buf_add(b, to, (size_t)(end - to));
-    size_t rest_bytes = b->len;
-    buf_add_zigzag(b, at_ms);
+    size_t rest_bytes = is_alone ? 0 : b->len;
+    buf_add_zigzag(b, later(at_ms, base_ms));
     size_t said_at = b->len;
     /* What is forgotten leaves its time, so that older news does not bring it back. */
     if (is_null)
@@ -261,7 +264,8 @@ bool traits_set(struct person *who, uint32_t name, const struct value *value, in
     bool is_same = is_known && b->len - said_at == field.whole_bytes &&
                    memcmp(b->at + said_at, to - field.whole_bytes, field.whole_bytes) == 0;
     size_t time_bytes = is_known ? (size_t)(to - from) - field.whole_bytes : 0;
-    if (is_same && renew(who, (size_t)(from - start), time_bytes, at_ms))
+    const uint8_t *all = blob_at(who->space, who->profile->traits);
+    if (is_same && renew(who, (size_t)(from - all), time_bytes, later(at_ms, w.base_ms)))
         return false;
     if (b->len == said_at)
         b->len = rest_bytes; /* it cannot be kept */
@@ -286,10 +290,10 @@ bool traits_set(struct person *who, uint32_t name, const struct value *value, in
 
 void traits_unite(struct person *who, const struct person *from)
 {
-    struct cursor c = traits_of(from);
+    struct traits_walk w = traits_of(from);
     struct body_field theirs, mine;
     int64_t at_ms, mine_ms;
-    while (next_trait(&c, &theirs, &at_ms)) {
+    while (next_trait(&w, &theirs, &at_ms)) {
         bool is_known = find_trait(who, theirs.name, &mine, &mine_ms);
         bool is_id = theirs.name == NAME_USER_ID || theirs.name == NAME_ANONYMOUS_ID;
         if (is_known && (is_id || mine_ms >= at_ms))
