@@ -849,13 +849,16 @@ static enum status find_spare(struct evlog *log, struct fault *f)
 
 static enum status open_folder(struct evlog *log, struct fault *f)
 {
-    char path[OS_PATH_BYTES];
+    char path[OS_PATH_BYTES], above[OS_PATH_BYTES];
     if (!os_path_join(path, sizeof(path), log->dir, "0000000000000000.seg.tmp")) {
         fault_set(f, "the path of the log is too long");
         return FIX_INPUT;
     }
     must(os_path_join(path, sizeof(path), log->dir, "lock"));
+    must(os_path_dir(above, sizeof(above), log->dir));
     enum status done = os_make_dirs(log->disk, log->dir, f);
+    if (done == OK) /* a run that failed may have made it, and its name is not durable */
+        done = os_sync_dir(log->disk, above, f);
     if (done == OK)
         done = os_file_open(log->disk, path, OS_KEEP, &log->lock, f);
     if (done == OK)

@@ -82,6 +82,21 @@ enum status directory_open(struct os_disk *disk, const char *path, struct direct
     return read_secret(out, f);
 }
 
+/* Makes the folder's name durable: a run that failed may have made the folder, and not come to that. A folder above
+ * that may not be looked into was not made by us. */
+static enum status keep_name(struct os_disk *disk, const char *path, struct fault *f)
+{
+    char above[OS_PATH_BYTES];
+    struct fault why = {0};
+    must(os_path_dir(above, sizeof(above), path));
+    enum status status = os_sync_dir(disk, above, &why);
+    if (status == FIX_INPUT)
+        return OK;
+    if (status != OK)
+        *f = why;
+    return status;
+}
+
 enum status directory_make(struct os_disk *disk, const char *path, const uint8_t *secret,
                            struct directory *out, struct fault *f)
 {
@@ -116,6 +131,9 @@ enum status directory_make(struct os_disk *disk, const char *path, const uint8_t
         if (status != OK)
             return status;
     }
+    status = keep_name(disk, path, f);
+    if (status != OK)
+        return status;
     struct buf b;
     buf_init(&b);
     buf_add(&b, out->secret, sizeof(out->secret));
