@@ -1,4 +1,5 @@
 /* Caps, the pool and the address gate, against plain models. */
+#include "base/hash.h"
 #include "base/mem.h"
 #include "decide/gate.h"
 #include "decide/memory.h"
@@ -514,10 +515,12 @@ static void suppressed_addresses_stop_their_lanes(void **state)
         struct stage_message off = {
             .kind = TO_ADDRESS_SUPPRESS, .how = rows[i].how, .address = {7, 8}};
         struct stage_message on = {.kind = TO_ADDRESS_CLEAR, .address = {7, 8}};
+        off.at_ms = 1;
         for (uint32_t lane = 0; lane < LANE_END; lane++) {
             struct stage_message m = {.lane = (uint8_t)lane, .address = {7, 8}};
             int64_t at_ms, now_ms = lane * 100 * DAY_MS;
             bool is_stopped = rows[i].lanes >> lane & 1;
+            on.at_ms = ++off.at_ms;
             gate_apply(g, &on);
             assert_int_equal(gate_look_on(g, &four_a_day, &m, now_ms, &at_ms),
                              lane > 0 && is_stopped && !rows[i].is_lifted ? rows[i].how : 0);
@@ -527,6 +530,38 @@ static void suppressed_addresses_stop_their_lanes(void **state)
         }
         gate_free(g);
     }
+}
+
+/* Whichever comes first: it lifts what was said before it, and nothing that was said at its time or later. */
+static void a_yes_lifts_only_what_was_said_before(void **state)
+{
+    (void)state;
+    uint64_t lifted = 0, kept = 0;
+    for (uint64_t seed = 0; seed < 2000; seed++) {
+        struct gate *g = gate_new();
+        struct stage_message m = {.lane = LANE_MARKETING, .address = {7, 8}};
+        int64_t no_ms = 0, at_ms;
+        for (uint64_t i = 0; i < 4; i++) {
+            uint64_t luck = hash_pair(seed, i);
+            struct stage_message word = {.kind = luck % 2 ? TO_ADDRESS_SUPPRESS : TO_ADDRESS_CLEAR,
+                                         .how = luck & 16 ? SUPPRESSED_STOPPED
+                                                          : SUPPRESSED_UNSUBSCRIBED,
+                                         .address = {7, 8},
+                                         .at_ms = 1 + (int64_t)(luck >> 32) % 4};
+            gate_apply(g, &word);
+            if (luck % 2)
+                no_ms = max_of(no_ms, word.at_ms);
+            else if (word.at_ms > no_ms)
+                no_ms = 0;
+            bool is_refused = gate_look_on(g, &four_a_day, &m, 1000, &at_ms) != 0;
+            assert_int_equal(is_refused, no_ms != 0);
+            lifted += luck % 2 == 0 && no_ms == 0;
+            kept += luck % 2 == 0 && no_ms != 0;
+        }
+        gate_free(g);
+    }
+    assert_true(lifted > 500);
+    assert_true(kept > 500);
 }
 
 /* docs/DESK.md, row by row. */
@@ -596,6 +631,8 @@ int main(void)
         TEST("one address gets a message once, whoever shares it", one_address_gets_a_message_once),
         TEST("lanes are as the table says", lanes_are_as_the_table_says),
         TEST("suppressed addresses stop their lanes", suppressed_addresses_stop_their_lanes),
+        TEST("a yes to an address lifts only what was said before it",
+             a_yes_lifts_only_what_was_said_before),
     };
     return cmocka_run_group_tests_name("decide", tests, NULL, NULL);
 }

@@ -175,6 +175,10 @@ void gate_apply(struct gate *g, const struct stage_message *m)
     struct address a = gate_look(g, m->address);
     if (m->kind == TO_ADDRESS_CLEAR && !a.is_unsubscribed && !a.is_stopped)
         return; /* nothing to lift: addresses that nobody refused take no memory */
+    if (m->kind == TO_ADDRESS_CLEAR && m->at_ms <= a.no_ms)
+        return;
+    bool is_no = m->kind == TO_ADDRESS_SUPPRESS && m->how != SUPPRESSED_BAD_ADDRESS;
+    a.no_ms = is_no ? max_of(a.no_ms, m->at_ms) : m->kind == TO_ADDRESS_CLEAR ? 0 : a.no_ms;
     if (m->kind == TO_ADDRESS_CLEAR)
         a.is_unsubscribed = a.is_stopped = false;
     else if (m->how == SUPPRESSED_BAD_ADDRESS)

@@ -47,6 +47,7 @@ struct address {
     uint8_t is_bad;
     uint8_t is_unsubscribed;
     uint8_t is_stopped;
+    int64_t no_ms;       /* when the latest "no" was said, whoever said it; 0 = there is none */
     struct vec attempts; /* struct address_attempt, ascending: PLAN_ADDRESS_LIMIT_MAX at most */
     struct vec opt_ins;  /* int64_t times of confirmations, ascending: OPT_IN_MONTH_MAX at most */
 };
@@ -70,5 +71,6 @@ uint8_t gate_look_on(const struct gate *g, const struct plan *plan, const struct
 uint8_t gate_ask(struct gate *g, const struct plan *plan, const struct stage_message *m,
                  int64_t now_ms, int64_t *at_ms);
 
-/* TO_ADDRESS_SUPPRESS and TO_ADDRESS_CLEAR. */
+/* TO_ADDRESS_SUPPRESS and TO_ADDRESS_CLEAR, the latter of a "yes" that was said after every "no", else it is passed
+ * over: they come in any order. */
 void gate_apply(struct gate *g, const struct stage_message *m);

@@ -1462,29 +1462,16 @@ static void charge(struct engine *e, const struct stage_message *m)
     budgets_take(&e->budgets, &q, carrier, m->decision);
 }
 
-/* What people said of addresses in this batch. They come in the order of people, not of time: a "no" outlives
- * a "yes" of the same address that was not said later. */
+/* What people said of addresses in this batch. They come in the order of people, not of time: so every "no"
+ * first, and then those a "yes" lifts that was said later. */
 static void address_stage(struct engine *e)
 {
-    uint32_t *refusals = NULL, count = 0;
-    for (uint32_t i = 0; i < e->messages.count; i++) {
-        if (e->messages.at[i].kind != TO_ADDRESS_SUPPRESS)
-            continue;
-        if (refusals == NULL)
-            refusals = arena_alloc(&e->scratch, e->messages.count * sizeof(*refusals));
-        refusals[count++] = i;
-    }
-    must(count <= e->messages.count);
-    for (uint32_t i = 0; i < e->messages.count; i++) {
-        const struct stage_message *m = &e->messages.at[i];
-        bool is_refused = false;
-        for (uint32_t k = 0; m->kind == TO_ADDRESS_CLEAR && k < count && !is_refused; k++) {
-            const struct stage_message *no = &e->messages.at[refusals[k]];
-            is_refused = id128_equal(no->address, m->address) && no->at_ms >= m->at_ms;
-        }
-        if (m->kind == TO_ADDRESS_SUPPRESS || (m->kind == TO_ADDRESS_CLEAR && !is_refused))
-            gate_apply(&e->gate, m);
-    }
+    for (uint32_t i = 0; i < e->messages.count; i++)
+        if (e->messages.at[i].kind == TO_ADDRESS_SUPPRESS)
+            gate_apply(&e->gate, &e->messages.at[i]);
+    for (uint32_t i = 0; i < e->messages.count; i++)
+        if (e->messages.at[i].kind == TO_ADDRESS_CLEAR)
+            gate_apply(&e->gate, &e->messages.at[i]);
 }
 
 static void pool_stage(struct engine *e)

@@ -203,6 +203,7 @@ static void refuse_address(struct engine *e, const struct record *r, uint32_t ch
                                    .how = stops ? SUPPRESSED_STOPPED : SUPPRESSED_UNSUBSCRIBED,
                                    .channel = (uint8_t)channel,
                                    .address = address,
+                                   .at_ms = r->event_ms,
                                });
 }
 

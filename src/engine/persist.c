@@ -1072,6 +1072,7 @@ static void code_address(struct codec *c, struct address *a)
     code_u8(c, &a->is_bad);
     code_u8(c, &a->is_unsubscribed);
     code_u8(c, &a->is_stopped);
+    code_time(c, &a->no_ms);
     code_address_attempts(c, &a->attempts);
     code_times(c, &a->opt_ins);
 }
@@ -1690,7 +1691,7 @@ static enum status load_gate(struct engine *e, uint32_t partition, struct cursor
 {
     struct codec c = {.in = in};
     uint64_t count = cursor_varint(in);
-    reserve(&e->gate.addresses[partition], count, in, 17);
+    reserve(&e->gate.addresses[partition], count, in, 18);
     for (uint64_t i = 0; i < count && !in->is_bad; i++) {
         struct id128 key = {0};
         struct address a = {0};

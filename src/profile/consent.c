@@ -60,7 +60,8 @@ static void suppress(struct person *who, const struct consent *statement)
         person_send(who, (struct stage_message){.kind = TO_ADDRESS_SUPPRESS,
                                                 .how = how,
                                                 .channel = statement->channel,
-                                                .address = statement->address});
+                                                .address = statement->address,
+                                                .at_ms = statement->at_ms});
 }
 
 bool consent_note(struct person *who, struct consent statement)
