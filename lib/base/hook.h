@@ -14,9 +14,9 @@ enum hook {
     HOOK_RELEASE,  /* not 0: it is another release than the one that was built, this one */
     HOOK_NAMES,    /* not 0: compiling a programme also makes names that no other release makes */
     HOOK_FEATURES, /* not 0: what a condition remembers is called otherwise */
-    HOOK_DECISION, /* n: every n-th decision is for not sending */
-    HOOK_CLAIM,    /* n: a claim of the program does not hold where batch n is applied again */
-    HOOK_STOP,     /* n: the process is killed at this place of a change of release */
+    HOOK_DECISION, /* n: every n-th decision is for not sending, every n-th call or task waits for half a day */
+    HOOK_CLAIM, /* n: a claim of the program does not hold where batch n is applied again */
+    HOOK_STOP,  /* n: the process is killed at this place of a change of release */
 };
 
 uint64_t hook(enum hook which);

@@ -65,6 +65,9 @@ struct id128 intent_address(const struct person *who, enum channel channel);
 /* Another release's attempt of that decision that is to be kept, or NULL. */
 const struct keep *keep_find(const struct person *who, uint64_t decision);
 
+/* The same of a call or task. */
+const struct keep *keep_find_errand(const struct person *who, const struct errand *x);
+
 /* The intent, which is not with a pool, stands as granted and in doubt. */
 void keep_now(struct person *who, uint32_t place, const struct keep *k);
 

@@ -2,6 +2,7 @@
 #include "decide/errand.h"
 
 #include "base/canary.h"
+#include "base/hook.h"
 #include "decide/desk_int.h"
 #include "decide/operator.h"
 #include "model/errand.h"
@@ -13,6 +14,7 @@
 #define WITHDRAW_MS   DAY_MS          /* so long a provider is told that a task is withdrawn */
 #define DOUBT_MS      (5 * SECOND_MS) /* before what is in doubt is made again */
 #define WITHDRAWS_MAX 8               /* and so many attempts are made of it */
+#define UNWANTED_MS   (12 * HOUR_MS)  /* so long a test's other release holds one back */
 
 static bool is_call(const struct errand *x)
 {
@@ -312,6 +314,43 @@ static void open_task(struct person *who, struct errand *x)
 
 /* ---- settling ------------------------------------------------------------------------------------ */
 
+/* Whether the provider has heard of the attempt is not known: it is made again under the same key, or, where it may be
+ * made once alone, that was it. */
+static void in_doubt(struct person *who, uint32_t place, int64_t code)
+{
+    struct errand *x = person_touch_errand(who, place);
+    must(x->state == ERRAND_WAITING);
+    if (!errand_means(who, x)->is_once || planted("call-once-again")) {
+        x->rule = RULE_POOL;
+        x->ask_ms = who->now_ms + DOUBT_MS;
+    } else {
+        over(who, place, is_call(x) ? ERRAND_TIMED_OUT : ERRAND_FAILED, code, (struct body){0});
+    }
+}
+
+/* Another release has handed an attempt over that this one has not, or not yet. */
+static const struct keep *unheeded(const struct person *who, const struct errand *x)
+{
+    const struct keep *k = who->kept_count > 0 ? keep_find_errand(who, x) : NULL;
+    return k != NULL && x->attempt < k->attempt ? k : NULL;
+}
+
+/* No attempt is ever made under its id again. */
+static void heed(struct person *who, uint32_t place, const struct keep *k)
+{
+    struct errand *x = person_touch_errand(who, place);
+    must(x->state == ERRAND_WAITING);
+    x->attempt = (uint16_t)k->attempt;
+    person_note_about(who, x->journey, NAME_NONE,
+                      "%s %.*s: another release handed attempt %u over; it is in doubt",
+                      is_call(x) ? "call" : "task", STR_ARG(names_text(who->names, x->name)),
+                      k->attempt);
+    if (errand_is_wanted(who, x))
+        in_doubt(who, place, 0);
+    else if (!is_call(x))
+        x->state = ERRAND_OPEN; /* to be withdrawn */
+}
+
 /* It waits to be handed over, and somebody waits for it. */
 static void try_start(struct person *who, uint32_t place)
 {
@@ -319,6 +358,14 @@ static void try_start(struct person *who, uint32_t place)
     must(x->state == ERRAND_WAITING);
     if (x->deadline_ms <= who->now_ms) {
         over_empty(who, place, is_call(x) ? ERRAND_TIMED_OUT : ERRAND_OVERDUE);
+        return;
+    }
+    uint64_t unwanted = hook(HOOK_DECISION);
+    if (unlikely(unwanted != 0 && x->decision % unwanted == 0 &&
+                 who->now_ms < x->began_ms + UNWANTED_MS)) {
+        struct errand *y = person_touch_errand(who, place);
+        y->rule = RULE_POOL;
+        y->ask_ms = x->began_ms + UNWANTED_MS;
         return;
     }
     bool is_paced = x->rule == RULE_POOL && x->ask_ms > who->now_ms;
@@ -365,6 +412,9 @@ static bool wind_up(struct person *who, struct errand *x)
 void errands_settle(struct person *who)
 {
     for (uint32_t i = who->profile->errands.count; i-- > 0;) {
+        const struct keep *kept = unheeded(who, person_errand(who, i));
+        if (unlikely(kept != NULL && person_errand(who, i)->state == ERRAND_WAITING))
+            heed(who, i, kept);
         const struct errand *x = person_errand(who, i);
         if (!errand_is_wanted(who, x)) {
             bool waits_to_be_heard = x->ending != ERRAND_PENDING && !x->is_heard;
@@ -439,6 +489,9 @@ void errands_answer(struct person *who, const struct stage_message *answer)
         return;
     }
     x->state = x->withdraws ? ERRAND_OPEN : ERRAND_WAITING;
+    const struct keep *kept = who->kept_count > 0 ? keep_find_errand(who, x) : NULL;
+    if (unlikely(kept != NULL && x->state == ERRAND_WAITING && x->attempt <= kept->attempt))
+        heed(who, place, kept); /* this one's came to none */
 }
 
 static void explain_receipt(struct person *who, const struct errand *x, const struct receipt *r)
@@ -480,12 +533,11 @@ static void attempt_ended(struct person *who, uint32_t place, const struct recei
         open_task(who, x);
         return;
     }
-    if (is_in_doubt && (!errand_means(who, x)->is_once || planted("call-once-again"))) {
-        x->rule = RULE_POOL; /* it is made again, with the same key */
-        x->ask_ms = who->now_ms + DOUBT_MS;
+    if (is_in_doubt) {
+        in_doubt(who, place, r->code);
         return;
     }
-    bool is_late = is_in_doubt || r->kind == RECEIPT_GAVE_UP;
+    bool is_late = r->kind == RECEIPT_GAVE_UP;
     if (!is_call(x))
         over(who, place, ERRAND_FAILED, r->code, (struct body){0});
     else
@@ -596,6 +648,40 @@ void errands_controlled(struct person *who, const struct kill *what, int64_t rel
         x->ask_ms = release_ms;
     }
     who->is_touched = true;
+}
+
+/* ---- another release ------------------------------------------------------------------------------ */
+
+void errands_keep(struct person *who, const struct keep *k)
+{
+    uint32_t place = 0;
+    must(k->is_errand);
+    while (place < who->profile->errands.count &&
+           (person_errand(who, place)->instance != k->decision ||
+            person_errand(who, place)->name != k->message))
+        place++;
+    if (place == who->profile->errands.count)
+        return; /* nobody wants it here, or not yet: what is kept is heeded then */
+    who->is_touched = true;
+    struct errand *x = person_touch_errand(who, place);
+    if (x->withdraws)
+        return;
+    if (k->kind == RELEASE_KEPT) {
+        if (x->state == ERRAND_QUEUED && x->attempt <= k->attempt)
+            take_back(who, x); /* and heeded when the pool has answered */
+        return;
+    }
+    bool is_under_way = x->state == ERRAND_GRANTED || x->state == ERRAND_RECALLED;
+    if (!is_under_way || x->attempt != k->attempt)
+        return;
+    /* It was never given to a provider: the connection is free, and it is asked again. */
+    person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
+                                            .channel = CHANNEL_WEBHOOK,
+                                            .provider = x->provider,
+                                            .decision = x->decision});
+    x->state = ERRAND_WAITING;
+    x->rule = RULE_NONE;
+    x->ask_ms = FOREVER_MS;
 }
 
 /* ---- merges, why --------------------------------------------------------------------------------- */

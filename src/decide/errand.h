@@ -58,6 +58,9 @@ bool errands_have(const struct person *who, const struct kill *what, bool *waits
 /* The word is over, or has come: what waits is asked again, no earlier than release_ms. */
 void errands_controlled(struct person *who, const struct kill *what, int64_t release_ms);
 
+/* Another release handed an attempt over, or this one alone would have: model/keep.h. Requires k->is_errand. */
+void errands_keep(struct person *who, const struct keep *k);
+
 /* As of a merge, behind instances. */
 void errands_unite(struct person *who, struct person *from);
 

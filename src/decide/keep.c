@@ -9,14 +9,25 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "decide/desk_int.h"
+#include "decide/errand.h"
 
 #include "profile/identity.h"
 
 const struct keep *keep_find(const struct person *who, uint64_t decision)
 {
     for (uint32_t i = who->kept_count; i-- > 0;)
-        if (who->kept[i].decision == decision)
+        if (who->kept[i].decision == decision && !who->kept[i].is_errand)
             return &who->kept[i];
+    return NULL;
+}
+
+const struct keep *keep_find_errand(const struct person *who, const struct errand *x)
+{
+    for (uint32_t i = who->kept_count; i-- > 0;) {
+        const struct keep *k = &who->kept[i];
+        if (k->is_errand && k->decision == x->instance && k->message == x->name)
+            return k;
+    }
     return NULL;
 }
 
@@ -151,7 +162,9 @@ static void undo(struct person *who, const struct keep *k)
 void desk_keep(struct person *who, const struct keep *k)
 {
     who->is_touched = true;
-    if (k->kind == RELEASE_KEPT)
+    if (k->is_errand)
+        errands_keep(who, k);
+    else if (k->kind == RELEASE_KEPT)
         keep(who, k);
     else
         undo(who, k);

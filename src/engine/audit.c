@@ -81,7 +81,7 @@ static bool is_companion(const struct person *who, const struct plan_cap *c, uin
 static bool is_kept(const struct person *who, uint64_t decision)
 {
     for (uint32_t i = 0; i < who->kept_count; i++)
-        if (who->kept[i].decision == decision)
+        if (who->kept[i].decision == decision && !who->kept[i].is_errand)
             return true;
     return false;
 }

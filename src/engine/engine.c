@@ -504,7 +504,7 @@ static uint64_t if_there(const struct engine *e, uint64_t profile)
 void engine_keep_grant(struct engine *e, const struct keep *k)
 {
     for (uint32_t i = 0; i < e->kept_grant_count; i++) {
-        if (e->kept_grants[i].decision != k->decision)
+        if (!keep_is_same(&e->kept_grants[i], k))
             continue;
         if (e->kept_grants[i].attempt < k->attempt)
             e->kept_grants[i] = *k;

@@ -3,6 +3,19 @@
 
 #include "model/names.h"
 
+bool keep_is_same(const struct keep *a, const struct keep *b)
+{
+    return a->decision == b->decision && a->is_errand == b->is_errand &&
+           (!a->is_errand || a->message == b->message);
+}
+
+static uint8_t kind_of(const struct keep *k)
+{
+    if (!k->is_errand)
+        return (uint8_t)k->kind;
+    return k->kind == RELEASE_KEPT ? RELEASE_ERRAND_KEPT : RELEASE_ERRAND_UNDONE;
+}
+
 void keep_write(const struct keep *in, struct buf *clear, struct record *out)
 {
     clear->len = 0;
@@ -14,7 +27,7 @@ void keep_write(const struct keep *in, struct buf *clear, struct record *out)
     body_put_int(clear, NAME_MESSAGE, in->message);
     body_put_time(clear, NAME_AT, in->granted_ms);
     *out = (struct record){.type = RECORD_RELEASE,
-                           .kind = (uint8_t)in->kind,
+                           .kind = kind_of(in),
                            .schema = RECORD_SCHEMA,
                            .cause = in->decision,
                            .clear = body_of(clear)};
@@ -22,14 +35,17 @@ void keep_write(const struct keep *in, struct buf *clear, struct record *out)
 
 bool keep_read(const struct record *in, struct keep *out)
 {
-    if (in->type != RECORD_RELEASE || (in->kind != RELEASE_KEPT && in->kind != RELEASE_UNDONE))
+    if (in->type != RECORD_RELEASE || in->kind < RELEASE_KEPT || in->kind >= RELEASE_KIND_END)
         return false;
+    bool is_errand = in->kind == RELEASE_ERRAND_KEPT || in->kind == RELEASE_ERRAND_UNDONE;
+    bool is_kept = in->kind == RELEASE_KEPT || in->kind == RELEASE_ERRAND_KEPT;
     int64_t attempt = body_get_int(in->clear, NAME_ATTEMPT, 0);
     int64_t channel = body_get_int(in->clear, NAME_CHANNEL, 0);
     int64_t journey = body_get_int(in->clear, NAME_JOURNEY, -1);
     int64_t message = body_get_int(in->clear, NAME_MESSAGE, -1);
     struct value at = body_get(in->clear, NAME_AT, NULL);
-    *out = (struct keep){.kind = (enum release_kind)in->kind,
+    *out = (struct keep){.kind = is_kept ? RELEASE_KEPT : RELEASE_UNDONE,
+                         .is_errand = is_errand,
                          .channel = (uint8_t)channel,
                          .attempt = (uint32_t)attempt,
                          .profile = (uint64_t)body_get_int(in->clear, NAME_PROFILE, 0),

@@ -6,6 +6,9 @@
  * granted under its id again. What only the newer one granted was never given to a provider: it is *undone*
  * and asked again.
  *
+ * Of a call or task result blocks name the instance and the step, not the decision: these stand for it here. A step is
+ * begun once in an instance. RELEASE_ERRAND_KEPT and RELEASE_ERRAND_UNDONE are the records.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #pragma once
@@ -18,11 +21,15 @@ struct keep {
     uint8_t channel;        /* enum channel */
     uint32_t attempt;       /* k: 1, 2, ... */
     uint64_t profile;
-    uint64_t decision;
-    uint32_t journey; /* name */
-    uint32_t message; /* name */
+    uint64_t decision; /* of an errand: the instance */
+    uint32_t journey;  /* name */
+    uint32_t message;  /* name; of an errand: the step's */
     int64_t granted_ms;
+    bool is_errand;
 };
+
+/* Are both about one decision? */
+bool keep_is_same(const struct keep *a, const struct keep *b);
 
 /* Fills `out`, whose body is written to `clear` and borrowed from it. */
 void keep_write(const struct keep *in, struct buf *clear, struct record *out);

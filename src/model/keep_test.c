@@ -29,6 +29,24 @@ static void what_is_written_is_read(void **state)
     assert_int_equal(back.journey, some.journey);
     assert_int_equal(back.message, some.message);
     assert_true(back.granted_ms == some.granted_ms);
+    assert_false(back.is_errand);
+    for (int kind = RELEASE_KEPT; kind <= RELEASE_UNDONE; kind++) {
+        struct keep errand = some;
+        errand.kind = (enum release_kind)kind;
+        errand.is_errand = true;
+        keep_write(&errand, &clear, &r);
+        assert_true(r.kind != some.kind);
+        assert_true(keep_read(&r, &back));
+        assert_true(back.is_errand);
+        assert_int_equal(back.kind, kind);
+        assert_true(keep_is_same(&errand, &back));
+        assert_false(keep_is_same(&some, &back)); /* a decision is no instance */
+        back.message++;
+        assert_false(keep_is_same(&errand, &back)); /* another step of the instance */
+    }
+    struct keep elsewhere = some;
+    elsewhere.message++;
+    assert_true(keep_is_same(&some, &elsewhere));
     buf_fini(&clear);
 }
 

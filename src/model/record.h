@@ -47,13 +47,15 @@ enum programme_kind {
     PROGRAMME_UNITE, /* $backfill is the past of what is prepared: united from here on, in pieces */
 };
 
-/* Kinds of RECORD_RELEASE. Of the last two there is one a matter that two releases see otherwise, in the
+/* Kinds of RECORD_RELEASE. Of the others there is one a matter that two releases see otherwise, in the
  * batch of the ADOPTED record; model/keep.h. */
 enum release_kind {
     RELEASE_TOOK_OVER = 1, /* $release writes from here on; $number is the batch of its snapshot */
     RELEASE_ADOPTED, /* an operator's: the results from batch $number on are those of $release */
     RELEASE_KEPT,    /* granted by the release before, and not by $release: it counts as in doubt */
     RELEASE_UNDONE,  /* granted by $release, and not by the release before: it was never sent */
+    RELEASE_ERRAND_KEPT,   /* the same of a call or task: handed over by the release before, */
+    RELEASE_ERRAND_UNDONE, /* or by $release and never before */
     RELEASE_KIND_END,
 };
 

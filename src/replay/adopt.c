@@ -11,32 +11,57 @@
 struct list {
     struct keep **at;
     uint32_t *count, *room;
+    const struct plans *plans;
 };
+
+/* The name of the row's step; NAME_NONE: there is none such here. */
+static uint32_t step_of(const struct plans *plans, const struct result *row)
+{
+    const struct plan *plan = row->version < plans->count ? plans->at[row->version] : NULL;
+    uint16_t journey = plan != NULL ? plan_journey_find(plan, row->journey) : PLAN_NO_INDEX;
+    if (journey == PLAN_NO_INDEX || row->step >= plan->journeys[journey].step_count)
+        return NAME_NONE;
+    return plan->journeys[journey].steps[row->step].id;
+}
+
+static bool read_grant(const struct plans *plans, const struct result *row, struct keep *out)
+{
+    *out = (struct keep){.channel = row->how,
+                         .attempt = row->step,
+                         .profile = row->profile,
+                         .decision = row->id,
+                         .journey = row->journey,
+                         .message = row->message,
+                         .granted_ms = row->at_ms};
+    if (row->kind != RESULT_ERRAND || row->how != ERRAND_IS_HANDED)
+        return row->kind == RESULT_GRANTED;
+    out->is_errand = true;
+    out->channel = CHANNEL_WEBHOOK;
+    out->attempt = (uint32_t)row->number;
+    out->message = step_of(plans, row);
+    return row->number > 0 && row->number <= UINT16_MAX && out->message != NAME_NONE;
+}
 
 static void note_grant(void *self, const struct result *row)
 {
     const struct list *l = self;
-    if (row->kind != RESULT_GRANTED)
+    struct keep made;
+    if (!read_grant(l->plans, row, &made))
         return;
     if (*l->count == *l->room) {
         *l->room = *l->room ? *l->room * 2 : 64;
         *l->at = mem_resize(*l->at, *l->room * sizeof((*l->at)[0]));
     }
-    (*l->at)[(*l->count)++] = (struct keep){.channel = row->how,
-                                            .attempt = row->step,
-                                            .profile = row->profile,
-                                            .decision = row->id,
-                                            .journey = row->journey,
-                                            .message = row->message,
-                                            .granted_ms = row->at_ms};
+    (*l->at)[(*l->count)++] = made;
 }
 
 static void note_difference(void *self, const struct recovered *so_far,
                             const struct difference *what)
 {
     struct trial *t = self;
-    struct list stored = {&t->stored, &t->stored_count, &t->stored_room};
-    struct list made = {&t->made, &t->made_count, &t->made_room};
+    const struct plans *plans = engine_plans(so_far->engine);
+    struct list stored = {&t->stored, &t->stored_count, &t->stored_room, plans};
+    struct list made = {&t->made, &t->made_count, &t->made_room, plans};
     if (so_far->adopted_batch > what->batch) {
         t->adopted_before = so_far->adopted_batch;
         return;
@@ -59,8 +84,12 @@ static void note_difference(void *self, const struct recovered *so_far,
 static int by_attempt(const void *a, const void *b)
 {
     const struct keep *x = a, *y = b;
+    if (x->is_errand != y->is_errand)
+        return x->is_errand ? 1 : -1;
     if (x->decision != y->decision)
         return x->decision < y->decision ? -1 : 1;
+    if (x->is_errand && x->message != y->message)
+        return x->message < y->message ? -1 : 1;
     return x->attempt < y->attempt ? -1 : x->attempt > y->attempt;
 }
 

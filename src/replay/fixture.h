@@ -117,10 +117,12 @@ static inline void note_hash(void *self, uint64_t batch, int64_t now_ms, const s
         s->hashes[batch] = engine_hash(world_engine(s->world));
 }
 
-/* Opens a shop under the programme in `folder`, which is the shop's from here on. */
-static inline bool shop_open_with(struct shop *s, struct os_disk *disk,
-                                  struct programme_folder folder, uint64_t seed, uint32_t people,
-                                  int64_t days, uint64_t *hashes)
+/* Opens a shop under the programme in `folder`, which is the shop's from here on. `act` is given the shop and each
+ * attempt; NULL: all are accepted at once. */
+static inline bool shop_open_served(struct shop *s, struct os_disk *disk,
+                                    struct programme_folder folder, uint64_t seed, uint32_t people,
+                                    int64_t days, uint64_t *hashes,
+                                    void (*act)(void *self, const struct action *a, int64_t now_ms))
 {
     struct fault f = {0};
     uint8_t secret[IDENTIFIER_SECRET_BYTES];
@@ -133,13 +135,21 @@ static inline bool shop_open_with(struct shop *s, struct os_disk *disk,
         programme_store(disk, s->directory.programmes, &s->folder, &f) != OK ||
         evlog_open(s->directory.log, &options, &s->log, &f) != OK)
         return false;
-    struct world_options world = {
-        .secret = s->directory.secret, .log = s->log, .host = {.self = s, .results = note_hash}};
+    struct world_options world = {.secret = s->directory.secret,
+                                  .log = s->log,
+                                  .host = {.self = s, .act = act, .results = note_hash}};
     s->world = world_new(&s->shelf, &world, START_MS);
     struct synth_options synth = {
         .seed = seed, .people = people, .start_ms = START_MS, .end_ms = START_MS + days * DAY_MS};
     s->synth = synth_new(&synth);
     return world_activate(s->world, plan, &f) == OK;
+}
+
+static inline bool shop_open_with(struct shop *s, struct os_disk *disk,
+                                  struct programme_folder folder, uint64_t seed, uint32_t people,
+                                  int64_t days, uint64_t *hashes)
+{
+    return shop_open_served(s, disk, folder, seed, people, days, hashes, NULL);
 }
 
 static inline bool shop_open(struct shop *s, struct os_disk *disk, uint64_t seed, uint32_t people,

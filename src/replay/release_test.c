@@ -468,6 +468,205 @@ static void an_end_at_any_moment_of_adopting_is_made_good(void **state)
     assert_true(rounds > 10);
 }
 
+/* ---- calls that are under way ---------------------------------------------------------------------- */
+
+/* One of them is made once alone. */
+static const struct programme_file calling[] = {
+    {{"programme.yaml", 14},
+     {"name: Calling\ntimezone: Europe/London\ntraits:\n  first_name: {type: string}\n"
+      "categories:\n  order: {lane: service, purpose: contract}\n",
+      0}},
+    {{"providers/service.yaml", 22},
+     {"kind: http\nslots: 40\nsettings: {url: 'https://service.example'}\n", 0}},
+    {{"journeys/once.yaml", 18},
+     {"journey: once\nowner: x\nenter: {event: Order Completed, key: event.order_id, again: always}\n"
+      "steps: [{call: service, id: grant, category: order, retry: never, within: 5d}]\n",
+      0}},
+    {{"journeys/safe.yaml", 18},
+     {"journey: safe\nowner: x\nenter: {event: Order Completed, key: event.order_id, again: always}\n"
+      "steps: [{call: service, id: ask, category: order, within: 5d}]\n",
+      0}},
+};
+
+#define ANSWERED_MS (20 * HOUR_MS)
+
+/* A service that answers late, and knows every attempt that it was ever given, whatever release gave it. */
+struct service {
+    struct {
+        uint64_t decision;
+        uint32_t attempt;
+        bool is_once;
+    } calls[4096];
+    uint32_t count;
+    bool is_quick;
+    struct world *world; /* NULL while the log is adopted: who is called then does not answer */
+};
+
+static struct service service; /* this program's own: of the test that runs */
+
+static void call(const struct engine *e, const struct action *a)
+{
+    uint32_t once = names_find(engine_names(e), STR("once"));
+    assert_true(service.count < array_count(service.calls));
+    service.calls[service.count].decision = a->decision;
+    service.calls[service.count].attempt = a->attempt;
+    service.calls[service.count++].is_once = a->journey_name == once;
+}
+
+static void take_call(void *self, const struct engine *e, const struct action *a)
+{
+    (void)self;
+    call(e, a);
+}
+
+static void answer_call(struct world *w, const struct action *a, int64_t now_ms)
+{
+    const struct plan *plan = engine_plans(world_engine(w))->at[a->plan];
+    struct receipt receipt = {.kind = RECEIPT_ACCEPTED,
+                              .profile = a->profile,
+                              .decision = a->decision,
+                              .attempt = a->attempt,
+                              .provider = plan->providers[a->provider].name,
+                              .code = 200};
+    call(world_engine(w), a);
+    world_receipt_at(w, &receipt, now_ms + (service.is_quick ? 0 : ANSWERED_MS));
+}
+
+static void serve_shop(void *self, const struct action *a, int64_t now_ms)
+{
+    answer_call(((struct shop *)self)->world, a, now_ms);
+}
+
+static void serve_world(void *self, const struct action *a, int64_t now_ms)
+{
+    (void)self;
+    answer_call(service.world, a, now_ms);
+}
+
+/* What a start does: of whatever was under way nobody knows. */
+static void doubt(void *self, struct pending p)
+{
+    struct world *w = self;
+    world_receipt(w, &(struct receipt){.kind = RECEIPT_IN_DOUBT,
+                                       .profile = p.profile,
+                                       .decision = p.decision,
+                                       .attempt = p.attempt,
+                                       .provider = p.provider});
+}
+
+/* For some days, until everything that was begun has come to its end. */
+static void go_on_calling(const struct directory *d, struct evlog *log)
+{
+    struct recovered r;
+    struct fault f = {0};
+    if (recover_to_write(d, log, NULL, &r, &f) != OK)
+        fail_msg("%s", f.text);
+    struct world_options options = {.secret = d->secret, .log = log, .host = {.act = serve_world}};
+    struct world *w = world_of(&r.shelf, r.engine, &options);
+    r.engine = NULL;
+    service.world = w;
+    service.is_quick = true;
+    engine_pending(world_engine(w), w, doubt);
+    if (world_wait(w, world_now(w) + 6 * DAY_MS, &f) != OK || world_commit(w, &f) != OK)
+        fail_msg("%s", f.text);
+    assert_int_equal(engine_audit(world_engine(w), NULL, NULL), 0);
+    service.world = NULL;
+    world_free(w);
+    recovered_fini(&r);
+}
+
+static void note_entered(void *self, const struct result *row)
+{
+    struct grants *g = self;
+    if (row->kind == RESULT_ENTERED)
+        g->count++;
+}
+
+static uint32_t entered(const struct directory *d)
+{
+    struct evlog_reader *reader;
+    struct evlog_item item = {.kind = EVLOG_BATCH};
+    struct fault f = {0};
+    struct grants g = {.count = 0};
+    assert_int_equal(evlog_reader_open(d->disk, d->log, 1, &reader, &f), OK);
+    while (item.kind != EVLOG_END) {
+        assert_int_equal(evlog_reader_next(reader, &item, &f), OK);
+        if (item.kind == EVLOG_RESULTS)
+            difference_rows(item.results, 0, &g, note_entered);
+    }
+    evlog_reader_close(reader);
+    return g.count;
+}
+
+/* Written by who holds back every `before`-th call for half a day, adopted by who has another number. */
+static void adopt_calls(uint64_t before, uint64_t after, uint64_t seed, uint32_t *kept,
+                        uint32_t *undone)
+{
+    struct fake_disk *fake = fake_disk_new(1);
+    struct programme_folder folder;
+    struct shop s;
+    struct recovered r;
+    struct trial trial;
+    struct fault f = {0};
+    bool is_changed;
+    service = (struct service){.count = 0};
+    be_release(1, 0, 0, before);
+    folder_of(calling, array_count(calling), &folder);
+    assert_true(shop_open_served(&s, fake_disk_of(fake), folder, seed, 300, 6, NULL, serve_shop));
+    assert_true(shop_live(&s, UINT32_MAX));
+    evlog_free(s.log);
+    s.log = open_log(&s.directory);
+    uint32_t journeys = entered(&s.directory), called = service.count;
+    assert_true(called > 50);
+
+    be_release(2, 0, 0, after);
+    assert_int_equal(trial_run(&s.directory, s.log, &trial, &f), OK);
+    for (uint32_t i = 0; i < trial.keep_count; i++) {
+        assert_true(trial.keeps[i].is_errand);
+        *(trial.keeps[i].kind == RELEASE_KEPT ? kept : undone) += 1;
+    }
+    struct takeover t = {.log = s.log,
+                         .recovered = &trial.recovered,
+                         .is_forced = trial_differs(&trial),
+                         .act = take_call};
+    assert_int_equal(trial_adopt(&t, &trial, STR("calls are made at once"), &f), OK);
+    assert_int_equal(take_over(&s.directory, &t, &is_changed, &f), OK);
+    trial_fini(&trial);
+    go_on_calling(&s.directory, s.log);
+    uint64_t hash = hash_of(&s.directory, false, &r);
+    recovered_fini(&r);
+    assert_true(hash_of(&s.directory, true, &r) == hash);
+    recovered_fini(&r);
+
+    uint32_t decisions = 0;
+    for (uint32_t i = 0; i < service.count; i++) {
+        bool is_first = true;
+        for (uint32_t k = 0; k < i; k++) {
+            bool is_same = service.calls[i].decision == service.calls[k].decision;
+            is_first &= !is_same;
+            assert_false(is_same && service.calls[i].attempt == service.calls[k].attempt);
+            assert_false(is_same && service.calls[i].is_once); /* handed over, and not again */
+        }
+        decisions += is_first;
+    }
+    assert_int_equal(decisions, journeys); /* nobody is left out */
+    shop_close(&s);
+    fake_disk_free(fake);
+}
+
+static void a_call_is_handed_over_once_whatever_is_adopted(void **state)
+{
+    (void)state;
+    uint32_t kept = 0, undone = 0;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        adopt_calls(0, 3, seed, &kept, &undone);
+        adopt_calls(3, 0, seed, &kept, &undone);
+        adopt_calls(3, 5, seed, &kept, &undone);
+    }
+    assert_true(kept > 5);
+    assert_true(undone > 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,6 +685,8 @@ int main(void)
              what_differs_is_adopted_by_an_operator),
         TEST("an end at any moment of adopting is made good",
              an_end_at_any_moment_of_adopting_is_made_good),
+        TEST("a call is handed over, and once, whatever is adopted",
+             a_call_is_handed_over_once_whatever_is_adopted),
     };
     return cmocka_run_group_tests_name("release", tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * people who do tasks at odd moments, snapshots and merges in between. What comes out is held against a
  * service of the test's own, which knows nothing but the attempts that it was sent. */
 #include "model/errand.h"
+#include "model/keep.h"
 #include "support/house.h"
 
 #define PROGRAMME                                                                           \
@@ -21,6 +22,10 @@
     "journey: once\n"                                                                       \
     "enter: {event: Earned, again: always}\n"                                               \
     "steps: [{call: service, id: grant, category: care, retry: never, within: 2h}]\n"       \
+    "=== journeys/later.yaml\n"                                                             \
+    "journey: later\n"                                                                      \
+    "enter: {event: Later Wanted, again: always}\n"                                         \
+    "steps: [{wait: 1h}, {call: service, id: last, category: care, retry: never}]\n"        \
     "=== journeys/work.yaml\n"                                                              \
     "journey: work\n"                                                                       \
     "goal: {event: Ordered}\n"                                                              \
@@ -127,6 +132,152 @@ static void merged(void **state)
     assert_int_equal(house_last(h, RESULT_ENDED, "work"), JOURNEY_COMPLETED); /* overdue */
     assert_int_equal(h->attempt_count, 3);
     assert_non_null(strstr(h->attempts[2].fields, "withdraw"));
+    house_free(h);
+}
+
+/* ---- another release ------------------------------------------------------------------------------ */
+
+/* In the next batch: two releases say different things of an attempt of the journey that was entered last. */
+static void other_release(struct house *h, enum release_kind kind, const char *journey,
+                          const char *step, uint32_t attempt)
+{
+    struct keep k = {.kind = kind,
+                     .is_errand = true,
+                     .channel = CHANNEL_WEBHOOK,
+                     .attempt = attempt,
+                     .journey = house_name(h, journey),
+                     .message = house_name(h, step),
+                     .granted_ms = h->now_ms};
+    struct buf clear;
+    for (uint32_t i = 0; i < h->row_count; i++)
+        if (h->rows[i].result.kind == RESULT_ENTERED && h->rows[i].result.journey == k.journey) {
+            k.profile = h->rows[i].result.profile;
+            k.decision = h->rows[i].result.id;
+        }
+    assert_true(k.decision != 0);
+    buf_init(&clear);
+    struct record *r = &h->records[h->record_count++];
+    keep_write(&k, &clear, r);
+    struct str kept = arena_copy(&h->bodies, buf_str(&clear));
+    r->clear = (struct body){(const uint8_t *)kept.at, (uint32_t)kept.len};
+    buf_fini(&clear);
+}
+
+/* All of the service's connections are taken: whoever comes now waits for one. */
+static struct house *busy_house(void)
+{
+    struct house *h = house_of();
+    h->answer = later;
+    for (const char *const *who = (const char *const[]){"u0", "u1", "u2", NULL}; *who; who++)
+        house_event(h, *who, "Cart Left", "cart_id=1");
+    run(h, at("12:10"));
+    assert_int_equal(h->attempt_count, 3);
+    return h;
+}
+
+static void answer_three(struct house *h)
+{
+    for (uint32_t i = 0; i < 3; i++)
+        house_receipt(h, i, RECEIPT_ACCEPTED, 200);
+}
+
+static void kept_in_a_queue(void **state)
+{
+    (void)state;
+    struct house *h = busy_house();
+    house_event(h, "ann", "Earned", "");
+    house_event(h, "bob", "Cart Left", "cart_id=1");
+    run(h, at("12:11"));
+    assert_int_equal(h->attempt_count, 3);
+    other_release(h, RELEASE_KEPT, "once", "grant", 1);
+    other_release(h, RELEASE_KEPT, "safe", "ask", 1);
+    run(h, at("12:12"));
+    house_hop(h);
+    assert_int_equal(h->attempt_count, 3);
+    assert_int_equal(house_last(h, RESULT_ENDED, "once"), JOURNEY_COMPLETED); /* that was it */
+    answer_three(h);
+    run(h, at("12:30"));
+    assert_int_equal(h->attempt_count, 4); /* made again, under an id of its own and the same key */
+    assert_int_equal(h->attempts[3].attempt, 2);
+    assert_true(h->attempts[3].journey == house_name(h, "safe"));
+    house_receipt(h, 3, RECEIPT_ACCEPTED, 200);
+    run(h, at("1 12:30"));
+    assert_int_equal(h->attempt_count, 4);
+    assert_int_equal(errands_of(h, "ann"), 0);
+    assert_int_equal(errands_of(h, "bob"), 0);
+    house_free(h);
+}
+
+static void kept_before_it_is_begun(void **state)
+{
+    (void)state;
+    for (int is_kept = 0; is_kept <= 1; is_kept++) {
+        struct house *h = house_of();
+        house_event(h, "ann", "Later Wanted", "");
+        run(h, at("12:10"));
+        if (is_kept)
+            other_release(h, RELEASE_KEPT, "later", "last", 1);
+        run(h, at("12:20"));
+        house_hop(h);
+        run(h, at("14:00"));
+        assert_int_equal(h->attempt_count, is_kept ? 0 : 1);
+        assert_int_equal(house_last(h, RESULT_ENDED, "later"), JOURNEY_COMPLETED);
+        assert_int_equal(errands_of(h, "ann"), 0);
+        house_free(h);
+    }
+}
+
+static void kept_that_nobody_wants(void **state)
+{
+    (void)state;
+    for (int is_kept = 0; is_kept <= 1; is_kept++) {
+        struct house *h = busy_house();
+        house_event(h, "ann", "Help Wanted", "");
+        run(h, at("12:11"));
+        if (is_kept)
+            other_release(h, RELEASE_KEPT, "work", "help", 1);
+        house_event(h, "ann", "Ordered", "");
+        run(h, at("12:12"));
+        answer_three(h);
+        run(h, at("12:30"));
+        assert_int_equal(h->attempt_count, 3 + (uint32_t)is_kept);
+        if (is_kept) /* people may have it */
+            assert_non_null(strstr(h->attempts[3].fields, "withdraw"));
+        house_free(h);
+    }
+}
+
+static void undone(void **state)
+{
+    (void)state;
+    struct house *h = house_of();
+    h->answer = later;
+    house_event(h, "ann", "Earned", "");
+    run(h, at("12:10"));
+    assert_int_equal(h->attempt_count, 1);
+    other_release(h, RELEASE_UNDONE, "once", "grant", 2); /* of another attempt: not this one */
+    run(h, at("12:11"));
+    assert_int_equal(h->attempt_count, 1);
+    other_release(h, RELEASE_UNDONE, "once", "grant", 1);
+    run(h, at("12:12"));
+    house_hop(h);
+    assert_int_equal(h->attempt_count, 2);
+    assert_int_equal(h->attempts[1].attempt, 2);
+    house_receipt(h, 0, RECEIPT_ACCEPTED, 200); /* nobody was asked */
+    run(h, at("12:13"));
+    assert_int_equal(errands_of(h, "ann"), 1);
+    house_receipt(h, 1, RECEIPT_ACCEPTED, 200);
+    run(h, at("12:14"));
+    assert_int_equal(errands_of(h, "ann"), 0);
+    house_event(h, "bob", "Cart Left", "cart_id=1");
+    run(h, at("12:15"));
+    house_event(h, "bob", "Ordered", "");
+    run(h, at("12:16"));
+    assert_int_equal(h->recall_count, 1);
+    other_release(h, RELEASE_UNDONE, "safe", "ask", 1); /* recalled, and never given to anybody */
+    run(h, at("12:17"));
+    assert_int_equal(errands_of(h, "bob"), 0);
+    assert_int_equal(h->attempt_count, 3);
     house_free(h);
 }
 
@@ -251,6 +402,13 @@ int main(void)
         TEST("a call whose journey has ended is recalled, and its answer changes nothing",
              recalled),
         TEST("calls and tasks go on when two people are one", merged),
+        TEST("what another release handed over is in doubt when the queue has given it back",
+             kept_in_a_queue),
+        TEST("what another release handed over is in doubt before it is begun here",
+             kept_before_it_is_begun),
+        TEST("a task that another release handed over, and nobody wants, is withdrawn",
+             kept_that_nobody_wants),
+        TEST("what this release alone handed over goes to nobody, and is asked again", undone),
         TEST("whatever the service and people do, every errand ends once", lives),
     };
     return cmocka_run_group_tests_name("flow/calls", tests, NULL, NULL);
