@@ -200,9 +200,8 @@ static void check_members(struct audit *a)
 /* The timer is set to the earliest deadline. */
 static void check_timer(struct audit *a, struct person *who)
 {
-    const struct timers *timers = &a->engine->partitions[profile_partition(who->id)].timers;
     int64_t due_ms = engine_deadline(who);
-    int64_t set_ms = timers_due_ms(timers, profile_local(who->id));
+    int64_t set_ms = timers_due_ms(engine_timers(a->engine, who->id), (uint32_t)who->id);
     if (max_of(due_ms, who->now_ms + 1) != set_ms && due_ms != set_ms)
         fault(a, INVARIANT_TIMER, who->id, "timer at %ld, earliest deadline at %ld", set_ms,
               due_ms);

@@ -13,6 +13,7 @@
 #include "profile/traits.h"
 
 #define SETTLE_ROUNDS_MAX 32   /* journeys that go on at once propose again; bounded */
+#define WAKE_MANY         1024 /* timers that are taken at once */
 #define MOMENTS_MAX       4096 /* moments of one person's timers in one batch; then all at once */
 #define SWEEP_WORK        4096 /* people that a batch looks at */
 #define SWEEP_TOLD        15   /* who is told counts for so many more */
@@ -28,7 +29,7 @@ uint64_t engine_add_profile(struct engine *e, uint32_t partition)
         p->room = p->room + p->room / 4 + 4;
         p->profiles = mem_resize(p->profiles, p->room * sizeof(p->profiles[0]));
     }
-    must(p->count < TIMERS_NODE_MAX);
+    must(p->count < TIMERS_NODE_END >> 8);
     p->profiles[p->count] = space_alloc(&p->space, sizeof(struct profile));
     must(profile_local(profile_number(partition, p->count)) == p->count);
     return profile_number(partition, p->count++);
@@ -36,12 +37,9 @@ uint64_t engine_add_profile(struct engine *e, uint32_t partition)
 
 void engine_arm(struct engine *e, uint64_t number, int64_t due_ms)
 {
-    uint32_t partition = profile_partition(number);
-    struct timers *timers = &e->partitions[partition].timers;
     must(profile_local(number) >= 1);
-    must(profile_local(number) < e->partitions[partition].count);
-    timers_set(timers, profile_local(number), due_ms);
-    e->due_ms[partition] = timers_next(timers);
+    must(profile_local(number) < e->partitions[profile_partition(number)].count);
+    timers_set(engine_timers(e, number), (uint32_t)number, due_ms);
 }
 
 static uint64_t create_profile(void *self, uint32_t partition, int64_t at_ms)
@@ -292,11 +290,11 @@ struct engine *engine_new(const struct engine_options *options)
 {
     struct engine *e = mem_new(sizeof(*e));
     pages_init(&e->pages);
+    for (uint32_t half = 0; half < 2; half++)
+        e->timers[half] = timers_new();
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         struct partition *p = &e->partitions[i];
         space_init_in(&p->space, &e->pages);
-        timers_init(&p->timers);
-        e->due_ms[i] = FOREVER_MS;
         p->count = 1;
         p->room = 4;
         p->profiles = mem_new(p->room * sizeof(p->profiles[0]));
@@ -344,10 +342,11 @@ void engine_free(struct engine *e)
     if (e == NULL)
         return;
     saving_fini(e);
+    for (uint32_t half = 0; half < 2; half++)
+        timers_free(e->timers[half]);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         struct partition *p = &e->partitions[i];
         space_fini(&p->space);
-        timers_fini(&p->timers);
         mem_free(p->profiles);
         mem_free(p->inbox.at);
     }
@@ -1169,8 +1168,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
         who.profile->instances.count) {
         int64_t due_ms = engine_deadline(&who);
         must(who.profile->forward == 0);
-        const struct timers *timers = &e->partitions[profile_partition(who.id)].timers;
-        if (timers_due_ms(timers, profile_local(who.id)) != due_ms)
+        if (timers_due_ms(engine_timers(e, who.id), (uint32_t)who.id) != due_ms)
             engine_arm(e, who.id, max_of(due_ms, e->now_ms + 1));
     }
 }
@@ -1208,6 +1206,7 @@ static void fetch_near(const struct engine *e, const struct batch *b, uint32_t l
     if (last + 2 * NEAR < e->item_count) {
         const struct item *item = &e->items[e->keys[last + 2 * NEAR] & 0xffffff];
         fetch_profile(e, item->profile);
+        timers_fetch_place(engine_timers(e, item->profile), (uint32_t)item->profile);
         if (item->kind == ITEM_RECORD) {
             prefetch(&b->records[item->place]);
             prefetch(&b->records[item->place].clear);
@@ -1216,6 +1215,7 @@ static void fetch_near(const struct engine *e, const struct batch *b, uint32_t l
     if (last + NEAR < e->item_count) {
         const struct item *item = &e->items[e->keys[last + NEAR] & 0xffffff];
         fetch_lists(e, item->profile);
+        timers_fetch_entry(engine_timers(e, item->profile), (uint32_t)item->profile);
         if (item->kind == ITEM_RECORD) {
             struct body clear = b->records[item->place].clear;
             prefetch(clear.at);
@@ -1538,17 +1538,14 @@ static void empty_inboxes(struct engine *e, const struct batch *b)
     must(e->inbox_count == waiting);
 }
 
+/* In no order that matters: people are worked on one after the other, and each has one timer. */
 static void wake_timers(struct engine *e)
 {
-    struct timer timer;
-    for (uint32_t i = 0; i < PARTITIONS; i++) {
-        if (e->due_ms[i] > e->now_ms)
-            continue;
-        while (timers_pop(&e->partitions[i].timers, e->now_ms, &timer))
-            engine_add_item(e, profile_number(i, timer.node), ITEM_TIMER, 0);
-        e->due_ms[i] = timers_next(&e->partitions[i].timers);
-        must(e->due_ms[i] > e->now_ms);
-    }
+    uint32_t numbers[WAKE_MANY], count;
+    for (uint32_t half = 0; half < 2; half++)
+        while ((count = timers_take(e->timers[half], e->now_ms, numbers, WAKE_MANY)) > 0)
+            for (uint32_t i = 0; i < count; i++)
+                engine_add_item(e, numbers[i], ITEM_TIMER, 0);
 }
 
 /* The person, if the new programme may change anything for them. */
@@ -1681,8 +1678,8 @@ static int64_t rates_next(const struct engine *e)
 int64_t engine_next(const struct engine *e)
 {
     int64_t next_ms = rates_next(e);
-    for (uint32_t i = 0; i < PARTITIONS; i++)
-        next_ms = min_of(next_ms, e->due_ms[i]);
+    for (uint32_t half = 0; half < 2; half++)
+        next_ms = min_of(next_ms, timers_next(e->timers[half]));
     next_ms = min_of(next_ms, monitors_next(e));
     return min_of(next_ms, sweeps_next(e));
 }
@@ -1744,12 +1741,10 @@ uint64_t engine_profile_count(const struct engine *e)
 
 uint64_t engine_bytes(const struct engine *e)
 {
-    uint64_t bytes = e->pages.free_bytes;
+    uint64_t bytes = e->pages.free_bytes + timers_bytes(e->timers[0]) + timers_bytes(e->timers[1]);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &e->partitions[i];
-        bytes += space_bytes(&p->space) + p->room * sizeof(p->profiles[0]) +
-                 p->timers.heap_room * sizeof(struct timer) +
-                 p->timers.node_room * sizeof(uint32_t);
+        bytes += space_bytes(&p->space) + p->room * sizeof(p->profiles[0]);
         bytes += index_bytes(&e->identity.ids[i]);
         bytes += (uint64_t)e->identity.messages[i].slot_count * sizeof(uint64_t);
         bytes += space_bytes(&e->addresses.spaces[i]) + index_bytes(&e->addresses.index[i]);

@@ -303,7 +303,7 @@ enum status engine_load(struct engine *e, struct str section, uint32_t partition
  * a snapshot is. */
 bool engine_loads_apart(struct str section);
 
-/* The sections of partitions from <= i < to are for the share, which one other thread at a time may load; here
+/* The sections of partitions from <= i < to, a half of them or all, are for the share, which one other thread at a time may load; here
  * engine_load() goes on with those of other partitions. */
 struct load_share *engine_load_begin(struct engine *e, uint32_t from, uint32_t to) mustuse;
 enum status engine_load_share(struct load_share *s, struct str section, uint32_t partition,

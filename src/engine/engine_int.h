@@ -30,7 +30,6 @@ struct partition {
     uint32_t *profiles; /* by local number, from 1: reference of a struct profile */
     uint32_t count;     /* local numbers given out + 1 */
     uint32_t room;
-    struct timers timers;  /* by local number: the earliest deadline */
     struct messages inbox; /* applied first in the next batch */
 };
 
@@ -180,8 +179,8 @@ struct change {
 struct engine {
     struct pages pages; /* what the partitions' spaces and tables are cut out of */
     struct partition partitions[PARTITIONS];
-    int64_t
-        due_ms[PARTITIONS]; /* each partition's first deadline, side by side to be looked over */
+    struct timers *timers[2]; /* by profile number: the earliest deadline; of each half of the
+                                 partitions apart, because two threads load them */
     struct identity identity;
     struct identity_host host;
     struct addresses addresses;
@@ -308,6 +307,11 @@ struct person engine_person(struct engine *e, uint64_t number);
 
 /* Number of a new profile's place; its object is zeroed. (persist.c makes them too.) */
 uint64_t engine_add_profile(struct engine *e, uint32_t partition);
+
+static inline struct timers *engine_timers(const struct engine *e, uint64_t number)
+{
+    return e->timers[profile_partition(number) / (PARTITIONS / 2)];
+}
 
 /* The profile is due at `due_ms`, instead of whenever it was due before; FOREVER_MS = never. */
 void engine_arm(struct engine *e, uint64_t number, int64_t due_ms);

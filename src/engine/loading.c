@@ -4,6 +4,7 @@
  * nothing in common but
  *
  *     - the pages that their stores are cut out of
+ *     - the timers, which are apart for each half of the partitions: a share is a half
  *     - how many live instances each journey has, how many people are in each segment, how much is in inboxes
  *
  * So a second thread takes its partitions' pages from a heap of its own, counts for itself, and when it is
@@ -49,6 +50,8 @@ struct load_share *engine_load_begin(struct engine *e, uint32_t from, uint32_t t
 {
     must(from <= to);
     must(to <= PARTITIONS);
+    must(from % (PARTITIONS / 2) == 0); /* whose timers are apart */
+    must(to % (PARTITIONS / 2) == 0);
     struct load_share *s = mem_new(sizeof(*s));
     s->engine = e;
     s->from = from;

@@ -495,6 +495,8 @@ static void account(const struct bench *b, const char *fixture)
     if (getenv("BENCH_ACCOUNT") == NULL)
         return;
     weights[WEIGHT_FREE] = b->engine->pages.free_bytes;
+    for (uint32_t half = 0; half < 2; half++)
+        weights[WEIGHT_TIMERS] += timers_bytes(b->engine->timers[half]);
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         const struct partition *p = &b->engine->partitions[i];
         const struct identity *identity = &b->engine->identity;
@@ -523,8 +525,6 @@ static void account(const struct bench *b, const char *fixture)
         weights[WEIGHT_FREE] += space_bytes(&p->space) - p->space.live_bytes;
         weights[WEIGHT_IDS] += index_bytes(&identity->ids[i]);
         weights[WEIGHT_MESSAGES] += (uint64_t)identity->messages[i].slot_count * sizeof(uint64_t);
-        weights[WEIGHT_TIMERS] +=
-            p->timers.heap_room * sizeof(struct timer) + p->timers.node_room * sizeof(uint32_t);
         weights[WEIGHT_PLACES] += p->room * sizeof(p->profiles[0]);
         weights[WEIGHT_ADDRESSES] +=
             space_bytes(&addresses->spaces[i]) + index_bytes(&addresses->index[i]);

@@ -53,24 +53,25 @@ static void zones(const struct zone *zone)
     MEASURE("recur_next_monthly", 1000000, recur_next_ms(&rule, start, zone, at));
 }
 
-/* A partition's heap: 4,000 profiles, the first fires and is armed anew. */
+/* 4,000 profiles: the first fires and is armed anew. */
 static void timers(void)
 {
-    struct timers t;
-    struct timer due;
-
-    timers_init(&t);
-    for (uint32_t node = 0; node < 4000; node++)
-        timers_set(&t, node, at_ms[node]);
+    struct timers *t = timers_new();
     uint64_t count = bench_count(5000000);
+
+    for (uint32_t node = 0; node < 4000; node++)
+        timers_set(t, node, at_ms[node]);
     int64_t start_ns = os_clock_thread_ns();
-    for (uint64_t i = 0; i < count; i++) {
-        must(timers_pop(&t, FOREVER_MS - 1, &due));
-        timers_set(&t, due.node, due.due_ms + at_ms[i % INSTANTS] % DAY_MS);
+    for (uint64_t i = 0; i < count;) {
+        uint32_t due[TIMERS_TAKE_MIN];
+        int64_t now_ms = timers_next(t);
+        uint32_t taken = timers_take(t, now_ms, due, TIMERS_TAKE_MIN);
+        for (uint32_t k = 0; k < taken; k++, i++)
+            timers_set(t, due[k], now_ms + at_ms[i % INSTANTS] % DAY_MS);
     }
     bench_rate("timers_fire_and_arm", count, os_clock_thread_ns() - start_ns);
-    bench_keep(t.count);
-    timers_fini(&t);
+    bench_keep(timers_count(t));
+    timers_free(t);
 }
 
 int main(void)
