@@ -52,7 +52,11 @@
  * are damaged, and the log is refused with segment and offset, unchanged. Otherwise they are what a
  * crash left of the last commit, never promised, and are overwritten with zeros. Batches of that commit
  * that are whole stay: it is not known whether anybody was told, and keeping them is right either
- * way, as clients repeat what they got no answer to and message ids are deduplicated.
+ * way, as clients repeat what they got no answer to and message ids are deduplicated. But what was read may
+ * be in the system's memory alone, if a process was killed before its sync or the sync failed; after a failed
+ * one the system may even take it for written. So the last commit is written again, and synced with its
+ * segment's name, before anything goes on from it: else a power cut would take it from under what was
+ * built on it, and a segment that ended with it would be a hole in the log.
  *
  * One case cannot be told apart: damage within the very last commit looks like a torn write. An orderly
  * close therefore writes a mark, which is a later commit and makes it visible.
@@ -767,14 +771,41 @@ static enum status recover_headless(struct evlog *log, struct recovery *r, const
     return done;
 }
 
-/* Overwrites what a crash tore. */
-static enum status cut(struct evlog *log, const struct tail *tail, struct fault *f)
+/* Writes the bytes that stand there once more. */
+static enum status rewrite(struct os_file *file, uint64_t from, uint64_t to, struct fault *f)
 {
-    if (tail->bytes_torn == 0)
+    must(from <= to);
+    uint8_t *bytes = mem_new((size_t)min_of(to - from, ZERO_BYTES) + 1);
+    enum status done = OK;
+    for (uint64_t at = from; done == OK && at < to; at += ZERO_BYTES) {
+        size_t count = (size_t)min_of(to - at, ZERO_BYTES);
+        done = os_file_read(file, at, bytes, count, f);
+        if (done == OK)
+            done = os_file_write(file, at, bytes, count, f);
+    }
+    mem_free(bytes);
+    return done;
+}
+
+/* Sees to it that the newest segment is on the disk as it was read, before anything is built on it: what a
+ * crash tore is overwritten, and the last commit, which may be in memory alone, is written again. */
+static enum status settle_tail(struct evlog *log, struct os_file *file, const struct recovery *r,
+                               struct fault *f)
+{
+    if (planted("log-tail-trusted"))
         return OK;
-    enum status done = write_zeros(log->file, tail->offset, tail->bytes_torn, f);
+    uint64_t end = r->is_finished ? r->walker.offset : r->tail.offset;
+    enum status done = OK;
+    if (r->walker.sealed == NULL) /* what is sealed was synced before it got its name */
+        done = rewrite(file, min_of(r->walker.commit_offset, end), end, f);
+    if (done == TRY_AGAIN) /* no room, on a disk that copies on write: then the sync must do */
+        done = OK;
+    if (done == OK && !r->is_finished && r->tail.bytes_torn > 0)
+        done = write_zeros(file, r->tail.offset, r->tail.bytes_torn, f);
     if (done == OK)
-        done = os_file_sync(log->file, f);
+        done = os_file_sync(file, f);
+    if (done == OK) /* its name may be in memory alone, too */
+        done = os_sync_dir(log->disk, log->dir, f);
     return done;
 }
 
@@ -808,17 +839,20 @@ static enum status recover(struct evlog *log, const uint64_t *firsts, uint32_t c
     names_free(log->names);
     log->names = r.state.names;
     r.state.names = NULL;
+    char path[OS_PATH_BYTES];
+    struct os_file *file = NULL;
+    must(segment_path(path, sizeof(path), log->dir, newest, NULL) == OK);
+    done = os_file_open(log->disk, path, OS_WRITE, &file, f);
+    if (done == OK)
+        done = settle_tail(log, file, &r, f);
     if (r.is_finished) {
         log->segment_before = newest;
+        os_file_close(file);
     } else {
-        char path[OS_PATH_BYTES];
-        must(segment_path(path, sizeof(path), log->dir, newest, NULL) == OK);
-        done = os_file_open(log->disk, path, OS_WRITE, &log->file, f);
         log->segment = newest;
         log->segment_before = before;
         log->offset = r.tail.offset;
-        if (done == OK)
-            done = cut(log, &r.tail, f);
+        log->file = file;
     }
 out:
     recovery_fini(&r);

@@ -102,12 +102,13 @@ struct walker {
     struct os_disk *disk; /* of the folder in which the keys are */
     char dir[OS_PATH_BYTES];
     struct os_file *file;
-    uint64_t segment;  /* its name */
-    uint64_t offset;   /* of the next block */
-    uint32_t chain;    /* crc of the block before it */
-    uint64_t commit;   /* of the block before it, in the whole log; 0 = none */
-    bool ends_commit;  /* that block was the last of its commit */
-    bool knows_commit; /* a block has been seen, in this segment or the one before */
+    uint64_t segment;       /* its name */
+    uint64_t offset;        /* of the next block */
+    uint32_t chain;         /* crc of the block before it */
+    uint64_t commit;        /* of the block before it, in the whole log; 0 = none */
+    uint64_t commit_offset; /* where in this segment that commit begins */
+    bool ends_commit;       /* that block was the last of its commit */
+    bool knows_commit;      /* a block has been seen, in this segment or the one before */
     bool knows_id;
     bool is_finished; /* the block that ends the segment has been seen */
     uint64_t log_id;

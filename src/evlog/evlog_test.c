@@ -175,6 +175,46 @@ static void a_failing_disk_ends_the_log_and_loses_nothing_confirmed(void **state
     }
 }
 
+/* One process ends at any call and another one goes on from what it sees, which the disk need not have;
+ * then the power goes. */
+static void what_a_start_went_on_from_survives_a_power_cut(void **state)
+{
+    (void)state;
+    int ends = 0;
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        bool has_failed = true;
+        for (uint64_t call = 1; has_failed; call++) {
+            struct case_options o = options_for(seed * 7919 + call);
+            struct dice d = {.seed = seed};
+            struct memory m;
+            memory_init(&m);
+            o.log.segment_bytes = 4096;
+            o.log.spare = seed % 2 ? EVLOG_SPARE_AT_ONCE : EVLOG_SPARE_BY_CALLER;
+            fake_disk_fail_at(o.fake, call, FAKE_EIO);
+            (void)live(&o, &m, &d, 8);
+            has_failed = fake_disk_has_failed(o.fake);
+            ends += has_failed;
+            fake_disk_fail_at(o.fake, 0, FAKE_NONE);
+
+            struct evlog *log = open_log(&o);
+            for (uint64_t i = 0; i < call % 4; i++)
+                assert_int_equal(write_some(log, &m, &d, 10), OK);
+            uint64_t seen = evlog_batch_durable(log);
+            evlog_free(log);
+            fake_disk_restart(o.fake);
+            log = open_log(&o);
+            assert_true(evlog_batch_durable(log) >= seen);
+            assert_reads_back(o.log.disk, &m, 1, seen);
+            evlog_free(log);
+            memory_fini(&m);
+            fake_disk_free(o.fake);
+            assert_true(call < 2000);
+        }
+    }
+    print_message("%d ends\n", ends);
+    assert_true(ends > 200);
+}
+
 static void after_a_failed_sync_nothing_is_written(void **state)
 {
     (void)state;
@@ -990,6 +1030,8 @@ int main(void)
              nothing_confirmed_is_lost_by_a_crash_at_any_call),
         TEST("a failing disk ends the log and loses nothing confirmed",
              a_failing_disk_ends_the_log_and_loses_nothing_confirmed),
+        TEST("what a start went on from survives a power cut",
+             what_a_start_went_on_from_survives_a_power_cut),
         TEST("after a failed sync nothing is written", after_a_failed_sync_nothing_is_written),
         TEST("a changed byte anywhere is refused after an orderly end",
              a_changed_byte_anywhere_is_refused_after_an_orderly_end),

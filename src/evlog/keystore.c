@@ -2,7 +2,7 @@
  *
  * A slot is written with one append, then made durable, and only then does anything name it. What a
  * crash leaves of an append that was not confirmed is named by nobody, whatever it is: a slot that is
- * right is taken into use later, one that is not is left alone for ever. Slots are never given out
+ * right is taken into use later, after the file was synced, one that is not is left alone for ever. Slots are never given out
  * twice, so a place in the file means one key for all time.
  *
  * Destroying overwrites the slot where it is. It is aligned to its 64 bytes and so within one sector; if a
@@ -381,11 +381,27 @@ static void note_owner(struct keystore *k, uint32_t slot)
     *place = slot + 1;
 }
 
+/* What is there may be in the system's memory alone: a process was killed before its sync, or the sync
+ * failed. From here on slots are named that were read. */
+static enum status make_durable(struct keystore *k, struct fault *f)
+{
+    char folder[OS_PATH_BYTES];
+    struct os_file *file = NULL;
+    must(os_path_dir(folder, sizeof(folder), k->path));
+    enum status status = os_file_open(k->disk, k->path, OS_WRITE, &file, f);
+    if (status == OK)
+        status = os_file_sync(file, f);
+    os_file_close(file);
+    return status == OK ? os_sync_dir(k->disk, folder, f) : status;
+}
+
 enum status keystore_load(struct keystore *k, struct fault *f)
 {
     if (k->is_loaded)
         return OK;
     enum status status = look(k, f);
+    if (status == OK && k->file != NULL)
+        status = make_durable(k, f);
     if (status == OK && k->file != NULL)
         status = map_again(k, f);
     if (status != OK)
@@ -527,13 +543,14 @@ enum status keystore_destroy(struct keystore *k, const struct id128 *owners, uin
         bool is_meant = false;
         for (uint32_t n = 0; n < count && !is_meant; n++)
             is_meant = id128_equal(owner, owners[n]);
-        if (!is_meant || (state_of(slot_at(k, i)) == SLOT_DESTROYED && has_crc(slot_at(k, i))))
+        if (!is_meant)
             continue;
+        bool is_done = state_of(slot_at(k, i)) == SLOT_DESTROYED && has_crc(slot_at(k, i));
         put_owner(slot, owner);
         put_state(slot, SLOT_DESTROYED);
         put_crc(slot);
         status = os_file_write(file, SLOT_BYTES + (uint64_t)i * SLOT_BYTES, slot, SLOT_BYTES, f);
-        ++*destroyed;
+        *destroyed += !is_done; /* and once more what is: it may be so in memory alone */
     }
     if (status == OK)
         status = os_file_sync(file, f);

@@ -346,6 +346,57 @@ static void destroying_goes_on_after_a_crash_at_any_step(void **state)
     }
 }
 
+/* What one process wrote and did not sync is read by the next, which goes on from it; then the power goes. */
+static void what_was_read_of_keys_survives_a_power_cut(void **state)
+{
+    (void)state;
+    bool has_failed = true;
+    for (uint64_t i = 0; i < 8 || has_failed; i++) {
+        uint64_t call = i / 8 + 1; /* each with eight seeds */
+        has_failed = (i % 8 != 0 && has_failed);
+        struct fake_disk *fake = fake_disk_new(i);
+        struct os_disk *disk = fake_disk_of(fake);
+        struct id128 people[6];
+        uint8_t key[KEY_BYTES], again[6][KEY_BYTES];
+        uint32_t slots[6], destroyed;
+        assert_int_equal(os_make_dirs(disk, FIXTURE_DIR, NULL), OK);
+        assert_int_equal(os_sync_dir(disk, ".", NULL), OK);
+        fake_disk_fail_at(fake, fake_disk_calls(fake) + call, FAKE_EIO);
+        struct keystore *k = NULL;
+        enum status status = keystore_open(disk, FIXTURE_DIR, NULL, &k, NULL);
+        if (status == OK)
+            status = keystore_load(k, NULL);
+        for (uint32_t p = 0; p < 6; p++)
+            people[p] = (struct id128){p + 1, p};
+        for (uint32_t p = 0; status == OK && p < 6; p++) {
+            (void)keystore_take(k, people[p], key);
+            if (p % 2) /* some at a time */
+                status = keystore_commit(k, NULL);
+        }
+        if (status == OK)
+            status = keystore_destroy(k, people, 2, &destroyed, NULL);
+        keystore_close(k);
+        has_failed |= fake_disk_has_failed(fake);
+        assert_int_equal(status == OK, !fake_disk_has_failed(fake));
+        fake_disk_fail_at(fake, 0, FAKE_NONE);
+
+        k = open_keys(disk, NULL);
+        assert_int_equal(keystore_load(k, NULL), OK);
+        for (uint32_t p = 0; p < 6; p++)
+            slots[p] = keystore_take(k, people[p], again[p]);
+        assert_int_equal(keystore_commit(k, NULL), OK);
+        keystore_close(k);
+        fake_disk_restart(fake);
+        k = open_keys(disk, NULL);
+        for (uint32_t p = 0; p < 6; p++) {
+            assert_int_equal(keystore_get(k, slots[p], people[p], key), KEY_LIVE);
+            assert_memory_equal(key, again[p], KEY_BYTES);
+        }
+        keystore_close(k);
+        fake_disk_free(fake);
+    }
+}
+
 static void keys_stay_at_hand_when_the_disk_fails(void **state)
 {
     (void)state;
@@ -509,6 +560,8 @@ int main(void)
         TEST("keys are wrapped by a master key", keys_are_wrapped_by_a_master_key),
         TEST("destroying keys goes on after a crash at any step",
              destroying_goes_on_after_a_crash_at_any_step),
+        TEST("what was read of keys survives a power cut",
+             what_was_read_of_keys_survives_a_power_cut),
         TEST("keys stay at hand when the disk fails", keys_stay_at_hand_when_the_disk_fails),
         TEST("a dictionary has nothing that is one person's",
              a_dictionary_has_nothing_that_is_one_persons),

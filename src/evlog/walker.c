@@ -323,6 +323,8 @@ static void step(struct walker *w, const struct block *b)
         w->knows_id = true;
         w->log_id = b->hash;
     }
+    if (!w->knows_commit || b->commit != w->commit || w->offset == 0)
+        w->commit_offset = w->offset;
     w->chain = b->crc;
     w->has_jumped = false;
     w->commit = b->commit;
