@@ -290,7 +290,7 @@ bool desk_settle(struct person *who, bool is_last)
         return false;
     if (!who->is_desk_due && who->changed == 0)
         return false;
-    bool has_ended = false, is_put_off = false;
+    bool has_ended = false, again = false;
     struct line_up up;
     struct memory memory;
     memory_init(&memory);
@@ -306,7 +306,7 @@ bool desk_settle(struct person *who, bool is_last)
         struct verdict v = verdict_of_intent(who, person_intent(who, place));
         bool goes = v.kind == VERDICT_GO && person_intent(who, place)->state != INTENT_QUEUED;
         if (goes && has_ended && !is_last && !planted("ends-not-told")) {
-            is_put_off = true;
+            again = true;
             break;
         }
         /* Before a lower intent goes, higher ones that still wait for rivals are asked: they are
@@ -320,6 +320,7 @@ bool desk_settle(struct person *who, bool is_last)
                 struct verdict early = verdict_of_intent(who, person_intent(who, other));
                 if (early.kind != VERDICT_GO || reserve_keeps(who, other, &early))
                     continue;
+                again |= person_intent(who, other)->is_ghost;
                 act(who, &up, above, &early);
                 has_granted = true;
             }
@@ -332,6 +333,9 @@ bool desk_settle(struct person *who, bool is_last)
         if (goes && v.kind == VERDICT_GO)
             (void)reserve_keeps(who, place, &v);
         must(v.kind != VERDICT_END || v.outcome != OUTCOME_NONE);
+        /* A ghost's slot is spent at once: those before it may find no moment any more. */
+        again |= goes && v.kind == VERDICT_GO && person_intent(who, place)->is_ghost &&
+                 !planted("ghost-spends-late");
         uint32_t count = who->profile->intents.count;
         act(who, &up, rank, &v);
         has_ended |= who->profile->intents.count < count;
@@ -342,5 +346,5 @@ bool desk_settle(struct person *who, bool is_last)
         }
     }
     who->memory = NULL;
-    return is_put_off;
+    return again && !is_last;
 }

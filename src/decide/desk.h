@@ -46,9 +46,9 @@ void desk_call_off(struct person *who, uint64_t instance, uint16_t first, uint16
                    enum outcome outcome);
 
 /* Asks the rules for all that waits, if anything that they read has changed or is due. Called once
- * per person and batch, after everything else; again after answers of later stages. True if something
- * ended and something lower may go: to be called again once the journeys have heard of the end, which may
- * hold that back or let a higher one go. Not if it `is_last`. */
+ * per person and batch, after everything else; again after answers of later stages. True if it is to be
+ * called again once the journeys have heard: something ended and something lower may go, which that end may
+ * hold back, or let a higher one go; or a ghost has spent a slot. Not if it `is_last`. */
 bool desk_settle(struct person *who, bool is_last);
 
 /* The earliest moment at which the desk has something to do; FOREVER_MS if none. */
