@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random programmes and lives, decided by `wend` and by the reference desk: every decision must be equal.
 
-    tests/reference/run.py [--decisions N] [--seed N] [--wend PATH] [--keep DIR]
+    tests/reference/run.py [--list FILE] [--decisions N] [--seed N] [--wend PATH] [--keep DIR]
+
+First the worlds that FILE lists, a number at the head of a line, then those from --seed on until there are so many
+decisions.
 
 Each world has a folder of its own (some MB to hundreds of MB), which is gone before the next begins: also when a world
 fails, `wend` fails, or the script is interrupted or told to end.
@@ -11,6 +14,7 @@ A decision is what became of one message of one journey for one person, on which
 millisecond. Ends with `N passed, N failed, N skipped`: one test is one world.
 """
 import argparse
+import itertools
 import json
 import os
 import random
@@ -112,6 +116,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--decisions', type=int, default=100_000 if os.environ.get('WEND_LONG') else 4_000)
     parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--list', help='decide these worlds first')
     parser.add_argument('--people', type=int, default=12)
     parser.add_argument('--wend', default='./wend')
     parser.add_argument('--failures', type=int, default=10, help='stop after so many worlds that differ')
@@ -120,8 +125,13 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, told_to_end)
     total = passed = failed = 0
-    seed = options.seed
-    while total < options.decisions:
+    listed = []
+    if options.list:
+        with open(options.list, encoding='utf-8') as file:
+            listed = [int(line.split()[0]) for line in file if not line.startswith('#')]
+    for seed in itertools.chain(listed, itertools.count(options.seed)):
+        if passed + failed >= len(listed) and total >= options.decisions:
+            break
         with tempfile.TemporaryDirectory(prefix='wend-reference-') as folder:
             compared, differences = 0, []
             try:
@@ -137,7 +147,6 @@ def main():
         else:
             passed += 1
         total += compared
-        seed += 1
         if failed >= options.failures:
             break
     print(f'{total} decisions in {passed + failed} worlds')
