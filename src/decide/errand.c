@@ -331,7 +331,7 @@ static void in_doubt(struct person *who, uint32_t place, int64_t code)
 /* Another release has handed an attempt over that this one has not, or not yet. */
 static const struct keep *unheeded(const struct person *who, const struct errand *x)
 {
-    const struct keep *k = who->kept_count > 0 ? keep_find_errand(who, x) : NULL;
+    const struct keep *k = keep_find_errand(who, x);
     return k != NULL && x->attempt < k->attempt ? k : NULL;
 }
 
@@ -489,7 +489,7 @@ void errands_answer(struct person *who, const struct stage_message *answer)
         return;
     }
     x->state = x->withdraws ? ERRAND_OPEN : ERRAND_WAITING;
-    const struct keep *kept = who->kept_count > 0 ? keep_find_errand(who, x) : NULL;
+    const struct keep *kept = keep_find_errand(who, x);
     if (unlikely(kept != NULL && x->state == ERRAND_WAITING && x->attempt <= kept->attempt))
         heed(who, place, kept); /* this one's came to none */
 }

@@ -15,20 +15,14 @@
 
 const struct keep *keep_find(const struct person *who, uint64_t decision)
 {
-    for (uint32_t i = who->kept_count; i-- > 0;)
-        if (who->kept[i].decision == decision && !who->kept[i].is_errand)
-            return &who->kept[i];
-    return NULL;
+    return keep_among(who->kept, who->kept_count, &(struct keep){.decision = decision});
 }
 
 const struct keep *keep_find_errand(const struct person *who, const struct errand *x)
 {
-    for (uint32_t i = who->kept_count; i-- > 0;) {
-        const struct keep *k = &who->kept[i];
-        if (k->is_errand && k->decision == x->instance && k->message == x->name)
-            return k;
-    }
-    return NULL;
+    return keep_among(
+        who->kept, who->kept_count,
+        &(struct keep){.decision = x->instance, .message = x->name, .is_errand = true});
 }
 
 void keep_now(struct person *who, uint32_t place, const struct keep *k)

@@ -80,10 +80,7 @@ static bool is_companion(const struct person *who, const struct plan_cap *c, uin
 /* Did another release grant it? A cap that is over-full by that only blocks. */
 static bool is_kept(const struct person *who, uint64_t decision)
 {
-    for (uint32_t i = 0; i < who->kept_count; i++)
-        if (who->kept[i].decision == decision && !who->kept[i].is_errand)
-            return true;
-    return false;
+    return keep_among(who->kept, who->kept_count, &(struct keep){.decision = decision}) != NULL;
 }
 
 /* Did the batch spend its slot? Time may stand still, so that of sends at its moment some are older. */

@@ -502,11 +502,10 @@ static uint64_t if_there(const struct engine *e, uint64_t profile)
 
 void engine_keep_grant(struct engine *e, const struct keep *k)
 {
-    for (uint32_t i = 0; i < e->kept_grant_count; i++) {
-        if (!keep_is_same(&e->kept_grants[i], k))
-            continue;
-        if (e->kept_grants[i].attempt < k->attempt)
-            e->kept_grants[i] = *k;
+    const struct keep *known = keep_among(e->kept_grants, e->kept_grant_count, k);
+    if (known != NULL) {
+        if (known->attempt < k->attempt)
+            e->kept_grants[known - e->kept_grants] = *k;
         return;
     }
     e->kept_grants =

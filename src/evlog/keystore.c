@@ -2,8 +2,8 @@
  *
  * A slot is written with one append, then made durable, and only then does anything name it. What a
  * crash leaves of an append that was not confirmed is named by nobody, whatever it is: a slot that is
- * right is taken into use later, after the file was synced, one that is not is left alone for ever. Slots are never given out
- * twice, so a place in the file means one key for all time.
+ * right is taken into use later, after the file was synced, one that is not is left alone for ever.
+ * Slots are never given out twice, so a place in the file means one key for all time.
  *
  * Destroying overwrites the slot where it is. It is aligned to its 64 bytes and so within one sector; if a
  * power cut tears even that, the slot is damaged, and destroying it again (as who was interrupted does)

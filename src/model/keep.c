@@ -9,6 +9,14 @@ bool keep_is_same(const struct keep *a, const struct keep *b)
            (!a->is_errand || a->message == b->message);
 }
 
+const struct keep *keep_among(const struct keep *all, uint32_t count, const struct keep *like)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (keep_is_same(&all[i], like))
+            return &all[i];
+    return NULL;
+}
+
 static uint8_t kind_of(const struct keep *k)
 {
     if (!k->is_errand)

@@ -31,6 +31,9 @@ struct keep {
 /* Are both about one decision? */
 bool keep_is_same(const struct keep *a, const struct keep *b);
 
+/* The one of `count` that is about the same decision as `like`, of which only what says that is looked at; NULL: none. */
+const struct keep *keep_among(const struct keep *all, uint32_t count, const struct keep *like);
+
 /* Fills `out`, whose body is written to `clear` and borrowed from it. */
 void keep_write(const struct keep *in, struct buf *clear, struct record *out);
 

@@ -41,6 +41,10 @@ static void what_is_written_is_read(void **state)
         assert_int_equal(back.kind, kind);
         assert_true(keep_is_same(&errand, &back));
         assert_false(keep_is_same(&some, &back)); /* a decision is no instance */
+        const struct keep both[] = {some, errand};
+        assert_ptr_equal(keep_among(both, 2, &back), &both[1]);
+        assert_ptr_equal(keep_among(both, 2, &(struct keep){.decision = some.decision}), &both[0]);
+        assert_null(keep_among(both, 1, &back));
         back.message++;
         assert_false(keep_is_same(&errand, &back)); /* another step of the instance */
     }
