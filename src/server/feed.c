@@ -41,18 +41,23 @@ struct body entry_body(struct entry *e, struct buf *bytes)
     return (struct body){(const uint8_t *)kept.at, (uint32_t)kept.len};
 }
 
+/* Does the event say "no"? Most are told by their names, without a look at what they say. */
+static bool is_no(const struct record *r)
+{
+    if (r->type != RECORD_EVENT || r->kind != EVENT_TRACK)
+        return false;
+    if (r->name != NAME_CONSENT_CHANGED)
+        return r->name == NAME_UNSUBSCRIBED || r->name == NAME_MESSAGE_COMPLAINED;
+    struct value status = record_get(r, NAME_STATUS, NULL);
+    return status.type == VALUE_TEXT && !str_is(status.text, "granted");
+}
+
 /* A request that only says "no": it gets in also when the disk is full, by the log's reserve. */
 static bool is_refusal(const struct entry *e)
 {
-    for (uint32_t i = 0; i < e->count; i++) {
-        const struct record *r = &e->records[i];
-        struct value status = record_get(r, NAME_STATUS, NULL);
-        bool is_no = r->name == NAME_UNSUBSCRIBED || r->name == NAME_MESSAGE_COMPLAINED ||
-                     (r->name == NAME_CONSENT_CHANGED && status.type == VALUE_TEXT &&
-                      !str_is(status.text, "granted"));
-        if (r->type != RECORD_EVENT || r->kind != EVENT_TRACK || !is_no)
+    for (uint32_t i = 0; i < e->count; i++)
+        if (!is_no(&e->records[i]))
             return false;
-    }
     return e->count > 0;
 }
 
