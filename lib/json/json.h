@@ -1,14 +1,17 @@
 /* json.h - reading JSON: bytes in, a tree to walk out, at more than a gigabyte a second.
  *
- * simdjson does the parsing (json_shim.cc is the only file that knows it). It writes a *tape*: one
- * 64-bit word for each thing it met, in order, and a buffer with all texts unescaped. A node is a
- * place on that tape; walking is arithmetic, so nearly everything here is inline:
+ * simdjson finds where things begin (json_shim.cc is the only file that knows it), json_tree.c makes a
+ * list of *cells* of that: 16 bytes for each key and value, in order. A node is the place of a cell;
+ * walking is arithmetic, so nearly everything here is inline:
  *
  *     {"a": [1, "x"], "b": true}
  *
- *       0    1    2     3   4  5    6    7    8    9
- *     [ { | "a" | [ | int 1 | "x" | ] | "b" | true | } ]     words; a number takes two
- *       └──────────── "after me" ────────────────────► 10    containers know what follows them
+ *       0    1    2    3    4    5    6
+ *     [ map | a | list | 1 | "x" | b | true ]         a key is a text, its value the cell behind it;
+ *       │         └── 3 cells ──┘                     containers know how many cells they are
+ *       └────────────── 7 cells ────────────┘
+ *
+ * Texts are not copied: they lie in the parser's own copy of the document, unescaped where they stand.
  *
  * The walk:
  *
@@ -52,23 +55,30 @@ enum json_type {
     JSON_MAP,
 };
 
-/* What one parse left behind; inside the parser. */
-struct json_doc {
-    const uint64_t *tape;
-    const uint8_t *texts;
+/* One key or value. */
+struct json_cell {
+    uint32_t type;  /* enum json_type; a key's is JSON_TEXT */
+    uint32_t count; /* a text's bytes */
+    union {
+        const char *text; /* JSON_TEXT: borrowed from the parser, not terminated */
+        int64_t integer;  /* JSON_INT; of JSON_BOOL 0 or 1 */
+        double number;    /* JSON_DOUBLE */
+        uint64_t cells;   /* containers: itself and all that is in it */
+    };
 };
+_Static_assert(sizeof(struct json_cell) == 16, "a cell is a quarter of a line");
 
 /* A place in a parsed document; good until its parser parses again or is freed. Zeroed = absent:
  * every function below takes an absent node and answers as for a node of another type. */
 struct json_node {
-    const struct json_doc *doc;
-    uint64_t at; /* word on the tape; as wide as a register, or handing it on would cost a stall */
+    const struct json_cell *cell;
 };
 
 struct json_parser;
 
 /* A parser for documents of at most `bytes_max` bytes (1 .. JSON_BYTES_MAX). Its buffers grow with
- * the documents it meets to about 14 times the largest, and stay. For one thread at a time. The
+ * the documents it meets, to about 9 times the largest of the usual kind and at most 13 times, rounded
+ * up to a power of two, and stay. For one thread at a time. The
  * caller owns it. */
 struct json_parser *json_parser_new(size_t bytes_max) mustuse;
 
@@ -94,30 +104,11 @@ struct value json_to_value(struct json_node node, struct arena *arena);
 /* "text", "map", ... for error messages. */
 const char *json_type_name(enum json_type type);
 
-/* --- the tape ------------------------------------------------------------------------------- */
-
-#define JSON_TAPE_PAYLOAD UINT64_C(0x00ffffffffffffff)
-
-static inline uint64_t json_word(struct json_node n)
-{
-    return n.doc->tape[n.at];
-}
+/* --- cells ------------------------------------------------------------------------------------ */
 
 static inline enum json_type json_type(struct json_node n)
 {
-    if (!n.doc)
-        return JSON_NONE;
-    switch (json_word(n) >> 56) {
-    case '"': return JSON_TEXT;
-    case '{': return JSON_MAP;
-    case '[': return JSON_LIST;
-    case 'l': return JSON_INT;
-    case 'u': return JSON_DOUBLE;
-    case 'd': return JSON_DOUBLE;
-    case 't': return JSON_BOOL;
-    case 'f': return JSON_BOOL;
-    }
-    return JSON_NULL;
+    return n.cell ? (enum json_type)n.cell->type : JSON_NONE;
 }
 
 static inline bool json_is(struct json_node n, enum json_type type)
@@ -136,16 +127,13 @@ static inline struct str json_text(struct json_node n)
 {
     if (json_type(n) != JSON_TEXT)
         return (struct str){"", 0};
-    const uint8_t *at = n.doc->texts + (json_word(n) & JSON_TAPE_PAYLOAD);
-    uint32_t len;
-    memcpy(&len, at, sizeof(len));
-    return (struct str){(const char *)at + sizeof(len), len};
+    return (struct str){n.cell->text, n.cell->count};
 }
 
 /* True only for the JSON word true. */
 static inline bool json_is_true(struct json_node n)
 {
-    return n.doc && json_word(n) >> 56 == 't';
+    return json_type(n) == JSON_BOOL && n.cell->integer != 0;
 }
 
 /* The integer; false (and *out untouched) if the node is not a JSON_INT. */
@@ -153,58 +141,43 @@ static inline bool json_int(struct json_node n, int64_t *out)
 {
     if (json_type(n) != JSON_INT)
         return false;
-    *out = (int64_t)n.doc->tape[n.at + 1];
+    *out = n.cell->integer;
     return true;
 }
 
 /* The number, integer or not, as a double; false (and *out untouched) if it is not a number. */
 static inline bool json_double(struct json_node n, double *out)
 {
-    if (!n.doc)
-        return false;
-    uint64_t bits = 0;
-    switch (json_word(n) >> 56) {
-    case 'l': *out = (double)(int64_t)n.doc->tape[n.at + 1]; return true;
-    case 'u': *out = (double)n.doc->tape[n.at + 1]; return true;
-    case 'd':
-        bits = n.doc->tape[n.at + 1];
-        memcpy(out, &bits, sizeof(*out));
-        return true;
-    }
-    return false;
+    enum json_type type = json_type(n);
+    if (type == JSON_INT)
+        *out = (double)n.cell->integer;
+    else if (type == JSON_DOUBLE)
+        *out = n.cell->number;
+    return type == JSON_INT || type == JSON_DOUBLE;
 }
 
-/* The word on the tape behind the node and all that is in it. */
-static inline uint32_t json_after(struct json_node n)
+/* The cell behind a value and all that is in it. Requires a node that is there. */
+static inline const struct json_cell *json_after(struct json_node n)
 {
-    uint64_t word = json_word(n);
-    switch (word >> 56) {
-    case '{':
-    case '[': return (uint32_t)word;
-    case 'l':
-    case 'u':
-    case 'd': return n.at + 2;
-    }
-    return n.at + 1;
+    return n.cell + (n.cell->type >= JSON_LIST ? n.cell->cells : 1);
 }
 
 /* A walk over a map's members or a list's items; over anything else it yields nothing. */
 struct json_each {
     struct str key;        /* empty in a list */
     struct json_node node; /* the current member or item */
-    uint32_t next;
-    uint32_t end;
+    const struct json_cell *next;
+    const struct json_cell *end;
     bool is_map;
 };
 
 static inline struct json_each json_each(struct json_node n)
 {
-    struct json_each each = {.key = {"", 0}, .node = {n.doc, 0}};
-    enum json_type type = json_type(n);
-    if (type == JSON_MAP || type == JSON_LIST) {
-        each.next = n.at + 1;
-        each.end = json_after(n) - 1;
-        each.is_map = type == JSON_MAP;
+    struct json_each each = {.key = {"", 0}};
+    if (json_type(n) >= JSON_LIST) {
+        each.next = n.cell + 1;
+        each.end = n.cell + n.cell->cells;
+        each.is_map = n.cell->type == JSON_MAP;
     }
     return each;
 }
@@ -214,11 +187,11 @@ static inline bool json_next(struct json_each *each)
 {
     if (each->next >= each->end)
         return false;
-    each->node.at = each->next;
     if (each->is_map) {
-        each->key = json_text(each->node);
-        each->node.at++;
+        each->key = (struct str){each->next->text, each->next->count};
+        each->next++;
     }
+    each->node.cell = each->next;
     each->next = json_after(each->node);
     return true;
 }
@@ -230,5 +203,11 @@ struct json_node json_find(struct json_node map, struct str key);
 /* The item at `index` from 0, or an absent node. Walks the list. */
 struct json_node json_at(struct json_node list, size_t index);
 
-/* Members or items; 0 for anything else. */
+/* Is it a container with something in it? */
+static inline bool json_has_members(struct json_node n)
+{
+    return json_type(n) >= JSON_LIST && n.cell->cells > 1;
+}
+
+/* Members or items; 0 for anything else. Walks them. */
 size_t json_count(struct json_node n);

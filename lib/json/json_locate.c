@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "json/json.h"
-#include "json/json_int.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,9 +11,6 @@
 #include "base/mem.h"
 
 #define WORD_BITS 64
-
-/* The shortest integer that does not fit an int64 has this many digits. */
-#define WIDE_DIGITS 19
 
 struct walk {
     struct str text;
@@ -333,81 +329,4 @@ enum status json_locate(struct str text, uint32_t depth_max, size_t *offset, str
     }
     place(f, text, *offset);
     return FIX_INPUT;
-}
-
-size_t json_mended_bytes_max(size_t bytes)
-{
-    return bytes + bytes / WIDE_DIGITS * 2 + 2;
-}
-
-/* Copies the text that starts at text.at[from] and replaces lone surrogates; returns its end. */
-static size_t mend_text(struct str text, size_t from, char **out)
-{
-    size_t at = from + 1;
-    while (text.at[at] != '"') {
-        if (text.at[at] != '\\') {
-            at++;
-            continue;
-        }
-        at += 2;
-        if (text.at[at - 1] != 'u')
-            continue;
-        int code = escape_code(text, at);
-        at += 4;
-        if (code < 0xd800 || code > 0xdfff)
-            continue;
-        bool is_high = code < 0xdc00;
-        int low = text.at[at] == '\\' && text.at[at + 1] == 'u' ? escape_code(text, at + 2) : -1;
-        if (is_high && low >= 0xdc00 && low <= 0xdfff) {
-            at += 6;
-            continue;
-        }
-        memcpy(*out, text.at + from, at - 4 - from);
-        *out += at - 4 - from;
-        memcpy(*out, "fffd", 4);
-        *out += 4;
-        from = at;
-    }
-    at++;
-    memcpy(*out, text.at + from, at - from);
-    *out += at - from;
-    return at;
-}
-
-/* Copies the number that starts at text.at[from], as a double if no int64 holds it. */
-static size_t mend_number(struct str text, size_t from, char **out)
-{
-    size_t at = from;
-    bool is_integer = true;
-    while (at < text.len && (is_digit(text.at[at]) || strchr("+-.eE", text.at[at]))) {
-        is_integer = is_integer && text.at[at] != '.' && (text.at[at] | 0x20) != 'e';
-        at++;
-    }
-    memcpy(*out, text.at + from, at - from);
-    *out += at - from;
-    int64_t ignored;
-    if (is_integer && !str_to_int(str_part(text, from, at - from), &ignored)) {
-        memcpy(*out, ".0", 2);
-        *out += 2;
-    }
-    return at;
-}
-
-size_t json_mend(struct str text, char *out)
-{
-    char *end = out;
-    size_t at = 0;
-    while (at < text.len) {
-        char c = text.at[at];
-        if (c == '"') {
-            at = mend_text(text, at, &end);
-        } else if (c == '-' || is_digit(c)) {
-            at = mend_number(text, at, &end);
-        } else {
-            *end++ = c;
-            at++;
-        }
-    }
-    must((size_t)(end - out) <= json_mended_bytes_max(text.len));
-    return (size_t)(end - out);
 }

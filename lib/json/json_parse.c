@@ -1,17 +1,10 @@
 /* How a text becomes a tree.
  *
- *     text ──copy, pad──► simdjson ──► tape                        the way of nearly all texts
- *                            │ refused
- *                            ▼
- *                        json_locate ──► a mistake: sentence, line, column
- *                            │ nothing wrong by our rules
- *                            ▼
- *                         mend ──► simdjson ──► tape
- *
- * Two things that we accept and simdjson does not are what real clients send: JavaScript prints 1e20
- * as an integer of 21 digits, and a text cut through an emoji is serialised with half of a surrogate
- * pair. A browser's whole batch would be lost with them. Mending appends ".0" to integers that no
- * int64 holds and replaces lone surrogates by U+FFFD; it costs a second pass, for such texts only.
+ *     text ──copy, pad──► simdjson's first pass ──► heads ──► json_tree ──► cells
+ *                                    │ refused                   │ refused
+ *                                    └───────────┬───────────────┘
+ *                                                ▼
+ *                                           json_locate ──► a mistake: sentence, line, column
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -21,14 +14,13 @@
 
 #include "base/mem.h"
 
-_Static_assert(JSON_TEXT_PADDING <= JSON_SHIM_TEXT_PADDING, "more is promised than there is");
-
 struct json_parser {
-    struct json_doc doc;
     struct json_shim *shim;
     size_t bytes_max;
     char *copy; /* the text, padded */
     size_t copy_room;
+    struct json_cell *cells;
+    size_t cell_room;
 };
 
 struct json_parser *json_parser_new(size_t bytes_max)
@@ -47,27 +39,43 @@ void json_parser_free(struct json_parser *p)
         return;
     json_shim_free(p->shim);
     mem_free(p->copy);
+    mem_free(p->cells);
     mem_free(p);
 }
 
-/* Room for `bytes` bytes and the padding behind them; what the copy held is lost. */
-static void copy_reserve(struct json_parser *p, size_t bytes)
+static size_t room_for(size_t room, size_t needed)
 {
-    size_t needed = bytes + JSON_SHIM_PADDING;
-    if (needed <= p->copy_room)
-        return;
-    size_t room = p->copy_room ? p->copy_room : 4096;
+    room = max_of(room, (size_t)4096);
     while (room < needed)
         room *= 2;
-    mem_free(p->copy);
-    p->copy = mem_new(room);
-    p->copy_room = room;
+    return room;
 }
 
-static int copy_parse(struct json_parser *p, size_t bytes, uint32_t depth_max)
+/* Copies the text into a place of its own, with spaces behind it. */
+static void copy_text(struct json_parser *p, struct str text)
 {
-    memset(p->copy + bytes, 0, JSON_SHIM_PADDING);
-    return json_shim_parse(p->shim, p->copy, bytes, depth_max, &p->doc.tape, &p->doc.texts);
+    size_t needed = text.len + JSON_TREE_PADDING;
+    if (needed > p->copy_room) {
+        mem_free(p->copy);
+        p->copy_room = room_for(p->copy_room, needed);
+        p->copy = mem_new(p->copy_room);
+    }
+    memcpy(p->copy, text.at, text.len);
+    memset(p->copy + text.len, ' ', JSON_TREE_PADDING);
+}
+
+static bool parse_copy(struct json_parser *p, size_t bytes, uint32_t depth_max)
+{
+    struct json_source source = {.text = p->copy, .bytes = (uint32_t)bytes};
+    if (!json_shim_heads(p->shim, p->copy, bytes, &source.heads, &source.head_count))
+        return false;
+    size_t needed = JSON_CELLS_MAX(source.head_count);
+    if (needed > p->cell_room) {
+        mem_free(p->cells);
+        p->cell_room = room_for(p->cell_room, needed);
+        p->cells = mem_new(p->cell_room * sizeof(p->cells[0]));
+    }
+    return json_tree(&source, depth_max, p->cells);
 }
 
 /* A byte order mark says nothing in UTF-8, yet files from some systems begin with one. */
@@ -88,26 +96,15 @@ enum status json_parse(struct json_parser *p, struct str text, uint32_t depth_ma
         return FIX_INPUT;
     }
     struct str body = without_mark(text);
-    int error = 1;
-    if (body.len) {
-        copy_reserve(p, body.len);
-        memcpy(p->copy, body.at, body.len);
-        error = copy_parse(p, body.len, depth_max);
-    }
-    if (error) {
+    copy_text(p, body);
+    if (unlikely(body.len == 0 || !parse_copy(p, body.len, depth_max))) {
         size_t offset;
         enum status status = json_locate(text, depth_max, &offset, f);
-        if (status)
-            return status;
-        copy_reserve(p, json_mended_bytes_max(body.len));
-        error = copy_parse(p, json_mend(body, p->copy), depth_max);
-    }
-    if (error) {
-        fault_set(f, "not JSON (the parser answers %d)", error);
+        if (status == OK)
+            fault_set(f, "not JSON"); /* the two judges agree, or a test would have told */
         return FIX_INPUT;
     }
-    *out = (struct json_node){&p->doc,
-                              1}; /* word 0 is the root, which only says how long the tape is */
+    *out = (struct json_node){p->cells};
     return OK;
 }
 

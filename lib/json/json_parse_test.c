@@ -270,9 +270,9 @@ static void byte_order_mark(void **state)
     assert_int_equal(json_parse(*state, STR("\xef\xbb\xbf"), JSON_DEPTH, &n, NULL), FIX_INPUT);
 }
 
-/* json.h walks simdjson's tape by itself: a text with each kind of thing, in each neighbourhood, must
- * come back the same through the tape, the value and the writer. */
-static void tape(void **state)
+/* A text with each kind of thing, in each neighbourhood, must come back the same through cells, the
+ * value and the writer. */
+static void cells(void **state)
 {
     static const char *const atoms[] = {"null",
                                         "true",
@@ -306,6 +306,133 @@ static void tape(void **state)
         }
     buf_fini(&out);
     arena_fini(&arena);
+}
+
+/* --- numbers and texts against what made them ------------------------------------------------- */
+
+static uint64_t next_random(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+/* A number by the grammar: digits of every count, with and without a fraction and an exponent. */
+static size_t make_number(uint64_t *seed, char *to)
+{
+    char *at = to;
+    if (next_random(seed) % 3 == 0)
+        *at++ = '-';
+    size_t digits = 1 + next_random(seed) % (next_random(seed) % 4 ? 8 : 24);
+    for (size_t i = 0; i < digits; i++)
+        *at++ = (char)('0' +
+                       (i == 0 && digits > 1 ? 1 + next_random(seed) % 9 : next_random(seed) % 10));
+    if (next_random(seed) % 2) {
+        *at++ = '.';
+        for (size_t i = next_random(seed) % 20; i != SIZE_MAX; i--)
+            *at++ = (char)('0' + next_random(seed) % 10);
+    }
+    if (next_random(seed) % 3 == 0)
+        at += snprintf(at, 8, "%c%s%u", next_random(seed) % 2 ? 'e' : 'E',
+                       next_random(seed) % 2   ? "-"
+                       : next_random(seed) % 2 ? "+"
+                                               : "",
+                       (unsigned)(next_random(seed) % (next_random(seed) % 4 ? 25 : 280)));
+    *at = '\0';
+    return (size_t)(at - to);
+}
+
+static void numbers_are_nearest(void **state)
+{
+    uint64_t seed = 4101842887655102017u;
+    for (unsigned round = 0; round < 200000; round++) {
+        char text[96];
+        int64_t whole = 0, found = 0;
+        double number = 0;
+        struct str s = {text, make_number(&seed, text)};
+        double wanted = strtod(text, NULL);
+        struct json_node n = parsed(*state, text);
+        if (str_to_int(s, &whole)) {
+            assert_true(json_int(n, &found));
+            assert_int_equal(found, whole);
+        } else {
+            assert_int_equal(json_type(n), JSON_DOUBLE);
+            assert_true(json_double(n, &number));
+            if (memcmp(&number, &wanted, sizeof(number)) != 0)
+                fail_msg("%s: %a, not %a", text, number, wanted);
+        }
+    }
+}
+
+/* One piece of a text as JSON, and what it means. */
+static void make_piece(uint64_t *seed, struct buf *json, struct buf *meaning)
+{
+    static const char *const pieces[][2] = {
+        {"\\n", "\n"},
+        {"\\r", "\r"},
+        {"\\t", "\t"},
+        {"\\b", "\b"},
+        {"\\f", "\f"},
+        {"\\/", "/"},
+        {"\\\\", "\\"},
+        {"\\\"", "\""},
+        {"\\u0041", "A"},
+        {"\\u00E9", "\xc3\xa9"},
+        {"\\u20ac", "\xe2\x82\xac"},
+        {"\\uD83d\\uDe00", "\xf0\x9f\x98\x80"},
+        {"\\udbff\\udfff", "\xf4\x8f\xbf\xbf"},
+        {"\\ude00", "\xef\xbf\xbd"},
+        {"\\ud83d ", "\xef\xbf\xbd "},
+        {"\xe2\x82\xac", "\xe2\x82\xac"},
+        {"{[,:]}", "{[,:]}"},
+        {"plain words, and a few more of them", "plain words, and a few more of them"},
+        {" ", " "},
+        {"x", "x"},
+    };
+    size_t i = next_random(seed) % array_count(pieces);
+    buf_add_str(json, str_of(pieces[i][0]));
+    buf_add_str(meaning, str_of(pieces[i][1]));
+}
+
+/* Lists of maps of one member, with white space of every kind, or none, between all. */
+static void texts_are_unescaped(void **state)
+{
+    uint64_t seed = 1442695040888963407u;
+    struct buf json, meaning;
+    uint32_t ends[32];
+    buf_init(&json);
+    buf_init(&meaning);
+    for (unsigned round = 0; round < 20000; round++) {
+        const char *space = (const char *[]){"", "", " ", "\n\t \r\n"}[round % 4];
+        uint32_t count = (uint32_t)(next_random(&seed) % 16);
+        json.len = meaning.len = 0;
+        buf_printf(&json, "%s[%s", space, space);
+        for (uint32_t i = 0; i < count * 2; i++) {
+            buf_printf(&json, "%s\"", i % 2 ? ":" : i ? ",{" : "{");
+            for (size_t pieces = next_random(&seed) % 5; pieces > 0; pieces--)
+                make_piece(&seed, &json, &meaning);
+            ends[i] = (uint32_t)meaning.len;
+            buf_printf(&json, "\"%s%s%s", space, i % 2 ? "}" : "", space);
+        }
+        buf_printf(&json, "]%s", space);
+        struct json_node n;
+        struct fault f = {0};
+        if (json_parse(*state, buf_str(&json), JSON_DEPTH, &n, &f))
+            fail_msg("%.*s: %s", (int)json.len, (const char *)json.at, f.text);
+        assert_int_equal(json_count(n), count);
+        struct json_each each = json_each(n);
+        for (uint32_t i = 0, from = 0; json_next(&each); i += 2) {
+            struct json_each member = json_each(each.node);
+            assert_true(json_next(&member));
+            assert_true(str_equal(member.key, str_part(buf_str(&meaning), from, ends[i] - from)));
+            assert_true(str_equal(json_text(member.node),
+                                  str_part(buf_str(&meaning), ends[i], ends[i + 1] - ends[i])));
+            from = ends[i + 1];
+        }
+    }
+    buf_fini(&meaning);
+    buf_fini(&json);
 }
 
 /* --- the corpus ----------------------------------------------------------------------------- */
@@ -386,15 +513,8 @@ static void suite(void **state)
 
 /* --- two judges ----------------------------------------------------------------------------- */
 
-static uint64_t next_random(uint64_t *seed)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return *seed;
-}
-
-/* simdjson and our own walk must agree on what is JSON: texts put together from pieces that are each
+/* The tree's walk from head to head and the one that finds mistakes, byte by byte, must agree on what is
+ * JSON: texts put together from pieces that are each
  * likely to be right, then one byte changed. */
 static void judges(void **state)
 {
@@ -441,9 +561,11 @@ int main(void)
         TEST("a text may have the stated length and not one byte more", length),
         TEST("a mistake is named with its line and column", mistakes),
         TEST("a byte order mark is skipped", byte_order_mark),
-        TEST("the tape is read as simdjson writes it", tape),
+        TEST("cells hold each kind of thing in each neighbourhood", cells),
+        TEST("a number is the integer, or the double nearest to it", numbers_are_nearest),
+        TEST("texts are unescaped, whatever stands around them", texts_are_unescaped),
         TEST("the JSON test suite is judged as it wants", suite),
-        TEST("simdjson and the walk that finds mistakes agree", judges),
+        TEST("the walk from head to head and the one by bytes agree on what is JSON", judges),
     };
     return cmocka_run_group_tests_name("json/json_parse", tests, setup, teardown);
 }

@@ -2,25 +2,22 @@
 #include "json/json_shim.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <new>
 
 #include <simdjson.h>
 
-/* json.h walks this tape itself, so a change of its format must not go unnoticed: see the tape's test
- * in json_parse_test.c, and doc/tape.md of simdjson, same since 0.3. */
-static_assert(simdjson::SIMDJSON_VERSION_MAJOR <= 3, "read doc/tape.md again");
+/* simdjson's documents are its tapes, but its first pass can be had alone: an interface of its own, between
+ * its parser and what it has for each kind of processor, the same since 1.0. */
+static_assert(simdjson::SIMDJSON_VERSION_MAJOR <= 3, "read dom_parser_implementation again");
 static_assert(simdjson::SIMDJSON_PADDING <= JSON_SHIM_PADDING,
               "simdjson reads further than we pad");
-/* A document's buffer for texts has as many bytes behind all that it can hold. */
-static_assert(simdjson::SIMDJSON_PADDING >= JSON_SHIM_TEXT_PADDING,
-              "texts are read further than there is room");
 
 struct json_shim {
-    simdjson::dom::parser parser;
-    uint32_t depth_max = 0;
-    size_t capacity = 0;
+    std::unique_ptr<simdjson::internal::dom_parser_implementation> pass;
 };
 
 static void out_of_memory()
@@ -42,28 +39,38 @@ void json_shim_free(struct json_shim *shim)
     delete shim;
 }
 
-int json_shim_parse(struct json_shim *shim, const char *at, size_t bytes, uint32_t depth_max,
-                    const uint64_t **tape, const uint8_t **texts)
+bool json_shim_heads(struct json_shim *shim, const char *at, size_t bytes, const uint32_t **heads,
+                     uint32_t *count)
 {
-    if (bytes > shim->capacity || depth_max != shim->depth_max) {
-        size_t capacity = shim->capacity ? shim->capacity : 4096;
+    size_t capacity = shim->pass ? shim->pass->capacity() : 0;
+    if (bytes > capacity) {
+        capacity = capacity ? capacity : 4096;
         while (capacity < bytes)
             capacity *= 2;
-        /* simdjson refuses at its own depth_max: one more than the containers we allow. */
-        if (shim->parser.allocate(capacity, depth_max + 1) != simdjson::SUCCESS)
+        shim->pass.reset(); /* or there would be two for a moment */
+        const auto *processor = simdjson::get_active_implementation().operator->();
+        if (processor->create_dom_parser_implementation(capacity, 1, shim->pass) !=
+            simdjson::SUCCESS)
             out_of_memory();
-        if (capacity != shim->capacity && shim->parser.doc.allocate(capacity) != simdjson::SUCCESS)
-            out_of_memory();
-        shim->capacity = capacity;
-        shim->depth_max = depth_max;
     }
-    simdjson::error_code error =
-        shim->parser.parse(reinterpret_cast<const uint8_t *>(at), bytes, false).error();
-    if (error == simdjson::MEMALLOC)
-        out_of_memory();
-    *tape = shim->parser.doc.tape.get();
-    *texts = shim->parser.doc.string_buf.get();
-    return static_cast<int>(error);
+    if (shim->pass->stage1(reinterpret_cast<const uint8_t *>(at), bytes,
+                           simdjson::stage1_mode::regular) != simdjson::SUCCESS)
+        return false;
+    *heads = shim->pass->structural_indexes.get();
+    *count = shim->pass->n_structural_indexes;
+    return true;
+}
+
+bool json_shim_number(const char *at, double *out)
+{
+    const char *end = at; /* all that a number is made of */
+    while ((*end >= '0' && *end <= '9') || *end == '-' || *end == '+' || *end == '.' ||
+           *end == 'e' || *end == 'E')
+        end++;
+    if (std::from_chars(at, end, *out).ec == std::errc())
+        return std::isfinite(*out);
+    *out = std::strtod(at, nullptr); /* out of range: infinite or tiny */
+    return std::isfinite(*out);
 }
 
 size_t json_shim_double(double x, char out[JSON_SHIM_DOUBLE_BYTES])

@@ -313,77 +313,100 @@ static inline enum ingest_error put_leaf(struct event_draft *d, uint32_t place, 
 #define QUICK_TEXT_MAX 127                   /* bytes: its length is one byte */
 #define QUICK_ROOM     (QUICK_TEXT_MAX + 32) /* of a field: head, length, and what is copied too much */
 #define QUICK_COPY     JSON_TEXT_PADDING     /* bytes copied at once */
+#define RUN_FIELDS     16                    /* for which room is made at once */
+
+/* A field's payload that put_run() can write: its end, NULL for the others. */
+static inline uint8_t *put_quick(uint8_t *out, const struct json_cell *value)
+{
+    switch ((enum json_type)value->type) {
+    case JSON_INT: *out++ = BODY_INT; return put_varint(out, zigzag(value->integer));
+    case JSON_DOUBLE:
+        *out++ = BODY_DOUBLE;
+        memcpy(out, &value->number, sizeof(double));
+        return out + sizeof(double);
+    case JSON_BOOL: *out++ = value->integer != 0 ? BODY_TRUE : BODY_FALSE; return out;
+    case JSON_NULL: *out++ = BODY_NULL; return out;
+    case JSON_NONE:
+    case JSON_TEXT:
+    case JSON_LIST:
+    case JSON_MAP: break;
+    }
+    return NULL;
+}
 
 /* Members of an event look as those of the event before did. As long as each is where it was then, has
  * its name and is neither list, map nor long text, nothing is to be decided: it is written out of what is
- * known of its place. Stops at the first one for which this does not hold, and leaves it to
- * event_put_members(). */
-static void put_run(struct event_draft *d, uint32_t parent, struct json_each *each)
+ * known of its place. Stops at the first one for which this does not hold, or behind `end`. */
+static const struct json_cell *put_run(struct event_draft *d, uint32_t parent,
+                                       const struct json_cell *at, const struct json_cell *end)
 {
     struct ingest_worker *w = d->w;
-    const uint64_t *tape = each->node.doc->tape;
-    const uint8_t *texts = each->node.doc->texts;
-    struct place *places = w->places;
-    uint32_t *stamps = w->stamps, serial = w->serial, last = w->last_place;
-    uint32_t at = each->next, end = each->end, count = d->field_count;
-    struct buf *personal = &d->batch->bytes;
-    struct buf *clear = d->part == PART_PROPERTIES ? &w->clear : personal;
-    for (; at < end && count < INGEST_FIELDS_MAX; count++) {
-        uint32_t index = places[last].guess;
-        const struct place *p = &places[index];
-        const uint8_t *key = texts + (tape[at] & JSON_TAPE_PAYLOAD);
-        uint32_t key_bytes;
-        memcpy(&key_bytes, key, sizeof(key_bytes));
-        if (p->parent != parent || p->head_bytes == 0 || stamps[p->name] == serial ||
-            !key_equal((struct str){(const char *)key + sizeof(key_bytes), key_bytes}, p->key))
+    const struct place *places = w->places, *p = &places[w->last_place];
+    uint32_t *stamps = w->stamps, serial = w->serial;
+    bool has_clear = d->part == PART_PROPERTIES;
+    buf_room(&w->clear, RUN_FIELDS * QUICK_ROOM);
+    buf_room(&d->batch->bytes, RUN_FIELDS * QUICK_ROOM);
+    uint8_t *personal = d->batch->bytes.at + d->batch->bytes.len;
+    uint8_t *clear = w->clear.at + w->clear.len;
+    for (; at < end; at += 2) {
+        const struct place *next = &places[p->guess];
+        const struct json_cell *value = at + 1;
+        if (unlikely(next->run_parent != parent || stamps[next->name] == serial ||
+                     !place_has_key(next, (struct str){at->text, at->count})))
             break;
-        uint64_t word = tape[at + 1];
-        bool is_text = word >> 56 == '"';
-        struct buf *to = is_text && !p->is_public ? personal : clear;
-        uint8_t *out = buf_room(to, QUICK_ROOM);
-        memcpy(out, &p->head, sizeof(p->head));
-        out += p->head_bytes;
-        uint32_t words = 2;
-        if (is_text) {
-            const uint8_t *text = texts + (word & JSON_TAPE_PAYLOAD);
-            uint32_t bytes;
-            memcpy(&bytes, text, sizeof(bytes));
-            text += sizeof(bytes);
-            if (bytes > QUICK_TEXT_MAX)
+        if (value->type == JSON_TEXT) {
+            bool is_personal = !has_clear || !next->is_public;
+            uint8_t *out = is_personal ? personal : clear;
+            uint32_t bytes = value->count;
+            if (unlikely(bytes > QUICK_TEXT_MAX))
                 break;
+            memcpy(out, &next->head, sizeof(next->head));
+            out += next->head_bytes;
             out[0] = BODY_TEXT;
             out[1] = (uint8_t)bytes;
             out += 2;
-            memcpy(out, text, QUICK_COPY);
+            memcpy(out, value->text, QUICK_COPY);
             for (uint32_t i = QUICK_COPY; i < bytes; i += QUICK_COPY)
-                memcpy(out + i, text + i, QUICK_COPY);
+                memcpy(out + i, value->text + i, QUICK_COPY);
             out += bytes;
-        } else if (word >> 56 == 'l') {
-            *out++ = BODY_INT;
-            out = put_varint(out, zigzag((int64_t)tape[at + 2]));
-            words = 3;
-        } else if (word >> 56 == 'd') {
-            *out++ = BODY_DOUBLE;
-            memcpy(out, &tape[at + 2], sizeof(double));
-            out += sizeof(double);
-            words = 3;
-        } else if (word >> 56 == 't') {
-            *out++ = BODY_TRUE;
-        } else if (word >> 56 == 'f') {
-            *out++ = BODY_FALSE;
-        } else if (word >> 56 == 'n') {
-            *out++ = BODY_NULL;
+            if (is_personal)
+                personal = out;
+            else
+                clear = out;
         } else {
-            break;
+            uint8_t *out = has_clear ? clear : personal;
+            memcpy(out, &next->head, sizeof(next->head));
+            out = put_quick(out + next->head_bytes, value);
+            if (unlikely(out == NULL))
+                break;
+            if (has_clear)
+                clear = out;
+            else
+                personal = out;
         }
-        to->len = (size_t)(out - to->at);
-        stamps[p->name] = serial;
-        last = index;
-        at += words;
+        stamps[next->name] = serial;
+        p = next;
     }
-    w->last_place = last;
-    d->field_count = count;
-    each->next = at;
+    w->last_place = (uint32_t)(p - places);
+    w->clear.len = (size_t)(clear - w->clear.at);
+    d->batch->bytes.len = (size_t)(personal - d->batch->bytes.at);
+    return at;
+}
+
+/* The same for all that stands at `each`, which it moves on; leaves the member where it stops to
+ * event_put_members(). */
+static void put_runs(struct event_draft *d, uint32_t parent, struct json_each *each)
+{
+    for (;;) {
+        size_t left = (size_t)(each->end - each->next) / 2; /* or more than there are */
+        size_t count = min_of(left, (size_t)(INGEST_FIELDS_MAX - d->field_count));
+        count = min_of(count, (size_t)RUN_FIELDS);
+        const struct json_cell *at = each->next, *end = at + 2 * count;
+        each->next = put_run(d, parent, at, end);
+        d->field_count += (uint32_t)(each->next - at) / 2;
+        if (each->next != end || count < RUN_FIELDS)
+            return;
+    }
 }
 
 enum ingest_error event_put_members(struct event_draft *d, uint32_t parent, struct json_node node,
@@ -397,7 +420,7 @@ enum ingest_error event_put_members(struct event_draft *d, uint32_t parent, stru
     struct json_each each = json_each(node);
     for (;;) {
         if (each.is_map && without.len == 0)
-            put_run(d, parent, &each);
+            put_runs(d, parent, &each);
         if (!json_next(&each)) {
             if (open == 0)
                 return INGEST_FINE;

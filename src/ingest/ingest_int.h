@@ -36,6 +36,10 @@ struct place {
     bool is_closed;     /* never gets a name: reserved or too long */
     uint8_t head_bytes; /* of the name as a body has it; 0 = none yet, or a long one */
     uint32_t head;      /* those bytes, the first one lowest */
+    uint32_t
+        run_parent; /* `parent` if head_bytes is not 0, else UINT32_MAX: no place has that one */
+    uint64_t key_first; /* eight bytes of the key, or all that it has, the first one lowest */
+    uint64_t key_last;  /* the last eight of a key that has so many */
     struct str key;     /* own part of the path */
     struct str text;    /* whole path */
 };
@@ -104,6 +108,24 @@ static inline bool key_equal(struct str a, struct str b)
     }
     return a.len == 0 || (a.at[0] == b.at[0] && a.at[a.len / 2] == b.at[a.len / 2] &&
                           a.at[a.len - 1] == b.at[a.len - 1]);
+}
+
+/* Whether the place's own part is `key`, behind which as many bytes can be read as behind JSON's. */
+static inline bool place_has_key(const struct place *p, struct str key)
+{
+    uint64_t first, last;
+    _Static_assert(JSON_TEXT_PADDING >= sizeof(first), "more is read than there is");
+    if (key.len != p->key.len)
+        return false;
+    memcpy(&first, key.at, sizeof(first));
+    first ^= p->key_first;
+    if (key.len < sizeof(first))
+        return key.len == 0 || first << (64 - 8 * key.len) == 0;
+    memcpy(&last, key.at + key.len - sizeof(last), sizeof(last));
+    if ((first | (last ^ p->key_last)) != 0)
+        return false;
+    return key.len <= 2 * sizeof(first) ||
+           memcmp(key.at + 8, p->key.at + 8, key.len - 2 * sizeof(first)) == 0;
 }
 
 /* The place of `key` below `parent`, made if it is new; PLACE_NONE where the path would be longer than

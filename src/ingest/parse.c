@@ -8,11 +8,12 @@
 #include "json/json_write.h"
 #include <stdio.h>
 
-#define PARSE_DEPTH 64 /* of a body; an event that is too deep is refused by itself */
+#define PARSE_DEPTH      64 /* of a body; an event that is too deep is refused by itself */
+#define NUMBER_BYTES_MAX 26 /* a long double and a comma */
 
-/* The members of an event that mean something: where on the tape each stands, 0 = absent. */
+/* The members of an event that mean something: how many cells behind the event's each stands, 0 = absent. */
 struct members {
-    const struct json_doc *doc;
+    const struct json_cell *event_cell;
     uint32_t type;
     uint32_t event;
     uint32_t name;
@@ -36,16 +37,16 @@ struct members {
 
 static inline struct json_node member(const struct members *m, uint32_t at)
 {
-    return (struct json_node){at != 0 ? m->doc : NULL, at};
+    return (struct json_node){at != 0 ? m->event_cell + at : NULL};
 }
 
 /* By length first: most keys differ in it, and a comparison of known length is one of words. */
 static void members_find(struct json_node node, struct members *m)
 {
-    *m = (struct members){.doc = node.doc};
+    *m = (struct members){.event_cell = node.cell};
     struct json_each each = json_each(node);
     while (json_next(&each)) {
-        uint32_t at = (uint32_t)each.node.at;
+        uint32_t at = (uint32_t)(each.node.cell - node.cell);
 #define IS(text) (memcmp(each.key.at, text, sizeof(text) - 1) == 0)
         switch (each.key.len) {
         case 4:
@@ -162,7 +163,7 @@ static size_t node_size(struct ingest_worker *w, struct json_node node)
             stack[open++] = json_each(node);
             bytes += 2;
             /* one comma fewer than members */
-            bytes -= json_after(node) - node.at > 2 ? 1 : 0;
+            bytes -= json_has_members(node) ? 1 : 0;
         } else {
             bytes += scalar_size(w, node);
         }
@@ -178,23 +179,17 @@ static size_t node_size(struct ingest_worker *w, struct json_node node)
 }
 
 /* Whether the event has more than EVENT_JSON_MAX bytes. Measured as compact JSON, so that white space
- * does not count; but first guessed from the tape, which is exact enough for nearly every event: the
- * texts lie side by side, so the distance between two of them bounds all in between. */
+ * does not count; but first guessed from where its first key and that of the next event stand, which is
+ * exact enough for nearly every event: no text is longer as compact JSON than as it came. */
 static bool is_too_large(struct ingest_worker *w, size_t body_bytes, struct json_node event,
                          struct json_node next)
 {
-    if (body_bytes <= EVENT_JSON_MAX)
+    if (body_bytes <= EVENT_JSON_MAX || !json_has_members(event))
         return false;
-    uint32_t after = json_after(event);
-    size_t words = after - event.at;
-    if (words <= 2)
-        return false;
-    uint64_t first = event.doc->tape[event.at + 1];
-    if (json_is(next, JSON_MAP) && json_after(next) - next.at > 2) {
-        uint64_t last = next.doc->tape[next.at + 1];
-        size_t texts = (size_t)((last & JSON_TAPE_PAYLOAD) - (first & JSON_TAPE_PAYLOAD));
-        /* a byte is at most \u00xx, a word at most a long double and a comma */
-        if (texts * 6 + words * 26 <= EVENT_JSON_MAX)
+    if (json_is(next, JSON_MAP) && json_has_members(next)) {
+        size_t bytes = (size_t)(next.cell[1].text - event.cell[1].text);
+        /* a number may have been shorter: 1e9 */
+        if (bytes + event.cell->cells * NUMBER_BYTES_MAX <= EVENT_JSON_MAX)
             return false;
     }
     return node_size(w, event) > EVENT_JSON_MAX;

@@ -43,6 +43,7 @@ void places_reset(struct ingest_worker *w)
     slots_clear(w, 1024);
     for (uint32_t root = 0; root < PLACE_ROOT_END; root++) {
         struct place place = {.parent = UINT32_MAX,
+                              .run_parent = UINT32_MAX,
                               .text = root == PLACE_CONTEXT ? STR("context") : STR("")};
         must(place_add(w, &place) == root);
     }
@@ -66,7 +67,7 @@ static bool is_reserved(uint32_t parent, struct str text)
 
 static uint32_t place_make(struct ingest_worker *w, uint32_t parent, struct str key)
 {
-    struct place place = {.parent = parent};
+    struct place place = {.parent = parent, .run_parent = UINT32_MAX};
     struct str prefix = w->places[parent].text;
     char *text = arena_alloc(&w->arena, prefix.len + 1 + key.len);
     size_t len = prefix.len;
@@ -76,6 +77,9 @@ static uint32_t place_make(struct ingest_worker *w, uint32_t parent, struct str 
     memcpy(text + len, key.at, key.len);
     place.key = (struct str){text + len, key.len};
     place.text = (struct str){text, len + key.len};
+    memcpy(&place.key_first, key.at, min_of(key.len, sizeof(place.key_first)));
+    if (key.len >= sizeof(place.key_last))
+        memcpy(&place.key_last, key.at + key.len - sizeof(place.key_last), sizeof(place.key_last));
     place.is_closed = w->places[parent].is_closed || is_reserved(parent, place.text);
     place.is_public = map_str_find(&w->in->publics, place.text) != MAP_NONE;
     return place_add(w, &place);
@@ -113,6 +117,7 @@ static void place_set_head(struct place *place)
         left >>= 7;
         if (is_last) {
             place->head_bytes = (uint8_t)(i + 1);
+            place->run_parent = place->parent;
             return;
         }
     }

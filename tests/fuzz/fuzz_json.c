@@ -1,5 +1,5 @@
 /* fuzz_json.c - any bytes: parsed or refused with a place; what is accepted goes through a value, the
- * writer and back unchanged; simdjson and our own walk agree.
+ * writer and back unchanged; the walk from head to head and the one by bytes agree.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
