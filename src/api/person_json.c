@@ -163,7 +163,7 @@ static void write_state(struct person *who, struct json_writer *w)
                             x->step == PLAN_END ? STR("")
                                                 : names_text(who->names, j->steps[x->step].id));
         write_moment(w, "entered", x->entered_ms);
-        write_expected(w, "next", min_of(x->due_ms, x->ask_ms));
+        write_expected(w, "next", min_of(x->due_ms, person_more(who, x)->ask_ms));
         json_write_key_bool(w, "is_held_out", x->flags & INSTANCE_IS_GHOST);
         json_write_end(w);
     }
@@ -231,7 +231,8 @@ static void write_state(struct person *who, struct json_writer *w)
         const struct sent *x = person_sent(who, i);
         json_write_map(w);
         json_write_key_text(w, "message", names_text(who->names, x->message));
-        json_write_key_text(w, "journey", names_text(who->names, x->journey));
+        json_write_key_text(w, "journey",
+                            names_text(who->names, person_sent_more(who, x)->journey));
         json_write_key_text(w, "channel", channel_name((enum channel)x->channel));
         write_moment(w, "at", x->at_ms);
         json_write_key_text(w, "state",

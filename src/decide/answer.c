@@ -357,7 +357,7 @@ void desk_receipt(struct person *who, const struct receipt *r)
                                        .how = (uint8_t)r->kind,
                                        .step = (uint16_t)r->attempt,
                                        .journey = known  ? known->journey
-                                                  : sent ? sent->journey
+                                                  : sent ? person_sent_more(who, sent)->journey
                                                          : 0,
                                        .message = known  ? known->message
                                                   : sent ? sent->message
@@ -372,7 +372,7 @@ void desk_receipt(struct person *who, const struct receipt *r)
     }
     if (r->kind == RECEIPT_BOUNCED && sent != NULL && sent->channel != CHANNEL_NONE &&
         is_hard_bounce(r))
-        suppress_address(who, (enum channel)sent->channel, sent->address);
+        suppress_address(who, (enum channel)sent->channel, person_sent_more(who, sent)->address);
     if (known == NULL || known->attempt != r->attempt || r->attempt == 0)
         return;
     if (known->state == INTENT_WATCHED) {
@@ -452,11 +452,12 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how)
     uint32_t line = ledger_find(who, decision);
     if (line == UINT32_MAX)
         return;
-    struct sent s = *person_sent(who, line);
+    const struct sent s = *person_sent(who, line);
+    const struct sent_more more = *person_sent_more(who, &s);
     must(who->event != NULL);
     person_result(who, (struct result){.kind = RESULT_ENGAGED,
                                        .how = (uint8_t)how,
-                                       .journey = s.journey,
+                                       .journey = more.journey,
                                        .message = s.message,
                                        .id = decision});
     if (how == ENGAGED_COMPLAINED) {
@@ -465,7 +466,7 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how)
                                   .channel = s.channel,
                                   .purpose = NAME_MARKETING,
                                   .source = who->event->source,
-                                  .address = s.address,
+                                  .address = more.address,
                                   .at_ms = who->event->event_ms,
                               });
         holds_complaint(who, who->event->event_ms);
@@ -476,5 +477,5 @@ void desk_engaged(struct person *who, uint64_t decision, enum engagement how)
                 who->event->event_ms);
     person_changed_name(who, s.message);
     engaged_cancel(who, &s);
-    who->engaged(who, s.instance, s.message);
+    who->engaged(who, more.instance, s.message);
 }

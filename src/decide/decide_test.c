@@ -243,13 +243,14 @@ static void kept_slots_equal_a_recount(void **state)
             times[i] = start_ms + (int64_t)(next(&seed) % (6 * DAY_MS));
             is_kept_for[i] = next(&seed) % 2;
             latest_ms = max_of(latest_ms, times[i]);
-            *person_push_sent(&f.who) = (struct sent){.decision = 100 + i,
-                                                      .at_ms = times[i],
-                                                      .category = 70,
-                                                      .group = is_kept_for[i] ? 80 : 0,
-                                                      .channel = CHANNEL_EMAIL,
-                                                      .lane = LANE_MARKETING,
-                                                      .state = SENT_SPENT};
+            struct sent *line = person_push_sent(&f.who);
+            *line = (struct sent){.decision = 100 + i,
+                                  .at_ms = times[i],
+                                  .category = 70,
+                                  .channel = CHANNEL_EMAIL,
+                                  .lane = LANE_MARKETING,
+                                  .state = SENT_SPENT};
+            sent_set_more(f.who.space, line, &(struct sent_more){.group = is_kept_for[i] ? 80 : 0});
         }
         for (int probe = 0; probe < 40; probe++) {
             int64_t at_ms = latest_ms + (int64_t)(next(&seed) % (6 * DAY_MS));

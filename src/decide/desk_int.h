@@ -256,8 +256,8 @@ void ledger_note(struct person *who, enum result_kind kind, const struct intent 
 /* Makes room for one more line: the oldest goes whose intent has ended. */
 void ledger_make_room(struct person *who);
 
-/* What the intent's line would be if it went now, on its channel. */
-struct sent ledger_line(const struct person *who, const struct intent *in, enum sent_state state);
+/* What the intent's line is if it goes now, on its channel: a new one. NULL: there is no room. */
+struct sent *ledger_push(struct person *who, const struct intent *in, enum sent_state state);
 
 /* The intent's slot, in every cap that counts it: SENT_RESERVED or SENT_GHOST. An earlier attempt's
  * moves to the new channel. */

@@ -222,7 +222,7 @@ static void put_call(struct person *who, const struct errand *x, struct str key,
     struct blob entry = {0};
     for (uint32_t i = 0; i < who->profile->instances.count; i++)
         if (person_instance(who, i)->id == x->instance)
-            entry = person_instance(who, i)->entry;
+            entry = person_more(who, person_instance(who, i))->entry;
     body_put_text(b, ERRAND_KEY + 1, key);
     for (uint32_t i = CALL_OWN_FIELDS; i < m->field_count; i++) {
         struct value value =

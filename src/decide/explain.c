@@ -264,7 +264,7 @@ static struct str only_thing(struct question *q, const struct refusals *all, enu
         return arena_printf(who->scratch,
                             "%.*s, or for %.*s (journey %.*s), which took its last slot",
                             STR_ARG(line->names), STR_ARG(names_text(who->names, rival->message)),
-                            STR_ARG(names_text(who->names, rival->journey)));
+                            STR_ARG(names_text(who->names, person_sent_more(who, rival)->journey)));
     }
     return STR("the control group");
 }
@@ -438,7 +438,7 @@ void explain_try(struct person *who, const struct intent *in, const struct sent 
         return;
     uint32_t message = in != NULL ? in->message : line->message;
     struct note about = {.kind = NOTE_TRY,
-                         .journey = in != NULL ? in->journey : line->journey,
+                         .journey = in != NULL ? in->journey : person_sent_more(who, line)->journey,
                          .message = message,
                          .channel = in != NULL ? in->channel : line->channel,
                          .until_ms = r->again_ms};

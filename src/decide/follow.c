@@ -40,7 +40,7 @@ static enum outcome outcome_of_set(const struct person *who, uint64_t together, 
     enum outcome outcome = last;
     for (uint32_t i = 0; i < who->profile->ledger.count; i++) {
         const struct sent *s = person_sent(who, i);
-        if (s->together != together)
+        if (person_sent_more(who, s)->together != together)
             continue;
         if (s->flags & SENT_ACCEPTED)
             return OUTCOME_SENT;
@@ -75,7 +75,7 @@ static bool is_engaged(const struct person *who, uint64_t follows)
 {
     for (uint32_t i = 0; i < who->profile->ledger.count; i++) {
         const struct sent *s = person_sent(who, i);
-        if ((s->decision == follows || s->together == follows) &&
+        if ((s->decision == follows || person_sent_more(who, s)->together == follows) &&
             s->flags & (SENT_OPENED | SENT_CLICKED))
             return true;
     }
@@ -166,8 +166,10 @@ static int64_t accepted_ms(const struct person *who, uint64_t follows)
     int64_t first_ms = INT64_MAX;
     for (uint32_t i = 0; i < who->profile->ledger.count; i++) {
         const struct sent *s = person_sent(who, i);
-        if ((s->decision == follows || s->together == follows) && s->accepted_ms != 0)
-            first_ms = min_of(first_ms, s->accepted_ms);
+        const struct sent_more *more = person_sent_more(who, s);
+        int64_t at_ms = brief_ms(more->accepted);
+        if ((s->decision == follows || more->together == follows) && at_ms != 0)
+            first_ms = min_of(first_ms, at_ms);
     }
     return first_ms;
 }
@@ -197,16 +199,17 @@ void desk_seen(struct person *who)
 
 void engaged_cancel(struct person *who, const struct sent *with)
 {
-    uint64_t follows = with->together != 0 ? with->together : with->decision;
+    const struct sent_more more = *person_sent_more(who, with);
+    uint64_t follows = more.together != 0 ? more.together : with->decision;
     must(with->decision != 0);
-    bool has_key = with->content_key != with->message;
+    bool has_key = more.content_key != with->message;
     for (uint32_t i = 0; i < who->profile->intents.count;) {
         const struct intent *in = person_intent(who, i);
         const struct plan_message *m = &person_plan(who, in->plan)->messages[in->message_index];
         const struct plan_send *send = intent_send(who, in);
-        bool is_meant = (has_key || m->has_content_key) && m->content_key == with->content_key;
+        bool is_meant = (has_key || m->has_content_key) && m->content_key == more.content_key;
         is_meant |= in->follows != 0 && in->follows == follows;
-        for (uint32_t k = 0; k < send->engaged_count && in->instance == with->instance; k++)
+        for (uint32_t k = 0; k < send->engaged_count && in->instance == more.instance; k++)
             is_meant |= send->engaged[k] == with->message;
         if (in->decision == with->decision || !is_meant || !intent_end(who, i, OUTCOME_CANCELLED))
             i++;

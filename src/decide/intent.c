@@ -63,7 +63,7 @@ void intent_instance(const struct person *who, uint64_t instance, uint8_t *flags
         if (in->id != instance)
             continue;
         *flags = in->flags;
-        *key = in->key;
+        *key = person_more(who, in)->key;
         return;
     }
     for (uint32_t i = 0; i < who->profile->pasts.count; i++) {
@@ -222,7 +222,7 @@ void intent_say_proposed(struct person *who, const struct intent *made)
                                        .number = made->is_ghost});
 }
 
-static void propose(struct person *who, const struct instance *from, const struct intent *made)
+static void propose(struct person *who, struct blob from_entry, const struct intent *made)
 {
     must(made->state == INTENT_SETTLING);
     must(made->decision != 0);
@@ -236,7 +236,7 @@ static void propose(struct person *who, const struct instance *from, const struc
     }
     *in = *made;
     struct blob entry = {0};
-    blob_set(who->space, &entry, blob_at(who->space, from->entry), from->entry.bytes);
+    blob_set(who->space, &entry, blob_at(who->space, from_entry), from_entry.bytes);
     person_touch_intent(who, who->profile->intents.count - 1u)->entry = entry;
     const struct keep *kept = keep_find(who, made->decision);
     if (unlikely(kept != NULL))
@@ -245,7 +245,8 @@ static void propose(struct person *who, const struct instance *from, const struc
 
 void desk_propose(struct person *who, const struct instance *proposer, uint16_t step)
 {
-    struct instance from = *proposer;
+    const struct instance from = *proposer;
+    const struct instance_more more = *person_more(who, proposer);
     const struct plan *plan = person_plan(who, from.plan);
     must(from.journey_index < plan->journey_count);
     const struct plan_journey *j = &plan->journeys[from.journey_index];
@@ -257,7 +258,7 @@ void desk_propose(struct person *who, const struct instance *proposer, uint16_t 
     const struct plan_category *c = &plan->categories[m->category];
     uint32_t flags = lane_term((enum lane)c->lane)->flags;
     struct intent made = {
-        .decision = from.decision,
+        .decision = more.decision,
         .instance = from.id,
         .message = m->name,
         .journey = j->name,
@@ -285,7 +286,7 @@ void desk_propose(struct person *who, const struct instance *proposer, uint16_t 
     who->is_desk_due = true;
     who->is_touched = true;
     if (!send->is_all || made.channel_count < 2) {
-        propose(who, &from, &made);
+        propose(who, more.entry, &made);
         return;
     }
     must(made.channel_count <= PLAN_CHANNELS_MAX);
@@ -294,11 +295,11 @@ void desk_propose(struct person *who, const struct instance *proposer, uint16_t 
     memcpy(channels, made.channels, sizeof(channels));
     memset(made.channels, 0, sizeof(made.channels));
     made.channel_count = 1;
-    made.together = from.decision;
+    made.together = more.decision;
     for (uint32_t i = 0; i < count; i++) {
         made.channels[0] = channels[i];
-        made.decision = i == 0 ? from.decision : hash_pair(from.decision, channels[i]) | 1;
-        propose(who, &from, &made);
+        made.decision = i == 0 ? more.decision : hash_pair(more.decision, channels[i]) | 1;
+        propose(who, more.entry, &made);
     }
 }
 

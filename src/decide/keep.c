@@ -84,16 +84,19 @@ static void remember(struct person *who, const struct keep *k)
         .decision = k->decision,
         .at_ms = min_of(k->granted_ms, who->now_ms),
         .message = k->message,
-        .content_key = m->content_key,
         .category = plan->categories[m->category].name,
-        .group = group == PLAN_NO_INDEX ? NAME_NONE : plan->groups[group].name,
-        .journey = k->journey,
         .channel = k->channel,
         .lane = plan->categories[m->category].lane,
         .state = SENT_SPENT,
         .flags = SENT_DOUBTED | SENT_ACCEPTED,
-        .address = intent_address(who, (enum channel)k->channel),
     };
+    sent_set_more(who->space, line,
+                  &(struct sent_more){
+                      .address = intent_address(who, (enum channel)k->channel),
+                      .content_key = m->content_key,
+                      .group = group == PLAN_NO_INDEX ? NAME_NONE : plan->groups[group].name,
+                      .journey = k->journey,
+                  });
     person_changed_name(who, k->message);
     who->is_desk_due = true;
     person_note_about(

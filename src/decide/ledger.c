@@ -38,7 +38,7 @@ void ledger_make_room(struct person *who)
 
 _Static_assert(PROFILE_LEDGER_MAX > PROFILE_UNITED_MAX, "a line without an intent can go");
 
-struct sent ledger_line(const struct person *who, const struct intent *in, enum sent_state state)
+struct sent *ledger_push(struct person *who, const struct intent *in, enum sent_state state)
 {
     const struct plan *plan = person_plan(who, in->plan);
     must(in->message_index < plan->message_count);
@@ -46,21 +46,28 @@ struct sent ledger_line(const struct person *who, const struct intent *in, enum 
     must(in->journey_index < plan->journey_count);
     const struct plan_journey *j = &plan->journeys[in->journey_index];
     must(m->category < plan->category_count);
-    return (struct sent){
+    struct sent *line = person_push_sent(who);
+    if (line == NULL)
+        return NULL;
+    *line = (struct sent){
         .decision = in->decision,
-        .instance = in->instance,
         .at_ms = who->now_ms,
         .message = in->message,
-        .content_key = m->content_key,
         .category = plan->categories[m->category].name,
-        .group = j->group == PLAN_NO_INDEX ? NAME_NONE : plan->groups[j->group].name,
-        .journey = in->journey,
         .channel = in->channel,
         .lane = in->lane,
         .state = (uint8_t)state,
-        .address = in->address,
-        .together = in->together,
     };
+    sent_set_more(who->space, line,
+                  &(struct sent_more){
+                      .instance = in->instance,
+                      .together = in->together,
+                      .address = in->address,
+                      .content_key = m->content_key,
+                      .group = j->group == PLAN_NO_INDEX ? NAME_NONE : plan->groups[j->group].name,
+                      .journey = in->journey,
+                  });
+    return line;
 }
 
 void ledger_take(struct person *who, struct intent *in, enum sent_state state)
@@ -74,7 +81,9 @@ void ledger_take(struct person *who, struct intent *in, enum sent_state state)
         must(own->state == SENT_RESERVED || own->state == SENT_SPENT);
         bool is_other = own->channel != in->channel;
         own->channel = in->channel;
-        own->address = in->address;
+        struct sent_more more = *person_sent_more(who, own);
+        more.address = in->address;
+        sent_set_more(who->space, own, &more);
         if (is_other && own->state == SENT_SPENT) { /* its caps see it from now on */
             own->state = SENT_RESERVED;
             ledger_note(who, RESULT_RESERVED, in);
@@ -84,9 +93,8 @@ void ledger_take(struct person *who, struct intent *in, enum sent_state state)
     if (who->profile->ledger.count >= PROFILE_LEDGER_MAX)
         ledger_make_room(who);
     must(who->profile->ledger.count < PROFILE_LEDGER_MAX);
-    struct sent *line = person_push_sent(who);
+    struct sent *line = ledger_push(who, in, state);
     must(line != NULL);
-    *line = ledger_line(who, in, state);
     in->has_slot = state == SENT_RESERVED;
     if (state == SENT_RESERVED)
         ledger_note(who, RESULT_RESERVED, in);
@@ -147,8 +155,10 @@ void ledger_accept(struct person *who, uint64_t decision)
     struct sent *line = person_touch_sent(who, place);
     must(line->state != SENT_GHOST); /* nothing of those who are held out went out */
     line->flags |= SENT_ACCEPTED;
-    if (line->accepted_ms == 0)
-        line->accepted_ms = who->now_ms;
+    struct sent_more more = *person_sent_more(who, line);
+    if (brief_ms(more.accepted) == 0)
+        more.accepted = brief_of(who->now_ms);
+    sent_set_more(who->space, line, &more);
 }
 
 void ledger_deliver(struct person *who, uint32_t place)
@@ -156,8 +166,10 @@ void ledger_deliver(struct person *who, uint32_t place)
     must(place < who->profile->ledger.count);
     struct sent *line = person_touch_sent(who, place);
     line->flags |= SENT_DELIVERED;
-    if (line->delivered_ms == 0)
-        line->delivered_ms = who->now_ms;
+    struct sent_more more = *person_sent_more(who, line);
+    if (brief_ms(more.delivered) == 0)
+        more.delivered = brief_of(who->now_ms);
+    sent_set_more(who->space, line, &more);
 }
 
 void ledger_mark(struct person *who, uint64_t decision, enum sent_flag flag)

@@ -29,10 +29,9 @@ static bool goes_then(struct person *who, const struct intent *higher)
 static bool goes_beside(struct person *who, const struct intent *higher, const struct intent *lower,
                         enum channel channel)
 {
-    struct sent *line = person_push_sent(who);
+    struct sent *line = ledger_push(who, lower, lower->is_ghost ? SENT_GHOST : SENT_SPENT);
     if (line == NULL)
         return true;
-    *line = ledger_line(who, lower, lower->is_ghost ? SENT_GHOST : SENT_SPENT);
     line->channel = (uint8_t)channel;
     must(line->state != SENT_RESERVED);
     bool goes = goes_then(who, higher);

@@ -135,13 +135,14 @@ static void gather(const struct question *q, struct facts *facts)
             facts->has_reserved = true;
         else
             facts->newest_ms = max_of(facts->newest_ms, s->at_ms);
+        const struct sent_more *more = person_sent_more(q->who, s);
         facts->lines[facts->count++] = (struct line){
             .at_ms = s->at_ms,
             .category = category_bit(q->plan, s->category),
-            .group = group_bit(q->plan, s->group),
-            .together = s->together,
+            .group = group_bit(q->plan, more->group),
+            .together = more->together,
             .message = s->message,
-            .journey = s->journey,
+            .journey = more->journey,
             .state = s->state,
             .channel = s->channel,
             .is_capped = lane_term((enum lane)s->lane)->flags & LANE_CAPS,

@@ -12,11 +12,12 @@ struct answer rule_duplicate_ask(const struct question *q)
         return ANSWER_ALLOW;
     for (uint32_t i = 0; i < q->who->profile->ledger.count; i++) {
         const struct sent *s = person_sent(q->who, i);
-        if (s->content_key != q->message->content_key || s->decision == q->intent->decision)
+        const struct sent_more *more = person_sent_more(q->who, s);
+        if (more->content_key != q->message->content_key || s->decision == q->intent->decision)
             continue;
         if (s->state != SENT_RESERVED && s->at_ms <= q->at_ms - PLAN_CONTENT_MS)
             continue;
-        if (s->together != 0 && s->together == q->intent->together &&
+        if (more->together != 0 && more->together == q->intent->together &&
             !planted("duplicate-of-its-set"))
             continue; /* meant to come on each of its channels */
         if (s->state == SENT_GHOST && !q->intent->is_ghost && !planted("duplicate-of-ghost"))

@@ -125,9 +125,11 @@ void desk_unite(struct person *who, struct person *from)
         struct sent *line = person_push_sent(who);
         must(line != NULL);
         *line = *theirs;
+        line->more = 0;
+        sent_set_more(who->space, line, person_sent_more(from, theirs));
     }
     vec_clear(from->space, &from->profile->intents, sizeof(struct intent));
-    vec_clear(from->space, &from->profile->ledger, sizeof(struct sent));
+    sent_clear(from->space, &from->profile->ledger);
     drop_twins(who);
     if (person_is_held_out(who) != person_is_held_out(from))
         person_result(who, (struct result){.kind = RESULT_CROSSED, .how = person_is_held_out(who)});

@@ -31,8 +31,10 @@ static void fault(struct audit *a, enum invariant broken, uint64_t profile, cons
 }
 
 /* Does the line count in the cap, as the cap rule sees it for an intent that the cap means? */
-static bool counts(const struct plan *plan, const struct plan_cap *c, const struct sent *s)
+static bool counts(const struct person *who, const struct plan_cap *c, const struct sent *s)
 {
+    const struct plan *plan = who->plan;
+    const struct sent_more *more = person_sent_more(who, s);
     if (!(lane_term((enum lane)s->lane)->flags & LANE_CAPS))
         return false;
     if (c->channels && !(c->channels >> s->channel & 1))
@@ -41,12 +43,12 @@ static bool counts(const struct plan *plan, const struct plan_cap *c, const stru
     for (uint32_t i = 0; i < plan->category_count && !is_of_category; i++)
         is_of_category = plan->categories[i].name == s->category && c->categories >> i & 1;
     for (uint32_t i = 0; i < plan->group_count && !is_of_group; i++)
-        is_of_group = plan->groups[i].name == s->group && c->groups >> i & 1;
+        is_of_group = plan->groups[i].name == more->group && c->groups >> i & 1;
     bool has_tag = c->messages == NULL;
     for (uint32_t i = 0; i < c->message_count && !has_tag; i++)
         has_tag = c->messages[i] == s->message;
     return is_of_category && is_of_group && has_tag &&
-           (c->journey == PLAN_NO_INDEX || plan->journeys[c->journey].name == s->journey);
+           (c->journey == PLAN_NO_INDEX || plan->journeys[c->journey].name == more->journey);
 }
 
 /* Did the batch change what the person's earlier sends are measured by: another programme, a merge? A
@@ -66,11 +68,11 @@ static bool is_companion(const struct person *who, const struct plan_cap *c, uin
 {
     must(place < who->profile->ledger.count);
     const struct sent *s = person_sent(who, place);
-    for (uint32_t i = 0; s->together != 0 && c->channels == 0 && i < who->profile->ledger.count;
-         i++) {
+    uint64_t together = person_sent_more(who, s)->together;
+    for (uint32_t i = 0; together != 0 && c->channels == 0 && i < who->profile->ledger.count; i++) {
         const struct sent *other = person_sent(who, i);
-        if (i != place && other->together == s->together && other->state == SENT_SPENT &&
-            counts(who->plan, c, other) &&
+        if (i != place && person_sent_more(who, other)->together == together &&
+            other->state == SENT_SPENT && counts(who, c, other) &&
             (other->at_ms > s->at_ms || (other->at_ms == s->at_ms && i > place)))
             return true;
     }
@@ -106,12 +108,12 @@ static void check_caps(struct audit *a, struct person *who)
             continue;
         for (uint32_t k = 0; k < who->profile->ledger.count; k++) {
             const struct sent *end = person_sent(who, k);
-            if (end->state != SENT_SPENT || !is_new(a->engine, end) || !counts(who->plan, c, end))
+            if (end->state != SENT_SPENT || !is_new(a->engine, end) || !counts(who, c, end))
                 continue;
             uint32_t inside = 0, kept = 0;
             for (uint32_t m = 0; m < who->profile->ledger.count; m++) {
                 const struct sent *s = person_sent(who, m);
-                if (s->state == SENT_SPENT && counts(who->plan, c, s) && !is_companion(who, c, m) &&
+                if (s->state == SENT_SPENT && counts(who, c, s) && !is_companion(who, c, m) &&
                     s->at_ms > end->at_ms - c->window_ms && s->at_ms <= end->at_ms) {
                     inside++;
                     kept += is_kept(who, s->decision);

@@ -261,7 +261,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     vec_clear(from.space, &l->instances, sizeof(struct instance));
     rare_clear(from.space, l, RARE_PASTS, sizeof(struct past));
     vec_clear(from.space, &l->intents, sizeof(struct intent));
-    vec_clear(from.space, &l->ledger, sizeof(struct sent));
+    sent_clear(from.space, &l->ledger);
     rare_clear(from.space, l, RARE_HOLDS, sizeof(struct hold));
     for (uint32_t i = 0; i < l->memberships.count; i++) {
         const struct membership *m = person_membership(&from, i);
@@ -635,7 +635,7 @@ static void opt_out(struct person *who, uint64_t decision)
     for (uint32_t i = 0; decision != 0 && i < who->profile->ledger.count; i++) {
         if (person_sent(who, i)->decision != decision)
             continue;
-        journey_opted_out(who, person_sent(who, i)->instance);
+        journey_opted_out(who, person_sent_more(who, person_sent(who, i))->instance);
         return;
     }
 }

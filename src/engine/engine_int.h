@@ -448,7 +448,8 @@ void monitors_event(struct engine *e, const struct record *r, enum event_news ne
 struct message_before {
     uint64_t decision;
     bool has_line;
-    struct sent line;
+    struct sent line; /* its `more` is not to be followed: it may have gone */
+    struct sent_more more;
 };
 
 struct message_before monitors_before(const struct person *who, uint64_t decision);

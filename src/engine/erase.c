@@ -100,8 +100,7 @@ static void drop_all(struct engine *e, struct person *who)
     }
     for (uint32_t i = 0; i < p->instances.count;
          i++) { /* of a plan that cannot be asked any more */
-        struct blob entry = person_instance(who, i)->entry;
-        blob_set(who->space, &entry, NULL, 0);
+        instance_forget(who->space, person_touch_instance(who, i));
         (void)engine_count_live(e, person_instance(who, i)->journey, -1);
     }
     traits_forget(who);
@@ -113,7 +112,7 @@ static void drop_all(struct engine *e, struct person *who)
     vec_clear(who->space, &p->instances, sizeof(struct instance));
     rare_clear(who->space, p, RARE_PASTS, sizeof(struct past));
     vec_clear(who->space, &p->intents, sizeof(struct intent));
-    vec_clear(who->space, &p->ledger, sizeof(struct sent));
+    sent_clear(who->space, &p->ledger);
     rare_clear(who->space, p, RARE_HOLDS, sizeof(struct hold));
     vec_clear(who->space, &p->memberships, sizeof(struct membership));
     must(p->rares == 0);

@@ -85,44 +85,45 @@ void monitors_event(struct engine *e, const struct record *r, enum event_news ne
 
 /* ---- messages ------------------------------------------------------------------------------------- */
 
-static bool is_about(const struct plan_monitor *means, const struct sent *s, uint8_t channel)
+static bool is_about(const struct plan_monitor *means, const struct sent *s, uint32_t journey,
+                     uint8_t channel)
 {
     if (means->channel != CHANNEL_NONE && means->channel != channel)
         return false;
     if (s == NULL) /* it is not known which */
         return means->category == NAME_NONE && means->journey == NAME_NONE &&
                means->message == NAME_NONE;
-    return is_any(means->category, s->category) && is_any(means->journey, s->journey) &&
+    return is_any(means->category, s->category) && is_any(means->journey, journey) &&
            is_any(means->message, s->message);
 }
 
-/* So many more of what `watch` counts, of so many more. */
-static void add(struct engine *e, enum watch watch, const struct sent *s, uint8_t channel,
-                uint64_t count, uint64_t of)
+/* So many more of what `watch` counts, of so many more. `journey`: the line's, if it is known. */
+static void add(struct engine *e, enum watch watch, const struct sent *s, uint32_t journey,
+                uint8_t channel, uint64_t count, uint64_t of)
 {
     const struct plan *plan = newest(e);
     must(plan != NULL || e->monitors.count == 0);
     for (uint32_t i = 0; i < e->monitors.count; i++) {
         const struct plan_monitor *means = &plan->monitors[i];
-        if (means->watch == watch && is_about(means, s, channel))
+        if (means->watch == watch && is_about(means, s, journey, channel))
             monitor_add(&e->monitors.at[i], means, e->now_ms, count, of);
     }
 }
 
 /* A message was accepted: that is what bounces, answers and engagement are counted of. */
-static void add_sent(struct engine *e, const struct sent *s)
+static void add_sent(struct engine *e, const struct sent *s, uint32_t journey)
 {
     const struct plan *plan = newest(e);
-    add(e, WATCH_SENT, s, s->channel, 1, 1);
-    add(e, WATCH_FAILED, s, s->channel, 0, 1);
-    add(e, WATCH_BOUNCED, s, s->channel, 0, 1);
-    add(e, WATCH_COMPLAINED, s, s->channel, 0, 1);
-    add(e, WATCH_UNSUBSCRIBED, s, s->channel, 0, 1);
-    add(e, WATCH_ENGAGED, s, s->channel, 0, 1);
+    add(e, WATCH_SENT, s, journey, s->channel, 1, 1);
+    add(e, WATCH_FAILED, s, journey, s->channel, 0, 1);
+    add(e, WATCH_BOUNCED, s, journey, s->channel, 0, 1);
+    add(e, WATCH_COMPLAINED, s, journey, s->channel, 0, 1);
+    add(e, WATCH_UNSUBSCRIBED, s, journey, s->channel, 0, 1);
+    add(e, WATCH_ENGAGED, s, journey, s->channel, 0, 1);
     must(plan != NULL || e->monitors.count == 0);
     for (uint32_t i = 0; i < e->monitors.count; i++) {
         const struct plan_monitor *means = &plan->monitors[i];
-        if (means->watch == WATCH_SLOW && is_about(means, s, s->channel))
+        if (means->watch == WATCH_SLOW && is_about(means, s, journey, s->channel))
             monitor_add(&e->monitors.at[i], means, e->now_ms, e->now_ms - s->at_ms > means->than_ms,
                         1);
     }
@@ -144,6 +145,7 @@ struct message_before monitors_before(const struct person *who, uint64_t decisio
     if (s != NULL) {
         b.has_line = true;
         b.line = *s;
+        b.more = *person_sent_more(who, s);
     }
     return b;
 }
@@ -151,16 +153,16 @@ struct message_before monitors_before(const struct person *who, uint64_t decisio
 void monitors_receipt(struct person *who, const struct message_before *b, enum receipt_kind kind)
 {
     const struct sent *now = b->has_line ? line_of(who, b->decision) : NULL;
-    bool was_accepted = b->has_line && b->line.accepted_ms != 0;
-    if (now != NULL && !was_accepted && now->accepted_ms != 0)
-        add_sent(who->engine, now);
+    bool was_accepted = b->has_line && brief_ms(b->more.accepted) != 0;
+    if (now != NULL && !was_accepted && brief_ms(person_sent_more(who, now)->accepted) != 0)
+        add_sent(who->engine, now, person_sent_more(who, now)->journey);
     if (!b->has_line)
         return;
     if (kind == RECEIPT_BOUNCED)
-        add(who->engine, WATCH_BOUNCED, &b->line, b->line.channel, 1, 0);
+        add(who->engine, WATCH_BOUNCED, &b->line, b->more.journey, b->line.channel, 1, 0);
     if (kind == RECEIPT_REJECTED_ADDRESS || kind == RECEIPT_REJECTED_MESSAGE ||
         kind == RECEIPT_REJECTED_POLICY || kind == RECEIPT_GAVE_UP)
-        add(who->engine, WATCH_FAILED, &b->line, b->line.channel, 1, 1);
+        add(who->engine, WATCH_FAILED, &b->line, b->more.journey, b->line.channel, 1, 1);
 }
 
 void monitors_answer(struct person *who, const struct message_before *b, enum watch watch,
@@ -169,10 +171,10 @@ void monitors_answer(struct person *who, const struct message_before *b, enum wa
     const struct sent *now = b->has_line ? line_of(who, b->decision) : NULL;
     uint8_t seen = SENT_OPENED | SENT_CLICKED;
     if (watch != WATCH_ENGAGED)
-        add(who->engine, watch, b->has_line ? &b->line : NULL,
+        add(who->engine, watch, b->has_line ? &b->line : NULL, b->more.journey,
             b->has_line ? b->line.channel : channel, 1, 0);
     else if (now != NULL && !(b->line.flags & seen) && now->flags & seen)
-        add(who->engine, watch, now, now->channel, 1, 0);
+        add(who->engine, watch, now, person_sent_more(who, now)->journey, now->channel, 1, 0);
 }
 
 /* ---- entries -------------------------------------------------------------------------------------- */

@@ -16,6 +16,8 @@
 #include "engine/persist.h"
 
 #include "base/mem.h"
+#include "model/instance.h"
+#include "model/sent.h"
 #include "profile/traits.h"
 
 /* ---- one codec for both directions ------------------------------------------------------------- */
@@ -226,6 +228,7 @@ coding code_time_element(struct codec *c, int64_t *x)
 
 coding code_instance(struct codec *c, struct instance *x)
 {
+    struct instance_more more = c->out ? *instance_more(c->space, x) : instance_no_more;
     code_word(c, &x->id);
     code_name(c, &x->journey);
     code_u32(c, &x->plan);
@@ -234,17 +237,19 @@ coding code_instance(struct codec *c, struct instance *x)
     code_u8(c, &x->state);
     code_u8(c, &x->flags);
     code_u16(c, &x->visits);
-    code_word(c, &x->key);
+    code_word(c, &more.key);
     code_time(c, &x->entered_ms);
     code_time(c, &x->step_ms);
-    code_time(c, &x->wait_ms);
+    code_time(c, &more.wait_ms);
     code_time(c, &x->due_ms);
-    code_time(c, &x->ask_ms);
-    code_word(c, &x->decision);
+    code_time(c, &more.ask_ms);
+    code_word(c, &more.decision);
     code_name(c, &x->last_message);
-    code_word(c, &x->caller);
-    code_u64(c, &x->splits);
-    code_body(c, &x->entry);
+    code_word(c, &more.caller);
+    code_u64(c, &more.splits);
+    code_body(c, &more.entry);
+    if (c->in != NULL)
+        instance_set_more(c->space, x, &more);
 }
 
 static void code_past(struct codec *c, struct past *x)
@@ -265,22 +270,29 @@ static void code_past(struct codec *c, struct past *x)
 
 coding code_sent(struct codec *c, struct sent *x)
 {
+    struct sent_more more = c->out ? *sent_more(c->space, x) : sent_no_more;
+    int64_t accepted_ms = brief_ms(more.accepted), delivered_ms = brief_ms(more.delivered);
     code_word(c, &x->decision);
-    code_word(c, &x->instance);
+    code_word(c, &more.instance);
     code_time(c, &x->at_ms);
     code_name(c, &x->message);
-    code_name(c, &x->content_key);
+    code_name(c, &more.content_key);
     code_name(c, &x->category);
-    code_name(c, &x->group);
-    code_name(c, &x->journey);
+    code_name(c, &more.group);
+    code_name(c, &more.journey);
     code_u8(c, &x->channel);
     code_u8(c, &x->lane);
     code_u8(c, &x->state);
     code_u8(c, &x->flags);
-    code_id(c, &x->address);
-    code_word(c, &x->together);
-    code_time(c, &x->accepted_ms);
-    code_time(c, &x->delivered_ms);
+    code_id(c, &more.address);
+    code_word(c, &more.together);
+    code_time(c, &accepted_ms);
+    code_time(c, &delivered_ms);
+    if (c->out != NULL)
+        return;
+    more.accepted = brief_of(accepted_ms);
+    more.delivered = brief_of(delivered_ms);
+    sent_set_more(c->space, x, &more);
 }
 
 static void code_hold(struct codec *c, struct hold *x)

@@ -22,7 +22,8 @@ void step_left(struct person *who, struct instance *in, enum step_left how)
     if (!(in->flags & INSTANCE_IN_STEP))
         return;
     in->flags &= (uint8_t)~INSTANCE_IN_STEP;
-    int64_t began_ms = in->state == INSTANCE_WAITING ? in->wait_ms : in->step_ms;
+    int64_t began_ms =
+        in->state == INSTANCE_WAITING ? instance_wait_ms(who->space, in) : in->step_ms;
     person_result(who, (struct result){.kind = RESULT_LEFT,
                                        .how = (uint8_t)how,
                                        .step = in->step,
@@ -52,9 +53,9 @@ static void note_arm(struct person *who, const struct instance *in, uint16_t spl
                                        .number = arm});
 }
 
-void arms_note(struct person *who, const struct instance *in, enum arm_news news)
+void arms_note(struct person *who, const struct instance *in, uint64_t splits, enum arm_news news)
 {
-    if (in->splits == 0)
+    if (splits == 0)
         return;
     const struct plan_journey *j = &person_plan(who, in->plan)->journeys[in->journey_index];
     uint64_t bit = 1;
@@ -62,7 +63,7 @@ void arms_note(struct person *who, const struct instance *in, enum arm_news news
         if (j->steps[i].kind != STEP_SPLIT)
             continue;
         const struct plan_arm *arm = plan_split_arm(&j->steps[i].split, who->id);
-        if (in->splits & bit && arm != NULL)
+        if (splits & bit && arm != NULL)
             note_arm(who, in, i, arm->name, news);
         bit <<= 1;
     }
@@ -71,15 +72,16 @@ void arms_note(struct person *who, const struct instance *in, enum arm_news news
 void arms_crossed(struct person *who, struct person *from, struct instance *in)
 {
     const struct plan_journey *j = &person_plan(who, in->plan)->journeys[in->journey_index];
-    uint64_t bit = 1;
-    for (uint16_t i = 0; in->splits != 0 && i < j->step_count && bit != 0; i++) {
+    uint64_t bit = 1, splits = person_more(who, in)->splits;
+    for (uint16_t i = 0; splits != 0 && i < j->step_count && bit != 0; i++) {
         if (j->steps[i].kind != STEP_SPLIT)
             continue;
         const struct plan_arm *theirs = plan_split_arm(&j->steps[i].split, from->id);
-        if (in->splits & bit && theirs != plan_split_arm(&j->steps[i].split, who->id)) {
-            in->splits &= ~bit;
+        if (splits & bit && theirs != plan_split_arm(&j->steps[i].split, who->id)) {
+            splits &= ~bit;
             note_arm(who, in, i, theirs->name, ARM_CROSSED);
         }
         bit <<= 1;
     }
+    instance_set_splits(who->space, in, splits);
 }

@@ -41,9 +41,9 @@ void entry_refuse(struct person *who, const struct plan_journey *j, enum refusal
 
 /* Does the instance count where entries are counted? Not if it has not begun, belongs to another's run
  * step, or is the one that leaves for this entry. */
-static bool counts(const struct instance *in, uint64_t leaver)
+static bool counts(const struct person *who, const struct instance *in, uint64_t leaver)
 {
-    return in->state != INSTANCE_QUEUED && in->caller == 0 && in->id != leaver;
+    return in->state != INSTANCE_QUEUED && person_more(who, in)->caller == 0 && in->id != leaver;
 }
 
 /* The moment from which the journey may be entered again; INT64_MIN = at once, FOREVER_MS = never. */
@@ -63,7 +63,8 @@ static int64_t again_at(const struct person *who, const struct plan_journey *j, 
     }
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
         const struct instance *in = person_instance(who, i);
-        if (in->journey != j->name || (j->again_per_key && in->key != key) || !counts(in, leaver))
+        if (in->journey != j->name || (j->again_per_key && person_more(who, in)->key != key) ||
+            !counts(who, in, leaver))
             continue;
         if (j->again == AGAIN_NEVER)
             return FOREVER_MS;
@@ -80,7 +81,8 @@ static uint32_t count_live(const struct person *who, const struct plan_journey *
     *oldest = 0;
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
         const struct instance *in = person_instance(who, i);
-        if (in->journey != j->name || (j->at_once_per_key && in->key != key) || !counts(in, leaver))
+        if (in->journey != j->name || (j->at_once_per_key && person_more(who, in)->key != key) ||
+            !counts(who, in, leaver))
             continue;
         if (live++ == 0)
             *oldest = in->id;
@@ -114,7 +116,7 @@ static uint32_t count_group(const struct person *who, const struct plan_journey 
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
         const struct instance *in = person_instance(who, i);
         uint16_t other = plan_journey_find(who->plan, in->journey);
-        bool is_seen = counts(in, leaver) && (is_ghost || !(in->flags & INSTANCE_IS_GHOST)) &&
+        bool is_seen = counts(who, in, leaver) && (is_ghost || !(in->flags & INSTANCE_IS_GHOST)) &&
                        !preempts(who, j, is_ghost, in);
         if (is_seen && other != PLAN_NO_INDEX && who->plan->journeys[other].group == group)
             live++;
@@ -164,18 +166,15 @@ static struct instance *push(struct person *who, const struct entrant *e)
         .journey_index = e->journey_index,
         .state = INSTANCE_READY,
         .flags = e->is_ghost || entry_is_held_out(who, j) ? INSTANCE_IS_GHOST : 0,
-        .key = e->key,
         .entered_ms = who->at_ms,
         .step_ms = who->at_ms,
         .due_ms = FOREVER_MS,
-        .ask_ms = FOREVER_MS,
-        .caller = e->caller,
     };
     uint32_t place = who->profile->instances.count - 1u;
-    struct blob entry = {0};
-    entry_keep(who, j, &entry);
+    struct instance_more more = {.key = e->key, .ask_ms = FOREVER_MS, .caller = e->caller};
+    entry_keep(who, j, &more.entry);
     in = person_touch_instance(who, place);
-    in->entry = entry;
+    instance_set_more(who->space, in, &more);
     return in;
 }
 
@@ -494,7 +493,7 @@ void entry_turn(struct person *who, uint32_t place)
 {
     struct instance *in = person_touch_instance(who, place);
     uint16_t index = plan_journey_find(who->plan, in->journey);
-    uint64_t oldest;
+    uint64_t oldest, key = person_more(who, in)->key;
     who->is_touched = true;
     in->due_ms = FOREVER_MS;
     if (index == PLAN_NO_INDEX) {
@@ -511,9 +510,9 @@ void entry_turn(struct person *who, uint32_t place)
         entry_drop(who, place, barred);
         return;
     }
-    if (count_live(who, j, in->key, 0, &oldest) >= j->at_once_max)
+    if (count_live(who, j, key, 0, &oldest) >= j->at_once_max)
         return;
-    int64_t again_ms = again_at(who, j, in->key, 0);
+    int64_t again_ms = again_at(who, j, key, 0);
     if (again_ms > who->at_ms) {
         in->due_ms = again_ms;
         if (again_ms == FOREVER_MS)
@@ -526,7 +525,8 @@ void entry_turn(struct person *who, uint32_t place)
         entry_drop(who, place, REFUSAL_FULL);
         return;
     }
-    if (j->require.code != NULL && !ask(who, who->plan, &j->require, in->entry).is_true) {
+    if (j->require.code != NULL &&
+        !ask(who, who->plan, &j->require, person_more(who, in)->entry).is_true) {
         entry_drop(who, place, REFUSAL_REQUIRE);
         return;
     }
@@ -542,7 +542,7 @@ void entry_drop(struct person *who, uint32_t place, enum refusal why)
 {
     struct instance in = *person_instance(who, place);
     must(in.state == INSTANCE_QUEUED);
-    blob_set(who->space, &in.entry, NULL, 0);
+    instance_forget(who->space, &in);
     person_drop_instance(who, place);
     refuse_named(who, in.journey, why, who->at_ms - in.entered_ms);
     who->is_touched = true;

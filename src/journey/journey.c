@@ -87,8 +87,8 @@ static void forget_past(struct person *who)
     person_drop_past(who, place);
 }
 
-/* Keeps what re-entry and late goals need; of one that another ran only the latter. */
-static void remember(struct person *who, const struct instance *in, enum journey_end end)
+/* Keeps what re-entry and late goals need; of one that another ran only the latter. Ends the rest of it. */
+static void remember(struct person *who, struct instance *in, enum journey_end end)
 {
     const struct plan_journey *j = journey_of(who, in);
     int64_t goal_until_ms = 0;
@@ -96,11 +96,12 @@ static void remember(struct person *who, const struct instance *in, enum journey
         goal_until_ms = in->entered_ms + j->goal.within_ms;
     if (goal_until_ms <= who->at_ms)
         goal_until_ms = 0;
-    if (in->caller != 0 && goal_until_ms == 0) {
-        struct blob entry = in->entry;
-        blob_set(who->space, &entry, NULL, 0);
+    struct instance_more more = *person_more(who, in);
+    if (goal_until_ms != 0)
+        instance_set_entry(who->space, in, (struct blob){0}); /* it is the past's */
+    instance_forget(who->space, in);
+    if (more.caller != 0 && goal_until_ms == 0)
         return;
-    }
     if (who->profile->pasts.count >= PROFILE_PASTS_MAX)
         forget_past(who);
     struct past *past = person_push_past(who);
@@ -112,17 +113,13 @@ static void remember(struct person *who, const struct instance *in, enum journey
         .journey_index = in->journey_index,
         .end = (uint8_t)end,
         .flags = in->flags,
-        .key = in->key,
+        .key = more.key,
         .entered_ms = in->entered_ms,
         .ended_ms = who->at_ms,
         .goal_until_ms = goal_until_ms,
-        .splits = in->splits,
-        .entry = goal_until_ms ? in->entry : (struct blob){0},
+        .splits = more.splits,
+        .entry = goal_until_ms ? more.entry : (struct blob){0},
     };
-    if (goal_until_ms == 0) {
-        struct blob entry = in->entry;
-        blob_set(who->space, &entry, NULL, 0);
-    }
 }
 
 static enum outcome outcome_of(enum journey_end end)
@@ -201,7 +198,7 @@ void instance_end_called(struct person *who, uint64_t caller, enum journey_end e
 {
     struct roll roll = roll_of(who);
     for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;)
-        if (person_instance(who, i)->caller == caller)
+        if (person_more(who, person_instance(who, i))->caller == caller)
             instance_end(who, i, end);
 }
 
@@ -212,6 +209,7 @@ void instance_end(struct person *who, uint32_t place, enum journey_end end)
         entry_drop(who, place, REFUSAL_QUEUED);
         return;
     }
+    uint64_t caller = person_more(who, &in)->caller;
     step_left(who, &in, LEFT_FOR_END);
     person_result(who, (struct result){.kind = RESULT_ENDED,
                                        .how = (uint8_t)end,
@@ -220,7 +218,8 @@ void instance_end(struct person *who, uint32_t place, enum journey_end end)
                                        .version = in.plan,
                                        .id = in.id,
                                        .number = who->at_ms - in.entered_ms});
-    arms_note(who, &in, end_term(end)->is_by_design ? ARM_ENDED : ARM_ABANDONED);
+    arms_note(who, &in, person_more(who, &in)->splits,
+              end_term(end)->is_by_design ? ARM_ENDED : ARM_ABANDONED);
     person_note_about(who, in.journey, NAME_NONE, "%.*s ends: %.*s",
                       STR_ARG(names_text(who->names, in.journey)), STR_ARG(end_term(end)->name));
     person_drop_instance(who, place);
@@ -229,8 +228,8 @@ void instance_end(struct person *who, uint32_t place, enum journey_end end)
         (void)who->count_live(who, in.journey, -1);
     if (in.state == INSTANCE_AWAY)
         instance_end_called(who, in.id, end);
-    if (in.caller != 0)
-        give_back(who, in.caller);
+    if (caller != 0)
+        give_back(who, caller);
     who->has_ready = true; /* somebody may wait for the place */
     enum outcome outcome = outcome_of(end);
     if (outcome != OUTCOME_NONE)
@@ -246,7 +245,7 @@ static bool no_longer_eligible(struct step *s)
 {
     const struct plan_journey *j = s->journey;
     if (j->require.code != NULL) {
-        struct asked asked = ask(s->who, s->plan, &j->require, s->at->entry);
+        struct asked asked = ask(s->who, s->plan, &j->require, step_more(s)->entry);
         if (asked.is_error)
             person_result(s->who, (struct result){.kind = RESULT_ERROR,
                                                   .how = ERROR_REQUIRE,
@@ -257,17 +256,17 @@ static bool no_longer_eligible(struct step *s)
             instance_end(s->who, s->place, JOURNEY_NO_LONGER_ELIGIBLE);
             return true;
         }
-        s->at->ask_ms = min_of(s->at->ask_ms, asked.until_ms);
+        instance_ask_by(s->who->space, s->at, asked.until_ms);
     }
     for (uint32_t i = 0; i < j->exit_count; i++) {
         if (j->exits[i].event != NAME_NONE)
             continue;
-        struct asked asked = ask(s->who, s->plan, &j->exits[i].when, s->at->entry);
+        struct asked asked = ask(s->who, s->plan, &j->exits[i].when, step_more(s)->entry);
         if (asked.is_true) {
             instance_end(s->who, s->place, JOURNEY_EXITED);
             return true;
         }
-        s->at->ask_ms = min_of(s->at->ask_ms, asked.until_ms);
+        instance_ask_by(s->who->space, s->at, asked.until_ms);
     }
     return false;
 }
@@ -287,9 +286,8 @@ enum step_answer step_do(struct step *s)
                           STR_ARG(names_text(who->names, s->at->journey)),
                           STR_ARG(names_text(who->names, s->means->id)),
                           STR_ARG(step_kind_name((enum step_kind)s->means->kind)));
-    s->at->step_ms = who->at_ms;
+    instance_begin_step(who->space, s->at, who->at_ms);
     s->at->due_ms = FOREVER_MS;
-    s->at->ask_ms = FOREVER_MS;
     must(s->means->kind >= STEP_SEND);
     must(s->means->kind < array_count(runs));
     return runs[s->means->kind](s);
@@ -347,7 +345,7 @@ void instance_go(struct person *who, uint32_t place, uint16_t step)
     step_left(who, in, LEFT_FOR_NEXT);
     in->step = step;
     in->state = INSTANCE_READY;
-    in->decision = 0;
+    instance_set_decision(who->space, in, 0);
     if (was_away)
         instance_end_called(who, id, JOURNEY_EXITED);
     instance_run(who, was_away ? instance_find(who, id) : place);
@@ -372,7 +370,7 @@ static bool goal_sees(const struct plan_journey *j, uint64_t own, const struct r
 static bool is_true(struct person *who, const struct instance *in, const struct plan *plan,
                     const struct plan_expr *when)
 {
-    struct asked asked = ask(who, plan, when, in->entry);
+    struct asked asked = ask(who, plan, when, person_more(who, in)->entry);
     if (asked.is_error)
         person_result(who, (struct result){.kind = RESULT_ERROR,
                                            .how = ERROR_LISTEN,
@@ -388,7 +386,7 @@ bool instance_holds(struct person *who, uint32_t place, const struct plan_expr *
     return is_true(who, in, person_plan(who, in->plan), when);
 }
 
-void journey_convert(struct person *who, const struct instance *in, int64_t at_ms)
+void journey_convert(struct person *who, const struct instance *in, uint64_t splits, int64_t at_ms)
 {
     enum convert_group group = in->flags & INSTANCE_HAS_CROSSED ? CONVERTED_CROSSED
                                : in->flags & INSTANCE_IS_GHOST  ? CONVERTED_GHOST
@@ -399,7 +397,7 @@ void journey_convert(struct person *who, const struct instance *in, int64_t at_m
                                        .version = in->plan,
                                        .id = in->id,
                                        .number = at_ms - in->entered_ms});
-    arms_note(who, in, ARM_CONVERTED);
+    arms_note(who, in, splits, ARM_CONVERTED);
     person_note_about(who, in->journey, NAME_NONE, "%.*s: goal reached",
                       STR_ARG(names_text(who->names, in->journey)));
 }
@@ -435,14 +433,14 @@ static enum met waits_meet(struct person *who, uint32_t place)
     }
     if (w->reset_by == event->name && w->reset_by != NAME_NONE) {
         if (w->refreshes_entry) {
-            struct blob old = s.at->entry, entry = {0};
+            struct blob old = step_more(&s)->entry, entry = {0};
             entry_keep(who, s.journey, &entry);
             outcomes_keep(who, s.at->plan, s.journey, old, &entry);
             blob_set(who->space, &old, NULL, 0);
             s.at = person_touch_instance(who, place);
-            s.at->entry = entry;
+            instance_set_entry(who->space, s.at, entry);
         }
-        s.at->step_ms = who->at_ms;
+        instance_reset_wait(who->space, s.at, who->at_ms);
         int64_t due_ms = wait_due(&s);
         s.at->due_ms = due_ms;
         who->is_touched = true;
@@ -463,7 +461,7 @@ static enum met meet(struct person *who, uint32_t place)
         return MET_NOTHING;
     if (event->event_ms < s.at->entered_ms - MAX_LATENESS_MS)
         return MET_NOTHING; /* it happened long before the instance began */
-    if (goal_sees(j, s.at->key, event) && !(s.at->flags & INSTANCE_CONVERTED) &&
+    if (goal_sees(j, step_more(&s)->key, event) && !(s.at->flags & INSTANCE_CONVERTED) &&
         is_true(who, s.at, s.plan, &j->goal.when)) {
         if (s.at->state == INSTANCE_QUEUED) {
             entry_drop(who, place, REFUSAL_QUEUED);
@@ -473,7 +471,7 @@ static enum met meet(struct person *who, uint32_t place)
         bool is_within =
             j->goal.within_ms == 0 || event->event_ms < s.at->entered_ms + j->goal.within_ms;
         if (is_within) {
-            journey_convert(who, s.at, event->event_ms);
+            journey_convert(who, s.at, step_more(&s)->splits, event->event_ms);
             s.at->flags |= INSTANCE_CONVERTED;
         }
         if (!j->goal.stays) {
@@ -481,7 +479,7 @@ static enum met meet(struct person *who, uint32_t place)
             return MET_ENDED;
         }
     }
-    if (!sees(j, s.at->key, event))
+    if (!sees(j, step_more(&s)->key, event))
         return MET_NOTHING;
     for (uint32_t i = 0; i < j->exit_count; i++) {
         if (j->exits[i].event != event->name || !is_true(who, s.at, s.plan, &j->exits[i].when))
@@ -520,10 +518,9 @@ static void convert_late(struct person *who)
                                                .journey = p->journey,
                                                .plan = p->plan,
                                                .journey_index = p->journey_index,
-                                               .splits = p->splits,
                                                .flags = p->flags,
                                                .entered_ms = p->entered_ms},
-                            who->event->event_ms);
+                            p->splits, who->event->event_ms);
         }
         blob_set(who->space, &entry, NULL, 0);
         struct past *past = person_touch_past(who, i);
@@ -545,7 +542,7 @@ void journey_event(struct person *who)
     for (uint32_t i; (i = roll_next(who, &roll)) != UINT32_MAX;) {
         const struct instance *in = person_instance(who, i);
         uint32_t journey = in->journey;
-        uint64_t key = in->key;
+        uint64_t key = person_more(who, in)->key;
         enum met met = meet(who, i);
         if (met == MET_CONSUMED && consumed_count < PROFILE_INSTANCES_MAX) {
             consumed[consumed_count] = journey;
@@ -580,7 +577,7 @@ static void ask_again(struct person *who, uint32_t place, enum cause cause)
     enum step_answer answer = STEP_STAYS;
     if (s.at->state == INSTANCE_QUEUED)
         return;
-    s.at->ask_ms = FOREVER_MS;
+    instance_set_ask(who->space, s.at, FOREVER_MS);
     if (s.at->state == INSTANCE_WAITING && s.means != NULL) {
         answer = wait_ask(&s);
         if (answer == STEP_STAYS && cause == BY_TIME)
@@ -645,7 +642,7 @@ int64_t journey_deadline(const struct person *who)
     int64_t next_ms = FOREVER_MS;
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
         const struct instance *in = person_instance(who, i);
-        next_ms = min_of(next_ms, in->ask_ms);
+        next_ms = min_of(next_ms, person_more(who, in)->ask_ms);
         if (likely(!controls_is_still(who->controls, in->journey)))
             next_ms = min_of(next_ms, in->due_ms);
     }
@@ -677,7 +674,7 @@ void journey_timer(struct person *who)
         if (in->due_ms <= who->at_ms && !controls_is_still(who->controls, in->journey)) {
             who->is_touched = true;
             fire(who, i);
-        } else if (in->ask_ms <= who->at_ms) {
+        } else if (person_more(who, in)->ask_ms <= who->at_ms) {
             who->is_touched = true;
             ask_again(who, i, BY_CHANGE);
         }
@@ -712,19 +709,20 @@ void journey_settled(struct person *who, uint64_t instance, uint64_t decision, u
         return;
     struct step s;
     step_at(who, place, &s);
-    if (s.at->flags & INSTANCE_HAS_MOVED && s.at->decision == decision)
+    if (s.at->flags & INSTANCE_HAS_MOVED && step_more(&s)->decision == decision)
         step = s.at->step; /* it asked for it in another version */
     outcome_store(who, place, step, outcome);
     step_at(who, place, &s);
-    if (s.at->state != INSTANCE_SENDING || s.at->decision != decision || s.at->step != step)
+    if (s.at->state != INSTANCE_SENDING || step_more(&s)->decision != decision ||
+        s.at->step != step)
         return;
-    s.at->decision = 0;
+    instance_set_decision(who->space, s.at, 0);
     enum outcome_class class = outcome_term(outcome)->class;
     bool was_sent =
         class == OUTCOME_OUT || outcome == OUTCOME_IN_DOUBT || outcome == OUTCOME_HELD_OUT;
     if (outcome == OUTCOME_FAILED || outcome == OUTCOME_BOUNCED)
         was_sent = false;
-    arms_note(who, s.at, was_sent ? ARM_SENT : ARM_NOT_SENT);
+    arms_note(who, s.at, step_more(&s)->splits, was_sent ? ARM_SENT : ARM_NOT_SENT);
     uint16_t next = s.means->next;
     if (!was_sent && s.means->send.if_not_sent != PLAN_NO_INDEX)
         next = s.means->send.if_not_sent;
@@ -734,8 +732,8 @@ void journey_settled(struct person *who, uint64_t instance, uint64_t decision, u
 void journey_replaced(struct person *who, uint64_t instance, uint64_t decision, uint64_t by)
 {
     uint32_t place = instance_find(who, instance);
-    if (place != UINT32_MAX && person_instance(who, place)->decision == decision)
-        person_touch_instance(who, place)->decision = by;
+    if (place != UINT32_MAX && person_more(who, person_instance(who, place))->decision == decision)
+        instance_set_decision(who->space, person_touch_instance(who, place), by);
 }
 
 void journey_engaged(struct person *who, uint64_t instance, uint32_t message)
@@ -757,8 +755,8 @@ void journey_engaged(struct person *who, uint64_t instance, uint32_t message)
 void journey_opted_out(struct person *who, uint64_t instance)
 {
     uint32_t place = instance_find(who, instance);
-    while (place != UINT32_MAX && person_instance(who, place)->caller != 0)
-        place = instance_find(who, person_instance(who, place)->caller);
+    while (place != UINT32_MAX && person_more(who, person_instance(who, place))->caller != 0)
+        place = instance_find(who, person_more(who, person_instance(who, place))->caller);
     if (place != UINT32_MAX)
         instance_end(who, place, JOURNEY_OPTED_OUT);
 }
@@ -798,12 +796,14 @@ void journey_erase(struct person *who)
 }
 
 /* The one that is there already of the same journey and key, or UINT32_MAX. */
-static uint32_t twin_of(const struct person *who, const struct instance *theirs)
+static uint32_t twin_of(const struct person *who, const struct instance *theirs,
+                        const struct instance_more *more)
 {
     uint32_t twin = UINT32_MAX;
-    for (uint32_t i = 0; i < who->profile->instances.count && theirs->caller == 0; i++) {
+    for (uint32_t i = 0; i < who->profile->instances.count && more->caller == 0; i++) {
         const struct instance *mine = person_instance(who, i);
-        if (mine->journey == theirs->journey && mine->key == theirs->key && mine->caller == 0 &&
+        const struct instance_more *own = person_more(who, mine);
+        if (mine->journey == theirs->journey && own->key == more->key && own->caller == 0 &&
             (mine->state == INSTANCE_QUEUED) == (theirs->state == INSTANCE_QUEUED))
             twin = i;
     }
@@ -816,7 +816,8 @@ static void mark_anew(struct person *who, const struct person *from, struct inst
 {
     bool was_ghost = in->flags & INSTANCE_IS_GHOST;
     bool is_ghost = entry_is_held_out(who, journey_of(who, in));
-    uint32_t caller = in->caller ? instance_find(who, in->caller) : UINT32_MAX;
+    uint64_t id = person_more(who, in)->caller;
+    uint32_t caller = id ? instance_find(who, id) : UINT32_MAX;
     if (caller != UINT32_MAX) /* what a ghost begins is one */
         is_ghost |= (person_instance(who, caller)->flags & INSTANCE_IS_GHOST) != 0;
     in->flags = (uint8_t)((in->flags & ~INSTANCE_IS_GHOST) | (is_ghost ? INSTANCE_IS_GHOST : 0));
@@ -838,9 +839,10 @@ static void take_over(struct person *who, struct person *from, bool is_called)
     struct roll roll = roll_of(from);
     for (uint32_t place; (place = roll_next(from, &roll)) != UINT32_MAX;) {
         struct instance theirs = *person_instance(from, place);
-        if ((theirs.caller != 0) != is_called)
+        struct instance_more more = *person_more(from, &theirs);
+        if ((more.caller != 0) != is_called)
             continue;
-        uint32_t twin = twin_of(who, &theirs);
+        uint32_t twin = twin_of(who, &theirs, &more);
         bool is_mine_further = false;
         if (twin != UINT32_MAX) {
             const struct instance *mine = person_instance(who, twin);
@@ -851,20 +853,22 @@ static void take_over(struct person *who, struct person *from, bool is_called)
             instance_end(who, twin, JOURNEY_MERGED);
         } else if (is_mine_further || who->profile->instances.count == PROFILE_INSTANCES_MAX) {
             instance_end(from, place, JOURNEY_MERGED);
-            if (theirs.caller != 0)
-                give_back(who, theirs.caller);
+            if (more.caller != 0)
+                give_back(who, more.caller);
             continue;
         }
         struct blob entry = {0};
-        blob_set(who->space, &entry, blob_at(from->space, theirs.entry), theirs.entry.bytes);
+        blob_set(who->space, &entry, blob_at(from->space, more.entry), more.entry.bytes);
         struct instance *in = person_push_instance(who);
         must(in != NULL);
         *in = theirs;
-        in->entry = entry;
+        in->more = 0;
+        more.entry = entry;
+        instance_set_more(who->space, in, &more);
         arms_crossed(who, from, in);
         if (!planted("merge-keeps-mark"))
             mark_anew(who, from, in);
-        blob_set(from->space, &theirs.entry, NULL, 0);
+        instance_forget(from->space, &theirs);
         person_drop_instance(from, place);
     }
 }

@@ -27,6 +27,11 @@ struct step {
     enum journey_end end;
 };
 
+static inline const struct instance_more *step_more(const struct step *s)
+{
+    return person_more(s->who, s->at);
+}
+
 #define STEP(symbol, name, doc) enum step_answer step_##name##_run(struct step *s);
 #include "journey/steps.def"
 #undef STEP
@@ -184,19 +189,19 @@ void entry_drop(struct person *who, uint32_t place, enum refusal why);
 /* Is the person in the journey's own control group? (entry.c) */
 bool entry_is_held_out(const struct person *who, const struct plan_journey *j);
 
-/* Notes that the instance's goal was reached at at_ms. (journey.c) */
-void journey_convert(struct person *who, const struct instance *in, int64_t at_ms);
+/* Notes that the goal of the instance, which took those arms, was reached at at_ms. (journey.c) */
+void journey_convert(struct person *who, const struct instance *in, uint64_t splits, int64_t at_ms);
 
 /* Notes that the step at which the instance stands begins, and that it is over, if it had begun.
  * (count.c) */
 void step_begun(struct person *who, struct instance *in);
 void step_left(struct person *who, struct instance *in, enum step_left how);
 
-/* The bit of instance.splits that stands for the split; 0 if the journey has too many. (count.c) */
+/* The bit of an instance's splits that stands for the split; 0 if the journey has too many. (count.c) */
 uint64_t arms_bit(const struct plan_journey *j, uint16_t split);
 
-/* Notes what became of the instance for each arm that it took. (count.c) */
-void arms_note(struct person *who, const struct instance *in, enum arm_news news);
+/* Notes what became of the instance for each arm that it took: those of `splits`. (count.c) */
+void arms_note(struct person *who, const struct instance *in, uint64_t splits, enum arm_news news);
 
 /* The instance was `from`'s and is `who`'s now: who takes other arms is out of the analysis. (count.c) */
 void arms_crossed(struct person *who, struct person *from, struct instance *in);

@@ -476,8 +476,8 @@ static void ghosts_take_no_place_in_their_group(void **state)
     assert_int_equal(count_rows(f, RESULT_ENTERED), 1);
     assert_int_equal(last_row(f, RESULT_REFUSED)->how, REFUSAL_GROUP);
     pass(f, START_MS + 2 * HOUR_MS);
-    journey_settled(&f->who, person_instance(&f->who, 0)->id, person_instance(&f->who, 0)->decision,
-                    1, OUTCOME_SENT);
+    journey_settled(&f->who, person_instance(&f->who, 0)->id,
+                    person_more(&f->who, person_instance(&f->who, 0))->decision, 1, OUTCOME_SENT);
     f->journeys[0].holdout = 10000; /* everybody is in its control group */
     happens(f, E_BEGIN, 0, START_MS + 3 * HOUR_MS);
     assert_int_equal(count_rows(f, RESULT_ENTERED), 3); /* the ghost, and the other all the same */
@@ -595,10 +595,13 @@ static void what_was_not_sent_goes_its_own_way(void **state)
         f->journeys[0].step_count = 3;
         happens(f, E_BEGIN, 0, START_MS);
         const struct instance *in = person_instance(&f->who, 0);
-        journey_settled(&f->who, in->id, in->decision ^ 2, 0, outcomes[i].outcome); /* another's */
-        journey_settled(&f->who, in->id, in->decision, 1, outcomes[i].outcome);
+        journey_settled(&f->who, in->id, person_more(&f->who, in)->decision ^ 2, 0,
+                        outcomes[i].outcome); /* another's */
+        journey_settled(&f->who, in->id, person_more(&f->who, in)->decision, 1,
+                        outcomes[i].outcome);
         assert_int_equal(person_instance(&f->who, 0)->state, INSTANCE_SENDING);
-        journey_settled(&f->who, in->id, in->decision, 0, outcomes[i].outcome);
+        journey_settled(&f->who, in->id, person_more(&f->who, in)->decision, 0,
+                        outcomes[i].outcome);
         assert_int_equal(f->profile.instances.count, outcomes[i].was_sent);
         fixture_free(f);
     }

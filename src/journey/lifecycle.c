@@ -101,7 +101,7 @@ bool instance_is_parked(struct person *who, uint32_t place)
         return false;
     in->state = INSTANCE_READY;
     in->due_ms = who->at_ms;
-    in->ask_ms = FOREVER_MS;
+    instance_set_ask(who->space, in, FOREVER_MS);
     person_note_about(who, in->journey, NAME_NONE, "%.*s: stands still, because it is %.*s",
                       STR_ARG(names_text(who->names, in->journey)),
                       STR_ARG(phase_name(controls_phase(who->controls, in->journey))));

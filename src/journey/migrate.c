@@ -52,10 +52,10 @@ static void keep_rest(struct person *who, uint32_t place, int64_t old_due_ms)
 {
     struct step s;
     step_at(who, place, &s);
-    s.at->ask_ms = FOREVER_MS;
+    instance_set_ask(who->space, s.at, FOREVER_MS);
     int64_t due_ms = wait_due(&s);
     if (is_relative(&s.means->wait) && old_due_ms != FOREVER_MS && due_ms != FOREVER_MS) {
-        s.at->step_ms += old_due_ms - due_ms;
+        instance_reset_wait(who->space, s.at, s.at->step_ms + old_due_ms - due_ms);
         due_ms = wait_due(&s);
     }
     s.at->due_ms = due_ms;
@@ -81,7 +81,7 @@ static void move(struct person *who, uint32_t place, uint16_t journey_index, uin
                       STR_ARG(names_text(who->names, to->steps[target].id)));
     step_left(who, s.at, LEFT_FOR_VERSION);
     note_moved(who, s.at, false);
-    s.at->splits = splits_of(s.journey, to, s.at->splits);
+    instance_set_splits(who->space, s.at, splits_of(s.journey, to, step_more(&s)->splits));
     s.at->plan = who->plans->newest;
     s.at->journey_index = journey_index;
     s.at->step = target;
@@ -97,8 +97,8 @@ static void move(struct person *who, uint32_t place, uint16_t journey_index, uin
     uint64_t id = s.at->id;
     s.at->state = INSTANCE_READY;
     s.at->due_ms = who->at_ms;
-    s.at->ask_ms = FOREVER_MS;
-    s.at->decision = 0;
+    instance_set_ask(who->space, s.at, FOREVER_MS);
+    instance_set_decision(who->space, s.at, 0);
     who->has_ready = true;
     if (state == INSTANCE_SENDING)
         who->cancel(who, id, OUTCOME_WITHDRAWN);

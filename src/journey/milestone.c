@@ -26,7 +26,7 @@ static uint32_t milestone_at(const struct plan_journey *j, uint16_t step)
 static bool is_done(struct step *s, uint32_t i, int64_t *ask_ms)
 {
     const struct plan_milestone *m = &s->journey->milestones[i];
-    struct asked asked = ask(s->who, s->plan, &m->done, s->at->entry);
+    struct asked asked = ask(s->who, s->plan, &m->done, step_more(s)->entry);
     s->at = person_touch_instance(s->who, s->place); /* expressions may have moved the list */
     *ask_ms = min_of(*ask_ms, asked.until_ms);
     if (asked.is_error)
@@ -81,7 +81,7 @@ static uint32_t advance(struct step *s, uint32_t i, int64_t *ask_ms)
 static void reach_goal(struct step *s)
 {
     if (!(s->at->flags & INSTANCE_CONVERTED))
-        journey_convert(s->who, s->at, s->who->at_ms);
+        journey_convert(s->who, s->at, step_more(s)->splits, s->who->at_ms);
     s->at->flags |= INSTANCE_CONVERTED;
 }
 
@@ -109,7 +109,7 @@ bool milestones_ask(struct step *s)
     if (i == PLAN_NO_INDEX)
         return false;
     uint32_t to = advance(s, i, &ask_ms);
-    s->at->ask_ms = min_of(s->at->ask_ms, ask_ms);
+    instance_ask_by(s->who->space, s->at, ask_ms);
     if (to == i)
         return false;
     const struct plan_milestone *left = &s->journey->milestones[i];

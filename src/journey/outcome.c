@@ -14,7 +14,8 @@ void outcome_store(struct person *who, uint32_t place, uint16_t step, enum outco
     uint32_t name = j->steps[step].send.told_as;
     if (name == NAME_NONE)
         return;
-    struct body rest = {blob_at(who->space, in->entry), in->entry.bytes};
+    struct blob entry = person_more(who, in)->entry;
+    struct body rest = {blob_at(who->space, entry), entry.bytes};
     struct body_field field;
     struct buf *b = who->bytes;
     b->len = 0;
@@ -24,9 +25,8 @@ void outcome_store(struct person *who, uint32_t place, uint16_t step, enum outco
     body_put_text(b, name, outcome_term(outcome)->name);
     if (b->len > SPACE_OBJECT_MAX)
         return; /* an entry of that size has no room: it stays unknown */
-    struct blob entry = in->entry;
     blob_set(who->space, &entry, b->at, (uint32_t)b->len);
-    person_touch_instance(who, place)->entry = entry;
+    instance_set_entry(who->space, person_touch_instance(who, place), entry);
     person_changed_name(who, name);
     who->is_touched = true;
 }

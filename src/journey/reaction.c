@@ -13,20 +13,25 @@ static bool do_aside(struct person *who, uint64_t id, uint16_t first)
 {
     uint32_t place = instance_find(who, id);
     struct instance before = *person_instance(who, place);
+    const struct instance_more more = *person_more(who, &before);
+    struct instance left = before; /* as it stood, for when it has ended meanwhile */
+    if (before.state == INSTANCE_WAITING)
+        left.step_ms = instance_wait_ms(who->space, &before);
+    left.more = 0;
     for (uint16_t at = first; at != PLAN_END;) {
         struct step s;
         person_touch_instance(who, place)->step = at;
         step_at(who, place, &s);
         enum step_answer answer = step_do(&s);
         if (answer == STEP_GONE) {
-            step_left(who, &before, LEFT_FOR_END);
+            step_left(who, &left, LEFT_FOR_END);
             return false;
         }
         place = instance_find(who, id); /* others may have ended by what the step did */
         if (place == UINT32_MAX)
             return false;
         if (answer == STEP_ENDS) {
-            step_left(who, &before, LEFT_FOR_END);
+            step_left(who, &left, LEFT_FOR_END);
             instance_end(who, place, s.end);
             return false;
         }
@@ -40,11 +45,13 @@ static bool do_aside(struct person *who, uint64_t id, uint16_t first)
     const uint8_t own = INSTANCE_IS_ENGAGED | INSTANCE_IN_STEP;
     in->flags = (uint8_t)((in->flags & ~own) | (before.flags & own));
     in->step_ms = before.step_ms;
-    in->wait_ms = before.wait_ms;
     in->due_ms = before.due_ms;
-    in->ask_ms = before.ask_ms;
-    in->decision = before.decision;
     in->last_message = before.last_message;
+    struct instance_more now = *person_more(who, in);
+    now.wait_ms = more.wait_ms;
+    now.ask_ms = more.ask_ms;
+    now.decision = more.decision;
+    instance_set_more(who->space, in, &now);
     return true;
 }
 

@@ -10,7 +10,7 @@ enum step_answer step_branch_run(struct step *s)
 {
     const struct plan_branch *b = &s->means->branch;
     for (uint32_t i = 0; i < b->arm_count; i++) {
-        struct asked asked = ask(s->who, s->plan, &b->arms[i].when, s->at->entry);
+        struct asked asked = ask(s->who, s->plan, &b->arms[i].when, step_more(s)->entry);
         if (asked.is_error)
             person_result(s->who, (struct result){.kind = RESULT_ERROR,
                                                   .how = ERROR_STEP,

@@ -40,8 +40,8 @@ static struct str phrase(struct step *s, const struct plan_phrase *p)
             buf_add_str(b, piece->text);
             continue;
         }
-        struct value x = ask_slot(s->who, piece->slot, s->at->entry, s->at->journey, NAME_NONE,
-                                  s->at->decision, 1);
+        struct value x = ask_slot(s->who, piece->slot, step_more(s)->entry, s->at->journey,
+                                  NAME_NONE, step_more(s)->decision, 1);
         add_value(b, &x);
     }
     size_t len = min_of(b->len, (size_t)PHRASE_BYTES_MAX);
@@ -70,7 +70,8 @@ static enum step_answer begin(struct step *s)
     uint16_t index = s->means->errand.errand;
     struct instance *in = s->at;
     in->visits++;
-    in->decision = hash_pair(hash_pair(in->id, in->step), in->visits) | 1;
+    instance_set_decision(s->who->space, in,
+                          hash_pair(hash_pair(in->id, in->step), in->visits) | 1);
     in->state = INSTANCE_ASKING;
     in->due_ms = FOREVER_MS;
     struct str says = texts_of(s, &s->plan->errands[index]);
@@ -79,7 +80,7 @@ static enum step_answer begin(struct step *s)
     person_result(
         s->who, (struct result){
                     .kind = RESULT_ERROR, .step = in->step, .journey = in->journey, .id = in->id});
-    in->decision = 0;
+    instance_set_decision(s->who->space, in, 0);
     s->next = errand_way(s->means, ERRAND_FAILED);
     return STEP_GO;
 }
@@ -107,7 +108,7 @@ static void save(struct person *who, uint32_t place, const struct errand *x, uin
                  struct str ending)
 {
     const struct plan_errand *means = errand_means(who, x);
-    struct blob entry = person_instance(who, place)->entry;
+    struct blob entry = person_more(who, person_instance(who, place))->entry;
     struct body says = {blob_at(who->space, x->says), x->says.bytes};
     struct body rest = {blob_at(who->space, entry), entry.bytes};
     struct body_field field;
@@ -125,7 +126,7 @@ static void save(struct person *who, uint32_t place, const struct errand *x, uin
     if (b->len > SPACE_OBJECT_MAX)
         return; /* an entry of that size has no room: what came of it stays unknown */
     blob_set(who->space, &entry, b->at, (uint32_t)b->len);
-    person_touch_instance(who, place)->entry = entry;
+    instance_set_entry(who->space, person_touch_instance(who, place), entry);
     for (uint32_t i = 0; i < means->save_count; i++)
         person_changed_name(who, means->saves[i].name);
     if (told_as != NAME_NONE)
@@ -151,7 +152,7 @@ static void hear(struct person *who, uint32_t place, struct errand x)
                       STR_ARG(names_text(who->names, s.at->journey)),
                       STR_ARG(names_text(who->names, s.means->id)), STR_ARG(text));
     save(who, place, &x, s.means->errand.told_as, text);
-    person_touch_instance(who, place)->decision = 0;
+    instance_set_decision(who->space, person_touch_instance(who, place), 0);
     instance_go(who, place, errand_way(s.means, ending));
 }
 
@@ -166,7 +167,7 @@ void errands_hear(struct person *who)
         if (place == UINT32_MAX)
             continue;
         const struct instance *in = person_instance(who, place);
-        if (in->state == INSTANCE_ASKING && in->decision == x.decision)
+        if (in->state == INSTANCE_ASKING && person_more(who, in)->decision == x.decision)
             hear(who, place, x);
     }
 }

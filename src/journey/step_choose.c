@@ -27,9 +27,9 @@ enum step_answer step_choose_run(struct step *s)
     for (uint32_t i = 0; i < choose->count; i++) {
         const struct plan_candidate *c = &choose->candidates[i];
         int64_t score = 0;
-        struct asked asked = ask(s->who, s->plan, &c->when, s->at->entry);
-        bool is_scored = asked.is_true &&
-                         score_ask(s->who, s->plan, &c->score, c->priority, s->at->entry, &score);
+        struct asked asked = ask(s->who, s->plan, &c->when, step_more(s)->entry);
+        bool is_scored = asked.is_true && score_ask(s->who, s->plan, &c->score, c->priority,
+                                                    step_more(s)->entry, &score);
         if (asked.is_error || (asked.is_true && !is_scored))
             count_error(s);
         if (s->who->witness != NULL && is_scored)

@@ -8,7 +8,7 @@
 enum step_answer step_goal_run(struct step *s)
 {
     if (!(s->at->flags & INSTANCE_CONVERTED))
-        journey_convert(s->who, s->at, s->who->at_ms);
+        journey_convert(s->who, s->at, step_more(s)->splits, s->who->at_ms);
     s->at->flags |= INSTANCE_CONVERTED;
     s->end = JOURNEY_GOAL_REACHED;
     return s->journey->goal.stays ? STEP_GO : STEP_ENDS;

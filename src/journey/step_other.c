@@ -23,7 +23,7 @@ static struct record record_of(struct step *s, enum event_kind kind, uint32_t na
     buf_init(&bytes);
     for (uint32_t i = 0; i < other->given_count; i++) {
         const struct plan_given *given = &other->given[i];
-        struct value value = ask_value(who, s->plan, &given->value, s->at->entry);
+        struct value value = ask_value(who, s->plan, &given->value, step_more(s)->entry);
         has_from |= given->name == NAME_FROM;
         if (value.type == VALUE_ERROR)
             person_result(who, (struct result){.kind = RESULT_ERROR,

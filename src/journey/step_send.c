@@ -12,7 +12,8 @@ enum step_answer step_send_run(struct step *s)
     const struct plan_send *send = &s->means->send;
     struct instance *in = s->at;
     in->visits++;
-    in->decision = hash_pair(hash_pair(in->id, in->step), in->visits) | 1;
+    instance_set_decision(s->who->space, in,
+                          hash_pair(hash_pair(in->id, in->step), in->visits) | 1);
     in->last_message = s->plan->messages[send->message].name;
     in->flags &= (uint8_t)~INSTANCE_IS_ENGAGED;
     in->state = INSTANCE_SENDING;
@@ -20,6 +21,6 @@ enum step_answer step_send_run(struct step *s)
     s->who->propose(s->who, in, in->step);
     if (!send->goes_on)
         return STEP_STAYS;
-    in->decision = 0;
+    instance_set_decision(s->who->space, in, 0);
     return STEP_GO;
 }

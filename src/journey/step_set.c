@@ -9,7 +9,7 @@
 enum step_answer step_set_run(struct step *s)
 {
     const struct plan_set *set = &s->means->set;
-    struct value to = ask_value(s->who, s->plan, &set->to, s->at->entry);
+    struct value to = ask_value(s->who, s->plan, &set->to, step_more(s)->entry);
     if (to.type == VALUE_ERROR || to.type == VALUE_NONE) {
         person_result(s->who, (struct result){.kind = RESULT_ERROR,
                                               .step = s->at->step,

@@ -24,6 +24,7 @@ enum step_answer step_split_run(struct step *s)
     if (arm == NULL)
         return STEP_GO;
     arm_take(s, arm->name, arm->target);
-    s->at->splits |= arms_bit(s->journey, s->at->step);
+    instance_set_splits(s->who->space, s->at,
+                        step_more(s)->splits | arms_bit(s->journey, s->at->step));
     return STEP_GO;
 }

@@ -32,15 +32,16 @@ static int64_t counts_from(const struct step *s, int64_t *least_ms)
         return from_ms;
     for (uint32_t i = 0; i < s->who->profile->ledger.count; i++) {
         const struct sent *line = person_sent(s->who, i);
-        if (line->instance != s->at->id || line->message != w->after_message ||
-            line->accepted_ms == 0)
+        const struct sent_more *more = person_sent_more(s->who, line);
+        int64_t accepted_ms = brief_ms(more->accepted), delivered_ms = brief_ms(more->delivered);
+        if (more->instance != s->at->id || line->message != w->after_message || accepted_ms == 0)
             continue;
-        from_ms = line->accepted_ms;
+        from_ms = accepted_ms;
         *least_ms = INT64_MIN;
-        if (w->is_after_delivered && line->delivered_ms != 0)
-            from_ms = line->delivered_ms;
+        if (w->is_after_delivered && delivered_ms != 0)
+            from_ms = delivered_ms;
         else if (w->is_after_delivered)
-            *least_ms = line->accepted_ms + RECEIPT_PATIENCE_MS;
+            *least_ms = accepted_ms + RECEIPT_PATIENCE_MS;
     }
     return from_ms;
 }
@@ -57,7 +58,8 @@ static int64_t patience_ms(const struct step *s)
         end_ms = from_ms + w->for_ms;
     end_ms = max_of(end_ms, least_ms);
     if (w->at_most_ms)
-        end_ms = max_of(min_of(end_ms, s->at->wait_ms + w->at_most_ms), from_ms);
+        end_ms =
+            max_of(min_of(end_ms, instance_wait_ms(s->who->space, s->at) + w->at_most_ms), from_ms);
     if (end_ms == FOREVER_MS)
         return FOREVER_MS;
     return holds_thawed(s->who, s->at->journey, from_ms, end_ms - from_ms);
@@ -85,7 +87,8 @@ static int64_t otherwise(struct reckoning *r, uint8_t policy, int64_t from_ms)
 static struct value value_of(struct step *s, const struct plan_moment *m, struct reckoning *r)
 {
     int64_t until_ms;
-    struct value value = ask_value_until(s->who, s->plan, &m->value, s->at->entry, &until_ms);
+    struct value value =
+        ask_value_until(s->who, s->plan, &m->value, step_more(s)->entry, &until_ms);
     r->ask_ms = min_of(r->ask_ms, until_ms);
     return value;
 }
@@ -126,7 +129,7 @@ static int64_t date_ms(struct step *s, const struct plan_moment *m, const struct
         }
     }
     int64_t at_ms = moment_of_date(m, date, zone);
-    if (at_ms < s->at->wait_ms)
+    if (at_ms < instance_wait_ms(s->who->space, s->at))
         at_ms = otherwise(r, m->past, from_ms);
     return moment_bend(m, zone, at_ms);
 }
@@ -172,7 +175,7 @@ static struct reckoning reckon(struct step *s)
 int64_t wait_due(struct step *s)
 {
     struct reckoning r = reckon(s);
-    s->at->ask_ms = min_of(s->at->ask_ms, r.ask_ms);
+    instance_ask_by(s->who->space, s->at, r.ask_ms);
     return r.is_exit ? s->who->at_ms : r.due_ms;
 }
 
@@ -188,7 +191,7 @@ static bool holds_now(struct step *s, const struct plan_expr *condition, int64_t
 {
     if (condition->code == NULL)
         return false;
-    struct asked asked = ask(s->who, s->plan, condition, s->at->entry);
+    struct asked asked = ask(s->who, s->plan, condition, step_more(s)->entry);
     s->at = person_touch_instance(s->who, s->place);
     *ask_ms = min_of(*ask_ms, asked.until_ms);
     if (asked.is_error)
@@ -242,7 +245,7 @@ enum step_answer wait_ask(struct step *s)
     }
     struct reckoning r = reckon(s);
     s->at->due_ms = r.is_exit ? s->who->at_ms : r.due_ms;
-    s->at->ask_ms = min_of(ask_ms, r.ask_ms);
+    instance_set_ask(s->who->space, s->at, min_of(ask_ms, r.ask_ms));
     if (r.is_error)
         count_error(s);
     return STEP_STAYS;
@@ -270,7 +273,6 @@ enum step_answer step_wait_run(struct step *s)
 {
     struct instance *in = s->at;
     in->state = INSTANCE_WAITING;
-    in->step_ms = in->wait_ms = s->who->at_ms;
     enum step_answer answer = wait_ask(s);
     if (answer == STEP_STAYS && s->at->due_ms <= s->who->at_ms)
         answer = wait_time(s);

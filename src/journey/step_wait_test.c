@@ -134,8 +134,7 @@ static void begin(struct fixture *f, int64_t at_ms)
                             .state = INSTANCE_READY,
                             .entered_ms = at_ms,
                             .step_ms = at_ms,
-                            .due_ms = FOREVER_MS,
-                            .ask_ms = FOREVER_MS};
+                            .due_ms = FOREVER_MS};
     instance_run(&f->who, 0);
 }
 

@@ -277,25 +277,21 @@ enum instance_flag {
 
 struct instance {
     uint64_t id;
+    int64_t entered_ms;
+    int64_t step_ms;        /* when the step (or the wait after a reset) began */
+    int64_t due_ms;         /* when the step's time is over; FOREVER_MS = no such time */
     uint32_t journey;       /* name */
     uint32_t plan;          /* number of the plan version it runs under */
+    uint32_t last_message;  /* name of the last message that it sent; for `unless: engaged` */
+    uint32_t more;          /* struct instance_more (instance.h); 0 = nothing of it is set */
     uint16_t journey_index; /* in that plan */
     uint16_t step;
+    uint16_t visits; /* sends so far: makes decision ids */
     uint8_t state;   /* enum instance_state */
     uint8_t flags;   /* enum instance_flag */
-    uint16_t visits; /* sends so far: makes decision ids */
-    uint64_t key;    /* hash of the key's value; 0 = none */
-    int64_t entered_ms;
-    int64_t step_ms;       /* when the step (or the wait after a reset) began */
-    int64_t wait_ms;       /* when the wait step began, resets aside */
-    int64_t due_ms;        /* when the step's time is over; FOREVER_MS = no such time */
-    int64_t ask_ms;        /* when a condition it waits for, or `require`, must be asked again */
-    uint64_t decision;     /* of the send that it waits for; 0 = none */
-    uint32_t last_message; /* name of the last message that it sent; for `unless: engaged` */
-    uint64_t caller;       /* the instance whose run step began it; 0 = none */
-    uint64_t splits;       /* bit per split of the journey that it took an arm of */
-    struct blob entry;     /* fields of the entering event: entry.* */
 };
+
+_Static_assert(sizeof(struct instance) <= 56, "docs/BENCH.md says what a person weighs");
 
 /* A journey that the person has been through: for re-entry and late conversions. */
 struct past {
@@ -414,23 +410,17 @@ enum sent_flag {
 /* One line of the ledger: a cap slot and the memory of a message. */
 struct sent {
     uint64_t decision;
-    uint64_t instance;
     int64_t at_ms;
     uint32_t message; /* names */
-    uint32_t content_key;
     uint32_t category;
-    uint32_t group;
-    uint32_t journey;
+    uint32_t more; /* struct sent_more (sent.h); 0 = nothing of it is set */
     uint8_t channel;
     uint8_t lane;
     uint8_t state; /* enum sent_state */
     uint8_t flags; /* enum sent_flag */
-    struct id128
-        address;         /* keyed hash of where it went; a bounce that comes later means this one */
-    uint64_t together;   /* the set of `all_of` that it is of; 0 = none */
-    int64_t accepted_ms; /* 0 = it was not */
-    int64_t delivered_ms; /* 0 = not reported */
 };
+
+_Static_assert(sizeof(struct sent) <= 32, "docs/BENCH.md says what a person weighs");
 
 /* A journey would have the person in an ad audience (profile/wishes.h). */
 struct wish {

@@ -16,7 +16,7 @@ bool errand_add(struct person *who, const struct instance *from, uint32_t step_n
     if (who->profile->errands.count >= PROFILE_ERRANDS_MAX)
         return false;
     struct errand made = {
-        .decision = from->decision,
+        .decision = person_more(who, from)->decision,
         .key_profile = who->id,
         .profile = who->id,
         .instance = from->id,
@@ -54,7 +54,7 @@ bool errand_is_wanted(const struct person *who, const struct errand *x)
     for (uint32_t i = 0; i < who->profile->instances.count; i++) {
         const struct instance *in = person_instance(who, i);
         if (in->id == x->instance)
-            return in->state == INSTANCE_ASKING && in->decision == x->decision;
+            return in->state == INSTANCE_ASKING && person_more(who, in)->decision == x->decision;
     }
     return planted("errand-outlives-instance");
 }

@@ -11,10 +11,12 @@
 #include "expr/expr.h"
 #include "model/action.h"
 #include "model/control.h"
+#include "model/instance.h"
 #include "model/keep.h"
 #include "model/names.h"
 #include "model/rare.h"
 #include "model/result.h"
+#include "model/sent.h"
 #include "model/state.h"
 #include "when/zone.h"
 
@@ -277,7 +279,7 @@ const char *person_moment(struct person *who, int64_t at_ms);
 
 /* ---- lists, with their types ------------------------------------------------------------------- */
 
-#define PERSON_LIST(noun, list)                                                          \
+#define PERSON_LIST_PART(noun, list)                                                     \
     static inline const struct noun *person_##noun(const struct person *who, uint32_t i) \
     {                                                                                    \
         return vec_at(who->space, &who->profile->list, i, sizeof(struct noun));          \
@@ -289,10 +291,13 @@ const char *person_moment(struct person *who, int64_t at_ms);
     static inline struct noun *person_push_##noun(struct person *who)                    \
     {                                                                                    \
         return vec_push(who->space, &who->profile->list, sizeof(struct noun));           \
-    }                                                                                    \
-    static inline void person_drop_##noun(struct person *who, uint32_t i)                \
-    {                                                                                    \
-        vec_drop(who->space, &who->profile->list, i, sizeof(struct noun));               \
+    }
+
+#define PERSON_LIST(noun, list)                                            \
+    PERSON_LIST_PART(noun, list)                                           \
+    static inline void person_drop_##noun(struct person *who, uint32_t i)  \
+    {                                                                      \
+        vec_drop(who->space, &who->profile->list, i, sizeof(struct noun)); \
     }
 
 #define PERSON_RARE(noun, which)                                                         \
@@ -317,9 +322,27 @@ PERSON_LIST(consent, consents)
 PERSON_RARE(choice, RARE_CHOICES)
 PERSON_LIST(history, histories)
 PERSON_LIST(instance, instances)
+
+static inline const struct instance_more *person_more(const struct person *who,
+                                                      const struct instance *in)
+{
+    return instance_more(who->space, in);
+}
+
+static inline const struct sent_more *person_sent_more(const struct person *who,
+                                                       const struct sent *line)
+{
+    return sent_more(who->space, line);
+}
+
+static inline void person_drop_sent(struct person *who, uint32_t i)
+{
+    sent_drop(who->space, &who->profile->ledger, i);
+}
+
 PERSON_RARE(past, RARE_PASTS)
 PERSON_LIST(intent, intents)
-PERSON_LIST(sent, ledger)
+PERSON_LIST_PART(sent, ledger)
 PERSON_RARE(hold, RARE_HOLDS)
 PERSON_RARE(appointment, RARE_APPOINTMENTS)
 PERSON_LIST(membership, memberships)

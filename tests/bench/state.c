@@ -489,6 +489,28 @@ static uint64_t items_bytes(const struct space *s, const struct profile *x)
     return bytes;
 }
 
+static uint64_t instances_bytes(const struct space *s, const struct profile *x)
+{
+    uint64_t bytes = list_bytes(&x->instances, sizeof(struct instance));
+    for (uint32_t i = 0; i < x->instances.count; i++) {
+        const struct instance *in = vec_at(s, &x->instances, i, sizeof(*in));
+        bytes += in->more ? space_rounded(sizeof(struct instance_more)) : 0;
+        if (instance_more(s, in)->entry.bytes)
+            bytes += space_rounded(instance_more(s, in)->entry.bytes);
+    }
+    return bytes;
+}
+
+static uint64_t ledger_bytes(const struct space *s, const struct profile *x)
+{
+    uint64_t bytes = list_bytes(&x->ledger, sizeof(struct sent));
+    for (uint32_t i = 0; i < x->ledger.count; i++) {
+        const struct sent *line = vec_at(s, &x->ledger, i, sizeof(*line));
+        bytes += line->more ? space_rounded(sizeof(struct sent_more)) : 0;
+    }
+    return bytes;
+}
+
 static void account(const struct bench *b, const char *fixture)
 {
     uint64_t weights[WEIGHT_END] = {0}, sum = 0;
@@ -506,8 +528,8 @@ static void account(const struct bench *b, const char *fixture)
         for (uint32_t local = 1; local < p->count; local++) {
             const struct profile *x = space_at(&p->space, p->profiles[local]);
             uint64_t traits = x->traits.bytes ? space_rounded(x->traits.bytes) : 0;
-            uint64_t instances = list_bytes(&x->instances, sizeof(struct instance));
-            uint64_t ledger = list_bytes(&x->ledger, sizeof(struct sent));
+            uint64_t instances = instances_bytes(&p->space, x);
+            uint64_t ledger = ledger_bytes(&p->space, x);
             uint64_t consents = list_bytes(&x->consents, sizeof(struct consent));
             uint64_t histories = list_bytes(&x->histories, sizeof(struct history));
             uint64_t items = items_bytes(&p->space, x);

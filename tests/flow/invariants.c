@@ -110,6 +110,9 @@ static void a_cap_that_is_over_full_is_seen(void **state)
         struct sent line = *person_sent(&s.who, 0);
         line.at_ms = s.house->engine->now_ms;
         line.decision += 2u * (unsigned)(i + 1);
+        struct sent_more more = *person_sent_more(&s.who, &line);
+        line.more = 0;
+        sent_set_more(s.who.space, &line, &more);
         *person_push_sent(&s.who) = line;
     }
     end(&s, "cap");
