@@ -16,6 +16,7 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "programme/diff.h"
+#include "replay/erase.h"
 #include "replay/world.h"
 #include "server/held.h"
 #include "server/take.h"
@@ -519,12 +520,31 @@ static enum status change(struct activating *a, const struct plan *plan, struct 
     return status;
 }
 
+/* An erasure that was interrupted would remove the backfill under us. */
+static enum status refuse_erasing(const struct activating *a, struct fault *f)
+{
+    struct erasure left = {0};
+    bool is_there;
+    enum status status = erasing_read(&a->directory, &left, &is_there, f);
+    erasure_fini(&left);
+    if (status != OK || !is_there || a->only_looks)
+        return status;
+    fault_set(
+        f,
+        "somebody was being erased from %s when that was interrupted: `wend erase` goes on with "
+        "it, and so does a start of the server; then try again",
+        a->directory.path);
+    return FIX_INPUT;
+}
+
 static enum status change_here(struct activating *a, struct fault *f)
 {
     struct world_options options = {
         .secret = a->directory.secret, .log = a->log, .host = {.self = a, .act = hold}};
     const struct plan *plan;
-    enum status status = recover_to_write(&a->directory, a->log, NULL, &a->recovered, f);
+    enum status status = refuse_erasing(a, f);
+    if (status == OK)
+        status = recover_to_write(&a->directory, a->log, NULL, &a->recovered, f);
     bool is_changed;
     if (status == OK && !a->only_looks)
         status = directory_take(&a->directory,

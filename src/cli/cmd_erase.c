@@ -55,18 +55,23 @@ static enum status write_held(struct erasing *x, struct fault *f)
                            : held_remove(x->directory->disk, x->held_path, f);
 }
 
-static enum status apply(struct erasing *x, enum erase_kind kind, struct fault *f)
+static enum status apply_record(struct erasing *x, struct record *r, struct fault *f)
 {
     struct takeover t = {.log = x->log,
                          .recovered = &x->recovered,
                          .now_ms = os_clock_utc_ms(),
                          .self = x,
                          .act = hold};
+    return take_over_batch(&t, r, 1, f);
+}
+
+static enum status apply(struct erasing *x, enum erase_kind kind, struct fault *f)
+{
     struct record r;
     struct buf clear;
     buf_init(&clear);
     erasure_record(&x->erasure, kind, &clear, &r);
-    enum status status = take_over_batch(&t, &r, 1, f);
+    enum status status = apply_record(x, &r, f);
     buf_fini(&clear);
     drop_held(x);
     return status == OK ? write_held(x, f) : status;
@@ -129,6 +134,19 @@ static enum status prove(void *self, const struct erasure *erasure, uint64_t *ba
     return status;
 }
 
+/* A change of programme that a run before has left is given up: its backfill would have what is erased, and it could
+ * not be made again from a log whose keys are destroyed. Whoever wants it begins it again. */
+static enum status give_up_change(struct erasing *x, struct fault *f)
+{
+    struct record r = {
+        .type = RECORD_PROGRAMME, .kind = PROGRAMME_ABANDON, .schema = RECORD_SCHEMA};
+    if (engine_change(x->recovered.engine).plan == NULL)
+        return OK;
+    enum status status = apply_record(x, &r, f);
+    must(status != OK || engine_change(x->recovered.engine).plan == NULL);
+    return status == OK ? write_held(x, f) : status;
+}
+
 static enum status erase(struct erasing *x, struct fault *f)
 {
     struct erasure_hands hands = {.self = x,
@@ -138,7 +156,8 @@ static enum status erase(struct erasing *x, struct fault *f)
                                   .snapshot = snapshot,
                                   .destroy = destroy,
                                   .prove = prove};
-    return erasure_run(x->directory, &hands, &x->erasure, f);
+    enum status status = give_up_change(x, f);
+    return status == OK ? erasure_run(x->directory, &hands, &x->erasure, f) : status;
 }
 
 /* What an erasure that was interrupted has left comes first. */
@@ -186,10 +205,6 @@ static enum status do_here(struct erasing *x, struct str person, struct buf *out
     if (x->erasure.profile == 0) {
         fault_set(f, "nobody is known as \"%.*s\" (no user id, no anonymous id, no address)",
                   STR_ARG(person));
-        return FIX_INPUT;
-    }
-    if (engine_change(e).plan != NULL) {
-        fault_set(f, "a change of programme is under way; finish it first");
         return FIX_INPUT;
     }
     erasure_learn(&x->erasure, e);

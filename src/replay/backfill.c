@@ -12,7 +12,6 @@
 #include "replay/retention.h"
 
 #define PARTITIONS    256
-#define MAKING        "making" /* folder in which the file is written */
 #define FEATURES_FROM (1u << 24)
 
 struct loaded_backfill {
@@ -103,7 +102,7 @@ static enum status store(const struct directory *d, const struct engine_change *
     char making[OS_PATH_BYTES], from[OS_PATH_BYTES], to[OS_PATH_BYTES];
     struct snapshot_about of = {.batch = change->batch - 1, .partition_count = PARTITIONS};
     struct snapshot_writer *w;
-    if (!os_path_join(making, sizeof(making), d->backfills, MAKING) ||
+    if (!os_path_join(making, sizeof(making), d->backfills, BACKFILL_MAKING) ||
         !os_path_join(to, sizeof(to), d->backfills, b->backfill.hash) ||
         !snapshot_path(from, sizeof(from), making, of.batch)) {
         fault_set(f, "the path of the data directory is too long");
@@ -406,7 +405,7 @@ enum status backfill_drop(const struct directory *d, uint64_t since, uint32_t *d
         status = oldest_snapshot(d, &oldest, f);
     bool goes = oldest >= max_of(since, UINT64_C(1));
     for (uint32_t i = 0; i < count && status == OK; i++) {
-        bool is_one = entries[i].kind == OS_REGULAR; /* else it is MAKING */
+        bool is_one = entries[i].kind == OS_REGULAR; /* else it is BACKFILL_MAKING */
         if (goes)
             status = drop_one(d, entries[i].name.at, f);
         *dropped += goes && is_one && status == OK;

@@ -22,7 +22,8 @@
 #include "engine/engine.h"
 #include "replay/directory.h"
 
-#define BACKFILL_FORMAT 1 /* docs/formats/backfill.md */
+#define BACKFILL_FORMAT 1        /* docs/formats/backfill.md */
+#define BACKFILL_MAKING "making" /* folder in which a file is written */
 
 struct loaded_backfill;
 

@@ -8,6 +8,7 @@
 #include "disk/snapshot.h"
 #include "os/file.h"
 #include "profile/traits.h"
+#include "replay/backfill.h"
 #include "replay/owner.h"
 #include "replay/takeover.h"
 
@@ -274,6 +275,18 @@ static enum status drop_files(const struct directory *d, const char *dir, const 
     return status;
 }
 
+/* None is being made: changes of programme and erasures take turns. */
+static enum status drop_backfills(const struct directory *d, struct fault *f)
+{
+    char making[OS_PATH_BYTES];
+    if (!os_path_join(making, sizeof(making), d->backfills, BACKFILL_MAKING)) {
+        fault_set(f, "the path of the data directory is too long");
+        return FIX_INPUT;
+    }
+    enum status status = os_remove_tree(d->disk, making, f);
+    return status == OK ? drop_files(d, d->backfills, "", NULL, f) : status;
+}
+
 enum status erasure_drop_old(const struct directory *d, uint64_t batch, struct fault *f)
 {
     struct arena a;
@@ -296,10 +309,8 @@ enum status erasure_drop_old(const struct directory *d, uint64_t batch, struct f
     }
     if (status == OK && count > 0)
         status = os_sync_dir(d->disk, d->snapshots, f);
-    if (status == OK)
-        status = drop_files(d, d->backfills, "", NULL, f);
     arena_fini(&a);
-    return status;
+    return status == OK ? drop_backfills(d, f) : status;
 }
 
 /* ---- what the log has of them -------------------------------------------------------------------- */

@@ -317,22 +317,43 @@ static enum status heed_erasing(const struct directory *d, uint64_t oldest, stru
     return status;
 }
 
-static enum status find_oldest(const struct directory *d, uint64_t *oldest, struct fault *f)
+/* Of which batches the oldest and the newest snapshot are; 0: there is none. */
+static enum status find_ends(const struct directory *d, uint64_t *oldest, uint64_t *newest,
+                             struct fault *f)
 {
     struct arena a;
     uint64_t *batches;
     uint32_t count = 0;
     bool has_any;
-    *oldest = 0;
+    *oldest = *newest = 0;
     enum status status = os_look(d->disk, d->snapshots, &has_any, f);
     if (status != OK || !has_any)
         return status;
     arena_init(&a, 4096);
     status = snapshot_list(d->disk, d->snapshots, &a, &batches, &count, f);
-    if (status == OK && count > 0)
+    if (status == OK && count > 0) {
         *oldest = batches[count - 1];
+        *newest = batches[0];
+    }
     arena_fini(&a);
     return status;
+}
+
+/* A snapshot is of batches that were durable. One of a later batch than the log's last says that the log has lost its
+ * end: what was confirmed is missing, and what was sent would be decided again. `newest` was found before the log's end. */
+static enum status check_end(const struct directory *d, const struct recovered *r, uint64_t newest,
+                             struct fault *f)
+{
+    if (newest <= r->log_batch)
+        return OK;
+    fault_set(
+        f,
+        "the log ends with batch %lu, but there is a snapshot of batch %lu: the end of the log "
+        "is lost, and with it what was confirmed and sent since. Put the log's newest "
+        "segments back, or restore a backup. To go on without them, knowing that messages "
+        "may be sent again, remove the snapshots of later batches from %s",
+        r->log_batch, newest, d->snapshots);
+    return GIVE_UP;
 }
 
 /* The state before which nothing can be applied: an erasure (what erased people had said cannot be read any more,
@@ -347,9 +368,9 @@ static enum status find_floor(const struct directory *d, const struct recover_op
     if (status == OK && has_log)
         status = evlog_first_batch(d->disk, d->log, &r->log_first, f);
     bool is_strict = !o->is_tolerant && !o->is_shadow;
-    uint64_t oldest = 0;
+    uint64_t oldest = 0, newest;
     if (status == OK && is_strict && o->from_beginning)
-        status = find_oldest(d, &oldest, f);
+        status = find_ends(d, &oldest, &newest, f);
     if (status == OK)
         status = heed_erasing(d, oldest, r, f);
     *floor = is_strict ? r->erased_batch : 0;
@@ -422,6 +443,13 @@ static enum status refuse_start(const struct directory *d, const struct recover_
     return GIVE_UP;
 }
 
+/* Results that nothing can be begun from to make them. */
+static void note_unmade(const struct recover_options *o, struct recovered *r)
+{
+    if (o->heeds_results && r->snapshot_batch > o->results_newest)
+        r->results_lost = r->snapshot_batch - o->results_newest;
+}
+
 /* What is asked for may be before the oldest state there is. */
 static enum status check_reach(const struct recover_options *o, struct recovered *r,
                                struct fault *f)
@@ -441,15 +469,19 @@ static enum status start(const struct directory *d, const struct recover_options
                          struct recovered *r, struct fault *f)
 {
     uint64_t batch_max = options->batch_last ? options->batch_last : UINT64_MAX;
-    uint64_t floor = 0, newest = batch_max;
+    uint64_t floor = 0, newest = batch_max, snapshot_oldest = 0, snapshot_newest = 0;
     bool has_any = false, has_log = false;
     enum status status = os_look(d->disk, d->snapshots, &has_any, f);
     bool is_done = options->from_beginning || !has_any;
+    if (status == OK)
+        status = find_ends(d, &snapshot_oldest, &snapshot_newest, f);
     if (status == OK)
         status = os_look(d->disk, d->log, &has_log, f);
     if (status == OK && has_log)
         status = evlog_read_names(d->disk, d->log, r->shelf.names, &r->log_batch, f);
     r->engine = fresh_engine(d, options, r);
+    if (status == OK)
+        status = check_end(d, r, snapshot_newest, f);
     if (status == OK)
         status = find_floor(d, options, r, &floor, f);
     if (status == OK && options->is_shadow && r->log_first > 1) {
@@ -457,7 +489,7 @@ static enum status start(const struct directory *d, const struct recover_options
                   r->log_first);
         return GIVE_UP;
     }
-    bool has_bound = options->results_newest != 0 && options->results_newest < newest && !is_done;
+    bool has_bound = options->heeds_results && options->results_newest < newest && !is_done;
     if (has_bound)
         newest = options->results_newest;
     for (;;) {
@@ -465,7 +497,10 @@ static enum status start(const struct directory *d, const struct recover_options
             status = try_snapshot(d, options, r, &newest, &is_done, f);
         if (!has_bound || status != OK || r->snapshot_batch > 0)
             break;
-        has_bound = is_done = false; /* better without these results than from the beginning */
+        has_bound = false;
+        if (floor == 0) /* the log has all: their results are made again */
+            break;
+        is_done = false; /* and here they cannot be */
         newest = batch_max;
     }
     forget_before(d, options, r, floor);
@@ -473,6 +508,7 @@ static enum status start(const struct directory *d, const struct recover_options
         status = start_from_oldest(d, options, r, floor, batch_max, f);
     if (status == OK && r->snapshot_batch < floor)
         return refuse_start(d, options, r, floor, f);
+    note_unmade(options, r);
     return status == OK ? check_reach(options, r, f) : status;
 }
 
@@ -937,6 +973,7 @@ enum status recover_to_write(const struct directory *d, struct evlog *log,
     struct recover_options own = {.self = &missing,
                                   .after = append_missing,
                                   .is_to_write = true,
+                                  .heeds_results = true,
                                   .results_newest = evlog_results_newest(log),
                                   .is_tolerant = options != NULL && options->is_tolerant};
     if (options != NULL && options->differs != NULL)

@@ -12,6 +12,9 @@
  * so that it does not matter which names a release's compiler makes and in which order. Names that it
  * makes and the log does not have stand behind the log's; who writes (takeover.h) writes them first.
  *
+ * A snapshot of a later batch than the log's last means that the log has lost its end: nobody starts then, and the
+ * fault says what can be done.
+ *
  * Where another release wrote, its results and this release's must be the same, or somebody has to say that
  * they may differ (adopt.h): then a record in the log says so, and results are not compared up to that.
  *
@@ -32,8 +35,10 @@ struct recovered;
 struct recover_options {
     bool from_beginning; /* no snapshot to start from; the oldest where the log does not have all */
     int64_t snapshot_ms_max; /* a snapshot to start from is not of a later moment; 0 = no bound */
-    /* A snapshot to start from is not of a later batch, if there is such a one: a snapshot may be durable before
-     * the results of its batch are, and who writes the log makes them again. 0 = no bound */
+    /* A snapshot to start from is not of a later batch than results_newest: it may be durable before the results of
+     * its batch are, and who writes the log makes them again, from an older one, else from the log's
+     * beginning. Only where the log does not have that any more a later one serves, and results are lost. */
+    bool heeds_results;
     uint64_t results_newest;
     bool checks_hashes;       /* compare the state hash at every snapshot on the way */
     uint64_t batch_last;      /* stop after this batch; 0 = at the log's end */
@@ -80,6 +85,7 @@ struct recovered {
     uint64_t results_compared; /* result blocks that agreed */
     uint64_t results_newest;   /* of which batch the newest was */
     uint64_t results_missing;  /* newest batches without a durable block */
+    uint64_t results_lost;     /* batches before the snapshot whose block was not durable */
     uint64_t hashes_compared;
     uint64_t erased_batch; /* of the newest erasure; 0 = nobody was erased */
     uint64_t snapshots_refused;

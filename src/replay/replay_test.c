@@ -232,9 +232,9 @@ static void drop_results(struct directory *d, uint64_t results_last, struct evlo
     evlog_reader_close(reader);
 }
 
-/* Starts with a snapshot of the log's last batch while the results of the last two are not durable: all results are
- * in the log afterwards. With `has_older` there is a snapshot from before, to start from. */
-static uint64_t start_before_results(bool has_older, uint64_t *missing)
+/* Starts with a snapshot of the log's last batch while the results of the last `lost` are not durable; how many are not in
+ * the log afterwards. With `has_older` there is a snapshot from before. Returns where it began. */
+static uint64_t start_before_results(bool has_older, uint64_t lost, uint64_t *missing)
 {
     struct fake_disk *fake = fake_disk_new(1);
     struct shop s;
@@ -247,12 +247,13 @@ static uint64_t start_before_results(bool has_older, uint64_t *missing)
 
     struct evlog *log;
     struct recovered r;
-    drop_results(&s.directory, last - 2, &log);
+    drop_results(&s.directory, lost < last ? last - lost : 0, &log);
     if (recover_to_write(&s.directory, log, NULL, &r, &f) != OK)
         fail_msg("%s", f.text);
     assert_int_equal(engine_batch(r.engine), last);
     assert_int_equal(engine_hash(r.engine), hash);
     uint64_t began = r.snapshot_batch;
+    assert_int_equal(r.results_lost, 0);
     recovered_fini(&r);
 
     struct recover_options whole = {.from_beginning = true};
@@ -271,18 +272,104 @@ static void a_start_makes_the_results_that_a_snapshot_was_ahead_of(void **state)
 {
     (void)state;
     uint64_t missing;
-    uint64_t began = start_before_results(true, &missing);
+    uint64_t began = start_before_results(true, 2, &missing);
     assert_true(began > 0); /* with the older snapshot */
     assert_int_equal(missing, 0);
 }
 
-static void without_an_older_snapshot_the_one_ahead_of_its_results_serves(void **state)
+static void without_an_older_snapshot_results_are_made_from_the_beginning(void **state)
 {
     (void)state;
-    uint64_t missing;
-    uint64_t began = start_before_results(false, &missing);
-    assert_true(began > 0); /* not from the beginning, which may be far */
-    assert_int_equal(missing, 2);
+    for (uint32_t round = 0; round < 3; round++) {
+        uint64_t missing;
+        uint64_t began =
+            start_before_results(false, round == 2 ? UINT64_MAX : 2 + 40 * round, &missing);
+        assert_int_equal(began, 0);
+        assert_int_equal(missing, 0);
+    }
+}
+
+/* What becomes of the log's end: its last batches are gone, results and all. */
+static void cut_log(struct directory *d, uint64_t batch_last)
+{
+    struct evlog_options options = {.disk = d->disk, .segment_bytes = 1 << 20, .log_id = 12};
+    struct evlog_reader *reader;
+    struct evlog *log;
+    struct evlog_item item;
+    struct fault f = {0};
+    assert_int_equal(evlog_reader_open(d->disk, d->log, 0, &reader, &f), OK);
+    snprintf(d->log, sizeof(d->log), "/shop/shorter");
+    assert_int_equal(os_remove_tree(d->disk, d->log, &f), OK);
+    assert_int_equal(os_make_dirs(d->disk, d->log, &f), OK);
+    assert_int_equal(evlog_open(d->log, &options, &log, &f), OK);
+    while (evlog_reader_next(reader, &item, &f) == OK && item.kind != EVLOG_END) {
+        if (item.kind == EVLOG_BATCH && item.batch.number <= batch_last)
+            assert_int_equal(evlog_append(log, &item.batch, &f), OK);
+        else if (item.kind == EVLOG_RESULTS && item.number < batch_last) /* one is on its way */
+            assert_int_equal(evlog_append_results(log, item.number, item.results, &f), OK);
+        assert_int_equal(evlog_commit(log, &f), OK);
+    }
+    evlog_reader_close(reader);
+    evlog_free(log);
+}
+
+/* Every end that the log may have is tried, under snapshots of its middle and of its last batch: a start comes to
+ * the state of that end, or says that the end is lost and what can be done. */
+static void no_start_goes_on_behind_an_end_that_is_lost(void **state)
+{
+    (void)state;
+    static uint64_t hashes[20000];
+    struct fake_disk *fake = fake_disk_new(1);
+    struct shop s;
+    struct fault f = {0};
+    assert_true(shop_open(&s, fake_disk_of(fake), 9, 20, 2, hashes));
+    assert_true(shop_live(&s, 30));
+    uint64_t last = engine_batch(world_engine(s.world)), middle = 0, refused = 0, fine = 0;
+    assert_int_equal(snapshot_engine(&s.directory, world_engine(s.world), &f), OK);
+    struct directory whole = s.directory;
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint64_t end = 1; end <= last; end++) {
+            struct directory d = whole;
+            struct evlog *log;
+            struct evlog_options options = {.disk = d.disk, .segment_bytes = 1 << 20};
+            struct recovered r;
+            f = (struct fault){0};
+            cut_log(&d, end);
+            assert_int_equal(evlog_open(d.log, &options, &log, &f), OK);
+            enum status status = recover_to_write(&d, log, NULL, &r, &f);
+            if (status == OK) {
+                assert_int_equal(engine_batch(r.engine), end);
+                assert_int_equal(engine_hash(r.engine), hashes[end]);
+                assert_int_equal(evlog_results_newest(log), end);
+                middle = max_of(middle, r.snapshot_batch);
+                fine++;
+            } else {
+                assert_int_equal(status, GIVE_UP);
+                assert_true(str_find(str_of(f.text), STR("the end of the log is lost"), 0) !=
+                            SIZE_MAX);
+                assert_true(str_find(str_of(f.text), STR("/shop/snapshots"), 0) != SIZE_MAX);
+                refused++;
+            }
+            assert_true((status == OK) == (end == last || (round == 1 && end >= middle)));
+            recovered_fini(&r);
+            evlog_free(log);
+        }
+        /* As the fault says. */
+        char path[OS_PATH_BYTES];
+        assert_true(snapshot_path(path, sizeof(path), whole.snapshots, last));
+        if (round == 0)
+            assert_int_equal(os_remove(whole.disk, path, &f), OK);
+        if (round == 0)
+            middle = 1;
+        for (uint64_t i = last - 1; round == 0 && middle == 1 && i > 1; i--) {
+            assert_true(snapshot_path(path, sizeof(path), whole.snapshots, i));
+            if (os_exists(whole.disk, path))
+                middle = i;
+        }
+    }
+    assert_true(refused > last && fine > 10);
+    shop_close(&s);
+    fake_disk_free(fake);
 }
 
 /* The n-th call to the disk fails, for each n: the start says so, or comes to the same state. */
@@ -438,8 +525,11 @@ int main(void)
              a_snapshot_of_another_release_is_passed_over),
         TEST("a start makes the results that a snapshot was ahead of",
              a_start_makes_the_results_that_a_snapshot_was_ahead_of),
-        TEST("where there is no older snapshot, one that is ahead of its results serves",
-             without_an_older_snapshot_the_one_ahead_of_its_results_serves),
+        TEST(
+            "where there is no older snapshot, the results that it was ahead of are made from the beginning",
+            without_an_older_snapshot_results_are_made_from_the_beginning),
+        TEST("no start goes on behind an end of the log that is lost",
+             no_start_goes_on_behind_an_end_that_is_lost),
         TEST("a disk that fails at a start is what the start speaks of",
              a_disk_that_fails_at_a_start_is_what_the_start_speaks_of),
         TEST("results that do not agree stop recovery and name the batch",

@@ -20,14 +20,15 @@
 
 enum phase {
     PHASE_IDLE,
+    PHASE_WAITING, /* for an erasure */
     PHASE_PREPARING,
     PHASE_FILLING,
     PHASE_UNITING,
     PHASE_ACTIVATING,
 };
 
-static const char *const phase_names[] = {"idle", "preparing", "backfilling", "uniting",
-                                          "activating"};
+static const char *const phase_names[] = {"idle",        "waiting", "preparing",
+                                          "backfilling", "uniting", "activating"};
 
 struct asked {
     enum change_wish wish;
@@ -787,13 +788,31 @@ static enum status activate(struct changes *c, struct moment *m, struct fault *f
     return OK;
 }
 
+/* Waits until no erasure is under way. */
+static enum status wait_turn(struct changes *c, struct fault *f)
+{
+    struct asked asked;
+    while (!turn_take(&c->server->turns, TURN_CHANGE)) {
+        set_phase(c, PHASE_WAITING);
+        while (c->next == NULL && !is_over(c) && os_queue_pop(c->queue, &asked, 1, 0) > 0)
+            serve(c, &asked);
+        if (c->next != NULL || is_over(c))
+            return put_off(f);
+        os_clock_sleep_ms(WAIT_MS);
+    }
+    set_phase(c, PHASE_PREPARING);
+    return OK;
+}
+
 static enum status go_over(struct changes *c, struct moment *m, struct loaded_backfill **backfill,
                            struct fault *f)
 {
     struct server *s = c->server;
-    enum status status = OK;
     if (c->active != NULL && strcmp(c->active->hash, m->plan->hash) == 0)
         return abandon(c, m, f);
+    enum status status = wait_turn(c, f);
+    if (status != OK)
+        return status;
     core_call(s->core, tell_plan, m);
     core_call(s->core, ask_change, m);
     if (m->change.plan == NULL || strcmp(m->change.plan->hash, m->plan->hash) != 0)
@@ -816,6 +835,7 @@ static void keep_backfill(struct changes *c, struct moment *m, struct loaded_bac
         atomic_store(&s->settled_batch, m->batch);
         backfill_free(made);
         made = NULL;
+        turn_leave(&s->turns, TURN_CHANGE);
     }
     bool is_lent = s->backfill != NULL && m->change.is_uniting &&
                    strcmp(m->change.backfill, backfill_of(s->backfill)->hash) == 0;
@@ -888,12 +908,13 @@ bool changes_is_busy(struct changes *c)
     return atomic_load(&c->is_busy);
 }
 
-bool changes_is_filling(struct changes *c)
+bool changes_takes_long(struct changes *c)
 {
     os_mutex_lock(&c->lock);
-    bool is_filling = c->report.phase == PHASE_FILLING || c->report.phase == PHASE_UNITING;
+    bool takes_long = c->report.phase == PHASE_FILLING || c->report.phase == PHASE_UNITING ||
+                      c->report.phase == PHASE_WAITING;
     os_mutex_unlock(&c->lock);
-    return is_filling;
+    return takes_long;
 }
 
 enum status changes_outcome(struct changes *c, struct fault *f)

@@ -45,9 +45,9 @@ bool changes_ask(struct changes *c, enum change_wish wish, struct str hash,
 /* GET /v1/programme, from any thread. */
 void changes_answer(struct changes *c, struct http_request *request);
 
-/* Is a change under way? And has it come to its backfill, which takes its time? */
+/* Is a change under way? And is it at what takes its time: its backfill, or an erasure that comes first? */
 bool changes_is_busy(struct changes *c);
-bool changes_is_filling(struct changes *c);
+bool changes_takes_long(struct changes *c);
 
 /* How the last change ended: OK, or its fault. */
 enum status changes_outcome(struct changes *c, struct fault *f) mustuse;

@@ -28,7 +28,7 @@ struct eraser {
     struct os_queue *queue;
     struct os_thread thread;
     atomic_bool is_over;
-    bool is_left;    /* the thread's: `erasing` may be there */
+    bool is_left;    /* the thread's: `erasing` may be there, and then the turn is ours */
     uint64_t pushed; /* the thread's: records that the log was asked to take */
 };
 
@@ -37,7 +37,6 @@ struct look {
     struct server *server;
     struct erasure *erasure;
     struct str person;
-    bool is_busy; /* a change of programme is under way */
     bool is_erased;
     uint64_t batch;
     enum status status;
@@ -48,7 +47,6 @@ struct look {
 static void find_person(void *context, struct engine *e)
 {
     struct look *l = context;
-    l->is_busy = engine_change(e).plan != NULL;
     l->erasure->profile = engine_find_person(e, l->person);
     if (l->erasure->profile != 0)
         erasure_learn(l->erasure, e);
@@ -58,7 +56,7 @@ static void ask_erased(void *context, struct engine *e)
 {
     struct look *l = context;
     l->batch = engine_batch(e);
-    l->is_busy = engine_change(e).plan != NULL;
+    must(engine_change(e).plan == NULL);
     l->is_erased = engine_is_erased(e, l->erasure->profile);
     if (l->is_erased)
         erasure_learn(l->erasure, e);
@@ -256,6 +254,8 @@ static enum status erase_and_tell(struct eraser *x, struct erasure *erasure)
     enum status status = erase(x, erasure, &f);
     sealer_hold(s->sealer, 0);
     x->is_left = status != OK;
+    if (!x->is_left)
+        turn_leave(&s->turns, TURN_ERASURE);
     if (status == OK)
         journal_say(&s->journal, JOURNAL_INFO, "erase",
                     "profile %lx was erased: %u keys were destroyed, batch %lu", erasure->profile,
@@ -273,7 +273,6 @@ static enum status go_on(struct eraser *x)
 {
     struct server *s = x->server;
     struct erasure erasure = {0};
-    struct look look = {.server = s, .erasure = &erasure};
     struct fault f = {0};
     if (!x->is_left)
         return OK;
@@ -285,11 +284,8 @@ static enum status go_on(struct eraser *x)
         x->is_left = status != OK;
         return status;
     }
-    /* A change of programme that goes on by itself ends first: it may be about to unite pasts. */
-    for (core_call(s->core, ask_erased, &look); look.is_busy && !is_over(x);) {
+    while (!turn_take(&s->turns, TURN_ERASURE) && !is_over(x))
         os_clock_sleep_ms(LOOK_MS);
-        core_call(s->core, ask_erased, &look);
-    }
     status = is_over(x) ? GIVE_UP : erase_and_tell(x, &erasure);
     erasure_fini(&erasure);
     return status;
@@ -313,7 +309,7 @@ static void do_erase(struct eraser *x, const struct asked *asked)
     core_call(s->core, find_person, &look);
     if (erasure.profile == 0) {
         answer_unknown(asked->request);
-    } else if (look.is_busy) {
+    } else if (!turn_take(&s->turns, TURN_ERASURE)) {
         http_answer_error(asked->request, 409, "programme_changes",
                           STR("a change of programme is under way; try again when it is over"));
     } else if (erase_and_tell(x, &erasure) != OK) {
@@ -374,7 +370,8 @@ static void run(void *context)
         if (os_queue_pop(x->queue, &asked, 1, x->is_left ? LEFT_AGAIN_MS : pause_ms) == 0) {
             if (is_over(x))
                 pause_ms = AGAIN_MS;
-            else if (!x->is_left) /* else its snapshots are of an erasure */
+            else if (!x->is_left && atomic_load(&x->server->http) != NULL)
+                /* Else its snapshots are of an erasure, or the start is not over. */
                 pause_ms = retain_work(x->server, retain_is_over, x);
             continue;
         }

@@ -10,6 +10,7 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "replay/backfill.h"
+#include "replay/erase.h"
 #include "replay/owner.h"
 #include "server/change.h"
 #include "server/erase.h"
@@ -49,6 +50,12 @@ static enum status recover_state(struct server *s, struct fault *f)
         journal_say(&s->journal, JOURNAL_WARNING, "recovery",
                     "a snapshot could not be used, the log was read from further back: %s",
                     s->recovered.snapshot_fault.text);
+    if (s->recovered.results_lost > 0)
+        journal_say(&s->journal, JOURNAL_WARNING, "recovery",
+                    "%lu results before batch %lu are not in the log and cannot be made again: "
+                    "nothing earlier that is whole is kept; the state has them, a verification "
+                    "leaves them out",
+                    s->recovered.results_lost, s->recovered.snapshot_batch + 1);
     if (s->recovered.snapshot_batch > 0)
         journal_say(&s->journal, JOURNAL_INFO, "recovery",
                     "recovered batch %lu in %ld ms: snapshot of batch %lu, %lu batches after it, "
@@ -129,6 +136,21 @@ static enum status start_sealer(struct server *s, struct fault *f)
                         &s->sealer, f);
 }
 
+/* What was under way when the last run ended goes on first. */
+static enum status go_on_in_turn(struct server *s, struct fault *f)
+{
+    struct erasure erasure = {0};
+    bool is_changing = engine_change(s->recovered.engine).plan != NULL, is_erasing;
+    atomic_store(&s->settled_batch, is_changing ? UINT64_MAX : engine_batch(s->recovered.engine));
+    enum status status = erasing_read(&s->directory, &erasure, &is_erasing, f);
+    erasure_fini(&erasure);
+    if (status == OK && is_changing)
+        must(turn_take(&s->turns, TURN_CHANGE));
+    else if (status == OK && is_erasing)
+        must(turn_take(&s->turns, TURN_ERASURE));
+    return status;
+}
+
 enum status server_open(const struct server_options *options, struct server **out, struct fault *f)
 {
     struct server *s = mem_new(sizeof(*s));
@@ -156,9 +178,7 @@ enum status server_open(const struct server_options *options, struct server **ou
     if (status == OK)
         status = take_directory(s, f);
     if (status == OK)
-        atomic_store(&s->settled_batch, engine_change(s->recovered.engine).plan != NULL
-                                            ? UINT64_MAX
-                                            : engine_batch(s->recovered.engine));
+        status = go_on_in_turn(s, f);
     if (status != OK) {
         server_free(s);
         return status;
@@ -271,7 +291,7 @@ static enum status change(struct server *s, const struct plan *active, const str
     if (status != OK)
         return status;
     while (changes_is_busy(s->changes)) {
-        if (active != NULL && changes_is_filling(s->changes))
+        if (active != NULL && changes_takes_long(s->changes))
             return OK;
         if (os_signals_wait(signals, 1) == OS_SIGNAL_STOP) {
             *is_stopped = true;
@@ -486,11 +506,11 @@ static enum status start_all(struct server *s, const struct plan *plan,
     if (status == OK)
         status = settle_unreported(&unreported, f);
     if (status == OK)
+        status = eraser_start(s, &s->eraser, f);
+    if (status == OK)
         status = change(s, active, plan, folder, signals, is_stopped, f);
     if (status == OK && !*is_stopped)
         status = stories_start(&s->directory, &s->core, &s->stories, f);
-    if (status == OK && !*is_stopped)
-        status = eraser_start(s, &s->eraser, f);
     if (status == OK && !*is_stopped)
         status = start_http(s, f);
     held_free_list(unreported.held);

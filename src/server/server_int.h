@@ -18,6 +18,7 @@
 #include "server/journal.h"
 #include "server/pace.h"
 #include "server/server.h"
+#include "server/turn.h"
 
 enum counter {
 #define COUNTER(symbol, name, type, help) COUNTER_##symbol,
@@ -80,6 +81,7 @@ struct server {
     struct journeys *journeys;      /* journeys.h */
     struct monitor_board *monitors; /* monitors.h */
     struct changes *changes;
+    struct turns turns;               /* of changes and erasures */
     struct loaded_backfill *backfill; /* the engine may borrow it; or NULL */
     _Atomic uint64_t settled_batch;   /* no programme is prepared since then; UINT64_MAX: one is */
     struct ingest *ingest;

@@ -12,8 +12,11 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
 
 sys.path.insert(0, os.path.dirname(__file__))
+from change import CARTS, World as Changing  # noqa: E402
 from run import PROGRAMME, World  # noqa: E402
 from serving import ROOT, SERVER_KEY, WEND, Server, Tests, consent, event, identify, replay, wait_for  # noqa: E402
 
@@ -241,6 +244,88 @@ def the_command_erases_where_nobody_serves_and_asks_who_does():
         replay(w.data)
 
 
+# Asks what carts there were, and keeps what the newest one was called.
+PAST = dict(CARTS, **{'journeys/carts.yaml': CARTS['journeys/carts.yaml'].replace(
+    '>= 3', '>= 3 && last("Cart Updated").cart_id != "none"')})
+
+
+def lived_with_carts(w, markers):
+    w.server.start()
+    w.people(300)
+    w.server.send(identify('gone', email=f'{markers.new()}@example.org', name=markers.new()))
+    w.server.send(*[event('gone', 'Cart Updated', cart_id=markers.new()) for _ in range(40)])
+
+
+def erase_in_the_end(w, seen):
+    while True:
+        status, body, _ = w.server.request('/v1/person/erase?person=gone', b'', SERVER_KEY, timeout=60)
+        seen.append(status)
+        if status == 200:
+            return
+        assert status in (409, 503), (status, body)
+        time.sleep(0.005)
+
+
+def both_are_done(w, programme):
+    """Who was erased is nowhere, and the past of all others is known; also after the newest snapshot is lost."""
+    w.wait_active(programme)
+    assert wait_for(lambda: not os.path.exists(os.path.join(w.data, 'erasing')), 30), w.server.lines
+    assert w.server.person('gone') is None
+    w.server.send(identify('gone', email='gone@example.org'), event('gone', 'Cart Updated', cart_id='x'))
+    w.server.send(event('u3', 'Cart Updated', cart_id='9'))
+    assert w.post.wait('u3@example.org', 'You left three carts')
+    assert w.server.stop() == 0
+    assert not found(w.data) and not told(w.data)
+    assert not w.post.of('gone@example.org') and not w.post.of('u1@example.org')
+    replay(w.data)
+    snapshots = os.path.join(w.data, 'snapshots')
+    names = sorted(os.listdir(snapshots))
+    assert len(names) >= 2, names
+    os.remove(os.path.join(snapshots, names[-1]))
+    w.server.start()
+    w.server.send(event('u4', 'Cart Updated', cart_id='9'))
+    assert w.post.wait('u4@example.org', 'You left three carts')
+    assert w.server.stop() == 0
+    replay(w.data)
+
+
+def an_erasure_and_a_change_of_programme_take_turns():
+    first = {'change': 0, 'erasure': 0}
+    for delay_ms in (-15, -4, 0, 2, 6):
+        with Changing() as w:
+            seen = []
+            lived_with_carts(w, Markers())
+            w.put(PAST)
+            eraser = threading.Thread(target=erase_in_the_end, args=(w, seen))
+            if delay_ms < 0:
+                eraser.start()
+                time.sleep(-delay_ms / 1000)
+            programme = w.change()['programme']
+            if delay_ms >= 0:
+                time.sleep(delay_ms / 1000)
+                eraser.start()
+            eraser.join(60)
+            assert seen and seen[-1] == 200, seen
+            first['change' if 409 in seen else 'erasure'] += 1
+            both_are_done(w, programme)
+    assert first['erasure'] > 0, first
+
+
+def an_erasure_that_was_killed_comes_before_another_programme():
+    for stop in (21, 22, 24, 26, 28):
+        with Changing() as w:
+            lived_with_carts(w, Markers())
+            assert w.server.stop() == 0
+            environment = dict(os.environ, WEND_SMTP_URL='smtp://127.0.0.1:1', WEND_HOOK_STOP=str(stop))
+            done = subprocess.run([OTHER, 'erase', w.data, 'gone'], env=environment, capture_output=True)
+            assert done.returncode == -9, (stop, done)
+            w.put(PAST)
+            w.server.start()
+            assert wait_for(lambda: not os.path.exists(os.path.join(w.data, 'erasing')), 30), (stop, w.server.lines)
+            assert wait_for(lambda: w.status()['change'] is None, 30), (stop, w.status())
+            both_are_done(w, w.status()['programme']['hash'])
+
+
 def keys_are_wrapped_by_a_master_key_and_useless_without_it():
     with World() as w:
         w.server.environment = {'WEND_MASTER_KEY': '0123456789abcdef' * 4}
@@ -266,6 +351,8 @@ def main():
     for test in (who_is_erased_leaves_nothing_and_counts_stay, the_command_erases_where_nobody_serves_and_asks_who_does,
                  a_kill_at_any_step_of_an_erasure_is_gone_on_from,
                  a_server_that_is_killed_while_it_erases_goes_on_with_the_next_start,
+                 an_erasure_and_a_change_of_programme_take_turns,
+                 an_erasure_that_was_killed_comes_before_another_programme,
                  keys_are_wrapped_by_a_master_key_and_useless_without_it):
         if wanted in test.__name__:
             tests.run(test)
