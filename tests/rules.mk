@@ -76,8 +76,8 @@ instruction-programs: $(addprefix $(B)/tests/bench/,$(shell awk '!/^\#/ && NF {p
 must-density:                            ## how many claims must() each room makes per 1,000 lines (the suite `claims` checks)
 	@tools/must_density
 .PHONY: coverage
-coverage:                                ## which lines the unit tests and scenarios run, by room (RECORD=1: into HACKING.md)
-	@$(MAKE) --no-print-directory VARIANT=coverage $(BUILD)/coverage/wend unit-programs
+coverage:                                ## which lines tests run, by room (RECORD=1: into HACKING.md)
+	@$(MAKE) --no-print-directory VARIANT=coverage $(BUILD)/coverage/wend tests simulator
 	@tools/coverage $(if $(RECORD),--record)
 fuzz:                                    ## every fuzz target for 10 s (SECONDS_EACH=)
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-programs

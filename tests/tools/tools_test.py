@@ -264,6 +264,10 @@ class Coverage(unittest.TestCase):
         coverage = load("coverage")
         self.assertEqual(coverage.stretches({10: 1, 12: 0, 13: 0, 17: 0, 18: 4, 20: 0}), [(12, 17), (20, 20)])
         self.assertEqual(coverage.stretches({1: 1}), [])
+        row = "wire | summary | /usr/bin/python3 tests/wire/serve/%s.py | all%s |"
+        self.assertEqual(coverage.served([row % ("run", ""), row % ("release", " other-release"), "# " + row % ("x", ""),
+                                          row.replace("wire |", "crash |", 1) % ("crash", "")]),
+                         [["/usr/bin/python3", "tests/wire/serve/run.py"]])
 
     def test_percentages_of_nothing_are_none(self):
         coverage = load("coverage")
