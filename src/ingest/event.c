@@ -619,7 +619,7 @@ static enum ingest_error name_settle(struct ingest_worker *w, const struct raw_e
     bool is_call = raw->kind == EVENT_ENTER;
     enum ingest_error error = is_call ? INGEST_NO_JOURNEY : INGEST_NO_EVENT;
     if (raw->name.len != 0) {
-        uint32_t place = place_find(w, PLACE_EVENTS, raw->name);
+        uint32_t place = place_find_event(w, raw->name);
         error = INGEST_BAD_EVENT;
         if (place != PLACE_NONE && !w->places[place].is_closed) {
             *name = place_name(w, place, raw->source.name);

@@ -124,6 +124,7 @@ struct ingest_worker *ingest_worker_new(struct ingest *in)
     struct ingest_worker *w = mem_new(sizeof(*w));
     w->in = in;
     w->parser = json_parser_new(INGEST_BODY_MAX);
+    memcpy(w->minute.text, "1970-01-01T00:00:", MINUTE_BYTES); /* is 0 */
     arena_init(&w->arena, 16384);
     buf_init(&w->clear);
     buf_init(&w->list);

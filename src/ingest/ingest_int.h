@@ -25,6 +25,13 @@ struct ingest {
     uint32_t key_slot_count;
 };
 
+/* What tells a key at a glance: of up to sixteen bytes all, of longer ones the ends. */
+struct quick_key {
+    uint32_t bytes;
+    uint64_t first; /* eight bytes of the key, or all that it has, the first one lowest */
+    uint64_t last;  /* the last eight of a key that has so many */
+};
+
 /* A place in an event: below which part, at which path, and what number that path has. The cache of
  * places is a tree; each node also remembers which place came next last time, because the events of a
  * source look alike: the guess is right nearly always and saves hashing the key. */
@@ -38,10 +45,9 @@ struct place {
     uint32_t head;      /* those bytes, the first one lowest */
     uint32_t
         run_parent; /* `parent` if head_bytes is not 0, else UINT32_MAX: no place has that one */
-    uint64_t key_first; /* eight bytes of the key, or all that it has, the first one lowest */
-    uint64_t key_last;  /* the last eight of a key that has so many */
-    struct str key;     /* own part of the path */
-    struct str text;    /* whole path */
+    struct quick_key quick;
+    struct str key;  /* own part of the path */
+    struct str text; /* whole path */
 };
 
 /* The roots of the tree. */
@@ -54,6 +60,15 @@ enum place_root {
 
 #define PLACES_MAX 32768 /* then the cache begins anew */
 
+#define EVENT_GUESSES 32 /* a power of two */
+#define MINUTE_BYTES  17 /* of "2026-03-02T09:53:" */
+
+/* That the last time lay in. */
+struct minute {
+    char text[MINUTE_BYTES];
+    int64_t at_ms;
+};
+
 struct ingest_worker {
     struct ingest *in;
     struct json_parser *parser;
@@ -64,6 +79,8 @@ struct ingest_worker {
     uint32_t *slots; /* of places by (parent, key): index + 1 */
     uint32_t slot_count;
     uint32_t last_place;
+    uint32_t events[EVENT_GUESSES]; /* places of events' names, by last letter and length */
+    struct minute minute;
     uint32_t *stamps; /* by name: serial of the event that has it */
     uint32_t stamp_count;
     uint32_t serial;
@@ -110,22 +127,36 @@ static inline bool key_equal(struct str a, struct str b)
                           a.at[a.len - 1] == b.at[a.len - 1]);
 }
 
-/* Whether the place's own part is `key`, behind which as many bytes can be read as behind JSON's. */
-static inline bool place_has_key(const struct place *p, struct str key)
+static inline struct quick_key quick_key(struct str key)
+{
+    struct quick_key quick = {.bytes = (uint32_t)key.len};
+    memcpy(&quick.first, key.at, min_of(key.len, sizeof(quick.first)));
+    if (key.len >= sizeof(quick.last))
+        memcpy(&quick.last, key.at + key.len - sizeof(quick.last), sizeof(quick.last));
+    return quick;
+}
+
+/* Whether `key`, behind which as many bytes can be read as behind JSON's, is the one at a glance. */
+static inline bool key_looks_like(struct str key, const struct quick_key *quick)
 {
     uint64_t first, last;
     _Static_assert(JSON_TEXT_PADDING >= sizeof(first), "more is read than there is");
-    if (key.len != p->key.len)
+    if (key.len != quick->bytes)
         return false;
     memcpy(&first, key.at, sizeof(first));
-    first ^= p->key_first;
+    first ^= quick->first;
     if (key.len < sizeof(first))
         return key.len == 0 || first << (64 - 8 * key.len) == 0;
     memcpy(&last, key.at + key.len - sizeof(last), sizeof(last));
-    if ((first | (last ^ p->key_last)) != 0)
-        return false;
-    return key.len <= 2 * sizeof(first) ||
-           memcmp(key.at + 8, p->key.at + 8, key.len - 2 * sizeof(first)) == 0;
+    return (first | (last ^ quick->last)) == 0;
+}
+
+/* Whether the place's own part is `key`, which is JSON's. */
+static inline bool place_has_key(const struct place *p, struct str key)
+{
+    size_t ends = 2 * sizeof(uint64_t);
+    return key_looks_like(key, &p->quick) &&
+           (key.len <= ends || memcmp(key.at + 8, p->key.at + 8, key.len - ends) == 0);
 }
 
 /* The place of `key` below `parent`, made if it is new; PLACE_NONE where the path would be longer than
@@ -138,6 +169,22 @@ static inline uint32_t place_find(struct ingest_worker *w, uint32_t parent, stru
         return place_search(w, parent, key);
     w->last_place = found;
     return found;
+}
+
+/* The place of an event's name: its last letter and its length tell it from most others of a source. */
+static inline uint32_t place_find_event(struct ingest_worker *w, struct str name)
+{
+    uint32_t letter = name.len != 0 ? (uint8_t)name.at[name.len - 1] : 0;
+    uint32_t *guess = &w->events[(letter + (uint32_t)name.len * 5) % EVENT_GUESSES];
+    const struct place *p = &w->places[*guess];
+    if (unlikely(p->parent != PLACE_EVENTS || !key_equal(p->key, name))) {
+        uint32_t found = place_search(w, PLACE_EVENTS, name);
+        if (found != PLACE_NONE)
+            *guess = found;
+        return found;
+    }
+    w->last_place = *guess;
+    return *guess;
 }
 
 /* The number of the place's path, asked of the vocabulary once; NAME_NONE if it cannot have one. */

@@ -12,6 +12,7 @@
 #include "ingest/describe.h"
 #include "model/names.h"
 #include "test.h"
+#include "when/civil.h"
 #include "json/json.h"
 
 #define ARRIVAL INT64_C(1795290820000) /* 2026-11-21T19:53:40Z */
@@ -916,6 +917,94 @@ static void times(void **state)
     assert_int_equal(w->batch.records[1].sent_skew_ms, 0);
 }
 
+static uint64_t next_random(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+/* Times of a few minutes in turn, leap seconds and damaged ones between them: what was in the minute
+ * before never shows. */
+static void times_in_turn(void **state)
+{
+    static const char *const minutes[] = {
+        "1970-01-01T00:00:", "2026-11-21T19:53:", "2026-11-21T19:52:",
+        "2026-11-21t19:53:", "2016-12-31T23:59:", "2026-11-21T19:60:"};
+    struct world *w = *state;
+    uint64_t seed = 7046029254386353131u;
+    unsigned taken = 0;
+    for (unsigned round = 0; round < 4000; round++) {
+        char text[32], members[128];
+        struct timestamp time;
+        unsigned second = (unsigned)(next_random(&seed) % 62);
+        snprintf(text, sizeof(text), "%s%02u.%03uZ",
+                 minutes[next_random(&seed) % array_count(minutes)], second,
+                 (unsigned)(next_random(&seed) % 1000));
+        if (next_random(&seed) % 4 == 0)
+            text[next_random(&seed) % 24] = "0:.Z-T 9"[next_random(&seed) % 8];
+        enum status status = timestamp_parse(str_of(text), TIMESTAMP_LOOSE, &time, NULL);
+        bool is_good = status == OK && time.at_ms >= 0;
+        snprintf(members, sizeof(members), "\"userId\":\"u\",\"timestamp\":\"%s\"", text);
+        enum ingest_error error = track(w, members);
+        if (error != (is_good ? INGEST_FINE : INGEST_BAD_TIME))
+            fail_msg("%s: %d", text, error);
+        if (is_good && w->batch.records[0].event_ms != min_of(time.at_ms, (int64_t)ARRIVAL))
+            fail_msg("%s gave %lld", text, (long long)w->batch.records[0].event_ms);
+        taken += is_good;
+    }
+    assert_true(taken > 1000);
+}
+
+/* Members in another order each time, some missing, some unknown, some twice; and names of events that
+ * look alike. */
+static void members_in_any_order(void **state)
+{
+    static const char *const others[] = {"\"integrations\":{\"All\":true}",
+                                         "\"originalTimestamp\":null",
+                                         "\"anIdWithAVeryLongNameIndeed\":1",
+                                         "\"anIdWithAVeryLongNameAgain\":1",
+                                         "\"userIx\":\"x\"",
+                                         "\"\":2",
+                                         "\"channel\":\"server\"",
+                                         "\"properties\":{}"};
+    static const char *const names[] = {"Order Made", "Basket One", "Older Made", "Order", "e"};
+    struct world *w = *state;
+    uint64_t seed = 6364136223846793005u;
+    uint32_t numbers[array_count(names)] = {0};
+    for (unsigned round = 0; round < 2000; round++) {
+        char parts[16][64], body[1100];
+        size_t count = 0, len = 1;
+        size_t name = next_random(&seed) % array_count(names);
+        snprintf(parts[count++], 64, "\"userId\":\"u-1\"");
+        snprintf(parts[count++], 64, "\"messageId\":\"m-1\"");
+        snprintf(parts[count++], 64, "\"event\":\"%s\"", names[name]);
+        snprintf(parts[count++], 64, "\"type\":\"track\"");
+        for (size_t i = next_random(&seed) % 12; i > 0; i--)
+            snprintf(parts[count++], 64, "%s", others[next_random(&seed) % array_count(others)]);
+        body[0] = '{';
+        while (count > 0) {
+            size_t i = next_random(&seed) % (round % 2 ? count : 1);
+            len += (size_t)snprintf(body + len, sizeof(body) - len, "%s%s", len > 1 ? "," : "",
+                                    parts[i]);
+            memmove(parts[i], parts[i + 1], (--count - i) * sizeof(parts[0]));
+        }
+        body[len++] = '}';
+        assert_int_equal(parse(w, INGEST_TRACK, STR("wk_test"), (struct str){body, len}),
+                         INGEST_FINE);
+        const struct record *r = &w->batch.records[0];
+        struct id128 user = identifier_hash(IDENTIFIER_USER, STR("u-1"), secret);
+        assert_true(id128_equal(r->user, user));
+        assert_int_not_equal(r->name, NAME_NONE);
+        if (numbers[name] == 0)
+            numbers[name] = r->name;
+        assert_int_equal(r->name, numbers[name]);
+        for (size_t i = 0; i < array_count(names); i++)
+            assert_true(i == name || numbers[i] != r->name);
+    }
+}
+
 static uint64_t hash_of(struct world *w, const char *members)
 {
     assert_int_equal(track(w, members), INGEST_FINE);
@@ -1454,6 +1543,9 @@ int main(void)
         WITH_WORLD("a statement is about the address that it names",
                    statements_name_the_address_they_are_about),
         WITH_WORLD("times are corrected by sentAt and never lie in the future", times),
+        WITH_WORLD("times of one minute are read as all others", times_in_turn),
+        WITH_WORLD("members are found in whatever order, and names that look alike told apart",
+                   members_in_any_order),
         WITH_WORLD("a message is known by its id, else by all it says", message_ids),
         WITH_WORLD("kinds and names are checked", names),
         WITH_WORLD("numbers of properties are clear, the rest is personal", bodies),

@@ -11,103 +11,83 @@
 #define PARSE_DEPTH      64 /* of a body; an event that is too deep is refused by itself */
 #define NUMBER_BYTES_MAX 26 /* a long double and a comma */
 
-/* The members of an event that mean something: how many cells behind the event's each stands, 0 = absent. */
-struct members {
-    const struct json_cell *event_cell;
-    uint32_t type;
-    uint32_t event;
-    uint32_t name;
-    uint32_t category;
-    uint32_t user;
-    uint32_t anonymous;
-    uint32_t previous;
-    uint32_t group;
-    uint32_t message_id;
-    uint32_t timestamp;
-    uint32_t original_timestamp;
-    uint32_t sent_at;
-    uint32_t properties;
-    uint32_t payload;
-    uint32_t journey;
-    uint32_t traits;
-    uint32_t context;
-    uint32_t write_key;
-    uint32_t batch;
+/* The members of an event that mean something. */
+enum member {
+    MEMBER_OTHER,
+    MEMBER_TYPE,
+    MEMBER_EVENT,
+    MEMBER_NAME,
+    MEMBER_CATEGORY,
+    MEMBER_USER,
+    MEMBER_ANONYMOUS,
+    MEMBER_PREVIOUS,
+    MEMBER_GROUP,
+    MEMBER_MESSAGE_ID,
+    MEMBER_TIMESTAMP,
+    MEMBER_ORIGINAL_TIMESTAMP,
+    MEMBER_SENT_AT,
+    MEMBER_PROPERTIES,
+    MEMBER_PAYLOAD,
+    MEMBER_JOURNEY,
+    MEMBER_TRAITS,
+    MEMBER_CONTEXT,
+    MEMBER_WRITE_KEY,
+    MEMBER_BATCH,
+    MEMBER_END,
 };
 
-static inline struct json_node member(const struct members *m, uint32_t at)
+/* How many cells behind the event's each stands, 0 = absent. */
+struct members {
+    const struct json_cell *event;
+    uint32_t at[MEMBER_END];
+};
+
+static inline struct json_node member(const struct members *m, enum member which)
 {
-    return (struct json_node){at != 0 ? m->event_cell + at : NULL};
+    return (struct json_node){m->at[which] != 0 ? m->event + m->at[which] : NULL};
 }
 
 /* By length first: most keys differ in it, and a comparison of known length is one of words. */
+static enum member member_of(struct str key)
+{
+#define IS(text) (memcmp(key.at, text, sizeof(text) - 1) == 0)
+    switch (key.len) {
+    case 4: return IS("type") ? MEMBER_TYPE : IS("name") ? MEMBER_NAME : MEMBER_OTHER;
+    case 5: return IS("event") ? MEMBER_EVENT : IS("batch") ? MEMBER_BATCH : MEMBER_OTHER;
+    case 6:
+        return IS("userId")   ? MEMBER_USER
+               : IS("traits") ? MEMBER_TRAITS
+               : IS("sentAt") ? MEMBER_SENT_AT
+                              : MEMBER_OTHER;
+    case 7:
+        return IS("context")   ? MEMBER_CONTEXT
+               : IS("groupId") ? MEMBER_GROUP
+               : IS("payload") ? MEMBER_PAYLOAD
+               : IS("journey") ? MEMBER_JOURNEY
+                               : MEMBER_OTHER;
+    case 8:
+        return IS("writeKey") ? MEMBER_WRITE_KEY : IS("category") ? MEMBER_CATEGORY : MEMBER_OTHER;
+    case 9:
+        return IS("messageId")   ? MEMBER_MESSAGE_ID
+               : IS("timestamp") ? MEMBER_TIMESTAMP
+                                 : MEMBER_OTHER;
+    case 10:
+        return IS("properties")   ? MEMBER_PROPERTIES
+               : IS("previousId") ? MEMBER_PREVIOUS
+                                  : MEMBER_OTHER;
+    case 11: return IS("anonymousId") ? MEMBER_ANONYMOUS : MEMBER_OTHER;
+    case 17: return IS("originalTimestamp") ? MEMBER_ORIGINAL_TIMESTAMP : MEMBER_OTHER;
+    }
+#undef IS
+    return MEMBER_OTHER;
+}
+
 static void members_find(struct json_node node, struct members *m)
 {
-    *m = (struct members){.event_cell = node.cell};
+    *m = (struct members){.event = node.cell};
     struct json_each each = json_each(node);
-    while (json_next(&each)) {
-        uint32_t at = (uint32_t)(each.node.cell - node.cell);
-#define IS(text) (memcmp(each.key.at, text, sizeof(text) - 1) == 0)
-        switch (each.key.len) {
-        case 4:
-            if (IS("type"))
-                m->type = at;
-            else if (IS("name"))
-                m->name = at;
-            break;
-        case 5:
-            if (IS("event"))
-                m->event = at;
-            else if (IS("batch"))
-                m->batch = at;
-            break;
-        case 6:
-            if (IS("userId"))
-                m->user = at;
-            else if (IS("traits"))
-                m->traits = at;
-            else if (IS("sentAt"))
-                m->sent_at = at;
-            break;
-        case 7:
-            if (IS("context"))
-                m->context = at;
-            else if (IS("groupId"))
-                m->group = at;
-            else if (IS("payload"))
-                m->payload = at;
-            else if (IS("journey"))
-                m->journey = at;
-            break;
-        case 8:
-            if (IS("writeKey"))
-                m->write_key = at;
-            else if (IS("category"))
-                m->category = at;
-            break;
-        case 9:
-            if (IS("messageId"))
-                m->message_id = at;
-            else if (IS("timestamp"))
-                m->timestamp = at;
-            break;
-        case 10:
-            if (IS("properties"))
-                m->properties = at;
-            else if (IS("previousId"))
-                m->previous = at;
-            break;
-        case 11:
-            if (IS("anonymousId"))
-                m->anonymous = at;
-            break;
-        case 17:
-            if (IS("originalTimestamp"))
-                m->original_timestamp = at;
-            break;
-        }
-#undef IS
-    }
+    while (json_next(&each))
+        m->at[member_of(each.key)] = (uint32_t)(each.node.cell - node.cell);
 }
 
 /* --- Sizes ------------------------------------------------------------------------------------------ */
@@ -225,21 +205,55 @@ static bool read_id(struct json_node node, char digits[24], struct str *out)
     return true;
 }
 
+static inline uint32_t digit(char c)
+{
+    return (uint8_t)(c - '0');
+}
+
+/* "2026-03-02T09:53:30.000Z" in the minute in which the last one was; false: read it as any other. */
+static bool read_same_minute(const struct minute *minute, struct str text, int64_t *at_ms)
+{
+    if (text.len != MINUTE_BYTES + 7 || memcmp(text.at, minute->text, MINUTE_BYTES) != 0)
+        return false;
+    const char *at = text.at + MINUTE_BYTES;
+    uint32_t tens = digit(at[0]), ones = digit(at[1]);
+    uint32_t a = digit(at[3]), b = digit(at[4]), c = digit(at[5]);
+    if (tens > 5 || ones > 9 || at[2] != '.' || a > 9 || b > 9 || c > 9 || at[6] != 'Z')
+        return false;
+    *at_ms = minute->at_ms + (tens * 10 + ones) * 1000 + a * 100 + b * 10 + c;
+    return true;
+}
+
+/* Any text that is a time. */
+static bool read_time_text(struct minute *minute, struct str text, int64_t *at_ms)
+{
+    struct timestamp time;
+    if (read_same_minute(minute, text, at_ms))
+        return true;
+    if (timestamp_parse(text, TIMESTAMP_LOOSE, &time, NULL) != OK)
+        return false;
+    *at_ms = time.at_ms;
+    bool is_usual = text.len == MINUTE_BYTES + 7 && text.at[10] == 'T' && text.at[16] == ':' &&
+                    text.at[17] < '6' && text.at[19] == '.' && text.at[23] == 'Z';
+    if (is_usual && time.at_ms >= 0) { /* and no leap second, which is the next minute's */
+        memcpy(minute->text, text.at, MINUTE_BYTES);
+        minute->at_ms = time.at_ms - time.at_ms % 60000;
+    }
+    return true;
+}
+
 /* A time. False where there is something that is none. */
-static bool read_time(struct json_node node, bool *has_time, int64_t *at_ms)
+static bool read_time(struct ingest_worker *w, struct json_node node, bool *has_time,
+                      int64_t *at_ms)
 {
     double number = 0;
-    struct timestamp time;
     *has_time = false;
     switch (json_type(node)) {
     case JSON_NONE:
     case JSON_NULL: return true;
     case JSON_TEXT:
-        if (timestamp_parse(json_text(node), TIMESTAMP_LOOSE, &time, NULL) != OK)
-            return false;
-        *at_ms = time.at_ms;
-        *has_time = true;
-        return true;
+        *has_time = read_time_text(&w->minute, json_text(node), at_ms);
+        return *has_time;
     case JSON_INT:
     case JSON_DOUBLE:
         *has_time = json_double(node, &number) && timestamp_from_number(number, at_ms);
@@ -325,30 +339,32 @@ static enum ingest_error put_parts(struct event_draft *d, enum event_kind kind,
                                    const struct members *m, struct json_node shared_context)
 {
     enum ingest_error error = INGEST_FINE;
-    struct json_node traits = member(m, m->traits);
+    struct json_node traits = member(m, MEMBER_TRAITS);
     struct str without = STR("");
     switch (kind) {
     case EVENT_TRACK:
     case EVENT_PAGE:
     case EVENT_SCREEN:
-        error = put_part(d, PART_PROPERTIES, member(m, m->properties), STR(""));
+        error = put_part(d, PART_PROPERTIES, member(m, MEMBER_PROPERTIES), STR(""));
         if (error == INGEST_FINE && kind != EVENT_TRACK)
-            error = put_own_property(d, STR("name"), member(m, m->name));
+            error = put_own_property(d, STR("name"), member(m, MEMBER_NAME));
         if (error == INGEST_FINE && kind != EVENT_TRACK)
-            error = put_own_property(d, STR("category"), member(m, m->category));
+            error = put_own_property(d, STR("category"), member(m, MEMBER_CATEGORY));
         break;
     case EVENT_IDENTIFY:
         /* RudderStack repeats the traits in the context, its newer clients have them only there */
         without = STR("traits");
         if (!json_has_value(traits))
-            traits = json_find(member(m, m->context), STR("traits"));
+            traits = json_find(member(m, MEMBER_CONTEXT), STR("traits"));
         error = put_part(d, PART_TRAITS, traits, STR(""));
         break;
     case EVENT_GROUP: error = put_part(d, PART_TRAITS, traits, STR("")); break;
     case EVENT_BUSINESS:
-        error = put_part(d, PART_PROPERTIES, member(m, m->properties), STR(""));
+        error = put_part(d, PART_PROPERTIES, member(m, MEMBER_PROPERTIES), STR(""));
         break;
-    case EVENT_ENTER: error = put_part(d, PART_PROPERTIES, member(m, m->payload), STR("")); break;
+    case EVENT_ENTER:
+        error = put_part(d, PART_PROPERTIES, member(m, MEMBER_PAYLOAD), STR(""));
+        break;
     case EVENT_ALIAS:
     case EVENT_SCHEDULE:
     case EVENT_HANDOFF:
@@ -359,7 +375,7 @@ static enum ingest_error put_parts(struct event_draft *d, enum event_kind kind,
     if (error == INGEST_FINE)
         error = put_part(d, PART_CONTEXT, shared_context, without);
     if (error == INGEST_FINE)
-        error = put_part(d, PART_CONTEXT, member(m, m->context), without);
+        error = put_part(d, PART_CONTEXT, member(m, MEMBER_CONTEXT), without);
     return error;
 }
 
@@ -429,15 +445,15 @@ static void take_statement(struct raw_event *raw, struct digits *digits,
 static void take_addresses(struct raw_event *raw, struct digits *digits, const struct members *m,
                            struct json_node shared_context)
 {
-    struct json_node contexts[] = {member(m, m->context), shared_context};
+    struct json_node contexts[] = {member(m, MEMBER_CONTEXT), shared_context};
     if (raw->kind == EVENT_TRACK)
-        take_statement(raw, digits, member(m, m->properties));
+        take_statement(raw, digits, member(m, MEMBER_PROPERTIES));
     for (size_t i = 0; i < array_count(contexts); i++) {
         take_external_ids(raw, digits, json_find(contexts[i], STR("externalIds")));
         take_external_ids(raw, digits, json_find(contexts[i], STR("externalId")));
     }
     if (raw->kind == EVENT_IDENTIFY)
-        take_traits(raw, digits, member(m, m->traits));
+        take_traits(raw, digits, member(m, MEMBER_TRAITS));
     for (size_t i = 0; i < array_count(contexts); i++) {
         take_traits(raw, digits, json_find(contexts[i], STR("traits")));
         take_address(raw, digits, CHANNEL_PUSH, json_find(contexts[i], STR("device")),
@@ -454,51 +470,51 @@ static enum ingest_error read_event(struct ingest_worker *w, const struct member
     raw->arrival_ms = shared->arrival_ms;
     raw->source = shared->source;
     if (!shared->has_source) {
-        struct str key = json_text(member(m, m->write_key));
+        struct str key = json_text(member(m, MEMBER_WRITE_KEY));
         if (key.len == 0)
             return fail(field, "writeKey", INGEST_NO_KEY);
         if (!ingest_find_key(w->in, key, &raw->source))
             return fail(field, "writeKey", INGEST_UNKNOWN_KEY);
     }
-    if (!read_id(member(m, m->user), digits[0], &raw->user))
+    if (!read_id(member(m, MEMBER_USER), digits[0], &raw->user))
         return fail(field, "userId", INGEST_BAD_ID);
-    if (!read_id(member(m, m->anonymous), digits[1], &raw->anonymous))
+    if (!read_id(member(m, MEMBER_ANONYMOUS), digits[1], &raw->anonymous))
         return fail(field, "anonymousId", INGEST_BAD_ID);
-    if (raw->kind == EVENT_ALIAS && !read_id(member(m, m->previous), digits[2], &raw->previous))
+    if (raw->kind == EVENT_ALIAS && !read_id(member(m, MEMBER_PREVIOUS), digits[2], &raw->previous))
         return fail(field, "previousId", INGEST_BAD_ID);
-    if (raw->kind == EVENT_GROUP && !read_id(member(m, m->group), digits[3], &raw->group))
+    if (raw->kind == EVENT_GROUP && !read_id(member(m, MEMBER_GROUP), digits[3], &raw->group))
         return fail(field, "groupId", INGEST_BAD_ID);
-    if (!read_id(member(m, m->message_id), digits[4], &raw->message_id))
+    if (!read_id(member(m, MEMBER_MESSAGE_ID), digits[4], &raw->message_id))
         raw->message_id = STR(""); /* of no use as an id: one is made */
     bool is_called = raw->kind == EVENT_BUSINESS || raw->kind == EVENT_ENTER;
     if (is_called && !(raw->source.flags & RECORD_IS_SERVER))
         return fail(field, "", INGEST_SERVER_ONLY);
     if (raw->kind == EVENT_ENTER)
-        raw->name = shared->journey.len ? shared->journey : json_text(member(m, m->journey));
+        raw->name = shared->journey.len ? shared->journey : json_text(member(m, MEMBER_JOURNEY));
     if (raw->kind == EVENT_TRACK || raw->kind == EVENT_BUSINESS) {
-        if (json_has_value(member(m, m->event)) && !json_is(member(m, m->event), JSON_TEXT))
+        if (json_has_value(member(m, MEMBER_EVENT)) && !json_is(member(m, MEMBER_EVENT), JSON_TEXT))
             return fail(field, "event", INGEST_BAD_EVENT);
-        raw->name = json_text(member(m, m->event));
+        raw->name = json_text(member(m, MEMBER_EVENT));
     }
-    struct json_node time = json_has_value(member(m, m->timestamp))
-                                ? member(m, m->timestamp)
-                                : member(m, m->original_timestamp);
-    if (!read_time(time, &raw->has_time, &raw->time_ms))
+    struct json_node time = json_has_value(member(m, MEMBER_TIMESTAMP))
+                                ? member(m, MEMBER_TIMESTAMP)
+                                : member(m, MEMBER_ORIGINAL_TIMESTAMP);
+    if (!read_time(w, time, &raw->has_time, &raw->time_ms))
         return fail(field,
-                    json_has_value(member(m, m->timestamp)) ? "timestamp" : "originalTimestamp",
+                    json_has_value(member(m, MEMBER_TIMESTAMP)) ? "timestamp" : "originalTimestamp",
                     INGEST_BAD_TIME);
     raw->has_sent_at = shared->has_sent_at;
     raw->sent_at_ms = shared->sent_at_ms;
-    if (json_has_value(member(m, m->sent_at)) &&
+    if (json_has_value(member(m, MEMBER_SENT_AT)) &&
         !shared->is_file) /* a malformed one corrects nothing, and refuses nothing */
-        (void)!read_time(member(m, m->sent_at), &raw->has_sent_at, &raw->sent_at_ms);
-    if (!is_map_or_none(member(m, m->properties)))
+        (void)!read_time(w, member(m, MEMBER_SENT_AT), &raw->has_sent_at, &raw->sent_at_ms);
+    if (!is_map_or_none(member(m, MEMBER_PROPERTIES)))
         return fail(field, "properties", INGEST_BAD_FIELD);
-    if (raw->kind == EVENT_ENTER && !is_map_or_none(member(m, m->payload)))
+    if (raw->kind == EVENT_ENTER && !is_map_or_none(member(m, MEMBER_PAYLOAD)))
         return fail(field, "payload", INGEST_BAD_FIELD);
-    if (!is_map_or_none(member(m, m->traits)))
+    if (!is_map_or_none(member(m, MEMBER_TRAITS)))
         return fail(field, "traits", INGEST_BAD_FIELD);
-    if (!is_map_or_none(member(m, m->context)))
+    if (!is_map_or_none(member(m, MEMBER_CONTEXT)))
         return fail(field, "context", INGEST_BAD_FIELD);
 
     struct digits address_digits;
@@ -543,7 +559,7 @@ static void take_event(struct ingest_worker *w, struct json_node event, struct j
         members_find(event, &m);
         bool is_known = true;
         if (route == INGEST_BATCH)
-            is_known = read_kind(member(&m, m.type), &raw.kind);
+            is_known = read_kind(member(&m, MEMBER_TYPE), &raw.kind);
         else
             raw.kind = route_kinds[route];
         error = is_known ? read_event(w, &m, shared, &raw, batch, field)
@@ -568,7 +584,7 @@ static enum ingest_error find_source(struct ingest_worker *w, const struct inges
                                      const struct members *outer, struct shared *shared)
 {
     struct str key =
-        request->has_auth_key ? request->auth_key : json_text(member(outer, outer->write_key));
+        request->has_auth_key ? request->auth_key : json_text(member(outer, MEMBER_WRITE_KEY));
     if (!request->has_auth_key && key.len == 0)
         return INGEST_FINE;
     shared->has_source = ingest_find_key(w->in, key, &shared->source);
@@ -605,15 +621,16 @@ enum ingest_error ingest_parse(struct ingest_worker *w, const struct ingest_requ
 
     bool may_be_many = request->route == INGEST_BUSINESS || request->route == INGEST_ENTER;
     bool is_many = request->route == INGEST_BATCH ||
-                   (may_be_many && json_has_value(member(&outer, outer.batch)));
+                   (may_be_many && json_has_value(member(&outer, MEMBER_BATCH)));
     if (!is_many) {
         take_event(w, root, (struct json_node){0}, request->route, &shared, batch);
     } else {
-        if (!json_is(member(&outer, outer.batch), JSON_LIST))
+        if (!json_is(member(&outer, MEMBER_BATCH), JSON_LIST))
             return refuse(batch, INGEST_NO_BATCH, "batch");
-        (void)!read_time(member(&outer, outer.sent_at), &shared.has_sent_at, &shared.sent_at_ms);
-        shared.context = member(&outer, outer.context);
-        struct json_each each = json_each(member(&outer, outer.batch));
+        (void)!read_time(w, member(&outer, MEMBER_SENT_AT), &shared.has_sent_at,
+                         &shared.sent_at_ms);
+        shared.context = member(&outer, MEMBER_CONTEXT);
+        struct json_each each = json_each(member(&outer, MEMBER_BATCH));
         bool has_more = json_next(&each);
         while (has_more) {
             if (batch->event_count == INGEST_EVENTS_MAX) {
@@ -658,7 +675,7 @@ enum ingest_error ingest_parse_event(struct ingest_worker *w, struct str text,
     if (is_too_large(w, text.len, root, (struct json_node){0}))
         return INGEST_EVENT_TOO_LARGE;
     members_find(root, &m);
-    if (!read_kind(member(&m, m.type), &raw.kind))
+    if (!read_kind(member(&m, MEMBER_TYPE), &raw.kind))
         return fail(field, "type", INGEST_BAD_TYPE);
     return read_event(w, &m, &shared, &raw, batch, field);
 }

@@ -40,6 +40,7 @@ void places_reset(struct ingest_worker *w)
     arena_reset(&w->arena);
     w->place_count = 0;
     w->last_place = 0;
+    memset(w->events, 0, sizeof(w->events));
     slots_clear(w, 1024);
     for (uint32_t root = 0; root < PLACE_ROOT_END; root++) {
         struct place place = {.parent = UINT32_MAX,
@@ -77,9 +78,7 @@ static uint32_t place_make(struct ingest_worker *w, uint32_t parent, struct str 
     memcpy(text + len, key.at, key.len);
     place.key = (struct str){text + len, key.len};
     place.text = (struct str){text, len + key.len};
-    memcpy(&place.key_first, key.at, min_of(key.len, sizeof(place.key_first)));
-    if (key.len >= sizeof(place.key_last))
-        memcpy(&place.key_last, key.at + key.len - sizeof(place.key_last), sizeof(place.key_last));
+    place.quick = quick_key(place.key);
     place.is_closed = w->places[parent].is_closed || is_reserved(parent, place.text);
     place.is_public = map_str_find(&w->in->publics, place.text) != MAP_NONE;
     return place_add(w, &place);
