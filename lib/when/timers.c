@@ -31,8 +31,10 @@
 #define IS_INNER     UINT32_MAX /* as a slot's count */
 #define CHUNKS_MAX   (UINT32_C(1) << 26) /* a place has 32 bits */
 #define REGION_SLABS (MEM_REGION_BYTES / (SLAB * sizeof(struct chunk)))
-#define ROOM_FROM    16   /* places of a group at first; doubled from there ... */
+#define ROOM_FROM    16   /* elements of a list at first; doubled from there ... */
 #define ROOM_MANY    1024 /* ... to here, and then a quarter more each time */
+#define RUN          2048 /* places that lie together; from the second on in regions */
+#define REGION_RUNS  (MEM_REGION_BYTES / (RUN * sizeof(uint32_t)))
 
 struct __attribute__((packed)) entry {
     int64_t due_ms;
@@ -50,6 +52,7 @@ _Static_assert(sizeof(struct chunk) == 512, "eight cache lines");
 _Static_assert(REGION_SLABS == 32, "a region holds whole slabs");
 _Static_assert(LEAF_MAX <= TIMERS_TAKE_MIN, "a leaf that is looked through fits");
 _Static_assert(CHUNK <= TIMERS_TAKE_MIN, "a chunk fits");
+_Static_assert(MEM_REGION_BYTES % (RUN * sizeof(uint32_t)) == 0, "a region holds whole runs");
 
 struct slot {
     uint32_t last; /* place of its last entry; NONE = empty. Or the inner node */
@@ -65,12 +68,14 @@ struct inner {
 };
 
 struct group {
-    uint32_t *places;
-    uint32_t room;
+    uint32_t **runs; /* the first as long as it has to be, the others of RUN places */
+    uint32_t room;   /* places */
 };
 
 struct timers {
     struct group groups[GROUPS];
+    uint32_t **regions;    /* huge pages, which runs are cut out of */
+    uint32_t run_count;    /* so many */
     struct inner **inners; /* [0] is the root; those that are not in use are kept in `spares` */
     uint32_t *spares;
     uint32_t inner_count, inner_room, spare_count;
@@ -123,7 +128,8 @@ static struct entry *entry_at(const struct timers *t, uint32_t place)
 
 static uint32_t *place_of(const struct timers *t, uint32_t node)
 {
-    return &t->groups[node % GROUPS].places[node / GROUPS];
+    uint32_t at = node / GROUPS;
+    return &t->groups[node % GROUPS].runs[at / RUN][at % RUN];
 }
 
 /* For writing: the place of a node that has one. */
@@ -173,13 +179,33 @@ static uint32_t room_for(uint32_t room, uint32_t wanted)
     return room;
 }
 
+static uint32_t *new_run(struct timers *t)
+{
+    uint32_t region = t->run_count / REGION_RUNS;
+    if (t->run_count % REGION_RUNS == 0) {
+        t->regions = mem_resize(t->regions, (region + 1) * sizeof(t->regions[0]));
+        t->regions[region] = mem_new_region(MEM_REGION_BYTES);
+    }
+    return t->regions[region] + (size_t)(t->run_count++ % REGION_RUNS) * RUN;
+}
+
 static void make_place(struct timers *t, uint32_t node)
 {
     struct group *g = &t->groups[node % GROUPS];
-    uint32_t room = room_for(g->room, node / GROUPS + 1);
-    g->places = mem_resize(g->places, room * sizeof(g->places[0]));
-    memset(&g->places[g->room], 0xff, (room - g->room) * sizeof(g->places[0])); /* NONE */
-    g->room = room;
+    uint32_t wanted = node / GROUPS + 1;
+    if (g->room < RUN) {
+        uint32_t room = min_of(room_for(g->room, min_of(wanted, (uint32_t)RUN)), (uint32_t)RUN);
+        if (g->room == 0)
+            g->runs = mem_new(sizeof(g->runs[0]));
+        g->runs[0] = mem_resize(g->runs[0], room * sizeof(uint32_t));
+        memset(&g->runs[0][g->room], 0xff, (room - g->room) * sizeof(uint32_t)); /* NONE */
+        g->room = room;
+    }
+    for (; g->room < wanted; g->room += RUN) {
+        g->runs = mem_resize(g->runs, (g->room / RUN + 1) * sizeof(g->runs[0]));
+        g->runs[g->room / RUN] = new_run(t);
+        memset(g->runs[g->room / RUN], 0xff, RUN * sizeof(uint32_t));
+    }
 }
 
 static void add_slabs(struct timers *t)
@@ -505,8 +531,14 @@ void timers_free(struct timers *t)
 {
     if (t == NULL)
         return;
-    for (uint32_t i = 0; i < GROUPS; i++)
-        mem_free(t->groups[i].places);
+    for (uint32_t i = 0; i < GROUPS; i++) {
+        if (t->groups[i].room > 0)
+            mem_free(t->groups[i].runs[0]);
+        mem_free(t->groups[i].runs);
+    }
+    for (uint32_t i = 0; i < t->run_count; i += REGION_RUNS)
+        mem_free_region(t->regions[i / REGION_RUNS], MEM_REGION_BYTES);
+    mem_free(t->regions);
     for (uint32_t i = 0; i < t->inner_count; i++)
         mem_free(t->inners[i]);
     for (uint32_t i = 0; i < t->slab_count; i++) {
@@ -669,7 +701,10 @@ uint64_t timers_bytes(const struct timers *t)
                      t->slab_room * sizeof(t->slabs[0]) +
                      (uint64_t)t->slab_count * SLAB * sizeof(struct chunk);
     for (uint32_t i = 0; i < GROUPS; i++)
-        bytes += t->groups[i].room * sizeof(t->groups[i].places[0]);
+        bytes += min_of(t->groups[i].room, (uint32_t)RUN) * sizeof(uint32_t) +
+                 (t->groups[i].room + RUN - 1) / RUN * sizeof(t->groups[i].runs[0]);
+    bytes +=
+        (t->run_count + REGION_RUNS - 1) / REGION_RUNS * (MEM_REGION_BYTES + sizeof(t->regions[0]));
     return bytes;
 }
 
@@ -724,7 +759,7 @@ void timers_check(const struct timers *t)
     must(nodes_below + 1 == t->inner_count - t->spare_count);
     for (uint32_t i = 0; i < GROUPS; i++)
         for (uint32_t k = 0; k < t->groups[i].room; k++)
-            placed += t->groups[i].places[k] != NONE;
+            placed += t->groups[i].runs[k / RUN][k % RUN] != NONE;
     must(listed == t->count);
     must(placed == t->count);
     must(!t->is_first_known || t->first_ms == first_ms);

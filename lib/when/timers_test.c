@@ -310,6 +310,72 @@ static void holds_a_crowd(void **state)
     timers_free(t);
 }
 
+/* The same few people are set anew for as long as one leaf lasts: what they leave is used again. */
+static void fills_what_was_left(void **state)
+{
+    (void)state;
+    enum { COUNT = 3000 };
+    struct timers *t = timers_new();
+    uint32_t out[TIMERS_TAKE_MIN], count;
+    static struct plain p;
+    uint64_t seed = 5, most = 0;
+
+    plain_init(&p);
+    for (uint32_t i = 0; i < NODES; i++) {
+        p.due_ms[i] = NOW + (int64_t)chance(&seed, 5 * 60 * SECOND);
+        timers_set(t, node_of(i), p.due_ms[i]);
+    }
+    for (int round = 0; round < 400; round++) {
+        int64_t now_ms = timers_next(t);
+        assert_true(now_ms == plain_next(&p));
+        while ((count = timers_take(t, now_ms + 50, out, array_count(out))) > 0)
+            for (uint32_t i = 0; i < count; i++)
+                p.due_ms[index_of(out[i])] = FOREVER_MS;
+        for (uint32_t i = 0; i < COUNT; i++) { /* earlier, later, gone, there again */
+            uint32_t k = (uint32_t)chance(&seed, NODES);
+            p.due_ms[k] = chance(&seed, 20) == 0
+                              ? FOREVER_MS
+                              : now_ms + 51 + (int64_t)chance(&seed, 5 * 60 * SECOND);
+            timers_set(t, node_of(k), p.due_ms[k]);
+        }
+        if (round == 20)
+            most = timers_bytes(t);
+        if (round % 10 == 0)
+            timers_check(t);
+    }
+    assert_true(timers_bytes(t) <= 2 * most);
+    timers_check(t);
+    timers_free(t);
+}
+
+/* While one leaf is put in order, another becomes the first. */
+static void turns_back(void **state)
+{
+    (void)state;
+    enum { COUNT = 4000 };
+    struct timers *t = timers_new();
+    uint32_t out[COUNT + TIMERS_TAKE_MIN], count, total = 0;
+
+    for (uint32_t node = 0; node < COUNT; node++)
+        timers_set(t, node, NOW + DAY + node % 1000 * SECOND);
+    assert_true(timers_next(t) == NOW + DAY);
+    assert_int_equal(timers_take(t, NOW + DAY, out, TIMERS_TAKE_MIN), 4);
+    for (uint32_t node = 1; node < COUNT; node += 2) /* of these, only the odd ones are earlier */
+        timers_set(t, node, NOW + node * SECOND);
+    timers_check(t);
+    assert_true(timers_next(t) == NOW + SECOND);
+    while ((count = timers_take(t, NOW + DAY - 1, &out[total], array_count(out) - total)) > 0)
+        total += count;
+    assert_int_equal(total, COUNT / 2);
+    timers_check(t);
+    assert_true(timers_next(t) == NOW + DAY + 2 * SECOND);
+    while ((count = timers_take(t, NOW + 2 * DAY, out, array_count(out))) > 0)
+        total += count;
+    assert_int_equal(total, COUNT - 4);
+    timers_check(t);
+    timers_free(t);
+}
+
 static void keeps_to_its_memory(void **state)
 {
     (void)state;
@@ -347,6 +413,9 @@ int main(void)
         TEST("answers depend on the deadlines, not on how they got there", depends_on_contents),
         TEST("sets, drops, leaps and takes agree with a search from end to end", agrees),
         TEST("a crowd waits for one instant, and moves on", holds_a_crowd),
+        TEST("what is set again and again while time stands takes no more memory",
+             fills_what_was_left),
+        TEST("time may turn back to before what was put in order", turns_back),
         TEST("memory grows with the nodes, not with how often they are set", keeps_to_its_memory),
     };
 
