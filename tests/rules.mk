@@ -37,13 +37,11 @@ simulator: $(SIMULATOR)
 sim: $(SIMULATOR)                        ## the simulator: one seed (SEED=n LOUD=1), or COUNT= of them
 	@$(SIMULATOR) --seed $(or $(SEED),1) --count $(or $(COUNT),$(if $(SEED),1,100)) $(if $(LOUD),--loud --jobs 1) \
 	    $(if $(REPORT),--report) $(SIM_FOLDERS)
-night: all $(SIMULATOR) $(CRASH_SHIM)     ## the long run: 2,000 new seeds, all that can fail once, five minutes of each fuzz target
-	/usr/bin/python3 tests/crash/disk.py --all --seed $$RANDOM
-	/usr/bin/python3 tests/crash/memory.py --times 2000 --seed $$RANDOM
-	/usr/bin/python3 tests/crash/damage.py --all --each 20 --seed $$RANDOM
-	/usr/bin/python3 tests/crash/power.py --times 200 --seed $$RANDOM
-	$(SIMULATOR) --list tests/simulator/seeds --seed new --count 2000 --seconds 14400 --report $(SIM_FOLDERS)
-	@$(MAKE) --no-print-directory fuzz SECONDS_EACH=300
+# Everything that it needs is built first, in three variants; tools/night says what it runs.
+night: all $(SIMULATOR) $(CRASH_SHIM)    ## the long run, nine hours: new seeds, all that can fail once, fuzzing, a soak (NIGHT_SCALE=0.02)
+	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-programs
+	@$(MAKE) --no-print-directory VARIANT=release $(BUILD)/release/tests/bench/soak
+	@tools/night --scale $(or $(NIGHT_SCALE),1) $(if $(ONLY),--only $(ONLY))
 
 # The program as another release would be: tests/hooks/hook.c.
 $(B)/wend-other: $(B)/tests/hooks/hook.o $(ALL_ARCHIVES)
@@ -82,10 +80,10 @@ coverage:                                ## which lines tests run, by room (RECO
 fuzz:                                    ## every fuzz target for 10 s (SECONDS_EACH=)
 	@$(MAKE) --no-print-directory VARIANT=fuzz fuzz-programs
 	@tools/fuzz_smoke $(or $(SECONDS_EACH),10)
-bench:                                   ## every figure, one line each: name value unit (ROUNDS=3)
+bench:                                   ## every figure, one line each: name value unit (ROUNDS=3 MINUTES=12)
 	@$(MAKE) --no-print-directory VARIANT=release bench-programs >&2
 	@$(MAKE) --no-print-directory VARIANT=release bench-run
 bench-programs: $(BENCHES) $(B)/wend
 bench-run:
-	@tools/bench --rounds $(or $(ROUNDS),3) $(BENCHES)
+	@tools/bench --rounds $(or $(ROUNDS),3) --minutes $(or $(MINUTES),12) $(filter-out %/soak,$(BENCHES))
 .PHONY: bench-programs bench-run

@@ -66,28 +66,6 @@ static double rate(uint16_t port, uint32_t batch, uint32_t connections, uint64_t
     return (double)(requests * batch) * 1e9 / (double)run(&posts);
 }
 
-/* Milliseconds that the disk takes, into times_ns. */
-static void probe_disk(const char *data, int64_t *times_ns)
-{
-    static uint8_t piece[4096];
-    char path[OS_PATH_BYTES];
-    struct os_file *file;
-    struct fault f = {0};
-    must(os_path_join(path, sizeof(path), data, "probe"));
-    served_need(os_file_open(os_disk_real(), path, OS_CREATE, &file, &f), &f);
-    served_need(os_file_preallocate(file, PROBES * sizeof(piece), &f), &f);
-    served_need(os_file_sync(file, &f), &f);
-    for (uint64_t i = 0; i < PROBES; i++) {
-        int64_t began_ns = os_clock_monotonic_ns();
-        memset(piece, (int)i + 1, sizeof(piece));
-        served_need(os_file_write(file, i * sizeof(piece), piece, sizeof(piece), &f), &f);
-        served_need(os_file_sync(file, &f), &f);
-        times_ns[i] = os_clock_monotonic_ns() - began_ns;
-    }
-    os_file_close(file);
-    served_need(os_remove(os_disk_real(), path, &f), &f);
-}
-
 static void latency(const struct served *served, double per_second)
 {
     uint64_t a_slice = bench_count((uint64_t)per_second / 2); /* half a second or so each */
@@ -103,7 +81,7 @@ static void latency(const struct served *served, double per_second)
                               .interval_ns = (int64_t)(1e9 / per_second),
                               .times_ns = times_ns + i * a_slice};
         (void)run(&posts);
-        probe_disk(served->data, disk_ns + i * PROBES);
+        served_probe_disk(served->data, disk_ns + i * PROBES, PROBES);
     }
     qsort(times_ns, SLICES * a_slice, sizeof(*times_ns), ascending);
     qsort(disk_ns, array_count(disk_ns), sizeof(*disk_ns), ascending);

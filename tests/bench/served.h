@@ -36,6 +36,8 @@ static const struct programme_file served_files[] = {
 struct served {
     uint16_t port;
     char data[OS_PATH_BYTES];
+    const struct programme_file *files;
+    uint32_t file_count;
     struct server *server;
     struct os_signals signals;
     const struct plan *plan;
@@ -82,9 +84,7 @@ static inline void served_compile(struct served *s)
     buf_init(&zones);
     findings_init(&findings);
     served_need(programme_zones(os_disk_real(), NULL, &zones, &f), &f);
-    served_need(programme_folder_of(served_files, array_count(served_files), buf_str(&zones),
-                                    &s->folder, &f),
-                &f);
+    served_need(programme_folder_of(s->files, s->file_count, buf_str(&zones), &s->folder, &f), &f);
     if (programme_compile(&s->folder, server_shelf(s->server)->names, &plan, &findings) != OK) {
         fprintf(stderr, "bench: %.*s\n", STR_ARG(findings.list[0].text));
         exit(1);
@@ -95,16 +95,12 @@ static inline void served_compile(struct served *s)
     buf_fini(&zones);
 }
 
-/* Starts it in an empty directory BENCH_DIR/`name`. Its threads stay on the processors that the caller
- * may use now. */
-static inline void served_start(struct served *s, const char *name)
+/* Starts it with s->files on s->data, whatever is there, and waits until it listens. Its threads stay on the
+ * processors that the caller may use now. */
+static inline void served_begin(struct served *s)
 {
-    const char *dir = getenv("BENCH_DIR");
     struct fault f = {0};
     int pipes[2];
-    *s = (struct served){0};
-    must(os_path_join(s->data, sizeof(s->data), dir ? dir : "build", name));
-    served_need(os_remove_tree(os_disk_real(), s->data, &f), &f);
     must(pipe(pipes) == 0);
     s->journal_out = fdopen(pipes[1], "w");
     s->journal_in = fdopen(pipes[0], "r");
@@ -122,6 +118,17 @@ static inline void served_start(struct served *s, const char *name)
     s->port = served_port(s->journal_in);
 }
 
+/* Starts it in an empty directory BENCH_DIR/`name`. */
+static inline void served_start(struct served *s, const char *name)
+{
+    const char *dir = getenv("BENCH_DIR");
+    struct fault f = {0};
+    *s = (struct served){.files = served_files, .file_count = array_count(served_files)};
+    must(os_path_join(s->data, sizeof(s->data), dir ? dir : "build", name));
+    served_need(os_remove_tree(os_disk_real(), s->data, &f), &f);
+    served_begin(s);
+}
+
 static inline void served_stop(struct served *s)
 {
     struct fault f = {0};
@@ -134,4 +141,26 @@ static inline void served_stop(struct served *s)
     served_need(os_remove_tree(os_disk_real(), s->data, &f), &f);
     fclose(s->journal_in);
     fclose(s->journal_out);
+}
+
+/* How long the disk under `data` takes to make 4 KB durable, `count` times. */
+static inline void served_probe_disk(const char *data, int64_t *times_ns, uint64_t count)
+{
+    static uint8_t piece[4096];
+    char path[OS_PATH_BYTES];
+    struct os_file *file;
+    struct fault f = {0};
+    must(os_path_join(path, sizeof(path), data, "probe"));
+    served_need(os_file_open(os_disk_real(), path, OS_CREATE, &file, &f), &f);
+    served_need(os_file_preallocate(file, count * sizeof(piece), &f), &f);
+    served_need(os_file_sync(file, &f), &f);
+    for (uint64_t i = 0; i < count; i++) {
+        int64_t began_ns = os_clock_monotonic_ns();
+        memset(piece, (int)i + 1, sizeof(piece));
+        served_need(os_file_write(file, i * sizeof(piece), piece, sizeof(piece), &f), &f);
+        served_need(os_file_sync(file, &f), &f);
+        times_ns[i] = os_clock_monotonic_ns() - began_ns;
+    }
+    os_file_close(file);
+    served_need(os_remove(os_disk_real(), path, &f), &f);
 }

@@ -152,10 +152,68 @@ class Bench(unittest.TestCase):
             with open(results, encoding="utf-8") as file:
                 self.assertIn("| `thing_ns` | 4 |", file.read())
 
-    def test_a_bench_that_fails_ends_it_without_results(self):
-        code, _, written = self.run_benches('echo "thing 1 ns"', "exit 3")
+    def test_a_bench_that_fails_says_why_in_the_results_and_ends_no_other(self):
+        code, said, written = self.run_benches('echo "the disk is full" >&2; exit 3', 'echo "thing 1 ns"')
         self.assertNotEqual(code, 0)
-        self.assertEqual(written, "")
+        self.assertEqual(said, "thing 1 ns\n")
+        self.assertIn("| `thing` | 1 |", written)
+        self.assertIn("- bench0 failed (3)\n\n      the disk is full\n", written)
+        self.assertEqual(written.count("bench0 failed"), 1)  # and is not run again
+
+    def test_a_target_may_be_so_much_above_another_figure(self):
+        rise = 'echo "load_disk_p99 $((round * 4)) ms"; echo "load_p99 $((round + 5)) ms"'
+        self.assertIn("| `load_p99` | 7 | 6 to 8 | ms | at most 1 and `load_disk_p99`", self.run_benches(rise)[2])
+        self.assertIn("| 2 of 3 |\n", self.run_benches(rise)[2])
+
+    def test_targets_without_a_figure_are_told(self):
+        written = self.run_benches('echo "thing 1 ns"')[2]
+        self.assertIn("\n- `zone_convert_ns`\n", written)
+        self.assertNotIn("`thing`:", written)
+
+    def test_a_bench_that_does_not_end_is_ended(self):
+        bench = load("bench")
+        bench.LIMIT_S = 0.2
+        with tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(folder, "bench")
+            with open(program, "w", encoding="utf-8") as file:
+                file.write('#!/bin/sh\necho "still here" >&2\nexec sleep 60\n')
+            os.chmod(program, 0o755)
+            self.assertEqual(bench.run(program, {}, {}), ("bench was ended after 0.2 s", "still here\n"))
+
+    def test_a_round_that_would_end_too_late_is_left_out(self):
+        bench = load("bench")
+        with tempfile.TemporaryDirectory() as folder:
+            program = os.path.join(folder, "bench")
+            with open(program, "w", encoding="utf-8") as file:
+                file.write('#!/bin/sh\necho "thing 1 ns"\n')
+            os.chmod(program, 0o755)
+            self.assertEqual(bench.rounds([program], 3, 0)[0], {"thing": [1]})
+            self.assertEqual(bench.rounds([program], 3, 600)[0], {"thing": [1, 1, 1]})
+
+
+class Night(unittest.TestCase):
+    def test_a_scale_shortens_every_step(self):
+        night = load("night")
+        whole, short = ({name: (command, more) for name, command, more in night.steps(scale, 1)} for scale in (1, 0.02))
+        self.assertEqual(list(whole), ["disk", "memory", "damage", "power", "simulator", "fuzz", "soak"])
+        self.assertEqual(whole["soak"][1]["SOAK_SECONDS"], "3600")
+        self.assertEqual(short["soak"][1]["SOAK_SECONDS"], "72")
+        self.assertEqual(whole["fuzz"][0][-1], "300")
+        self.assertIn("--all", whole["disk"][0])
+        for name, step in whole.items():
+            self.assertNotEqual(step, short[name])
+
+    def test_a_step_that_fails_is_told_and_so_is_a_missed_target(self):
+        night = load("night")
+        with tempfile.TemporaryDirectory() as folder:
+            night.LOGS = folder
+            for script, is_judged, good in (("echo soak_memory 1.5 ratio", True, False), ("echo soak_memory 1.5 ratio", False, True),
+                                            ("echo soak_memory 1.0 ratio", True, True), ("echo oh; exit 3", False, False)):
+                said = io.StringIO()
+                with contextlib.redirect_stdout(said):
+                    self.assertEqual(night.run("soak", ["sh", "-c", script], {}, is_judged), good, script)
+                self.assertEqual("FAIL" in said.getvalue(), not good)
+        self.assertIn("oh", said.getvalue())
 
 
 class Counting(unittest.TestCase):
