@@ -67,6 +67,7 @@ const struct keep *keep_find(const struct person *who, uint64_t decision);
 
 /* The same of a call or task. */
 const struct keep *keep_find_errand(const struct person *who, const struct errand *x);
+const struct keep *keep_find_listing(const struct person *who, uint64_t decision);
 
 /* The intent, which is not with a pool, stands as granted and in doubt. */
 void keep_now(struct person *who, uint32_t place, const struct keep *k);

@@ -10,6 +10,7 @@
  */
 #include "decide/desk_int.h"
 #include "decide/errand.h"
+#include "decide/listing.h"
 
 #include "profile/identity.h"
 
@@ -23,6 +24,12 @@ const struct keep *keep_find_errand(const struct person *who, const struct erran
     return keep_among(
         who->kept, who->kept_count,
         &(struct keep){.decision = x->instance, .message = x->name, .is_errand = true});
+}
+
+const struct keep *keep_find_listing(const struct person *who, uint64_t decision)
+{
+    return keep_among(who->kept, who->kept_count,
+                      &(struct keep){.decision = decision, .is_listing = true});
 }
 
 void keep_now(struct person *who, uint32_t place, const struct keep *k)
@@ -159,7 +166,9 @@ static void undo(struct person *who, const struct keep *k)
 void desk_keep(struct person *who, const struct keep *k)
 {
     who->is_touched = true;
-    if (k->is_errand)
+    if (k->is_listing)
+        listings_keep(who, k);
+    else if (k->is_errand)
         errands_keep(who, k);
     else if (k->kind == RELEASE_KEPT)
         keep(who, k);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decide/listing.h"
 #include "base/canary.h"
+#include "base/hook.h"
 
 #include "decide/desk_int.h"
 #include "decide/operator.h"
@@ -175,6 +176,9 @@ static void ask_wish(struct person *who, uint32_t place, const struct plan_audie
         say(&q, "they have no %.*s address that a network could know them by",
             STR_ARG(channel_name((enum channel)audience->identifier)));
     }
+    uint64_t unwanted = hook(HOOK_DECISION);
+    if (unlikely(unwanted != 0 && x->rule == RULE_NONE && x->instance % unwanted == 0))
+        x->rule = RULE_POOL;
     x->is_in = x->rule == RULE_NONE;
     x->ask_ms = !x->is_in && answer.kind == NOT_BEFORE ? answer.at_ms : FOREVER_MS;
     must(x->ask_ms == FOREVER_MS || x->ask_ms > who->now_ms);
@@ -256,6 +260,9 @@ static void start(struct person *who, struct listing *x, bool adds)
     }
     x->state = LISTING_QUEUED;
     x->adds = adds;
+    const struct keep *kept = keep_find_listing(who, x->decision);
+    if (unlikely(kept != NULL && x->attempt < kept->attempt))
+        x->attempt = (uint16_t)min_of(kept->attempt, UINT16_MAX - 1u);
     x->attempt++;
     x->profile = who->id;
     x->provider = provider->name;
@@ -287,6 +294,17 @@ static void note_news(struct person *who, const struct listing *x, enum listed_n
         who, (struct result){.kind = RESULT_LISTED, .how = (uint8_t)news, .number = x->audience});
 }
 
+static void take_back(struct person *who, struct listing *x)
+{
+    must(x->state == LISTING_QUEUED);
+    x->state = LISTING_REVOKING;
+    person_send(who, (struct stage_message){.kind = TO_POOL_REVOKE,
+                                            .channel = CHANNEL_WEBHOOK,
+                                            .provider = x->provider,
+                                            .decision = x->decision,
+                                            .about = ABOUT_LISTING});
+}
+
 /* Brings the listing nearer to what is meant. True: it is of no use any more. */
 static bool reconcile(struct person *who, struct listing *x, bool is_wanted)
 {
@@ -303,14 +321,8 @@ static bool reconcile(struct person *who, struct listing *x, bool is_wanted)
             start(who, x, is_wanted);
         return false;
     case LISTING_QUEUED:
-        if (x->adds == is_wanted)
-            return false;
-        x->state = LISTING_REVOKING;
-        person_send(who, (struct stage_message){.kind = TO_POOL_REVOKE,
-                                                .channel = CHANNEL_WEBHOOK,
-                                                .provider = x->provider,
-                                                .decision = x->decision,
-                                                .about = ABOUT_LISTING});
+        if (x->adds != is_wanted)
+            take_back(who, x);
         return false;
     case LISTING_GRANTED:
         if (x->adds == is_wanted)
@@ -325,6 +337,22 @@ static bool reconcile(struct person *who, struct listing *x, bool is_wanted)
     case LISTING_RECALLED: return false;
     }
     return false;
+}
+
+static void push_row(struct person *who, uint32_t audience, const uint8_t member[SHA256_BYTES],
+                     uint64_t decision, enum listing_known known)
+{
+    struct listing made = {
+        .decision = decision,
+        .profile = who->id,
+        .audience = audience,
+        .plan = who->plans->newest,
+        .known = (uint8_t)known,
+        .since_ms = who->now_ms,
+        .again_ms = INT64_MIN,
+    };
+    memcpy(made.member, member, sizeof(made.member));
+    *person_push_listing(who) = made;
 }
 
 /* A listing for each address that a wish wants and that has none yet. */
@@ -343,16 +371,8 @@ static void add_rows(struct person *who)
         if (is_there)
             continue;
         uint64_t salt = hash_bytes(member, sizeof(member), (uint64_t)who->now_ms);
-        struct listing made = {
-            .decision = hash_pair(hash_pair(who->id, salt), w->instance) | 1,
-            .profile = who->id,
-            .audience = w->audience,
-            .plan = who->plans->newest,
-            .since_ms = who->now_ms,
-            .again_ms = INT64_MIN,
-        };
-        memcpy(made.member, member, sizeof(made.member));
-        *person_push_listing(who) = made;
+        push_row(who, w->audience, member, hash_pair(hash_pair(who->id, salt), w->instance) | 1,
+                 LISTING_OUT);
     }
 }
 
@@ -478,6 +498,55 @@ bool listings_receipt(struct person *who, const struct receipt *r)
     case RECEIPT_KIND_END: break;
     }
     return true;
+}
+
+/* ---- another release ----------------------------------------------------------------------------- */
+
+/* It was never given to a provider: the connection is free, and it is asked again. */
+static void undo(struct person *who, struct listing *x, const struct keep *k)
+{
+    bool is_under_way = x->state == LISTING_GRANTED || x->state == LISTING_RECALLED;
+    if (!is_under_way || x->attempt != k->attempt)
+        return;
+    person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
+                                            .channel = CHANNEL_WEBHOOK,
+                                            .provider = x->provider,
+                                            .decision = x->decision});
+    x->state = LISTING_IDLE;
+    x->again_ms = INT64_MIN;
+}
+
+/* Under which address the other release told of them is not known where it is no listing of ours: the one that they
+ * have. */
+void listings_keep(struct person *who, const struct keep *k)
+{
+    uint16_t index = plan_audience_find(who->plan, k->message);
+    uint32_t place = listing_find(who, k->decision);
+    uint8_t member[SHA256_BYTES];
+    must(k->is_listing);
+    if (k->kind != RELEASE_KEPT) {
+        if (place != UINT32_MAX)
+            undo(who, person_touch_listing(who, place), k);
+        return;
+    }
+    if (index == PLAN_NO_INDEX)
+        return;
+    bool has_member =
+        listing_member(who, (enum channel)who->plan->audiences[index].identifier, member);
+    for (uint32_t i = 0; i < who->profile->listings.count; i++) {
+        struct listing *x = person_touch_listing(who, i);
+        bool is_theirs =
+            x->decision == k->decision || (has_member && is_row(x, k->message, member));
+        if (!is_theirs)
+            continue;
+        place = i;
+        x->again_ms = INT64_MIN;
+        note_known(who, x, LISTING_DOUBT);
+        if (x->state == LISTING_QUEUED && x->decision == k->decision && x->attempt <= k->attempt)
+            take_back(who, x); /* no attempt is ever granted again under its id */
+    }
+    if (place == UINT32_MAX && has_member)
+        push_row(who, k->message, member, k->decision, LISTING_DOUBT);
 }
 
 /* ---- merges, why -------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@
 #pragma once
 
 #include "base/sha256.h"
+#include "model/keep.h"
 #include "model/receipt.h"
 #include "profile/person.h"
 
@@ -39,6 +40,10 @@ void listings_answer(struct person *who, const struct stage_message *answer);
 
 /* What became of an attempt. False: it is none of a listing. */
 bool listings_receipt(struct person *who, const struct receipt *receipt) mustuse;
+
+/* Another release and this one say different things of an attempt. What it has told a provider is in doubt, and what is meant
+ * is told again under a new id; what only this one has granted is asked again. */
+void listings_keep(struct person *who, const struct keep *k);
 
 /* As of a merge, behind instances and stages. */
 void listings_unite(struct person *who, const struct person *from);

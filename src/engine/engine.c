@@ -1326,6 +1326,14 @@ static void act(struct engine *e, const struct stage_message *m, struct str code
         .fields = fields,
     };
     e->counts.actions++;
+    if (m->about == ABOUT_LISTING)
+        results_add(&e->results, (struct result){.kind = RESULT_LISTED,
+                                                 .how = LISTED_IS_HANDED,
+                                                 .step = m->attempt,
+                                                 .profile = m->profile,
+                                                 .id = m->decision,
+                                                 .at_ms = e->now_ms,
+                                                 .number = m->message});
     if (m->about != ABOUT_MESSAGE)
         return;
     results_add(&e->results, (struct result){.kind = RESULT_GRANTED,

@@ -1181,7 +1181,7 @@ static void put_kept(const struct keep *k, const struct texts *texts, struct buf
     code_name(&c, &copy.journey);
     code_name(&c, &copy.message);
     code_time(&c, &copy.granted_ms);
-    buf_add_byte(b, copy.is_errand);
+    buf_add_byte(b, copy.is_listing ? 2 : copy.is_errand);
 }
 
 static enum status load_kept(struct engine *e, struct cursor *in)
@@ -1198,9 +1198,10 @@ static enum status load_kept(struct engine *e, struct cursor *in)
         code_name(&c, &k.message);
         code_time(&c, &k.granted_ms);
         uint8_t about = cursor_byte(in);
-        if (about > 1)
+        if (about > 2)
             in->is_bad = true;
         k.is_errand = about == 1;
+        k.is_listing = about == 2;
         if (!in->is_bad)
             engine_keep_grant(e, &k);
     }

@@ -195,6 +195,8 @@ static struct funnel_row means(const struct result *r)
         out.how = r->how;
         break;
     case RESULT_LISTED:
+        if (r->how == LISTED_IS_HANDED)
+            break;
         out = (struct funnel_row){.what = FUNNEL_LISTED, .count = 1};
         out.name = (uint32_t)r->number;
         out.how = r->how;

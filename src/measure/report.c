@@ -355,6 +355,7 @@ static void add_listed(struct report_audience *x, const struct funnel_row *row)
         x->lost += row->count;
         x->members -= row->count;
         break;
+    case LISTED_IS_HANDED:
     case LISTED_NEWS_END: break;
     }
 }

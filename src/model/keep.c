@@ -6,7 +6,7 @@
 bool keep_is_same(const struct keep *a, const struct keep *b)
 {
     return a->decision == b->decision && a->is_errand == b->is_errand &&
-           (!a->is_errand || a->message == b->message);
+           a->is_listing == b->is_listing && (!a->is_errand || a->message == b->message);
 }
 
 const struct keep *keep_among(const struct keep *all, uint32_t count, const struct keep *like)
@@ -19,6 +19,8 @@ const struct keep *keep_among(const struct keep *all, uint32_t count, const stru
 
 static uint8_t kind_of(const struct keep *k)
 {
+    if (k->is_listing)
+        return k->kind == RELEASE_KEPT ? RELEASE_LISTING_KEPT : RELEASE_LISTING_UNDONE;
     if (!k->is_errand)
         return (uint8_t)k->kind;
     return k->kind == RELEASE_KEPT ? RELEASE_ERRAND_KEPT : RELEASE_ERRAND_UNDONE;
@@ -46,7 +48,9 @@ bool keep_read(const struct record *in, struct keep *out)
     if (in->type != RECORD_RELEASE || in->kind < RELEASE_KEPT || in->kind >= RELEASE_KIND_END)
         return false;
     bool is_errand = in->kind == RELEASE_ERRAND_KEPT || in->kind == RELEASE_ERRAND_UNDONE;
-    bool is_kept = in->kind == RELEASE_KEPT || in->kind == RELEASE_ERRAND_KEPT;
+    bool is_listing = in->kind == RELEASE_LISTING_KEPT || in->kind == RELEASE_LISTING_UNDONE;
+    bool is_kept = in->kind == RELEASE_KEPT || in->kind == RELEASE_ERRAND_KEPT ||
+                   in->kind == RELEASE_LISTING_KEPT;
     int64_t attempt = body_get_int(in->clear, NAME_ATTEMPT, 0);
     int64_t channel = body_get_int(in->clear, NAME_CHANNEL, 0);
     int64_t journey = body_get_int(in->clear, NAME_JOURNEY, -1);
@@ -54,6 +58,7 @@ bool keep_read(const struct record *in, struct keep *out)
     struct value at = body_get(in->clear, NAME_AT, NULL);
     *out = (struct keep){.kind = is_kept ? RELEASE_KEPT : RELEASE_UNDONE,
                          .is_errand = is_errand,
+                         .is_listing = is_listing,
                          .channel = (uint8_t)channel,
                          .attempt = (uint32_t)attempt,
                          .profile = (uint64_t)body_get_int(in->clear, NAME_PROFILE, 0),

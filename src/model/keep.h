@@ -7,7 +7,8 @@
  * and asked again.
  *
  * Of a call or task result blocks name the instance and the step, not the decision: these stand for it here. A step is
- * begun once in an instance. RELEASE_ERRAND_KEPT and RELEASE_ERRAND_UNDONE are the records.
+ * begun once in an instance. RELEASE_ERRAND_KEPT and RELEASE_ERRAND_UNDONE are the records. Of an audience upload the
+ * message is the audience; RELEASE_LISTING_KEPT and RELEASE_LISTING_UNDONE.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -23,9 +24,9 @@ struct keep {
     uint64_t profile;
     uint64_t decision; /* of an errand: the instance */
     uint32_t journey;  /* name */
-    uint32_t message;  /* name; of an errand: the step's */
+    uint32_t message;  /* name; of an errand: the step's; of an upload: the audience's */
     int64_t granted_ms;
-    bool is_errand;
+    bool is_errand, is_listing;
 };
 
 /* Are both about one decision? */

@@ -48,6 +48,18 @@ static void what_is_written_is_read(void **state)
         back.message++;
         assert_false(keep_is_same(&errand, &back)); /* another step of the instance */
     }
+    for (int kind = RELEASE_KEPT; kind <= RELEASE_UNDONE; kind++) {
+        struct keep upload = some;
+        upload.kind = (enum release_kind)kind;
+        upload.is_listing = true;
+        keep_write(&upload, &clear, &r);
+        assert_true(r.kind != some.kind);
+        assert_true(keep_read(&r, &back));
+        assert_true(back.is_listing && !back.is_errand);
+        assert_int_equal(back.kind, kind);
+        assert_true(keep_is_same(&upload, &back));
+        assert_false(keep_is_same(&some, &back));
+    }
     struct keep elsewhere = some;
     elsewhere.message++;
     assert_true(keep_is_same(&some, &elsewhere));

@@ -56,6 +56,8 @@ enum release_kind {
     RELEASE_UNDONE,  /* granted by $release, and not by the release before: it was never sent */
     RELEASE_ERRAND_KEPT,   /* the same of a call or task: handed over by the release before, */
     RELEASE_ERRAND_UNDONE, /* or by $release and never before */
+    RELEASE_LISTING_KEPT,  /* the same of an audience upload */
+    RELEASE_LISTING_UNDONE,
     RELEASE_KIND_END,
 };
 

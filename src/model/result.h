@@ -73,8 +73,9 @@ enum listed_news {
     LISTED_ADD_FAILED, /* an attempt came to nothing; it is made again */
     LISTED_REMOVE_FAILED,
     LISTED_IS_IN_DOUBT, /* they were in; whether they still are is not known */
-    LISTED_IS_LOST, /* they were in, and nobody will tell the provider: the programme has no such
+    LISTED_IS_LOST,   /* they were in, and nobody will tell the provider: the programme has no such
                            audience any more, or the person was erased */
+    LISTED_IS_HANDED, /* attempt `step` of listing `id` is the provider's from here on */
     LISTED_NEWS_END,
 };
 

@@ -33,6 +33,12 @@ static bool read_grant(const struct plans *plans, const struct result *row, stru
                          .journey = row->journey,
                          .message = row->message,
                          .granted_ms = row->at_ms};
+    if (row->kind == RESULT_LISTED && row->how == LISTED_IS_HANDED) {
+        out->is_listing = true;
+        out->channel = CHANNEL_WEBHOOK;
+        out->message = (uint32_t)row->number;
+        return true;
+    }
     if (row->kind != RESULT_ERRAND || row->how != ERRAND_IS_HANDED)
         return row->kind == RESULT_GRANTED;
     out->is_errand = true;
@@ -86,6 +92,8 @@ static int by_attempt(const void *a, const void *b)
     const struct keep *x = a, *y = b;
     if (x->is_errand != y->is_errand)
         return x->is_errand ? 1 : -1;
+    if (x->is_listing != y->is_listing)
+        return x->is_listing ? 1 : -1;
     if (x->decision != y->decision)
         return x->decision < y->decision ? -1 : 1;
     if (x->is_errand && x->message != y->message)

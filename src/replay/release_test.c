@@ -2,6 +2,7 @@
  * that are not, and what becomes of attempts then, with an end of the process at any moment. */
 #include "base/hook.h"
 #include "base/mem.h"
+#include "base/sha256.h"
 #include "os/file.h"
 #include "replay/adopt.h"
 #include "replay/fixture.h"
@@ -667,6 +668,198 @@ static void a_call_is_handed_over_once_whatever_is_adopted(void **state)
     assert_true(undone > 5);
 }
 
+/* ---- audience uploads that are under way ----------------------------------------------------------- */
+
+static const struct programme_file listing[] = {
+    {{"programme.yaml", 14},
+     {"name: Listing\ntimezone: Europe/London\ntraits:\n  first_name: {type: string}\n"
+      "categories:\n  ads: {lane: service, purpose: contract}\n"
+      "audiences: {carts: {provider: network, category: ads}}\n",
+      0}},
+    {{"providers/network.yaml", 22},
+     {"kind: webhook\nchannel: webhook\nslots: 40\n"
+      "settings: {url: 'https://ads.example/lists', secret: '${ENV:ADS_SECRET}'}\n",
+      0}},
+    {{"journeys/cart.yaml", 18},
+     {"journey: cart\nowner: x\nenter: {event: Cart Updated, key: event.cart_id, again: always}\n"
+      "steps: [{audience: carts}, {wait: {for: 1d}}]\n",
+      0}},
+};
+
+#define MEMBERS_MAX 512
+
+/* A network that does at once what it is told, and says so late. It knows every attempt that it was given. */
+struct network {
+    struct {
+        char hash[SHA256_HEX_BYTES];
+        bool is_in;
+    } members[MEMBERS_MAX];
+    uint32_t member_count;
+    struct {
+        uint64_t decision;
+        uint32_t attempt;
+    } told[4096];
+    uint32_t told_count;
+    bool is_quick;
+    struct world *world;
+};
+
+static struct network network; /* this program's own: of the test that runs */
+
+static void upload(const struct action *a)
+{
+    char hash[SHA256_HEX_BYTES];
+    uint32_t i = 0;
+    assert_int_equal(a->field_count, AUDIENCE_FIELDS);
+    assert_true(str_to_z(a->fields[AUDIENCE_MEMBER].text, hash, sizeof(hash)));
+    while (i < network.member_count && strcmp(network.members[i].hash, hash) != 0)
+        i++;
+    assert_true(i < MEMBERS_MAX);
+    if (i == network.member_count) {
+        memcpy(network.members[i].hash, hash, sizeof(hash));
+        network.member_count++;
+    }
+    network.members[i].is_in = str_is(a->fields[AUDIENCE_ACTION].text, "add");
+    for (uint32_t k = 0; k < network.told_count; k++)
+        assert_false(network.told[k].decision == a->decision &&
+                     network.told[k].attempt == a->attempt);
+    assert_true(network.told_count < array_count(network.told));
+    network.told[network.told_count].decision = a->decision;
+    network.told[network.told_count++].attempt = a->attempt;
+}
+
+static void answer_upload(struct world *w, const struct action *a, int64_t now_ms)
+{
+    const struct plan *plan = engine_plans(world_engine(w))->at[a->plan];
+    struct receipt receipt = {.kind = RECEIPT_ACCEPTED,
+                              .profile = a->profile,
+                              .decision = a->decision,
+                              .attempt = a->attempt,
+                              .provider = plan->providers[a->provider].name};
+    upload(a);
+    world_receipt_at(w, &receipt, now_ms + (network.is_quick ? 0 : ANSWERED_MS));
+}
+
+static void upload_shop(void *self, const struct action *a, int64_t now_ms)
+{
+    answer_upload(((struct shop *)self)->world, a, now_ms);
+}
+
+static void upload_world(void *self, const struct action *a, int64_t now_ms)
+{
+    (void)self;
+    answer_upload(network.world, a, now_ms);
+}
+
+static void take_upload(void *self, const struct engine *e, const struct action *a)
+{
+    (void)self, (void)e;
+    upload(a);
+}
+
+/* Is the member in, as far as the state knows? */
+static bool is_listed(struct engine *e, const char *hash)
+{
+    bool is_in = false;
+    for (uint64_t number = engine_each(e, 0); number != 0; number = engine_each(e, number)) {
+        struct person who;
+        engine_look(e, number, &who);
+        for (uint32_t i = 0; i < who.profile->listings.count; i++) {
+            const struct listing *x = person_listing(&who, i);
+            char hex[SHA256_HEX_BYTES];
+            sha256_print(x->member, hex);
+            assert_int_equal(x->state, LISTING_IDLE);
+            assert_true(x->known != LISTING_DOUBT);
+            is_in |= x->known == LISTING_IN && strcmp(hex, hash) == 0;
+        }
+    }
+    return is_in;
+}
+
+/* Until every answer is there; nobody is left in the middle, and some are still in. */
+static void go_on_listing(const struct directory *d, struct evlog *log, uint32_t *in)
+{
+    struct recovered r;
+    struct fault f = {0};
+    if (recover_to_write(d, log, NULL, &r, &f) != OK)
+        fail_msg("%s", f.text);
+    struct world_options options = {.secret = d->secret, .log = log, .host = {.act = upload_world}};
+    struct world *w = world_of(&r.shelf, r.engine, &options);
+    r.engine = NULL;
+    network.world = w;
+    network.is_quick = true;
+    engine_pending(world_engine(w), w, doubt);
+    if (world_wait(w, world_now(w) + 2 * HOUR_MS, &f) != OK || world_commit(w, &f) != OK)
+        fail_msg("%s", f.text);
+    assert_int_equal(engine_audit(world_engine(w), NULL, NULL), 0);
+    for (uint32_t i = 0; i < network.member_count; i++) {
+        bool is_in = is_listed(world_engine(w), network.members[i].hash);
+        if (network.members[i].is_in != is_in)
+            fail_msg("member %u: the network has them %s, the state %s", i,
+                     network.members[i].is_in ? "in" : "out", is_in ? "in" : "out");
+        *in += is_in;
+    }
+    network.world = NULL;
+    world_free(w);
+    recovered_fini(&r);
+}
+
+/* Written by who lets every `before`-th instance add nobody, adopted by who has another number. */
+static void adopt_uploads(uint64_t before, uint64_t after, uint64_t seed, uint32_t *kept,
+                          uint32_t *undone, uint32_t *in)
+{
+    struct fake_disk *fake = fake_disk_new(1);
+    struct programme_folder folder;
+    struct shop s;
+    struct recovered r;
+    struct trial trial;
+    struct fault f = {0};
+    bool is_changed;
+    network = (struct network){.member_count = 0};
+    be_release(1, 0, 0, before);
+    folder_of(listing, array_count(listing), &folder);
+    assert_true(shop_open_served(&s, fake_disk_of(fake), folder, seed, 300, 6, NULL, upload_shop));
+    assert_true(shop_live(&s, UINT32_MAX));
+    evlog_free(s.log);
+    s.log = open_log(&s.directory);
+    assert_true(network.told_count > 50);
+
+    be_release(2, 0, 0, after);
+    assert_int_equal(trial_run(&s.directory, s.log, &trial, &f), OK);
+    for (uint32_t i = 0; i < trial.keep_count; i++) {
+        assert_true(trial.keeps[i].is_listing);
+        *(trial.keeps[i].kind == RELEASE_KEPT ? kept : undone) += 1;
+    }
+    struct takeover t = {.log = s.log,
+                         .recovered = &trial.recovered,
+                         .is_forced = trial_differs(&trial),
+                         .act = take_upload};
+    assert_int_equal(trial_adopt(&t, &trial, STR("audiences are others"), &f), OK);
+    assert_int_equal(take_over(&s.directory, &t, &is_changed, &f), OK);
+    trial_fini(&trial);
+    go_on_listing(&s.directory, s.log, in);
+    uint64_t hash = hash_of(&s.directory, false, &r);
+    recovered_fini(&r);
+    assert_true(hash_of(&s.directory, true, &r) == hash);
+    recovered_fini(&r);
+    shop_close(&s);
+    fake_disk_free(fake);
+}
+
+static void a_network_has_whom_the_state_says_whatever_is_adopted(void **state)
+{
+    (void)state;
+    uint32_t kept = 0, undone = 0, in = 0;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        adopt_uploads(0, 3, seed, &kept, &undone, &in);
+        adopt_uploads(3, 0, seed, &kept, &undone, &in);
+        adopt_uploads(3, 5, seed, &kept, &undone, &in);
+    }
+    assert_true(kept > 5);
+    assert_true(undone > 5);
+    assert_true(in > 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -687,6 +880,8 @@ int main(void)
              an_end_at_any_moment_of_adopting_is_made_good),
         TEST("a call is handed over, and once, whatever is adopted",
              a_call_is_handed_over_once_whatever_is_adopted),
+        TEST("a network has in an audience whom the state says, whatever is adopted",
+             a_network_has_whom_the_state_says_whatever_is_adopted),
     };
     return cmocka_run_group_tests_name("release", tests, NULL, NULL);
 }
