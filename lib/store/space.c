@@ -9,8 +9,8 @@
 
 _Static_assert(CHUNK_UNITS == 1u << SPACE_UNIT_BITS, "a reference names each unit of a chunk");
 
-/* The first chunks have 4 KiB, 8, 16 and 32. */
-#define SMALL_CHUNKS      4
+/* The first chunks have 4 KiB, 8 and 16. */
+#define SMALL_CHUNKS      3
 #define SMALL_CHUNK_UNITS (CHUNK_UNITS >> SMALL_CHUNKS)
 
 /* Classes 0..31 are 1..32 units; then eight to a doubling. */
@@ -128,7 +128,7 @@ uint32_t space_alloc(struct space *s, uint32_t bytes)
         memset(object, 0, (size_t)units * SPACE_UNIT_BYTES);
         return ref;
     }
-    if (units_left(s) < units) {
+    while (units_left(s) < units) { /* twice where the first chunk lacks its first unit */
         spend_rest(s);
         add_chunk(s, units);
     }

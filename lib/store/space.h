@@ -1,6 +1,6 @@
-/* space.h - one partition's memory: objects of any size in 64 KiB chunks, named by a 32-bit reference.
+/* space.h - one partition's memory: objects of any size in 32 KiB chunks, named by a 32-bit reference.
  *
- *     ref = chunk << 13 | unit        a unit is 8 bytes, a chunk has 8,192 of them; ref 0 = nothing
+ *     ref = chunk << 12 | unit        a unit is 8 bytes, a chunk has 4,096 of them; ref 0 = nothing
  *
  *     chunk 0  [ -- | profile     | traits  | instances | free 48 | profile ... ]
  *     chunk 1  [ ledger | traits      | ...                                     ]
@@ -22,10 +22,10 @@
 
 #include "store/pages.h"
 
-#define SPACE_CHUNK_BYTES 65536
-#define SPACE_OBJECT_MAX  32768 /* bytes in one object */
+#define SPACE_CHUNK_BYTES 32768
+#define SPACE_OBJECT_MAX  32768 /* bytes in one object: a whole chunk, but the first */
 #define SPACE_UNIT_BYTES  8
-#define SPACE_UNIT_BITS   13 /* of a reference */
+#define SPACE_UNIT_BITS   12 /* of a reference */
 #define SPACE_CLASSES     88
 
 struct space_chunk {

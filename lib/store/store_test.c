@@ -606,11 +606,44 @@ static void pages_of_two_are_joined(void **state)
     pages_fini(&one);
 }
 
+/* A chunk's whole size, as the first object and as a later one; reference 0 still means nothing. */
+static void an_object_may_be_as_large_as_a_chunk(void **state)
+{
+    (void)state;
+    for (uint32_t before = 0; before < 6; before++) {
+        struct space s;
+        uint32_t refs[6 + 2];
+        space_init(&s);
+        for (uint32_t i = 0; i < before; i++)
+            refs[i] = space_alloc(&s, 1 + i * 700);
+        for (uint32_t i = before; i < before + 2; i++) {
+            refs[i] = space_alloc(&s, SPACE_OBJECT_MAX);
+            assert_true(refs[i] != 0);
+            memset(space_touch(&s, refs[i]), (int)(i + 1), SPACE_OBJECT_MAX);
+        }
+        for (uint32_t i = before; i < before + 2; i++) {
+            const uint8_t *at = space_at(&s, refs[i]);
+            for (uint32_t k = 0; k < SPACE_OBJECT_MAX; k++)
+                assert_int_equal(at[k], i + 1);
+        }
+        for (uint32_t i = 0; i < 400; i++) { /* what was left over is used, and overlaps nothing */
+            uint8_t *at = space_touch(&s, space_alloc(&s, 64));
+            for (uint32_t k = 0; k < 64; k++)
+                assert_int_equal(at[k], 0);
+            memset(at, 0xff, 64);
+        }
+        for (uint32_t i = before; i < before + 2; i++)
+            assert_int_equal(((const uint8_t *)space_at(&s, refs[i]))[SPACE_OBJECT_MAX - 1], i + 1);
+        space_fini(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST("objects of all sizes never overlap and start as zeros", objects_do_not_overlap),
         TEST("a size is rounded up by a quarter at most", sizes_round_up_by_a_quarter_at_most),
+        TEST("an object may be as large as a chunk", an_object_may_be_as_large_as_a_chunk),
         TEST("a list keeps its order", a_list_keeps_its_order),
         TEST("a list says when it is full", a_list_is_full_at_its_limit),
         TEST("an index agrees with a plain list", an_index_agrees_with_a_plain_list),

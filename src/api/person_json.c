@@ -168,9 +168,10 @@ static void write_state(struct person *who, struct json_writer *w)
         json_write_end(w);
     }
     json_write_end(w);
-    if (p->stage != NAME_NONE) {
-        json_write_key_text(w, "stage", names_text(who->names, p->stage));
-        write_moment(w, "stage_since", p->stage_ms);
+    struct standing standing = profile_standing(who->space, p);
+    if (standing.stage != NAME_NONE) {
+        json_write_key_text(w, "stage", names_text(who->names, standing.stage));
+        write_moment(w, "stage_since", standing.since_ms);
     }
     json_write_key(w, STR("segments"));
     json_write_list(w);

@@ -399,7 +399,7 @@ static bool unite_next(struct engine *e, struct space *space, uint64_t *work)
     must(!in.is_bad);
     must(c->local < e->partitions[c->partition].count);
     uint64_t alive = identity_follow(&e->host, profile_number(c->partition, c->local));
-    if (engine_profile(e, alive)->forward != PROFILE_ERASED)
+    if (profile_forward(engine_profile(e, alive)) != PROFILE_ERASED)
         unite(e, space, alive, bytes);
     c->offset = part.len - cursor_left(&in);
     *work += UNITE_PERSON + bytes.len;

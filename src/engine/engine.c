@@ -47,7 +47,7 @@ static uint64_t create_profile(void *self, uint32_t partition, int64_t at_ms)
     struct engine *e = self;
     uint64_t number = engine_add_profile(e, partition);
     struct profile *profile = engine_profile(e, number);
-    must(profile->forward == 0);
+    must(profile_forward(profile) == 0);
     profile->first_seen_ms = profile->last_seen_ms = at_ms;
     profile->appointed_plan = APPOINTED_NEVER;
     audience_created(profile, e->plans.newest);
@@ -209,8 +209,8 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     struct person from = engine_person(e, loser);
     struct person who = engine_person(e, winner);
     struct profile *l = from.profile, *w = who.profile;
-    must(l->forward == 0);
-    must(w->forward == 0);
+    must(profile_forward(l) == 0);
+    must(profile_forward(w) == 0);
     if (desk_under_way(&who) + desk_under_way(&from) > PROFILE_UNITED_MAX)
         return false;
     e->counts.late_merges += l->ledger.count > 0;
@@ -244,7 +244,7 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     w->last_seen_ms = max_of(w->last_seen_ms, l->last_seen_ms);
     w->known |= l->known;
     w->identifier_count =
-        (uint16_t)min_of(w->identifier_count + l->identifier_count, PROFILE_IDENTIFIERS_MAX);
+        (uint8_t)min_of(w->identifier_count + l->identifier_count, PROFILE_IDENTIFIERS_MAX);
     w->zone_plan = 0;
     features_clear(from.space, l);
     for (uint32_t i = 0; i < l->pasts.count; i++) {
@@ -271,7 +271,8 @@ static bool merge_profiles(void *self, uint64_t loser, uint64_t winner)
     vec_clear(from.space, &l->memberships, sizeof(struct membership));
     must(w->intents.count <= PROFILE_UNITED_MAX);
     must(w->ledger.count <= PROFILE_LEDGER_MAX);
-    l->forward = winner;
+    rare_clear(from.space, l, RARE_STANDINGS, sizeof(struct standing));
+    profile_set_forward(l, winner);
     engine_arm(e, loser, FOREVER_MS);
     results_add(
         &e->results,
@@ -777,7 +778,7 @@ static void shadow_work(struct engine *e, const struct batch *b, uint32_t first,
         else if (item->kind == ITEM_RECORD && b->records[item->place].type == RECORD_ERASE)
             is_erased = b->records[item->place].kind == ERASE_PERSON;
     }
-    if (is_erased && who.profile->forward == 0)
+    if (is_erased && profile_forward(who.profile) == 0)
         engine_erase(e, &who);
 }
 
@@ -1071,7 +1072,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
     uint32_t at = first;
     bool had_timer = false;
     const struct record *erasure = NULL;
-    if (who.profile->forward != 0)
+    if (profile_forward(who.profile) != 0)
         return;
     if (audience_is_stale(&who))
         bring_up_to_date(e, &who);
@@ -1166,7 +1167,7 @@ static void work(struct engine *e, const struct batch *b, uint32_t first, uint32
     if (had_timer || who.is_touched || is_listed || is_asking || who.profile->intents.count ||
         who.profile->instances.count) {
         int64_t due_ms = engine_deadline(&who);
-        must(who.profile->forward == 0);
+        must(profile_forward(who.profile) == 0);
         if (timers_due_ms(engine_timers(e, who.id), (uint32_t)who.id) != due_ms)
             engine_arm(e, who.id, max_of(due_ms, e->now_ms + 1));
     }
@@ -1559,8 +1560,8 @@ static void wake_timers(struct engine *e)
 static bool is_to_be_told(const struct engine *e, const struct plan *plan,
                           const struct profile *profile)
 {
-    bool is_behind = profile->forward == 0 && audience_is_behind(&e->plans, profile);
-    bool is_owed = profile->forward == 0 && profile->appointed_plan != e->plans.newest &&
+    bool is_behind = profile_forward(profile) == 0 && audience_is_behind(&e->plans, profile);
+    bool is_owed = profile_forward(profile) == 0 && profile->appointed_plan != e->plans.newest &&
                    (profile->appointments.count || plan->appointment_count);
     return profile->intents.count || profile->instances.count || is_behind || is_owed ||
            profile->wishes.count || profile->errands.count;
@@ -1784,7 +1785,7 @@ uint64_t engine_each(const struct engine *e, uint64_t profile)
         const struct partition *p = &e->partitions[partition];
         for (; local < p->count; local++) {
             const struct profile *at = space_at(&p->space, p->profiles[local]);
-            if (at->forward == 0)
+            if (profile_forward(at) == 0)
                 return profile_number(partition, local);
         }
     }

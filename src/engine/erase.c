@@ -115,14 +115,16 @@ static void drop_all(struct engine *e, struct person *who)
     sent_clear(who->space, &p->ledger);
     rare_clear(who->space, p, RARE_HOLDS, sizeof(struct hold));
     vec_clear(who->space, &p->memberships, sizeof(struct membership));
+    rare_clear(who->space, p, RARE_STANDINGS, sizeof(struct standing));
     must(p->rares == 0);
-    *p = (struct profile){.forward = PROFILE_ERASED};
+    *p = (struct profile){0};
+    profile_set_forward(p, PROFILE_ERASED);
 }
 
 void engine_erase(struct engine *e, struct person *who)
 {
     struct erasing x = {.engine = e, .profile = who->id};
-    must(who->profile->forward == 0);
+    must(profile_forward(who->profile) == 0);
     saving_lose(e); /* a snapshot under way would have them */
     who->witness = NULL;
     if (who->plan != NULL) {
@@ -140,7 +142,7 @@ void engine_erase(struct engine *e, struct person *who)
     must(e->settled_merged <= e->settled_count);
     e->settled_count = e->settled_merged;
     e->told_count = 0;
-    must(who->profile->forward == PROFILE_ERASED);
+    must(profile_forward(who->profile) == PROFILE_ERASED);
     e->counts.merges++; /* one living profile less */
 }
 
@@ -180,5 +182,5 @@ bool engine_is_erased(struct engine *e, uint64_t profile)
     struct partition *p = &e->partitions[profile_partition(profile)];
     uint32_t local = profile_local(profile);
     return local >= 1 && local < p->count &&
-           engine_profile(e, identity_follow(&e->host, profile))->forward == PROFILE_ERASED;
+           profile_forward(engine_profile(e, identity_follow(&e->host, profile))) == PROFILE_ERASED;
 }

@@ -539,7 +539,7 @@ static void check_people(struct invariants *v)
         must((e->keys[i] & 0xffffff) < e->item_count);
         uint64_t number = e->items[e->keys[i] & 0xffffff].profile;
         struct person who;
-        if (number == last || engine_profile(e, number)->forward != 0)
+        if (number == last || profile_forward(engine_profile(e, number)) != 0)
             continue;
         last = number;
         engine_look(e, number, &who);

@@ -187,7 +187,7 @@ static void walk(struct engine *e, struct control_walk *w)
             const struct profile *profile = space_at(&p->space, p->profiles[local]);
             bool has_any = profile->instances.count || profile->intents.count ||
                            profile->appointments.count || w->takes_existing;
-            if (profile->forward == 0 && has_any)
+            if (profile_forward(profile) == 0 && has_any)
                 look(e, w, profile_number(w->partition, local));
         }
         seen += p->count;

@@ -651,17 +651,39 @@ static void code_errand(struct codec *c, struct errand *x)
 
 CODE_RARE(code_errands, RARE_ERRANDS, struct errand, code_errand)
 
+coding code_standing(struct codec *c, struct profile *x)
+{
+    struct standing standing = c->out ? profile_standing(c->space, x) : (struct standing){0};
+    code_name(c, &standing.stage);
+    code_name(c, &standing.set);
+    code_time(c, &standing.since_ms);
+    if (c->in != NULL)
+        profile_set_standing(c->space, x, standing);
+}
+
 coding code_profile(struct codec *c, struct profile *x)
 {
     must((c->out == NULL) != (c->in == NULL));
     must(c->texts == NULL || c->out != NULL);
+    const uint8_t apart = PROFILE_IS_MERGED | PROFILE_IS_ERASED; /* `forward` says so */
+    uint64_t forward = c->out ? profile_forward(x) : 0;
+    uint8_t known = x->known & (uint8_t)~apart;
+    uint16_t identifier_count = forward ? 0 : x->identifier_count;
     code_time(c, &x->first_seen_ms);
     code_time(c, &x->last_seen_ms);
-    code_u64(c, &x->forward);
+    code_u64(c, &forward);
     code_id(c, &x->user);
-    code_u8(c, &x->known);
+    code_u8(c, &known);
     code_u32(c, &x->instance_count);
-    code_u16(c, &x->identifier_count);
+    code_u16(c, &identifier_count);
+    if (c->in != NULL) {
+        x->known = known;
+        x->identifier_count = (uint8_t)identifier_count;
+        if (known & apart || identifier_count > PROFILE_IDENTIFIERS_MAX) {
+            c->in->is_bad = true;
+            x->known = 0;
+        }
+    }
     code_traits(c, &x->traits);
     code_consents(c, &x->consents);
     code_histories(c, &x->histories);
@@ -674,15 +696,19 @@ coding code_profile(struct codec *c, struct profile *x)
     code_time(c, &x->audience_ms);
     code_u32(c, &x->audience_plan);
     code_appointments(c, x);
-    code_name(c, &x->stage);
-    code_name(c, &x->stage_set);
-    code_time(c, &x->stage_ms);
+    code_standing(c, x);
     code_u32(c, &x->appointed_plan);
     code_choices(c, x);
     code_wishes(c, x);
     code_listings(c, x);
     code_habits(c, &x->habits);
     code_errands(c, x);
+    if (c->in == NULL || forward == 0)
+        return;
+    if (x->rares == 0 && (forward == PROFILE_ERASED || forward >> 40 == 0))
+        profile_set_forward(x, forward);
+    else
+        c->in->is_bad = true;
 }
 
 aside put_profile(struct buf *out, struct space *space, struct profile *x)
@@ -1601,7 +1627,7 @@ static void count_in(struct loading *l, uint64_t number)
     struct engine *e = l->engine;
     struct person who = engine_person(e, number);
     who.at_ms = e->now_ms;
-    if (who.profile->forward == 0)
+    if (profile_forward(who.profile) == 0)
         engine_arm(e, who.id, engine_deadline(&who));
     for (uint32_t i = 0; i < who.profile->instances.count; i++)
         if (person_instance(&who, i)->state != INSTANCE_QUEUED)

@@ -125,7 +125,7 @@ static uint64_t profile_term(const struct engine *e, uint32_t partition, uint32_
     must(local >= 1);
     must(local < p->count);
     const struct profile *profile = space_at(&p->space, p->profiles[local]);
-    if (profile->forward == PROFILE_ERASED)
+    if (profile_forward(profile) == PROFILE_ERASED)
         return 0; /* who was erased leaves the hash */
     b->len = 0;
     persist_profile(e, partition, local, texts, b);
@@ -152,9 +152,9 @@ static uint64_t follow(const struct engine *e, uint64_t number, const struct map
         const struct partition *p = &e->partitions[profile_partition(number)];
         must(profile_local(number) < p->count);
         const struct profile *x = space_at(&p->space, p->profiles[profile_local(number)]);
-        if (x->forward == 0 || (merged != NULL && map_u64_find(merged, number) != MAP_NONE))
+        if (profile_forward(x) == 0 || (merged != NULL && map_u64_find(merged, number) != MAP_NONE))
             return number;
-        number = x->forward;
+        number = profile_forward(x);
     }
 }
 

@@ -457,7 +457,7 @@ static bool next_person(const struct engine *e, struct sweep *s, uint64_t *numbe
         p = &e->partitions[s->partition];
     }
     const struct profile *profile = space_at(&p->space, p->profiles[s->local]);
-    if (profile->forward == 0 && profile->first_seen_ms <= s->began_ms)
+    if (profile_forward(profile) == 0 && profile->first_seen_ms <= s->began_ms)
         *number = profile_number(s->partition, s->local);
     return true;
 }

@@ -1,8 +1,11 @@
 /* rare.h - lists that few people have something in, or have for a while: what somebody chose, holds that stop
  * messages, journeys that are over, wishes for ad audiences.
  *
- * Of such a list a profile keeps the count, two bytes; where the elements are stands in a struct rares of its own,
- * which is there as long as one of the lists is not empty. Otherwise it is as a struct vec.
+ * Of such a list a profile keeps the count, two bytes; where the elements are stands in an object of its own, which
+ * has a struct vec for each list that is not empty, in the order of enum rare_list:
+ *
+ *     counts   pasts 3 | holds 0 | appointments 0 | choices 1 | ...
+ *     rares    [ pasts | choices ]
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,15 +13,21 @@
 
 #include "model/state.h"
 
-/* Where they are, by enum rare_list; each has the count that the profile has. */
-struct rares {
-    struct vec lists[RARE_END];
-};
+/* How many of the lists before it are not empty. */
+static inline uint32_t rare_place(const struct profile *p, enum rare_list which)
+{
+    uint32_t place = 0;
+    for (uint32_t i = 0; i < (uint32_t)which; i++)
+        place += p->rare[i].count != 0;
+    return place;
+}
 
+/* The list, which is not empty. */
 static inline const struct vec *rare_list(const struct space *s, const struct profile *p,
                                           enum rare_list which)
 {
-    return &((const struct rares *)space_at(s, p->rares))->lists[which];
+    must(p->rare[which].count > 0);
+    return (const struct vec *)space_at(s, p->rares) + rare_place(p, which);
 }
 
 /* Element i, which exists. */
@@ -44,6 +53,10 @@ void *rare_push(struct space *s, struct profile *p, enum rare_list which,
 /* Drops element i; later ones move down. */
 void rare_drop(struct space *s, struct profile *p, enum rare_list which, uint32_t i,
                uint32_t element_bytes);
+
+/* The stage that they are in: all zero if nothing was ever said of one. */
+struct standing profile_standing(const struct space *s, const struct profile *p);
+void profile_set_standing(struct space *s, struct profile *p, struct standing standing);
 
 /* Drops all and gives the memory back. */
 void rare_clear(struct space *s, struct profile *p, enum rare_list which, uint32_t element_bytes);

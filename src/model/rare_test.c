@@ -29,6 +29,13 @@ static void agrees(const struct space *s, const struct profile *p,
                                 ELEMENTS);
     }
     assert_true((p->rares == 0) == (all == 0));
+    if (all != 0) {
+        uint64_t bytes = space_rounded(rare_place(p, RARE_END) * (uint32_t)sizeof(struct vec));
+        for (uint32_t which = 0; which < RARE_END; which++)
+            if (counts[which] != 0)
+                bytes += space_rounded(rare_list(s, p, (enum rare_list)which)->room * ELEMENTS);
+        assert_int_equal(s->live_bytes, bytes);
+    }
 }
 
 static void rare_lists_agree_with_plain_ones(void **state)
@@ -71,6 +78,46 @@ static void rare_lists_agree_with_plain_ones(void **state)
     space_fini(&s);
 }
 
+static void a_standing_is_there_while_it_says_something(void **state)
+{
+    (void)state;
+    struct space s;
+    struct profile p = {0};
+    uint64_t seed = 9;
+    space_init(&s);
+    for (uint32_t step = 0; step < 2000; step++) {
+        uint64_t which = next(&seed);
+        struct standing x = {which & 1 ? (uint32_t)step : 0, which & 2 ? 7 : 0, which & 4 ? -3 : 0};
+        profile_set_standing(&s, &p, x);
+        struct standing is = profile_standing(&s, &p);
+        assert_memory_equal(&is, &x, sizeof(x));
+        assert_int_equal(p.standings.count, x.stage || x.set || x.since_ms);
+    }
+    profile_set_standing(&s, &p, (struct standing){0});
+    assert_int_equal(s.live_bytes, 0);
+    space_fini(&s);
+}
+
+static void a_profile_goes_forward_to_any_other(void **state)
+{
+    (void)state;
+    const uint32_t locals[] = {0, 1, 255, 256, UINT32_MAX};
+    for (uint32_t partition = 0; partition < 256; partition++)
+        for (uint32_t i = 0; i < array_count(locals); i++) {
+            struct profile p = {.known = PROFILE_KNOWS_USER};
+            uint64_t number = profile_number(partition, locals[i]);
+            assert_int_equal(profile_forward(&p), 0);
+            if (number == 0)
+                continue;
+            profile_set_forward(&p, number);
+            assert_int_equal(profile_forward(&p), number);
+            assert_true(p.known & PROFILE_KNOWS_USER);
+        }
+    struct profile p = {0};
+    profile_set_forward(&p, PROFILE_ERASED);
+    assert_true(profile_forward(&p) == PROFILE_ERASED);
+}
+
 /* Places in the union and names of lists are two ways to say the same. */
 static void each_list_has_its_name(void **state)
 {
@@ -85,12 +132,16 @@ static void each_list_has_its_name(void **state)
     assert_int_equal(p.wishes.count, RARE_WISHES + 1);
     assert_int_equal(p.listings.count, RARE_LISTINGS + 1);
     assert_int_equal(p.errands.count, RARE_ERRANDS + 1);
+    assert_int_equal(p.standings.count, RARE_STANDINGS + 1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST("rare lists agree with plain ones", rare_lists_agree_with_plain_ones),
+        TEST("a standing is there while it says something",
+             a_standing_is_there_while_it_says_something),
+        TEST("a profile goes forward to any other", a_profile_goes_forward_to_any_other),
         TEST("each list has its name", each_list_has_its_name),
     };
     return cmocka_run_group_tests_name("rare", tests, NULL, NULL);

@@ -68,6 +68,8 @@ enum profile_known {
     PROFILE_KNOWS_ANONYMOUS = 1 << 1, /* the text of an anonymous id is a trait */
     PROFILE_LOST_HISTORY = 1 << 3,    /* there was no room for one: what has none is unknown */
     PROFILE_IS_FRESH = 1 << 2,        /* no segment has been asked about them yet */
+    PROFILE_IS_MERGED = 1 << 4,       /* profile_forward() says into which; not written */
+    PROFILE_IS_ERASED = 1 << 5,       /* not written either */
 };
 
 /* Instead of a profile's forward: the person was erased. Nothing is left but the number. */
@@ -82,6 +84,7 @@ enum rare_list {
     RARE_WISHES,
     RARE_LISTINGS,
     RARE_ERRANDS,
+    RARE_STANDINGS,
     RARE_END,
 };
 
@@ -94,21 +97,18 @@ struct rare {
 struct profile {
     int64_t first_seen_ms;
     int64_t last_seen_ms;
-    uint64_t forward;        /* the profile that it was merged into; 0 = it is alive */
-    struct id128 user;       /* keyed hash of the user id; not set = only anonymous so far */
-    int64_t audience_ms;     /* not after the earliest ask_ms of memberships: when to look */
-    int64_t stage_ms;        /* in the stage since then */
-    struct blob traits;      /* each with its event time: profile/traits.h */
-    struct vec consents;     /* struct consent */
-    struct vec histories;    /* struct history, by ascending feature */
-    struct vec instances;    /* struct instance */
-    struct vec intents;      /* struct intent */
-    struct vec ledger;       /* struct sent */
-    struct vec memberships;  /* struct membership, by ascending segment */
-    struct vec habits;       /* uint32_t, ascending: profile/habits.h */
-    uint32_t rares;          /* struct rares, where the lists of `rare` are; 0 = all are empty */
-    uint32_t stage;          /* name of the stage that they are in; NAME_NONE = in none */
-    uint32_t stage_set;      /* the one that a step set last */
+    struct id128 user;      /* keyed hash of the user id; not set = only anonymous so far */
+    int64_t audience_ms;    /* not after the earliest ask_ms of memberships: when to look */
+    struct blob traits;     /* each with its event time: profile/traits.h */
+    struct vec consents;    /* struct consent */
+    struct vec histories;   /* struct history, by ascending feature */
+    struct vec instances;   /* struct instance */
+    struct vec intents;     /* struct intent */
+    struct vec ledger;      /* struct sent */
+    struct vec memberships; /* struct membership, by ascending segment */
+    struct vec habits;      /* uint32_t, ascending: profile/habits.h */
+    uint32_t rares; /* where the lists of `rare` are (rare.h); 0 = all are empty. MERGED: the local
+                              * number of the profile that it was merged into */
     uint32_t instance_count; /* instances ever begun: makes their ids */
     uint32_t zone_plan;      /* 0 = not derived yet */
     uint32_t audience_plan;  /* number of the plan that memberships are of; 0 = none yet */
@@ -122,15 +122,51 @@ struct profile {
             struct rare wishes;       /* struct wish */
             struct rare listings;     /* struct listing */
             struct rare errands;      /* struct errand */
+            struct rare standings;    /* struct standing: one, or none */
         };
         struct rare rare[RARE_END]; /* the same, by enum rare_list */
     };
-    uint16_t identifier_count;
     uint16_t zone; /* index in the zone set of plan `zone_plan`; derived, not hashed */
+    union {
+        uint8_t identifier_count;
+        uint8_t forward_partition; /* MERGED: of the profile that it was merged into */
+    };
     uint8_t known; /* enum profile_known */
 };
 
-_Static_assert(sizeof(struct profile) <= 168, "docs/BENCH.md says what a person weighs");
+_Static_assert(PROFILE_IDENTIFIERS_MAX <= UINT8_MAX, "an identifier_count holds it");
+_Static_assert(sizeof(struct profile) <= 144, "docs/BENCH.md says what a person weighs");
+
+/* The profile that it was merged into; 0 = it is alive, PROFILE_ERASED = it was erased. */
+static inline uint64_t profile_forward(const struct profile *p)
+{
+    if (likely(!(p->known & (PROFILE_IS_MERGED | PROFILE_IS_ERASED))))
+        return 0;
+    return p->known & PROFILE_IS_ERASED ? PROFILE_ERASED
+                                        : profile_number(p->forward_partition, p->rares);
+}
+
+/* It is alive no longer. Its rare lists are empty. */
+static inline void profile_set_forward(struct profile *p, uint64_t forward)
+{
+    must(p->rares == 0 && profile_forward(p) == 0);
+    must(forward != 0);
+    if (forward == PROFILE_ERASED) {
+        p->known |= PROFILE_IS_ERASED;
+        return;
+    }
+    must(forward >> 40 == 0);
+    p->known |= PROFILE_IS_MERGED;
+    p->rares = profile_local(forward);
+    p->forward_partition = (uint8_t)profile_partition(forward);
+}
+
+/* The stage that somebody is in. */
+struct standing {
+    uint32_t stage; /* name; NAME_NONE = in none */
+    uint32_t set;   /* the one that a step set last */
+    int64_t since_ms;
+};
 
 /* "May we write to this address on this channel for this purpose, about this topic?" as last stated. */
 struct consent {

@@ -4,6 +4,7 @@
 #include "profile/clock.h"
 #include "profile/consent.h"
 #include "profile/feature.h"
+#include "profile/stage.h"
 #include "profile/traits.h"
 
 static struct value meta_value(struct person *who, uint32_t meta)
@@ -140,7 +141,7 @@ static void call(void *self, uint32_t binding, const struct value *arguments, ui
         *out = value_text(body_get_text(body, b->name));
         return;
     }
-    case BINDING_IN_STAGE: *out = value_bool(a->who->profile->stage == b->name); return;
+    case BINDING_IN_STAGE: *out = value_bool(stage_of(a->who) == b->name); return;
     case BINDING_IN_CALENDAR: {
         struct window_answer days =
             clock_on_calendar(a->who, &a->plan->calendars[b->calendar], a->at_ms);

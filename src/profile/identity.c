@@ -63,10 +63,11 @@ uint64_t identity_follow(const struct identity_host *host, uint64_t number)
 {
     for (;;) {
         const struct profile *p = host->profile(host->self, number);
-        if (p->forward == 0 || p->forward == PROFILE_ERASED)
+        uint64_t forward = profile_forward(p);
+        if (forward == 0 || forward == PROFILE_ERASED)
             return number;
-        must(p->forward != number);
-        number = p->forward;
+        must(forward != number);
+        number = forward;
     }
 }
 

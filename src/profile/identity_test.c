@@ -38,13 +38,13 @@ static bool merge(void *self, uint64_t loser, uint64_t winner)
 {
     struct host *h = self;
     assert_true(winner != loser);
-    assert_true(profile(h, winner)->forward == 0);
-    assert_true(profile(h, loser)->forward == 0);
+    assert_true(profile_forward(profile(h, winner)) == 0);
+    assert_true(profile_forward(profile(h, loser)) == 0);
     if (h->refuse_from && loser >= h->refuse_from) {
         h->refuses++;
         return false;
     }
-    profile(h, loser)->forward = winner;
+    profile_set_forward(profile(h, loser), winner);
     h->merges++;
     return true;
 }

@@ -12,12 +12,13 @@ const struct plan_stage *stage_find(const struct plan *plan, uint32_t name)
 
 uint32_t stage_reckon(const struct person *who)
 {
+    uint32_t set = profile_standing(who->space, who->profile).set;
     for (uint32_t i = who->plan->stage_count; i-- > 0;) {
         const struct plan_stage *stage = &who->plan->stages[i];
         const struct membership *m =
             stage->segment != NAME_NONE ? person_membership_find(who, stage->segment) : NULL;
         bool holds = m != NULL && m->flags & MEMBERSHIP_IS_IN;
-        if (holds || (stage->name == who->profile->stage_set && !planted("stage-not-set")))
+        if (holds || (stage->name == set && !planted("stage-not-set")))
             return stage->name;
     }
     return NAME_NONE;
@@ -33,23 +34,30 @@ static void note(struct person *who, uint32_t name, bool is_entered)
                 STR_ARG(names_text(who->names, name)));
 }
 
+uint32_t stage_of(const struct person *who)
+{
+    return profile_standing(who->space, who->profile).stage;
+}
+
 bool stages_are_due(const struct person *who)
 {
-    if (likely(who->plan == NULL || (who->plan->stage_count == 0 && who->profile->stage == 0)))
+    if (likely(who->plan == NULL ||
+               (who->plan->stage_count == 0 && who->profile->standings.count == 0)))
         return false;
-    return stage_reckon(who) != who->profile->stage && !planted("stage-stays");
+    return stage_reckon(who) != stage_of(who) && !planted("stage-stays");
 }
 
 void stages_keep(struct person *who, bool is_quiet)
 {
-    struct profile *p = who->profile;
     if (!stages_are_due(who))
         return;
-    uint32_t left = p->stage, entered = stage_reckon(who);
+    struct standing standing = profile_standing(who->space, who->profile);
+    uint32_t left = standing.stage, entered = stage_reckon(who);
     note(who, left, false);
     note(who, entered, true);
-    p->stage = entered;
-    p->stage_ms = who->at_ms;
+    standing.stage = entered;
+    standing.since_ms = who->at_ms;
+    profile_set_standing(who->space, who->profile, standing);
     person_changed_name(who, NAME_IN_STAGE);
     who->is_touched = true;
     if (is_quiet || who->entered == NULL)
@@ -62,17 +70,22 @@ void stages_keep(struct person *who, bool is_quiet)
 
 void stage_set(struct person *who, uint32_t name)
 {
-    who->profile->stage_set = name;
+    struct standing standing = profile_standing(who->space, who->profile);
+    standing.set = name;
+    profile_set_standing(who->space, who->profile, standing);
     who->is_touched = true;
     stages_keep(who, false);
 }
 
 void stage_unite(struct person *who, const struct person *from)
 {
-    if (who->profile->stage_set == NAME_NONE)
-        who->profile->stage_set = from->profile->stage_set;
-    if (who->profile->stage == NAME_NONE) { /* it is no news to whom it is said of */
-        who->profile->stage = from->profile->stage;
-        who->profile->stage_ms = from->profile->stage_ms;
+    struct standing mine = profile_standing(who->space, who->profile);
+    struct standing theirs = profile_standing(from->space, from->profile);
+    if (mine.set == NAME_NONE)
+        mine.set = theirs.set;
+    if (mine.stage == NAME_NONE) { /* it is no news to whom it is said of */
+        mine.stage = theirs.stage;
+        mine.since_ms = theirs.since_ms;
     }
+    profile_set_standing(who->space, who->profile, mine);
 }

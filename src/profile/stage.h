@@ -13,6 +13,9 @@
 /* The stage of that name in the plan, or NULL. */
 const struct plan_stage *stage_find(const struct plan *plan, uint32_t name);
 
+/* The one that is stored; NAME_NONE: none. */
+uint32_t stage_of(const struct person *who);
+
 /* Which one the person is in by what is known now; NAME_NONE: in none. */
 uint32_t stage_reckon(const struct person *who);
 

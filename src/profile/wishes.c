@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "profile/wishes.h"
 #include "base/canary.h"
+#include "profile/stage.h"
 
 static uint32_t find(const struct person *who, uint64_t instance, uint32_t audience)
 {
@@ -19,7 +20,7 @@ bool wishes_add(struct person *who, const struct instance *from, uint32_t audien
         .until = (uint8_t)until,
         .is_ghost = (from->flags & INSTANCE_IS_GHOST) != 0,
         .journey = from->journey,
-        .stage = until == WISH_STAGE ? who->profile->stage : NAME_NONE,
+        .stage = until == WISH_STAGE ? stage_of(who) : NAME_NONE,
         .instance = from->id,
         .at_ms = who->at_ms,
         .ask_ms = FOREVER_MS,
@@ -62,7 +63,7 @@ static bool is_over(const struct person *who, const struct wish *x)
 {
     switch ((enum wish_until)x->until) {
     case WISH_INSTANCE: return !lives(who, x->instance) && !planted("audience-stays");
-    case WISH_STAGE: return who->profile->stage != x->stage && !planted("audience-outlives-stage");
+    case WISH_STAGE: return stage_of(who) != x->stage && !planted("audience-outlives-stage");
     case WISH_EVER: return false;
     }
     return true;
