@@ -56,7 +56,7 @@ CFLAGS   := -std=gnu17 $(WARN) $(FLAGS)
 CXXFLAGS := -std=c++17 -Wall -Wextra $(if $(CI),-Werror) $(FLAGS)
 LDFLAGS  := $(FLAGS) $(if $(filter plain release,$(VARIANT)),-pie -Wl$(comma)-z$(comma)relro -Wl$(comma)-z$(comma)now)
 
-LIBS     := -lmicrohttpd -lsimdjson -lcurl -lssl -lcrypto -lzstd -lz -lxxhash -lfyaml -lre2 -lstdc++ -lm -lpthread
+LIBS     := -lsimdjson -lcurl -lssl -lcrypto -lzstd -lz -lxxhash -lfyaml -lre2 -lstdc++ -lm -lpthread
 
 ALL_ROOMS  := $(shell awk '!/^\#/ && NF {print $$1}' ROOMS)
 PURE_ROOMS := $(shell awk '!/^\#/ && $$2 == "pure" {print $$1}' ROOMS)

@@ -10,10 +10,8 @@
 #include "base/buf.h"
 #include "http/server.h"
 
-struct MHD_Connection;
-struct MHD_Response;
 struct connection;
-struct usual_answer;
+struct http_loop;
 
 enum http_error {
     HTTP_FINE = 0,
@@ -31,11 +29,60 @@ struct http_error_row {
 
 const struct http_error_row *http_error_row(enum http_error error);
 
-/* Who moves a request on. The thread of the connection begins in HANDLING; see park() in server.c.
+/* --- Heads and chunks (head.c) --- */
+
+/* A part of a head, counted from its first byte. */
+struct http_place {
+    uint32_t at;
+    uint32_t len;
+};
+
+/* A head that is being read. */
+struct http_head {
+    uint32_t scanned; /* no line ends before here, but those that were read */
+    uint32_t line_at; /* the first line that was not read */
+    struct http_place method;
+    struct http_place target;
+    bool is_http_11; /* or 1.0 */
+    uint32_t field_count;
+    struct http_place fields[HTTP_HEADER_FIELDS_MAX][2]; /* name, value */
+};
+
+void http_head_begin(struct http_head *head);
+
+/* Reads on: `bytes` is what there is of the head by now, from its first byte, which must be the same bytes
+ * as before with more behind them. HTTP_FINE with the head's length in *head_bytes once it is whole, with
+ * 0 while there must come more; or what is wrong (BAD_HEADER, TARGET_TOO_LONG, HEADERS_TOO_LARGE). Its
+ * places are good when it is whole. */
+enum http_error http_head_read(struct http_head *head, struct str bytes,
+                               const struct http_limits *limits, size_t *head_bytes) mustuse;
+
+/* A chunked body that is being read; all zero at its beginning. */
+struct http_chunks {
+    uint64_t left; /* of the chunk */
+    uint32_t state;
+    uint32_t digits;     /* of its size */
+    uint32_t line_bytes; /* of the line that is being read */
+};
+
+enum http_chunk {
+    HTTP_CHUNK_MORE,  /* `in` was used up */
+    HTTP_CHUNK_PIECE, /* bytes of the body */
+    HTTP_CHUNK_END,   /* the body is whole; what was not used is behind it */
+    HTTP_CHUNK_BAD,   /* it is not what RFC 9112 section 7.1 says; for good */
+};
+
+/* Reads on, at most to the next piece of the body, which is part of `in`. */
+enum http_chunk http_chunks_read(struct http_chunks *chunks, struct str in, size_t *used,
+                                 struct str *piece) mustuse;
+
+/* --- Requests --- */
+
+/* Who moves a request on. The thread of its loop begins in HANDLING; see loop.c.
  *
  *     HANDLING ──handler keeps it──► PARKED ──http_answer()──► ANSWERED
  *         └───────────http_answer()──────────────────────────────^
- *     PARKED ──server stops──► FORCED (the 503 is on its way; http_answer() has no effect)
+ *     PARKED ──server stops──► FORCED (the client gets a 503; http_answer() only frees the request)
  */
 enum request_state {
     REQUEST_HANDLING,
@@ -45,23 +92,27 @@ enum request_state {
 };
 
 struct http_request {
-    /* two owners: the connection, and whoever has to answer */
-    atomic_int owners;
     atomic_int state; /* enum request_state */
-    struct http_server *server;
+    struct http_loop *loop;
     struct connection *connection;
-    struct MHD_Connection *mhd;
-    struct http_request *previous; /* in flight, under the server's lock */
-    struct http_request *next;
+    struct http_request *next; /* in a list of its loop: answered, or to be used again */
+
+    /* arriving */
+    bool is_timed;    /* the time for its head runs */
+    bool has_head;    /* it is whole */
+    bool is_chunked;  /* its body is */
+    bool keeps_alive; /* the client wants to ask more */
+    bool must_close;  /* whatever the client wants */
+    bool expects;     /* our consent, before it sends its body */
+    bool is_late;     /* it takes its answer slowly: that time runs */
     bool is_in_flight;
-    bool has_headers;  /* the first call of the access handler is done */
-    bool is_handed_on; /* the handler has been called */
-    bool must_close;
-    enum http_error error;            /* the server answers with it once the body is in */
-    struct MHD_Response *response;    /* its own, or */
-    const struct usual_answer *usual; /* one that others get as well; the server's */
-    uint32_t response_status;
-    size_t response_bytes;
+    enum http_error error; /* the server answers with it once the body is in */
+    struct http_chunks chunks;
+    uint64_t body_left;  /* of a body that is not chunked */
+    uint64_t wire_bytes; /* of a chunked one, with all between the chunks */
+    int64_t
+        body_began_ns; /* without the server's standstills until then; 0: its time does not run */
+    uint64_t body_received; /* kept or not */
 
     struct arena arena;
     enum http_method method;
@@ -71,15 +122,29 @@ struct http_request {
     struct str client;
     struct http_header *headers;
     uint32_t header_count;
-    uintptr_t line_at; /* where the header's next line must begin, while they are read */
-    bool is_crooked;   /* a line began elsewhere, or is no header line */
     int64_t arrived_ms;
-    int64_t body_began_ns;  /* without the server's standstills until then */
-    uint64_t body_received; /* bytes on the wire, kept or not */
-    struct buf body;        /* as sent */
-    struct buf unzipped;    /* used instead if is_zipped */
+    struct buf body;     /* as sent */
+    struct buf unzipped; /* used instead if is_zipped */
     bool is_zipped;
+
+    /* leaving: the first lines of the answer, as its loop makes them, then the rest of it */
+    char first[192];
+    uint32_t first_bytes;
+    uint32_t answer_status;
+    struct buf answer;
+    size_t answer_bytes; /* of the rest, to be sent */
+    size_t sent;         /* of both */
+
+    struct http_head head; /* large, and not cleared from one request to the next */
 };
+
+/* Writes the answer but for its first lines to r->answer. */
+void http_answer_print(struct http_request *r, const struct http_reply *reply);
+
+/* Ends its memory; it is in nobody's hands any more. */
+void http_request_free(struct http_request *r);
+
+/* --- What needs no socket (parse.c) --- */
 
 /* Splits `target` (origin or absolute form, or "*") into its path in normal form (in `arena`) and its
  * query. HTTP_FINE or HTTP_ERROR_BAD_PATH. */
@@ -106,11 +171,11 @@ void http_error_print(const char *code, struct str message, struct buf *out);
 /* What is wrong with the header fields, or HTTP_FINE. Sets *body_bytes to the announced length
  * (UINT64_MAX: not announced) and *is_zipped. */
 enum http_error http_headers_check(const struct http_header *headers, uint32_t count,
-                                   uint64_t *body_bytes, bool *is_zipped);
+                                   bool is_http_11, uint64_t *body_bytes, bool *is_zipped);
 
-/* Whether a header field is written as RFC 9110 section 5 says: a name of one or more token characters,
- * a value without control characters but tabs. */
-bool http_field_is_plain(struct str name, struct str value);
+/* Whether the client wants to go on after this request: what Connection says, else what the version
+ * means. */
+bool http_keeps_alive(const struct http_header *headers, uint32_t count, bool is_http_11);
 
 /* The value of the named field, or an empty str. */
 struct str http_header_find(const struct http_header *headers, uint32_t count, struct str name);

@@ -262,24 +262,6 @@ struct str http_header_find(const struct http_header *headers, uint32_t count, s
     return STR("");
 }
 
-bool http_field_is_plain(struct str name, struct str value)
-{
-    static const char others[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.at[i];
-        char letter = (char)(c | 0x20);
-        if (!(letter >= 'a' && letter <= 'z') && !(c >= '0' && c <= '9') &&
-            (c == '\0' || strchr(others, c) == NULL))
-            return false;
-    }
-    for (size_t i = 0; i < value.len; i++) {
-        uint8_t c = (uint8_t)value.at[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return name.len != 0;
-}
-
 /* Digits only: no sign, no blank, no "0x". */
 static bool length_parse(struct str text, uint64_t *out)
 {
@@ -295,15 +277,19 @@ static bool length_parse(struct str text, uint64_t *out)
 }
 
 enum http_error http_headers_check(const struct http_header *headers, uint32_t count,
-                                   uint64_t *body_bytes, bool *is_zipped)
+                                   bool is_http_11, uint64_t *body_bytes, bool *is_zipped)
 {
-    static const char *const single[] = {
-        "content-length", "transfer-encoding", "content-encoding", "authorization",
-        "host",           "content-type"};
+    static const struct str single[] = {STR("content-length"),
+                                        STR("transfer-encoding"),
+                                        STR("content-encoding"),
+                                        STR("authorization"),
+                                        STR("host"),
+                                        STR("content-type")};
     uint32_t seen[array_count(single)] = {0};
     for (uint32_t i = 0; i < count; i++)
         for (size_t k = 0; k < array_count(single); k++)
-            if (str_equal_nocase(headers[i].name, str_of(single[k])))
+            if (headers[i].name.len == single[k].len &&
+                str_equal_nocase(headers[i].name, single[k]))
                 seen[k]++;
     *body_bytes = UINT64_MAX;
     *is_zipped = false;
@@ -312,9 +298,13 @@ enum http_error http_headers_check(const struct http_header *headers, uint32_t c
     if (seen[0] &&
         !length_parse(http_header_find(headers, count, STR("content-length")), body_bytes))
         return HTTP_ERROR_BAD_FRAMING;
-    if (seen[1] && !str_equal_nocase(http_header_find(headers, count, STR("transfer-encoding")),
-                                     STR("chunked")))
+    /* HTTP/1.0 knows no transfer codings: RFC 9112 section 6.1 */
+    if (seen[1] && (!is_http_11 ||
+                    !str_equal_nocase(http_header_find(headers, count, STR("transfer-encoding")),
+                                      STR("chunked"))))
         return HTTP_ERROR_BAD_FRAMING;
+    if (is_http_11 && seen[4] == 0)
+        return HTTP_ERROR_NO_HOST;
     for (size_t k = 2; k < array_count(single); k++)
         if (seen[k] > 1)
             return HTTP_ERROR_REPEATED_FIELD;
@@ -323,4 +313,31 @@ enum http_error http_headers_check(const struct http_header *headers, uint32_t c
     if (coding.len != 0 && !*is_zipped && !str_equal_nocase(coding, STR("identity")))
         return HTTP_ERROR_UNKNOWN_CODING;
     return HTTP_FINE;
+}
+
+/* Whether a list ("keep-alive, TE") names it. */
+static bool list_has(struct str list, struct str name)
+{
+    for (size_t at = 0; at <= list.len;) {
+        size_t end = str_find(list, STR(","), at);
+        if (end == SIZE_MAX)
+            end = list.len;
+        if (str_equal_nocase(str_trim(str_part(list, at, end - at)), name))
+            return true;
+        at = end + 1;
+    }
+    return false;
+}
+
+bool http_keeps_alive(const struct http_header *headers, uint32_t count, bool is_http_11)
+{
+    bool stays = is_http_11;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!str_equal_nocase(headers[i].name, STR("connection")))
+            continue;
+        if (list_has(headers[i].value, STR("close")))
+            return false;
+        stays |= list_has(headers[i].value, STR("keep-alive"));
+    }
+    return stays;
 }

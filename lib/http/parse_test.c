@@ -219,14 +219,51 @@ static void framing(void **state)
         {HTTP_ERROR_UNKNOWN_CODING, {"Content-Encoding", "br"}},
     };
     for (size_t i = 0; i < array_count(rows); i++) {
-        struct http_header headers[3];
+        struct http_header headers[4];
         uint32_t count = 0;
+        uint64_t bytes;
+        bool is_zipped;
+        if (!str_equal_nocase(str_of(rows[i].fields[0]), STR("host")))
+            headers[count++] = (struct http_header){STR("host"), STR("h")};
         for (size_t k = 0; k < 6 && rows[i].fields[k] != NULL; k += 2)
             headers[count++] =
                 (struct http_header){str_of(rows[i].fields[k]), str_of(rows[i].fields[k + 1])};
-        uint64_t bytes;
-        bool is_zipped;
-        assert_int_equal(http_headers_check(headers, count, &bytes, &is_zipped), rows[i].error);
+        assert_int_equal(http_headers_check(headers, count, true, &bytes, &is_zipped),
+                         rows[i].error);
+    }
+    struct http_header chunked = {STR("Transfer-Encoding"), STR("chunked")};
+    uint64_t bytes;
+    bool is_zipped;
+    assert_int_equal(http_headers_check(NULL, 0, true, &bytes, &is_zipped), HTTP_ERROR_NO_HOST);
+    assert_int_equal(http_headers_check(NULL, 0, false, &bytes, &is_zipped), HTTP_FINE);
+    assert_int_equal(http_headers_check(&chunked, 1, false, &bytes, &is_zipped),
+                     HTTP_ERROR_BAD_FRAMING);
+}
+
+static void keeping_alive(void **state)
+{
+    (void)state;
+    static const struct {
+        bool of_11, of_10;
+        const char *values[2];
+    } rows[] = {
+        {true, false, {NULL}},
+        {false, false, {"close"}},
+        {false, false, {"TE , Close"}},
+        {true, true, {"keep-alive"}},
+        {true, true, {"te,Keep-Alive,"}},
+        {false, false, {"keep-alive, close"}},
+        {false, false, {"keep-alive", "close"}},
+        {true, false, {"closed, keep-aliv"}},
+        {true, false, {""}},
+    };
+    for (size_t i = 0; i < array_count(rows); i++) {
+        struct http_header headers[3] = {{STR("Host"), STR("close")}};
+        uint32_t count = 1;
+        for (size_t k = 0; k < 2 && rows[i].values[k] != NULL; k++)
+            headers[count++] = (struct http_header){STR("connection"), str_of(rows[i].values[k])};
+        assert_int_equal(http_keeps_alive(headers, count, true), rows[i].of_11);
+        assert_int_equal(http_keeps_alive(headers, count, false), rows[i].of_10);
     }
 }
 
@@ -255,6 +292,7 @@ int main(void)
         TEST("base64 is decoded at every length, padded or not", base64_round_trip),
         TEST("gzip is unzipped up to the limit and checked to its last byte", unzip_limits),
         TEST("a body's end is said in one way only", framing),
+        TEST("who says close is closed, and HTTP/1.0 stays if it says so", keeping_alive),
         TEST("errors are JSON whatever the message holds", errors_are_json),
     };
     arena_init(&arena, 4096);

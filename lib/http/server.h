@@ -1,4 +1,4 @@
-/* server.h - an HTTP/1.1 server without routes, over libmicrohttpd.
+/* server.h - an HTTP/1.1 server without routes.
  *
  * The server reads a request whole (headers, then a body up to a stated maximum, unzipped if it was
  * zipped), brings its path into one normal form, refuses what breaks a limit, and hands the rest to
@@ -103,11 +103,12 @@ struct http_counters {
     uint64_t requests;                /* with whole headers */
     uint64_t refused;                 /* answered by the server itself */
     uint64_t timeouts[HTTP_WAIT_END]; /* connections that a time limit closed */
-    uint64_t broken;      /* requests whose connection ended before their answer had left */
-    uint64_t behind;      /* times a limit was put off: the client's bytes lay unread */
-    uint64_t standstills; /* times all limits were put off: the process stood still */
-    uint64_t in_flight;   /* requests being read, handled or answered now */
-    uint64_t open;        /* connections open now */
+    uint64_t broken;          /* requests whose connection ended before their answer had left */
+    uint64_t behind;          /* times a limit was put off: the client's bytes lay unread */
+    uint64_t standstills;     /* times all limits were put off: the process stood still */
+    uint64_t accept_failures; /* times a client had to wait: the system had no descriptor */
+    uint64_t in_flight;       /* requests being read, handled or answered now */
+    uint64_t open;            /* connections open now */
 };
 struct http_counters http_server_counters(struct http_server *server);
 

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -500,21 +501,65 @@ static void crooked_lines(void **state)
     site_stop(&site);
 }
 
-/* The library hides what stands between chunks, and takes LF for CR LF there. */
-static void chunked_is_last(void **state)
+/* A chunked body of one way to read it is followed by the next request, and of no other way by nothing. */
+static void chunked_bodies(void **state)
 {
     (void)state;
     struct site site;
     site_start(&site, NULL, 1);
     bool is_second_handled;
-    assert_int_equal(
-        ask_with_another(&site,
-                         STR("POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-                             "2\nab\n0\r\n\r\n"),
-                         &is_second_handled),
-        200);
-    assert_false(is_second_handled);
-    assert_true(has(&heard, "Connection: close\r\n"));
+    static const char head[] = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static const char *const good[] = {
+        "0\r\n\r\n",
+        "2\r\nab\r\n0\r\n\r\n",
+        "0002\r\nab\r\n000\r\n\r\n",
+        "A\r\n0123456789\r\n1\r\nx\r\n0\r\n\r\n",
+        "2;a;b=c;d=\"\\\"e\\; \"\r\n\r\n\r\n0;x\r\n\r\n",
+        "1\r\nx\r\n0\r\nX-Sum: 1\r\nY:\r\n\r\n",
+    };
+    for (size_t i = 0; i < array_count(good); i++) {
+        struct buf request;
+        buf_init(&request);
+        buf_printf(&request, "%s%s", head, good[i]);
+        int status = ask_with_another(&site, buf_str(&request), &is_second_handled);
+        buf_fini(&request);
+        if (status != 200 || !is_second_handled)
+            fail_msg("status %d for %s", status, good[i]);
+    }
+    static const char *const bad[] = {
+        "2\nab\r\n0\r\n\r\n",
+        "2\r\nab\n0\r\n\r\n",
+        "2\r\nab0\r\n\r\n",
+        "2\r\nabc\r\n0\r\n\r\n",
+        "2 \r\nab\r\n0\r\n\r\n",
+        " 2\r\nab\r\n0\r\n\r\n",
+        "2;\r\nab\r\n0\r\n\r\n",
+        "2;=b\r\nab\r\n0\r\n\r\n",
+        "2;a=\r\nab\r\n0\r\n\r\n",
+        "2;a=\"b\r\nab\r\n0\r\n\r\n",
+        "2;a\nab\r\n0\r\n\r\n",
+        "+2\r\nab\r\n0\r\n\r\n",
+        "0x2\r\nab\r\n0\r\n\r\n",
+        "2\r\rab\r\n0\r\n\r\n",
+        "2\r\nab\r\n0\r\n\n",
+        "2\r\nab\r\n0\n\r\n",
+        "0\r\n X: folded\r\n\r\n",
+        "0\r\nX : 1\r\n\r\n",
+        "0\r\nX: 1\n\r\n",
+        "0\r\nX\r\n\r\n",
+        "2\r\nab\r\n0\r\nX: \x01\r\n\r\n",
+        "10000000000000002\r\nab\r\n0\r\n\r\n",
+    };
+    for (size_t i = 0; i < array_count(bad); i++) {
+        struct buf request;
+        buf_init(&request);
+        buf_printf(&request, "%s%s", head, bad[i]);
+        int status = ask_with_another(&site, buf_str(&request), &is_second_handled);
+        buf_fini(&request);
+        if (status != 400 || is_second_handled || !has(&heard, "bad_framing"))
+            fail_msg("status %d for %s", status, bad[i]);
+        assert_true(has(&heard, "Connection: close\r\n"));
+    }
     site_stop(&site);
 }
 
@@ -985,6 +1030,310 @@ static void stopped_often(void **state)
     }
 }
 
+/* Every cut of two requests into two sends reads as the same two requests. */
+static void cut_anywhere(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http_limits limits = http_limits_default();
+    limits.requests_per_connection_max = 10000;
+    site_start(&site, &limits, 1);
+    static const char text[] =
+        "POST /later HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "2;x=\"y\"\r\nab\r\n1\r\nc\r\n0\r\nT: u\r\n\r\n"
+        "\r\nPOST /now HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nde";
+    int fd = dial(&site);
+    for (size_t cut = 1; cut < sizeof(text) - 1; cut++) {
+        assert_true(say(fd, text, cut));
+        if (cut % 3 == 0) /* else both may arrive as one */
+            os_clock_sleep_ms(1);
+        assert_true(say(fd, text + cut, sizeof(text) - 1 - cut));
+        assert_int_equal(hear(fd, &heard, false), 200);
+        assert_true(has(&heard, "POST|/later||3|127.0.0.1|abc"));
+        assert_int_equal(hear(fd, &heard, false), 200);
+        assert_true(has(&heard, "POST|/now||2|127.0.0.1|de"));
+    }
+    close(fd);
+    site_stop(&site);
+}
+
+/* Three hundred requests at once on one connection, far more than its turn, some answered by another
+ * thread; another client is served meanwhile. */
+static void pipelined(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 1);
+    struct buf all;
+    buf_init(&all);
+    for (int i = 0; i < 300; i++)
+        buf_printf(&all, "POST %s?%d HTTP/1.1\r\nHost: h\r\nContent-Length: 500\r\n\r\n%0500d",
+                   i % 7 == 3 ? "/later" : "/now", i, i);
+    int fd = dial(&site), other = dial(&site);
+    assert_true(say(fd, all.at, all.len));
+    assert_true(say_text(other, "GET /other HTTP/1.1\r\nHost: h\r\n\r\n"));
+    hear_one(other);
+    for (int i = 0; i < 300; i++) {
+        char wanted[64];
+        hear_one(fd);
+        snprintf(wanted, sizeof(wanted), "%s|%d|500|", i % 7 == 3 ? "/later" : "/now", i);
+        assert_true(has(&heard, wanted));
+    }
+    buf_fini(&all);
+    close(fd);
+    close(other);
+    site_stop(&site);
+}
+
+/* A client that sends no more still hears the answers to all that it has asked whole. */
+static void half_closed(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 1);
+    atomic_store(&site.hold, true);
+    int fd = dial(&site);
+    assert_true(say_text(fd, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n"
+                             "GET /second HTTP/1.1\r\nHost: h\r\n\r\nGET /third HTT"));
+    shutdown(fd, SHUT_WR);
+    while (atomic_load(&site.handled) == 0)
+        os_clock_sleep_ms(1);
+    atomic_store(&site.hold, false);
+    hear_one(fd);
+    assert_true(has(&heard, "GET|/later|"));
+    hear_one(fd);
+    assert_true(has(&heard, "GET|/second|"));
+    assert_int_equal(hear(fd, &heard, false), 0);
+    close(fd);
+    assert_int_equal(http_server_counters(site.server).broken, 0);
+    assert_int_equal(atomic_load(&site.handled), 2);
+    site_stop(&site);
+}
+
+/* Who leaves before the answer costs nobody anything, and is counted. */
+static void left_early(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 2);
+    atomic_store(&site.hold, true);
+    for (int i = 1; i <= 20; i++) {
+        struct linger at_once = {1, 0}; /* a reset */
+        int fd = dial(&site);
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        assert_true(say_text(fd, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n"));
+        while (atomic_load(&site.handled) < i)
+            os_clock_sleep_ms(1);
+        close(fd);
+    }
+    atomic_store(&site.hold, false);
+    for (int i = 0; i < 30000 && http_server_counters(site.server).open != 0; i++)
+        os_clock_sleep_ms(1);
+    struct http_counters counters = http_server_counters(site.server);
+    assert_int_equal(counters.open, 0);
+    assert_int_equal(counters.in_flight, 0);
+    assert_int_equal(counters.broken, 20);
+    assert_int_equal(ask(&site, "GET /alive HTTP/1.1\r\nHost: h\r\n\r\n", &heard), 200);
+    site_stop(&site);
+}
+
+/* A thousand connections that say nothing do not hold up those that do, and each is served when it does. */
+static void many_idle(void **state)
+{
+    (void)state;
+    enum { IDLE = 1000 };
+    struct site site;
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_cur < IDLE * 2 + 200) {
+        limit.rlim_cur = min_of(limit.rlim_max, (rlim_t)(IDLE * 2 + 200));
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < IDLE * 2 + 200)
+            skip();
+    }
+    site_start(&site, NULL, 3);
+    static int fds[IDLE];
+    for (int i = 0; i < IDLE; i++)
+        fds[i] = dial(&site);
+    assert_int_equal(ask(&site, "GET /alive HTTP/1.1\r\nHost: h\r\n\r\n", &heard), 200);
+    for (int i = 0; i < 30000 && http_server_counters(site.server).open != IDLE; i++)
+        os_clock_sleep_ms(1);
+    assert_int_equal(http_server_counters(site.server).open, IDLE);
+    for (int i = 0; i < IDLE; i++) {
+        assert_true(say_text(fds[i], "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+        hear_one(fds[i]);
+    }
+    for (int i = 0; i < IDLE; i++)
+        close(fds[i]);
+    site_stop(&site);
+}
+
+/* Without a descriptor for them, clients wait until there is one; the server does not ask in vain again
+ * and again. */
+static void no_descriptors(void **state)
+{
+    (void)state;
+    struct site site;
+    struct rlimit before, none;
+    site_start(&site, NULL, 2);
+    int served = dial(&site), waiting = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(waiting >= 0);
+    assert_true(say_text(served, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+    hear_one(served);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3; /* all that are open are above it and stay */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(http_server_port(site.server)),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int connected = connect(waiting, (struct sockaddr *)&to, sizeof(to));
+    bool is_sent = say_text(waiting, "GET /w HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (int i = 0; i < 30000 && http_server_counters(site.server).accept_failures < 3; i++)
+        os_clock_sleep_ms(1);
+    uint64_t failures = http_server_counters(site.server).accept_failures;
+    os_clock_sleep_ms(300);
+    uint64_t more = http_server_counters(site.server).accept_failures - failures;
+    bool is_served = say_text(served, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n") &&
+                     hear(served, &heard, false) == 200;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(connected, 0);
+    assert_true(is_sent && is_served);
+    assert_true(failures >= 3);
+    assert_true(more < 1000); /* in vain without a pause: a hundred thousand */
+    struct timeval patience = {30, 0};
+    setsockopt(waiting, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    hear_one(waiting);
+    close(waiting);
+    close(served);
+    site_stop(&site);
+}
+
+/* HTTP/1.0 ends after one answer unless it asks to stay; who says close is told so too. */
+static void older_clients(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 1);
+    bool is_second_handled;
+    assert_int_equal(ask_with_another(&site, STR("GET /a HTTP/1.0\r\n\r\n"), &is_second_handled),
+                     200);
+    assert_false(is_second_handled);
+    assert_true(has(&heard, "HTTP/1.1 200 OK\r\nDate: "));
+    assert_true(has(&heard, "Connection: close\r\n"));
+    assert_int_equal(ask_with_another(&site,
+                                      STR("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
+                                      &is_second_handled),
+                     200);
+    assert_true(is_second_handled);
+    assert_true(has(&heard, "Connection: Keep-Alive\r\n"));
+    assert_int_equal(
+        ask_with_another(&site, STR("GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
+                         &is_second_handled),
+        200);
+    assert_false(is_second_handled);
+    assert_true(has(&heard, "Connection: close\r\n"));
+    assert_int_equal(ask(&site, "GET /a HTTP/1.1\r\n\r\n", &heard), 400);
+    assert_true(has(&heard, "host_missing"));
+    assert_int_equal(ask(&site, "GET /a HTTP/2.0\r\nHost: h\r\n\r\n", &heard), 400);
+    site_stop(&site);
+}
+
+/* Consent comes before the body, once, and only to who asks for it and has not sent it yet. */
+static void consent(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 1);
+    static const char asks[] = "POST /c HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n"
+                               "Content-Length: 2\r\n\r\n";
+    static const char go[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    char got[sizeof(go)] = "";
+    int fd = dial(&site);
+    for (int round = 0; round < 3; round++) {
+        assert_true(say_text(fd, asks));
+        assert_int_equal(recv(fd, got, sizeof(go) - 1, MSG_WAITALL), sizeof(go) - 1);
+        assert_string_equal(got, go);
+        assert_true(say_text(fd, "o"));
+        assert_true(say_text(fd, "k"));
+        assert_int_equal(recv(fd, got, 12, MSG_WAITALL), 12);
+        assert_memory_equal(got, "HTTP/1.1 200", 12);
+        hear(fd, &heard, false);
+        assert_true(has(&heard, "|2|127.0.0.1|ok"));
+    }
+    close(fd);
+    /* HTTP/1.0 knows no such thing */
+    fd = dial(&site);
+    assert_true(say_text(fd, "POST /c HTTP/1.0\r\nExpect: 100-continue\r\n"
+                             "Content-Length: 2\r\n\r\n"));
+    os_clock_sleep_ms(20);
+    assert_true(say_text(fd, "ok"));
+    assert_int_equal(recv(fd, got, 12, MSG_WAITALL), 12);
+    assert_memory_equal(got, "HTTP/1.1 200", 12);
+    close(fd);
+    site_stop(&site);
+}
+
+/* A client that is still sending far too much is told so all the same. */
+static void refused_while_sending(void **state)
+{
+    (void)state;
+    struct site site;
+    struct http_limits limits = http_limits_default();
+    limits.body_bytes_max = 100000;
+    site_start(&site, &limits, 1);
+    for (int round = 0; round < 20; round++) {
+        int fd = dial(&site);
+        struct buf request;
+        buf_init(&request);
+        buf_add_str(&request, STR("GET /a HTTP/1.1\r\nHost: h\r\nX-Big: "));
+        memset(buf_reserve(&request, 400000), 'x', 400000);
+        request.len += 400000;
+        assert_true(say(fd, request.at, request.len));
+        buf_fini(&request);
+        assert_int_equal(hear(fd, &heard, false), 431);
+        close(fd);
+    }
+    site_stop(&site);
+}
+
+static void stop_hard(void *context)
+{
+    struct site *site = context;
+    http_server_stop(site->server, 1);
+}
+
+/* Answers that come while the server takes their requests away from who should give them. */
+static void stopped_while_answering(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < 60; round++) {
+        struct site site;
+        struct os_thread stopper;
+        int fds[16];
+        site_start(&site, NULL, 1 + round % 3);
+        atomic_store(&site.hold, true);
+        for (size_t i = 0; i < array_count(fds); i++) {
+            fds[i] = dial(&site);
+            assert_true(say_text(fds[i], "GET /later HTTP/1.1\r\nHost: h\r\n\r\n"));
+        }
+        while (atomic_load(&site.handled) < (int)array_count(fds))
+            os_clock_sleep_ms(1);
+        assert_int_equal(os_thread_start(&stopper, "stop", stop_hard, &site, NULL), OK);
+        os_clock_sleep_ms(round % 4);
+        atomic_store(&site.hold, false);
+        for (size_t i = 0; i < array_count(fds); i++) {
+            int status = hear(fds[i], &heard, false);
+            if (status != 200 && status != 503 && status != 0)
+                fail_msg("status %d", status);
+            close(fds[i]);
+        }
+        os_thread_join(&stopper);
+        os_queue_close(site.later);
+        os_thread_join(&site.thread);
+        os_queue_free(site.later);
+    }
+}
+
 static void bad_addresses(void **state)
 {
     (void)state;
@@ -1024,7 +1373,7 @@ int main(void)
         TEST("what could be framed or routed in two ways is refused", crooked_framing),
         TEST("a header line is written as HTTP/1.1 says, or nothing of the connection is read",
              crooked_lines),
-        TEST("nothing is read behind a chunked request", chunked_is_last),
+        TEST("a chunked body ends where it says, or the connection does", chunked_bodies),
         TEST("zipped bodies are unzipped within the limits", zipped_bodies),
         TEST("a preflight is answered, and origins are echoed", cross_origin),
         TEST("a client that dawdles is shut down though it never falls silent", slow_headers),
@@ -1037,6 +1386,16 @@ int main(void)
         TEST("stopping waits for answers in flight", gentle_stop),
         TEST("stopping ends although nobody answers", hard_stop),
         TEST("a server can be stopped at any moment", stopped_often),
+        TEST("and while its answers come", stopped_while_answering),
+        TEST("a request reads the same wherever it is cut", cut_anywhere),
+        TEST("many requests sent at once are answered in order", pipelined),
+        TEST("who has stopped sending hears the answers to what was asked", half_closed),
+        TEST("a client that has left before its answer is counted", left_early),
+        TEST("a thousand silent connections are each served when they speak", many_idle),
+        TEST("without descriptors clients wait, and the server does not spin", no_descriptors),
+        TEST("a connection ends when the client says so, or is too old to say it", older_clients),
+        TEST("who waits for consent to send a body gets it once", consent),
+        TEST("who is still sending hears the refusal", refused_while_sending),
         TEST("an address that cannot be used is named", bad_addresses),
     };
     buf_init(&heard);
