@@ -7,8 +7,7 @@
 A short life of `wend serve` (lives.py) is led once under the shim (shim/fail.c), which counts allocations: its own,
 those of its libraries and of the loader. Then the life is led again N times, and another of them finds no memory:
 in every tenth of the life as many as in the others, and more in its first. Wend does not go on without memory: `must()`
-says where it was and the process aborts. A library may do without: where libmicrohttpd has none for a connection it
-closes that one, and the client asks again. After each
+says where it was and the process aborts. A library may do without. After each
   - the process ended by no other signal, and if it aborted, it said what;
   - it starts again, and takes what was not acknowledged;
   - what was acknowledged is there, once; a replay agrees with all results and snapshots.
