@@ -28,12 +28,14 @@
 #include "os/thread.h"
 
 #define POSTS_A_CONNECTION 900                             /* the server closes one after 1,000 */
+#define POSTS_IDLE_NS      INT64_C(4000000000)             /* and who says nothing for longer */
 #define POSTS_AUTH         "Authorization: Basic c2s6\r\n" /* sk: */
 
 struct post_connection {
     int fd;
     uint32_t asked;  /* requests on this socket so far */
     int64_t due_ns;  /* when the one under way should have been sent */
+    int64_t used_ns; /* when it was connected or gave its last answer */
     size_t head_len; /* of the request: everything but the body */
     size_t len;
     char *request;
@@ -108,6 +110,7 @@ static inline void posts_connect(const struct posts *p, struct post_connection *
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     must(epoll_ctl(p->epoll, EPOLL_CTL_ADD, c->fd, &listen) == 0);
     c->asked = 0;
+    c->used_ns = os_clock_monotonic_ns();
 }
 
 static inline void posts_digits(char *at, uint32_t digits, uint64_t number, uint32_t base)
@@ -156,7 +159,8 @@ static inline void posts_ask(struct posts *p, struct post_connection *c, int64_t
     char form[512];
     size_t event_len = (size_t)snprintf(form, sizeof(form), POSTS_FORM, 0ul, 0ul, 0ul);
     char *at = c->request + c->head_len + (p->batch > 1 ? sizeof("{\"batch\":[") - 1 : 0);
-    if (c->asked++ == POSTS_A_CONNECTION) {
+    bool is_old = os_clock_monotonic_ns() - c->used_ns > POSTS_IDLE_NS;
+    if (c->asked++ == POSTS_A_CONNECTION || is_old) {
         close(c->fd);
         posts_connect(p, c);
     }
@@ -191,6 +195,7 @@ static inline bool posts_hear(struct posts *p, struct post_connection *c)
     if (p->times_ns != NULL)
         p->times_ns[p->answers] = os_clock_monotonic_ns() - c->due_ns;
     p->answers++;
+    c->used_ns = os_clock_monotonic_ns();
     return true;
 }
 
