@@ -30,7 +30,7 @@ $(SDK_SERVERS): $(B)/%: $(B)/%.o $(call archives,src/ingest) $(call archives,src
 # The simulator: tests/simulator/README.md.
 SIMULATOR := $(B)/simulator
 $(SIMULATOR): $(patsubst %.c,$(B)/%.o,$(wildcard tests/simulator/*.c)) $(SUPPORT) $(ALL_ARCHIVES)
-	$(link) -lcmocka $(LIBS)
+	$(link) -Wl,--wrap=programme_compile,--wrap=programme_plan_free,--wrap=release_here -lcmocka $(LIBS)
 SIM_FOLDERS = $(patsubst %/programme.yaml,%,$(wildcard examples/*/programme.yaml tests/flow/*/programme.yaml))
 .PHONY: sim simulator night
 simulator: $(SIMULATOR)

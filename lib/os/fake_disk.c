@@ -27,6 +27,7 @@ struct node {
     enum os_kind kind;
     struct buf now;
     struct buf durable;
+    size_t changed_from, changed_until; /* outside of it `now` is as `durable`, as far as both go */
     const struct fake_file *locked_by;
 };
 
@@ -211,10 +212,28 @@ static void set_length(struct buf *b, size_t bytes)
     b->len = bytes;
 }
 
-static void copy_content(struct buf *to, const struct buf *from)
+static void touch(struct node *node, size_t from, size_t until)
 {
-    to->len = 0;
-    buf_add(to, from->at, from->len);
+    bool is_first = node->changed_from == node->changed_until;
+    node->changed_from = is_first ? from : min_of(node->changed_from, from);
+    node->changed_until = is_first ? until : max_of(node->changed_until, until);
+}
+
+static void resize_content(struct node *node, size_t bytes)
+{
+    touch(node, min_of(bytes, node->now.len), max_of(bytes, node->now.len));
+    set_length(&node->now, bytes);
+}
+
+/* What is there now is durable: a log is synced often, and little of it is new. */
+static void keep_content(struct node *node)
+{
+    size_t from = node->changed_from, until = min_of(node->changed_until, node->now.len);
+    set_length(&node->durable, node->now.len);
+    if (from < until)
+        memcpy(node->durable.at + from, node->now.at + from, until - from);
+    node->changed_from = node->changed_until = 0;
+    must_slow(node->now.len == 0 || memcmp(node->now.at, node->durable.at, node->now.len) == 0);
 }
 
 /* What a crash leaves of a file: each sector is as it was synced or as it is now. */
@@ -239,7 +258,9 @@ static void tear(struct fake_disk *fake, struct node *node)
         memcpy(node->durable.at + at, node->now.at + at, fresh);
     }
     set_length(&node->durable, bytes);
-    copy_content(&node->now, &node->durable);
+    node->now.len = 0;
+    buf_add(&node->now, node->durable.at, bytes);
+    node->changed_from = node->changed_until = 0;
 }
 
 /* ----------------------------------------------------------------------------------------- calls */
@@ -267,7 +288,7 @@ static enum status open_locked(struct fake_disk *fake, const char *path, enum os
         change_names(fake, NULL, path, node);
     }
     if (how == OS_CREATE)
-        node->now.len = 0;
+        resize_content(node, 0);
 
     struct fake_file *opened = mem_new(sizeof(*opened));
     opened->file.disk = &fake->disk;
@@ -359,9 +380,10 @@ static enum status fake_pwrite(struct os_file *file, uint64_t offset, const void
     bool is_full = more > 0 && used_bytes(fake) + more > fake->capacity_bytes;
     if (!is_down_already && !is_full) {
         if (more > 0)
-            set_length(now, (size_t)end);
+            resize_content(node_of(file), (size_t)end);
         if (put > 0)
             memcpy(now->at + offset, at, put);
+        touch(node_of(file), (size_t)offset, (size_t)end);
     }
     if (fault != FAKE_NONE)
         return leave(file, fail(fault, f, file->path));
@@ -378,7 +400,7 @@ static enum status fake_sync(struct os_file *file, struct fault *f)
     struct node *node = node_of(file);
     bool is_crash_now = fault == FAKE_CRASH && fake->calls == fake->fail_call;
     if (fault == FAKE_NONE || fault == FAKE_FULL || (is_crash_now && draw(fake) % 2))
-        copy_content(&node->durable, &node->now);
+        keep_content(node);
     if (fault == FAKE_EIO || fault == FAKE_CRASH)
         return leave(file, fail(fault, f, file->path));
     return leave(file, OK);
@@ -388,10 +410,10 @@ static enum status fake_sync(struct os_file *file, struct fault *f)
 static enum status resize(struct os_file *file, uint64_t bytes, struct fault *f)
 {
     struct fake_disk *fake = fake_of(file->disk);
-    struct buf *now = &node_of(file)->now;
-    if (bytes > now->len && used_bytes(fake) + bytes - now->len > fake->capacity_bytes)
+    struct node *node = node_of(file);
+    if (bytes > node->now.len && used_bytes(fake) + bytes - node->now.len > fake->capacity_bytes)
         return fail(FAKE_FULL, f, file->path);
-    set_length(now, (size_t)bytes);
+    resize_content(node, (size_t)bytes);
     return OK;
 }
 

@@ -522,7 +522,8 @@ struct engine_change engine_change(const struct engine *e)
                                   .count = e->change.fresh_count,
                                   .features = e->change.fresh,
                                   .backfill = e->change.backfill[0] ? e->change.backfill : NULL,
-                                  .is_uniting = change_is_uniting(e)};
+                                  .is_uniting = change_is_uniting(e),
+                                  .split = split_how(e->split)};
 }
 
 void engine_offer_backfill(struct engine *e, const struct backfill *backfill)

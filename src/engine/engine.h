@@ -125,6 +125,7 @@ struct engine_change {
     const char
         *backfill;   /* hash of what is or was united; good until the next batch; NULL: none yet */
     bool is_uniting; /* there is more of it, for which the engine borrows it */
+    struct engine_split split; /* in tests: how batches were applied, and have to be again */
 };
 
 struct engine_change engine_change(const struct engine *e);

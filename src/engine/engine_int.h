@@ -526,6 +526,7 @@ void engine_erase(struct engine *e, struct person *who);
 
 /* NULL: nothing is to be apart. Ends with mem_free(). */
 struct split *split_new(const struct engine_split *how) mustuse;
+struct engine_split split_how(const struct split *s); /* zeros of NULL */
 
 /* Where there is one: at the head of the profile stage; whose turn the partition is; before it works, in that
  * order; behind the stage, where rows are put together by partition. */

@@ -43,8 +43,12 @@ void texts_learn(struct texts *t, const struct names *names)
     must(count >= NAME_FIXED_END);
     t->hashes = mem_resize(t->hashes, count * sizeof(t->hashes[0]));
     t->hashes[NAME_NONE] = 0;
-    for (uint32_t i = max_of(t->count, 1u); i < count; i++)
-        t->hashes[i] = hash_str(names_text(names, i), 13);
+    uint64_t free =
+        hash_str(STR(""), 13); /* of the many numbers that nobody has before NAME_FIXED_END */
+    for (uint32_t i = max_of(t->count, 1u); i < count; i++) {
+        bool is_free = i >= NAME_FIXED_COUNT && i < NAME_FIXED_END;
+        t->hashes[i] = is_free ? free : hash_str(names_text(names, i), 13);
+    }
     t->count = count;
 }
 

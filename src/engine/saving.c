@@ -216,11 +216,11 @@ static uint64_t hash_partition(const struct engine *e, uint32_t i, const struct 
     for (uint32_t local = 1; local < e->partitions[i].count; local++)
         sum += profile_term(e, i, local, texts, b);
     const struct index *ids = &e->identity.ids[i];
-    for (uint32_t k = 0; k < index_slot_count(ids); k++)
+    for (uint32_t k = 0; ids->count > 0 && k < index_slot_count(ids); k++)
         if (id128_is_set(index_slot(ids, k)->key))
             sum += id_term(e, index_slot(ids, k), NULL);
     const struct seen *seen = &e->identity.messages[i];
-    for (uint32_t k = 0; k < seen->slot_count; k++)
+    for (uint32_t k = 0; seen->count > 0 && k < seen->slot_count; k++)
         sum += message_id_term(seen, seen->slots[k], i, e->now_ms);
     struct id128 address;
     for (uint32_t place = 0; addresses_next(&e->addresses, i, &place, &address);) {
@@ -229,7 +229,7 @@ static uint64_t hash_partition(const struct engine *e, uint32_t i, const struct 
         sum += hash_of(b, 0, TERM_HELD);
     }
     const struct index *addresses = &e->gate.addresses[i];
-    for (uint32_t k = 0; k < index_slot_count(addresses); k++) {
+    for (uint32_t k = 0; addresses->count > 0 && k < index_slot_count(addresses); k++) {
         if (!id128_is_set(index_slot(addresses, k)->key))
             continue;
         b->len = 0;
@@ -247,7 +247,8 @@ static uint64_t hash_shared(const struct engine *e, const struct texts *texts, s
         const struct selector *s = e->selectors[i];
         sum += selector_term(s, texts, b);
         for (uint32_t p = 0; p < PARTITIONS; p++) {
-            for (uint32_t k = 0; k < index_slot_count(&s->values[p]); k++) {
+            const struct index *values = &s->values[p];
+            for (uint32_t k = 0; values->count > 0 && k < index_slot_count(values); k++) {
                 if (!id128_is_set(index_slot(&s->values[p], k)->key))
                     continue;
                 b->len = 0;

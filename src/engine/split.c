@@ -43,6 +43,11 @@ struct split *split_new(const struct engine_split *how)
     return s;
 }
 
+struct engine_split split_how(const struct split *s)
+{
+    return s != NULL ? s->how : (struct engine_split){0};
+}
+
 /* ---- the order of partitions ------------------------------------------------------------------- */
 
 static bool has_capacity(const struct plan *plan)
@@ -62,8 +67,9 @@ void split_begin(struct engine *e)
     for (uint32_t i = 0; i < PARTITIONS; i++)
         s->places[i] = (uint8_t)i;
     s->is_shuffled = s->how.order != 0 && !has_capacity(engine_plan(e));
+    uint64_t luck = hash_pair(s->how.order, e->batch);
     for (uint32_t i = PARTITIONS; s->is_shuffled && i-- > 1;) {
-        uint32_t k = (uint32_t)(hash_pair(hash_pair(s->how.order, e->batch), i) % (i + 1));
+        uint32_t k = (uint32_t)(hash_pair(luck, i) % (i + 1));
         uint8_t place = s->places[i];
         s->places[i] = s->places[k];
         s->places[k] = place;
@@ -135,8 +141,8 @@ bool split_waits(const struct engine *e, const struct batch *b, uint32_t partiti
     const struct split *s = e->split;
     must(partition < PARTITIONS);
     const struct messages *inbox = &e->partitions[partition].inbox;
-    uint64_t luck = hash_pair(hash_pair(s->how.delay, b->number), partition);
-    if (luck % 1000 >= s->how.delay_permille)
+    if (s->how.delay_permille == 0 ||
+        hash_pair(hash_pair(s->how.delay, b->number), partition) % 1000 >= s->how.delay_permille)
         return false;
     for (uint32_t i = 0; i < b->count; i++)
         if (is_behind(&b->records[i], inbox))

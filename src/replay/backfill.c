@@ -252,6 +252,7 @@ static enum status replay(const struct directory *d, struct making *m, bool is_s
                                       .batch_last = m->change->batch - 1,
                                       .is_shadow = is_shadow,
                                       .keeps = m->change->plan,
+                                      .split = m->change->split,
                                       .keeps_from = FEATURES_FROM,
                                       .self = m,
                                       .go_on = go_on};
@@ -276,6 +277,7 @@ static enum status replay_kept(const struct directory *d, struct making *m, stru
                                       .is_tolerant = true,
                                       .differs = note_difference,
                                       .keeps = m->change->plan,
+                                      .split = m->change->split,
                                       .keeps_from = FEATURES_FROM,
                                       .self = m,
                                       .go_on = go_on};

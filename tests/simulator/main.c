@@ -2,6 +2,8 @@
  *
  *     simulator [--seed N|new] [--count N] [--seconds S] [--jobs J] [--list FILE] [--loud] [--here] [--until-failure] [--report] [FOLDER...]
  *
+ * "new" is a seed that nobody has had yet, told in the first line. --seconds bounds how many are begun, those of the list aside.
+ *
  * Each seed is run twice with its stages split, and must come out the same; and once with them joined. A process that ends is a seed that fails: its parent
  * names it and goes on with another. Ends with `N passed, N failed, N skipped`.
  *
@@ -44,7 +46,7 @@ struct shared {
 
 struct wishes {
     uint64_t seed, count, seconds, jobs;
-    bool is_loud, is_report, is_here, is_until_failure;
+    bool is_loud, is_report, is_here, is_until_failure, is_new;
     uint64_t *listed;
     uint32_t listed_count;
     const char *const *folders;
@@ -224,9 +226,10 @@ static uint64_t number_of(const char *text)
 }
 
 /* "new": one that nobody has had, with a thousand to itself and those behind it. */
-static uint64_t seed_of(const char *text)
+static uint64_t seed_of(const char *text, bool *is_new)
 {
-    return text && strcmp(text, "new") == 0 ? (uint64_t)os_clock_utc_ms() : number_of(text);
+    *is_new = text && strcmp(text, "new") == 0;
+    return *is_new ? (uint64_t)os_clock_utc_ms() : number_of(text);
 }
 
 /* One seed a line; what follows it is a comment. */
@@ -259,7 +262,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--report") == 0)
             wishes.is_report = true;
         else if (strcmp(argv[i], "--seed") == 0)
-            wishes.seed = seed_of(argv[++i]);
+            wishes.seed = seed_of(argv[++i], &wishes.is_new);
         else if (strcmp(argv[i], "--count") == 0)
             wishes.count = number_of(argv[++i]);
         else if (strcmp(argv[i], "--seconds") == 0)
@@ -283,6 +286,9 @@ int main(int argc, char **argv)
         perror("mmap");
         return 2;
     }
+    int64_t began_ns = os_clock_monotonic_ns();
+    if (wishes.is_new)
+        printf("new seeds, from %lu on\n", wishes.seed);
     if (wishes.is_here)
         work_on(&wishes, &shared->jobs[0], wishes.seed);
     else
@@ -290,6 +296,8 @@ int main(int argc, char **argv)
     struct job *sum = mem_new(sizeof(*sum));
     add_up(&wishes, shared, sum);
     report(sum, wishes.is_report);
+    printf("%lu seeds in %ld s\n", sum->passed + sum->failed,
+           (os_clock_monotonic_ns() - began_ns) / 1000000000);
     printf("%lu passed, %lu failed, 0 skipped\n", sum->passed, sum->failed);
     return sum->failed > 0 ? 1 : 0;
 }

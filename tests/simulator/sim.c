@@ -18,7 +18,8 @@
 #include "simulator/oracle.h"
 #include "simulator/world.h"
 
-#define ROUNDS_MAX 400000 /* of a run that never rests */
+/* Of a run that never rests. Where snapshots go by single units half a million are needed. */
+#define ROUNDS_MAX 1500000
 #define CALM_MS    (25 * DAY_MS)
 
 /* ---- chance -------------------------------------------------------------------------------------- */
