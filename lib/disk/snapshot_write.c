@@ -17,7 +17,7 @@
 #include "os/file.h"
 
 #define OUT_BYTES         (1u << 20) /* written at once */
-#define COMPRESSION_LEVEL 1          /* half a gigabyte a second: state is written more than read */
+#define COMPRESSION_LEVEL -1         /* literals as they are: a restart waits for their decoding */
 
 struct snapshot_writer {
     struct os_disk *disk;
@@ -112,8 +112,8 @@ static enum status put_chunk(struct snapshot_writer *w, const void *at, size_t b
     uint8_t *stored = header + SNAPSHOT_CHUNK_HEADER_BYTES;
     uint8_t algorithm = SNAPSHOT_ZSTD;
     size_t stored_bytes = ZSTD_compressCCtx(w->zstd, stored, room, at, bytes, COMPRESSION_LEVEL);
-    must(!ZSTD_isError(stored_bytes)); /* with that room it cannot fail */
-    if (stored_bytes >= bytes) {
+    must(!ZSTD_isError(stored_bytes));       /* with that room it cannot fail */
+    if (stored_bytes >= bytes - bytes / 8) { /* nearly all of it is hashes: not worth decoding */
         algorithm = SNAPSHOT_RAW;
         stored_bytes = bytes;
         memcpy(stored, at, bytes);

@@ -303,6 +303,33 @@ struct index_entry *index_add(struct index *x, struct id128 key)
     return e;
 }
 
+/* Where all that is there has smaller ranks, what is behind the last of them is empty. */
+struct index_entry *index_fill(struct index *x, struct index_filling *f, struct id128 key)
+{
+    uint64_t rank = index_rank(key);
+    must(id128_is_set(key));
+    must((f->behind == 0) == (x->count == 0));
+    bool is_last = x->count == 0 || rank > f->rank;
+    if (is_last && x->moved == 0 && is_enough(x->homes, x->count + UINT64_C(1))) {
+        uint64_t at = max_of(index_home(x, rank >> 32), f->behind);
+        if (at + 1 >= x->slot_count)
+            make_slots(x, at + 2);
+        struct index_entry *e = index_at(x, at);
+        must(!is_full(e));
+        e->key = key;
+        x->count++;
+        *f = (struct index_filling){at + 1, rank};
+        return e;
+    }
+    struct index_entry *e = index_add(x, key);
+    f->rank = is_last ? rank : f->rank;
+    /* Entries may have moved: the last one is in the run of its home. */
+    f->behind = find_rank(x, f->rank) + 1;
+    while (is_full(index_at(x, f->behind)))
+        f->behind++;
+    return e;
+}
+
 bool index_drop(struct index *x, struct id128 key)
 {
     uint64_t at;

@@ -70,6 +70,16 @@ struct index_entry *index_find(const struct index *x, struct id128 key);
 /* The entry of `key`, made (with zeros) if there is none. `key` is set. */
 struct index_entry *index_add(struct index *x, struct id128 key) mustuse;
 
+/* Filling an index whose entries mostly come by ascending ranks, as a walk gives them. Zeros at first. */
+struct index_filling {
+    uint64_t behind; /* the slot behind the entry of the largest rank */
+    uint64_t rank;   /* that one's */
+};
+
+/* index_add(), next to nothing where the key is the largest so far and room was reserved. Nothing else is put into the
+ * index meanwhile, or taken out of it; there was nothing in it at first. */
+struct index_entry *index_fill(struct index *x, struct index_filling *f, struct id128 key) mustuse;
+
 /* False if there was none. */
 bool index_drop(struct index *x, struct id128 key);
 

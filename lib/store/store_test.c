@@ -320,6 +320,50 @@ static void a_large_table_grows_a_little_at_a_time(void **state)
     index_fini(&x);
 }
 
+/* As many keys by ascending ranks, but for some that come too early, some twice; with room for all, for some, for none. */
+static void fill(uint32_t count, uint32_t room, uint32_t late, int spread, uint64_t seed)
+{
+    struct index walked, x;
+    struct index_filling filling = {0};
+    uint32_t filled = 0;
+    index_init(&walked);
+    index_init(&x);
+    for (uint32_t k = 0; k < count; k++)
+        index_add(&walked, model_key(k, spread))->first = k + 1;
+    index_reserve(&x, room);
+    for (uint32_t i = 0; i < index_slot_count(&walked); i++) {
+        const struct index_entry *e = index_slot(&walked, i);
+        if (!id128_is_set(e->key))
+            continue;
+        for (uint32_t n = late ? (uint32_t)(next(&seed) % (late + 1)) : 0; n > 0; n--) {
+            uint32_t k = (uint32_t)(next(&seed) % count); /* smaller, larger, or there already */
+            index_fill(&x, &filling, model_key(k, spread))->first = k + 1;
+        }
+        index_fill(&x, &filling, e->key)->first = e->first;
+        filled++;
+        if (filled % 50 == 0)
+            check_index(&x);
+    }
+    assert_int_equal(x.count, count);
+    check_index(&x);
+    for (uint32_t k = 0; k < count; k++)
+        assert_int_equal(index_find(&x, model_key(k, spread))->first, k + 1);
+    index_fini(&walked);
+    index_fini(&x);
+}
+
+static void an_index_is_filled_by_ascending_ranks_or_not(void **state)
+{
+    (void)state;
+    for (int spread = 0; spread < 3; spread++)
+        for (uint32_t count = 1; count < 3000; count = count * 3 + 1)
+            for (uint32_t late = 0; late < 3; late++) {
+                fill(count, count, late, spread, count);
+                fill(count, count / 2, late, spread, count);
+                fill(count, 0, late, spread, count);
+            }
+}
+
 static void room_is_made_for_as_many_as_come(void **state)
 {
     (void)state;
@@ -650,6 +694,8 @@ int main(void)
         TEST("an index keeps its order at every size", an_index_keeps_its_order_at_every_size),
         TEST("a walk in pieces meets everybody once", a_walk_in_pieces_meets_everybody_once),
         TEST("a large table grows a little at a time", a_large_table_grows_a_little_at_a_time),
+        TEST("an index is filled by ascending ranks, or not",
+             an_index_is_filled_by_ascending_ranks_or_not),
         TEST("room is made for as many as come", room_is_made_for_as_many_as_come),
         TEST("a walk over seen ids goes on in a larger table",
              a_walk_over_seen_ids_goes_on_in_a_larger_table),

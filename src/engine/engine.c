@@ -21,6 +21,16 @@
 
 /* ---- profiles ---------------------------------------------------------------------------------- */
 
+void engine_expect_profiles(struct engine *e, uint32_t partition, uint32_t count)
+{
+    must(partition < PARTITIONS);
+    struct partition *p = &e->partitions[partition];
+    if (count <= p->room)
+        return;
+    p->room = count;
+    p->profiles = mem_resize(p->profiles, p->room * sizeof(p->profiles[0]));
+}
+
 uint64_t engine_add_profile(struct engine *e, uint32_t partition)
 {
     must(partition < PARTITIONS);

@@ -308,6 +308,9 @@ struct person engine_person(struct engine *e, uint64_t number);
 /* Number of a new profile's place; its object is zeroed. (persist.c makes them too.) */
 uint64_t engine_add_profile(struct engine *e, uint32_t partition);
 
+/* So many numbers are to come, the one that is nobody's included. */
+void engine_expect_profiles(struct engine *e, uint32_t partition, uint32_t count);
+
 static inline struct timers *engine_timers(const struct engine *e, uint64_t number)
 {
     return e->timers[profile_partition(number) / (PARTITIONS / 2)];

@@ -33,6 +33,8 @@ struct codec {
     struct cursor *in;
     struct space *space;       /* of the objects that are written or made */
     const struct texts *texts; /* not NULL: what is written is to be hashed */
+    int64_t near_ms;           /* times are not far from it: when the person was first seen */
+    bool is_whole;             /* no field is left out, whatever it is */
 };
 
 void texts_learn(struct texts *t, const struct names *names)
@@ -203,6 +205,121 @@ static void code_items_text(struct codec *c, struct blob *b)
     }
 }
 
+/* ---- fields that are as usual ------------------------------------------------------------------ */
+
+/* Of a person's lines most fields are what they are for nearly everybody. Before the fields of what there are many of
+ * stands a bit for each, lowest first: is it there? One that is not is as usual, which costs neither bytes nor a
+ * look at them. What is usual is part of the format; what is hashed has all fields, as they are.
+ *
+ * The same function of an element goes through its fields up to twice: to find out what is to be there, then to
+ * write it, or to read it. */
+enum pass {
+    PASS_WHOLE, /* everything is there */
+    PASS_ASK,   /* what is to be there? */
+    PASS_SOME,  /* what the mask says */
+};
+
+/* Is the field of that bit to be coded? */
+static inline __attribute__((always_inline)) bool is_let_in(enum pass pass, uint64_t mask,
+                                                            uint32_t bit)
+{
+    return pass == PASS_WHOLE || (pass == PASS_SOME && (mask >> bit & 1) != 0);
+}
+
+/* Codes the field, if it is to be; answers its bit if it is to be there. All by value, so that nothing is left of it
+ * where the pass is known. What is read into is all zeros. */
+#define sifting static inline __attribute__((always_inline)) uint64_t
+
+#define FIELD(name, type, code_one)                                                     \
+    sifting name(struct codec *c, enum pass pass, uint64_t mask, uint32_t bit, type *x, \
+                 type usual)                                                            \
+    {                                                                                   \
+        if (is_let_in(pass, mask, bit))                                                 \
+            code_one(c, x);                                                             \
+        else if (pass == PASS_SOME && c->in != NULL && usual != 0)                      \
+            *x = usual;                                                                 \
+        return (uint64_t)(*x != usual) << bit;                                          \
+    }
+
+FIELD(field_u8, uint8_t, code_u8)
+FIELD(field_u16, uint16_t, code_u16)
+FIELD(field_u32, uint32_t, code_u32)
+FIELD(field_u64, uint64_t, code_u64)
+FIELD(field_name, uint32_t, code_name)
+FIELD(field_word, uint64_t, code_word)
+
+sifting field_id(struct codec *c, enum pass pass, uint64_t mask, uint32_t bit, struct id128 *x)
+{
+    if (is_let_in(pass, mask, bit))
+        code_id(c, x);
+    return (uint64_t)id128_is_set(*x) << bit;
+}
+
+/* A time, as its distance from another one that is known by then. */
+sifting field_time(struct codec *c, enum pass pass, uint64_t mask, uint32_t bit, int64_t *x,
+                   int64_t usual, int64_t near)
+{
+    if (is_let_in(pass, mask, bit)) {
+        uint64_t from = pass == PASS_WHOLE ? 0 : (uint64_t)near;
+        int64_t apart = (int64_t)((uint64_t)*x - from);
+        code_time(c, &apart);
+        if (c->in != NULL)
+            *x = (int64_t)(from + (uint64_t)apart);
+    } else if (pass == PASS_SOME && c->in != NULL && usual != 0) {
+        *x = usual;
+    }
+    return (uint64_t)(*x != usual) << bit;
+}
+
+/* In a function of an element's fields: the next one of that kind, or whatever is empty for most. */
+#define FIELDS          \
+    uint64_t asked = 0; \
+    uint32_t bit = 0
+#define SOME(kind, ...) asked |= field_##kind(c, pass, mask, bit++, __VA_ARGS__)
+#define SOME_IF(is_there, code)                 \
+    do {                                        \
+        if (is_let_in(pass, mask, bit))         \
+            code;                               \
+        asked |= (uint64_t)(is_there) << bit++; \
+    } while (0)
+#define FIELDS_END                                              \
+    if (pass == PASS_SOME && c->in != NULL && mask >> bit != 0) \
+        c->in->is_bad = true;                                   \
+    return asked
+
+coding code_mask(struct codec *c, uint64_t *mask, uint32_t bytes)
+{
+    if (c->out) {
+        buf_add(c->out, mask, bytes);
+        return;
+    }
+    *mask = 0;
+    if (likely(cursor_left(c->in) >= sizeof(*mask))) {
+        memcpy(mask, c->in->at, sizeof(*mask));
+        *mask &= UINT64_MAX >> (64 - 8 * bytes);
+        c->in->at += bytes;
+        return;
+    }
+    struct str rest = cursor_take(c->in, bytes);
+    memcpy(mask, rest.at, rest.len);
+}
+
+/* An element from its fields, with a mask of so many bytes. */
+#define CODE_SOME(name, type, fields, bytes)   \
+    coding name(struct codec *c, type *x)      \
+    {                                          \
+        uint64_t mask = 0;                     \
+        if (c->texts != NULL || c->is_whole) { \
+            (void)fields(c, PASS_WHOLE, 0, x); \
+            return;                            \
+        }                                      \
+        if (c->out)                            \
+            mask = fields(c, PASS_ASK, 0, x);  \
+        must(mask >> (8 * (bytes)-1) <= 1);    \
+        code_mask(c, &mask, bytes);            \
+        (void)fields(c, PASS_SOME, mask, x);   \
+    }
+
 /* Room for `count` entries, if the bytes can hold so many. They come by ascending places, for which a table has to be
  * large enough from the beginning: in a small one they would stand in one heap. */
 static void reserve(struct index *x, uint64_t count, const struct cursor *in, uint32_t entry_bytes)
@@ -213,48 +330,67 @@ static void reserve(struct index *x, uint64_t count, const struct cursor *in, ui
 
 /* ---- the nouns --------------------------------------------------------------------------------- */
 
-coding code_consent(struct codec *c, struct consent *x)
+sifting consent_fields(struct codec *c, enum pass pass, uint64_t mask, struct consent *x)
 {
-    code_u8(c, &x->channel);
-    code_u8(c, &x->is_given);
-    code_u8(c, &x->bar);
-    code_name(c, &x->purpose);
-    code_name(c, &x->topic);
-    code_name(c, &x->source);
-    code_id(c, &x->address);
-    code_time(c, &x->at_ms);
+    FIELDS;
+    SOME(u8, &x->channel, 0);
+    SOME(u8, &x->is_given, 1);
+    SOME(u8, &x->bar, 0);
+    SOME(name, &x->purpose, 0);
+    SOME(name, &x->topic, 0);
+    SOME(name, &x->source, 0);
+    SOME(id, &x->address);
+    SOME(time, &x->at_ms, c->near_ms, c->near_ms);
+    FIELDS_END;
 }
 
-coding code_time_element(struct codec *c, int64_t *x)
+CODE_SOME(code_consent, struct consent, consent_fields, 1)
+
+/* Relative to `near_ms`, but where all is whole. */
+coding code_time_near(struct codec *c, int64_t *x)
+{
+    int64_t near = c->texts != NULL || c->is_whole ? 0 : c->near_ms;
+    int64_t apart = (int64_t)((uint64_t)*x - (uint64_t)near);
+    code_time(c, &apart);
+    if (c->in != NULL)
+        *x = (int64_t)((uint64_t)near + (uint64_t)apart);
+}
+
+coding code_number(struct codec *c, int64_t *x)
 {
     code_time(c, x);
 }
 
-coding code_instance(struct codec *c, struct instance *x)
+sifting instance_fields(struct codec *c, enum pass pass, uint64_t mask, struct instance *x)
 {
+    FIELDS;
     struct instance_more more = c->out ? *instance_more(c->space, x) : instance_no_more;
-    code_word(c, &x->id);
-    code_name(c, &x->journey);
-    code_u32(c, &x->plan);
-    code_u16(c, &x->journey_index);
-    code_u16(c, &x->step);
-    code_u8(c, &x->state);
-    code_u8(c, &x->flags);
-    code_u16(c, &x->visits);
-    code_word(c, &more.key);
-    code_time(c, &x->entered_ms);
-    code_time(c, &x->step_ms);
-    code_time(c, &more.wait_ms);
-    code_time(c, &x->due_ms);
-    code_time(c, &more.ask_ms);
-    code_word(c, &more.decision);
-    code_name(c, &x->last_message);
-    code_word(c, &more.caller);
-    code_u64(c, &more.splits);
-    code_body(c, &more.entry);
-    if (c->in != NULL)
+    SOME(word, &x->id, 0);
+    SOME(name, &x->journey, 0);
+    SOME(u32, &x->plan, 1);
+    SOME(u16, &x->journey_index, 0);
+    SOME(u16, &x->step, 0);
+    SOME(u8, &x->state, INSTANCE_WAITING);
+    SOME(u8, &x->flags, 0);
+    SOME(u16, &x->visits, 0);
+    SOME(time, &x->entered_ms, c->near_ms, c->near_ms);
+    SOME(time, &x->step_ms, x->entered_ms, x->entered_ms);
+    SOME(time, &x->due_ms, FOREVER_MS, x->step_ms);
+    SOME(name, &x->last_message, 0);
+    uint32_t first_more = bit;
+    SOME(word, &more.key, 0);
+    SOME(time, &more.wait_ms, 0, x->step_ms);
+    SOME(time, &more.ask_ms, FOREVER_MS, x->step_ms);
+    SOME(word, &more.decision, 0);
+    SOME(word, &more.caller, 0);
+    SOME(u64, &more.splits, 0);
+    SOME_IF(more.entry.bytes > 0, code_body(c, &more.entry));
+    if (c->in != NULL && mask >> first_more != 0)
         instance_set_more(c->space, x, &more);
+    FIELDS_END;
 }
+
+CODE_SOME(code_instance, struct instance, instance_fields, 3)
 
 static void code_past(struct codec *c, struct past *x)
 {
@@ -272,32 +408,37 @@ static void code_past(struct codec *c, struct past *x)
     code_body(c, &x->entry);
 }
 
-coding code_sent(struct codec *c, struct sent *x)
+sifting sent_fields(struct codec *c, enum pass pass, uint64_t mask, struct sent *x)
 {
+    FIELDS;
     struct sent_more more = c->out ? *sent_more(c->space, x) : sent_no_more;
     int64_t accepted_ms = brief_ms(more.accepted), delivered_ms = brief_ms(more.delivered);
-    code_word(c, &x->decision);
-    code_word(c, &more.instance);
-    code_time(c, &x->at_ms);
-    code_name(c, &x->message);
-    code_name(c, &more.content_key);
-    code_name(c, &x->category);
-    code_name(c, &more.group);
-    code_name(c, &more.journey);
-    code_u8(c, &x->channel);
-    code_u8(c, &x->lane);
-    code_u8(c, &x->state);
-    code_u8(c, &x->flags);
-    code_id(c, &more.address);
-    code_word(c, &more.together);
-    code_time(c, &accepted_ms);
-    code_time(c, &delivered_ms);
-    if (c->out != NULL)
-        return;
-    more.accepted = brief_of(accepted_ms);
-    more.delivered = brief_of(delivered_ms);
-    sent_set_more(c->space, x, &more);
+    SOME(word, &x->decision, 0);
+    SOME(time, &x->at_ms, c->near_ms, c->near_ms);
+    SOME(name, &x->message, 0);
+    SOME(name, &x->category, 0);
+    SOME(u8, &x->channel, 0);
+    SOME(u8, &x->lane, 0);
+    SOME(u8, &x->state, 0);
+    SOME(u8, &x->flags, 0);
+    uint32_t first_more = bit;
+    SOME(word, &more.instance, 0);
+    SOME(name, &more.content_key, 0);
+    SOME(name, &more.group, 0);
+    SOME(name, &more.journey, 0);
+    SOME(id, &more.address);
+    SOME(word, &more.together, 0);
+    SOME(time, &accepted_ms, 0, x->at_ms);
+    SOME(time, &delivered_ms, 0, x->at_ms);
+    if (c->in != NULL && mask >> first_more != 0) {
+        more.accepted = brief_of(accepted_ms);
+        more.delivered = brief_of(delivered_ms);
+        sent_set_more(c->space, x, &more);
+    }
+    FIELDS_END;
 }
+
+CODE_SOME(code_sent, struct sent, sent_fields, 2)
 
 static void code_hold(struct codec *c, struct hold *x)
 {
@@ -309,37 +450,41 @@ static void code_hold(struct codec *c, struct hold *x)
     code_time(c, &x->until_ms);
 }
 
-coding code_membership(struct codec *c, struct membership *x)
+sifting membership_fields(struct codec *c, enum pass pass, uint64_t mask, struct membership *x)
 {
-    code_name(c, &x->segment);
-    code_u32(c, &x->flags);
-    code_time(c, &x->since_ms);
-    code_time(c, &x->ask_ms);
+    FIELDS;
+    SOME(name, &x->segment, 0);
+    SOME(u32, &x->flags, MEMBERSHIP_IS_IN);
+    SOME(time, &x->since_ms, c->near_ms, c->near_ms);
+    SOME(time, &x->ask_ms, FOREVER_MS, c->near_ms);
+    FIELDS_END;
 }
 
+CODE_SOME(code_membership, struct membership, membership_fields, 1)
+
 /* Makes room for a list that is read. */
-static bool make_list(struct codec *c, struct vec *v, uint32_t count, uint32_t element_bytes)
+static bool make_list(struct cursor *in, struct space *space, struct vec *v, uint32_t count,
+                      uint32_t element_bytes)
 {
-    if (count > cursor_left(c->in) || count > SPACE_OBJECT_MAX / element_bytes ||
-        count > UINT16_MAX) {
-        c->in->is_bad = true;
+    if (count > cursor_left(in) || count > SPACE_OBJECT_MAX / element_bytes || count > UINT16_MAX) {
+        in->is_bad = true;
         return false;
     }
-    vec_make(c->space, v, count, element_bytes);
+    vec_make(space, v, count, element_bytes);
     return true;
 }
 
 /* A list: its count, then its elements. */
-#define CODE_LIST(name, type, code_one)                                              \
-    coding name(struct codec *c, struct vec *v)                                      \
-    {                                                                                \
-        uint32_t count = v->count;                                                   \
-        code_u32(c, &count);                                                         \
-        if (count == 0 || (c->out == NULL && !make_list(c, v, count, sizeof(type)))) \
-            return;                                                                  \
-        type *at = space_touch(c->space, v->ref);                                    \
-        for (uint32_t i = 0; i < count; i++)                                         \
-            code_one(c, &at[i]);                                                     \
+#define CODE_LIST(name, type, code_one)                                                            \
+    coding name(struct codec *c, struct vec *v)                                                    \
+    {                                                                                              \
+        uint32_t count = v->count;                                                                 \
+        code_u32(c, &count);                                                                       \
+        if (count == 0 || (c->out == NULL && !make_list(c->in, c->space, v, count, sizeof(type)))) \
+            return;                                                                                \
+        type *at = space_touch(c->space, v->ref);                                                  \
+        for (uint32_t i = 0; i < count; i++)                                                       \
+            code_one(c, &at[i]);                                                                   \
     }
 
 /* One that most people have nothing in. */
@@ -390,7 +535,8 @@ static inline __attribute__((always_inline)) bool code_none(struct codec *c, uin
             name##_aside(*c, p);                                                             \
     }
 
-CODE_LIST(code_times, int64_t, code_time_element)
+CODE_LIST(code_times, int64_t, code_time_near)
+CODE_LIST(code_numbers, int64_t, code_number)
 
 CODE_LIST(code_bodies, struct blob, code_body)
 
@@ -425,23 +571,27 @@ coding code_tally(struct codec *c, struct history_tally *x)
     x->has_too_large = has_too_large != 0;
 }
 
-coding code_items(struct codec *c, struct history_items *x)
+sifting items_fields(struct codec *c, enum pass pass, uint64_t mask, struct history_items *x)
 {
-    code_time(c, &x->forgot_ms);
-    code_times(c, &x->times);
-    code_times(c, &x->numbers);
-    code_bodies(c, &x->bodies);
+    FIELDS;
+    SOME(time, &x->forgot_ms, INT64_MIN, c->near_ms);
+    SOME_IF(x->times.count > 0, code_times(c, &x->times));
+    SOME_IF(x->numbers.count > 0, code_numbers(c, &x->numbers));
+    SOME_IF(x->bodies.count > 0, code_bodies(c, &x->bodies));
     bool is_whole = (x->numbers.count == 0 || x->numbers.count == x->times.count) &&
                     (x->bodies.count == 0 || x->bodies.count == x->times.count);
     if (c->in != NULL && !is_whole)
         c->in->is_bad = true;
+    FIELDS_END;
 }
+
+CODE_SOME(code_items, struct history_items, items_fields, 1)
 
 coding code_history(struct codec *c, struct history *x)
 {
     code_name(c, &x->feature);
     code_u32(c, &x->total);
-    code_time(c, &x->last_ms);
+    code_time_near(c, &x->last_ms);
     code_u8(c, &x->kind);
     if (c->in != NULL && (x->kind < FEATURE_MARK || x->kind > FEATURE_VALUES)) {
         c->in->is_bad = true;
@@ -463,7 +613,7 @@ void persist_put_history(struct space *space, const struct history *h, struct bu
 {
     must(h->kind >= FEATURE_MARK);
     must(h->kind <= FEATURE_VALUES);
-    struct codec c = {.out = out, .space = space};
+    struct codec c = {.out = out, .space = space, .is_whole = true};
     struct history copy = *h;
     code_history(&c, &copy);
 }
@@ -472,7 +622,7 @@ CODE_LIST(code_consents, struct consent, code_consent)
 CODE_SET(code_histories, struct history, code_history)
 bool persist_take_histories(struct space *space, struct cursor *in, struct vec *out)
 {
-    struct codec c = {.in = in, .space = space};
+    struct codec c = {.in = in, .space = space, .is_whole = true};
     code_histories(&c, out);
     return !in->is_bad;
 }
@@ -655,31 +805,22 @@ static void code_errand(struct codec *c, struct errand *x)
 
 CODE_RARE(code_errands, RARE_ERRANDS, struct errand, code_errand)
 
-coding code_standing(struct codec *c, struct profile *x)
+sifting profile_fields(struct codec *c, enum pass pass, uint64_t mask, struct profile *x)
 {
-    struct standing standing = c->out ? profile_standing(c->space, x) : (struct standing){0};
-    code_name(c, &standing.stage);
-    code_name(c, &standing.set);
-    code_time(c, &standing.since_ms);
-    if (c->in != NULL)
-        profile_set_standing(c->space, x, standing);
-}
-
-coding code_profile(struct codec *c, struct profile *x)
-{
-    must((c->out == NULL) != (c->in == NULL));
-    must(c->texts == NULL || c->out != NULL);
+    FIELDS;
     const uint8_t apart = PROFILE_IS_MERGED | PROFILE_IS_ERASED; /* `forward` says so */
     uint64_t forward = c->out ? profile_forward(x) : 0;
     uint8_t known = x->known & (uint8_t)~apart;
     uint16_t identifier_count = forward ? 0 : x->identifier_count;
-    code_time(c, &x->first_seen_ms);
-    code_time(c, &x->last_seen_ms);
-    code_u64(c, &forward);
-    code_id(c, &x->user);
-    code_u8(c, &known);
-    code_u32(c, &x->instance_count);
-    code_u16(c, &identifier_count);
+    struct standing standing = c->out ? profile_standing(c->space, x) : (struct standing){0};
+    SOME(time, &x->first_seen_ms, 0, 0);
+    c->near_ms = x->first_seen_ms;
+    SOME(time, &x->last_seen_ms, x->first_seen_ms, x->first_seen_ms);
+    SOME(u64, &forward, 0);
+    SOME(id, &x->user);
+    SOME(u8, &known, PROFILE_KNOWS_USER);
+    SOME(u32, &x->instance_count, 0);
+    SOME(u16, &identifier_count, 1);
     if (c->in != NULL) {
         x->known = known;
         x->identifier_count = (uint8_t)identifier_count;
@@ -688,31 +829,46 @@ coding code_profile(struct codec *c, struct profile *x)
             x->known = 0;
         }
     }
-    code_traits(c, &x->traits);
-    code_consents(c, &x->consents);
-    code_histories(c, &x->histories);
-    code_instances(c, &x->instances);
-    code_pasts(c, x);
-    code_intents(c, &x->intents);
-    code_ledger(c, &x->ledger);
-    code_holds(c, x);
-    code_memberships(c, &x->memberships);
-    code_time(c, &x->audience_ms);
-    code_u32(c, &x->audience_plan);
-    code_appointments(c, x);
-    code_standing(c, x);
-    code_u32(c, &x->appointed_plan);
-    code_choices(c, x);
-    code_wishes(c, x);
-    code_listings(c, x);
-    code_habits(c, &x->habits);
-    code_errands(c, x);
-    if (c->in == NULL || forward == 0)
-        return;
-    if (x->rares == 0 && (forward == PROFILE_ERASED || forward >> 40 == 0))
-        profile_set_forward(x, forward);
-    else
-        c->in->is_bad = true;
+    SOME_IF(x->traits.bytes > 0, code_traits(c, &x->traits));
+    SOME_IF(x->consents.count > 0, code_consents(c, &x->consents));
+    SOME_IF(x->histories.count > 0, code_histories(c, &x->histories));
+    SOME_IF(x->instances.count > 0, code_instances(c, &x->instances));
+    SOME_IF(x->pasts.count > 0, code_pasts(c, x));
+    SOME_IF(x->intents.count > 0, code_intents(c, &x->intents));
+    SOME_IF(x->ledger.count > 0, code_ledger(c, &x->ledger));
+    SOME_IF(x->holds.count > 0, code_holds(c, x));
+    SOME_IF(x->memberships.count > 0, code_memberships(c, &x->memberships));
+    SOME(time, &x->audience_ms, FOREVER_MS, x->first_seen_ms);
+    SOME(u32, &x->audience_plan, 1);
+    SOME_IF(x->appointments.count > 0, code_appointments(c, x));
+    uint32_t first_standing = bit;
+    SOME(name, &standing.stage, 0);
+    SOME(name, &standing.set, 0);
+    SOME(time, &standing.since_ms, 0, x->first_seen_ms);
+    if (c->in != NULL && (mask >> first_standing & 7) != 0)
+        profile_set_standing(c->space, x, standing);
+    SOME(u32, &x->appointed_plan, 1);
+    SOME_IF(x->choices.count > 0, code_choices(c, x));
+    SOME_IF(x->wishes.count > 0, code_wishes(c, x));
+    SOME_IF(x->listings.count > 0, code_listings(c, x));
+    SOME_IF(x->habits.count > 0, code_habits(c, &x->habits));
+    SOME_IF(x->errands.count > 0, code_errands(c, x));
+    if (c->in != NULL && forward != 0) {
+        if (x->rares == 0 && (forward == PROFILE_ERASED || forward >> 40 == 0))
+            profile_set_forward(x, forward);
+        else
+            c->in->is_bad = true;
+    }
+    FIELDS_END;
+}
+
+CODE_SOME(code_any_profile, struct profile, profile_fields, 4)
+
+coding code_profile(struct codec *c, struct profile *x)
+{
+    must((c->out == NULL) != (c->in == NULL));
+    must(c->texts == NULL || c->out != NULL);
+    code_any_profile(c, x);
 }
 
 aside put_profile(struct buf *out, struct space *space, struct profile *x)
@@ -1619,46 +1775,91 @@ static enum status load_meta(struct engine *e, struct cursor *in, struct fault *
     return status == OK ? load_kept(e, in) : status;
 }
 
-static void count_one(struct map_u64 *counts, uint32_t name)
+/* How often each of a few names was met: people of one partition are in the same journeys and segments. */
+#define TALLIES 64
+
+struct tallies {
+    struct map_u64 *counts;
+    struct {
+        uint32_t name, count;
+    } at[TALLIES];
+};
+
+static void tally_up(struct tallies *t, uint32_t i)
 {
-    uint32_t count = map_u64_find(counts, name);
-    map_u64_set(counts, name, count == MAP_NONE ? 1 : count + 1);
+    if (t->at[i].count == 0)
+        return;
+    uint32_t count = map_u64_find(t->counts, t->at[i].name);
+    map_u64_set(t->counts, t->at[i].name, (count == MAP_NONE ? 0 : count) + t->at[i].count);
+    t->at[i].count = 0;
+}
+
+static void tally_up_all(struct tallies *t)
+{
+    for (uint32_t i = 0; i < TALLIES; i++)
+        tally_up(t, i);
+}
+
+static void count_one(struct tallies *t, uint32_t name)
+{
+    uint32_t i = name % TALLIES;
+    if (t->at[i].name != name)
+        tally_up(t, i);
+    t->at[i].name = name;
+    t->at[i].count++;
 }
 
 /* What is not written but follows from who somebody is: the moment they wait for, and who is counted. */
-static void count_in(struct loading *l, uint64_t number)
+static void count_in(struct engine *e, const struct person *who, struct tallies *live,
+                     struct tallies *members)
 {
-    struct engine *e = l->engine;
-    struct person who = engine_person(e, number);
-    who.at_ms = e->now_ms;
-    if (profile_forward(who.profile) == 0)
-        engine_arm(e, who.id, engine_deadline(&who));
-    for (uint32_t i = 0; i < who.profile->instances.count; i++)
-        if (person_instance(&who, i)->state != INSTANCE_QUEUED)
-            count_one(l->live, person_instance(&who, i)->journey);
-    for (uint32_t i = 0; i < who.profile->memberships.count; i++) {
-        const struct membership *m = person_membership(&who, i);
+    if (profile_forward(who->profile) == 0)
+        engine_arm(e, who->id, engine_deadline(who));
+    for (uint32_t i = 0; i < who->profile->instances.count; i++)
+        if (person_instance(who, i)->state != INSTANCE_QUEUED)
+            count_one(live, person_instance(who, i)->journey);
+    for (uint32_t i = 0; i < who->profile->memberships.count; i++) {
+        const struct membership *m = person_membership(who, i);
         struct str name = names_text(e->names, m->segment);
         if (m->flags & MEMBERSHIP_IS_IN && name.len > 0 && name.at[0] != '$')
-            count_one(l->members, m->segment);
+            count_one(members, m->segment);
     }
 }
 
+#define PERSON_BYTES_LEAST 4 /* of a mask */
+
 /* Each is counted while they are in the processor's cache. */
-static enum status load_profiles(struct loading *l, uint32_t partition, struct cursor *in)
+static void load_people(struct loading *l, uint32_t partition, struct cursor *in)
 {
     struct engine *e = l->engine;
     struct partition *p = &e->partitions[partition];
-    struct codec c = {.in = in, .space = &p->space};
+    struct tallies live = {.counts = l->live}, members = {.counts = l->members};
+    struct person who = {0};
     uint64_t count = cursor_varint(in);
+    engine_expect_profiles(e, partition,
+                           (uint32_t)min_of(count, cursor_left(in) / PERSON_BYTES_LEAST + 1));
     for (uint64_t local = 1; local < count && !in->is_bad; local++) {
         uint64_t number = engine_add_profile(e, partition);
-        struct profile *profile = engine_profile(e, number);
-        take_profile(in, &p->space, profile);
-        in->is_bad |= profile->audience_plan >= e->plans.count;
+        if (local == 1) { /* the others differ in who they are, and in nothing else */
+            who = engine_person(e, number);
+            who.at_ms = e->now_ms;
+        }
+        who.id = number;
+        who.profile = engine_profile(e, number);
+        take_profile(in, &p->space, who.profile);
+        in->is_bad |= who.profile->audience_plan >= e->plans.count;
         if (!in->is_bad)
-            count_in(l, number);
+            count_in(e, &who, &live, &members);
     }
+    tally_up_all(&live);
+    tally_up_all(&members);
+}
+
+static enum status load_profiles(struct loading *l, uint32_t partition, struct cursor *in)
+{
+    struct partition *p = &l->engine->partitions[partition];
+    struct codec c = {.in = in, .space = &p->space};
+    load_people(l, partition, in);
     uint64_t messages = cursor_varint(in);
     for (uint64_t k = 0; k < messages && !in->is_bad; k++) {
         struct stage_message m = {0};
@@ -1695,8 +1896,12 @@ static enum status load_sweeps(struct engine *e, struct cursor *in)
 static enum status load_ids(struct engine *e, uint32_t partition, struct cursor *in)
 {
     struct codec c = {.in = in};
+    struct index *ids = &e->identity.ids[partition];
+    struct index_filling filling = {0};
     uint64_t count = cursor_varint(in);
-    reserve(&e->identity.ids[partition], count, in, 25);
+    if (count > 0 && ids->count > 0)
+        return FIX_INPUT;
+    reserve(ids, count, in, 25);
     for (uint64_t i = 0; i < count && !in->is_bad; i++) {
         struct index_entry x = {0};
         code_id(&c, &x.key);
@@ -1704,7 +1909,7 @@ static enum status load_ids(struct engine *e, uint32_t partition, struct cursor 
         code_word(&c, &x.second);
         if (!id128_is_set(x.key))
             return FIX_INPUT;
-        struct index_entry *slot = index_add(&e->identity.ids[partition], x.key);
+        struct index_entry *slot = index_fill(ids, &filling, x.key);
         slot->first = x.first;
         slot->second = x.second;
     }
