@@ -64,9 +64,12 @@ enum status snapshot_list(struct os_disk *disk, const char *dir, struct arena *a
     return OK;
 }
 
-enum status snapshot_latest(struct os_disk *disk, const char *dir, uint64_t batch_max,
-                            snapshot_refused *refused, void *context, struct snapshot_reader **r,
-                            struct fault *f)
+typedef enum status open_snapshot(struct os_disk *disk, const char *path,
+                                  struct snapshot_reader **r, struct fault *f);
+
+static enum status open_latest(struct os_disk *disk, const char *dir, uint64_t batch_max,
+                               open_snapshot *open, snapshot_refused *refused, void *context,
+                               struct snapshot_reader **r, struct fault *f)
 {
     struct arena a;
     arena_init(&a, 4096);
@@ -82,7 +85,7 @@ enum status snapshot_latest(struct os_disk *disk, const char *dir, uint64_t batc
         char path[OS_PATH_BYTES];
         must(snapshot_path(path, sizeof(path), dir, batches[i])); /* it was listed */
         struct fault why = {0};
-        if (snapshot_open(disk, path, r, &why) == OK) {
+        if (open(disk, path, r, &why) == OK) {
             worst = OK;
             break;
         }
@@ -99,6 +102,20 @@ enum status snapshot_latest(struct os_disk *disk, const char *dir, uint64_t batc
         return worst;
     }
     return done;
+}
+
+enum status snapshot_latest(struct os_disk *disk, const char *dir, uint64_t batch_max,
+                            snapshot_refused *refused, void *context, struct snapshot_reader **r,
+                            struct fault *f)
+{
+    return open_latest(disk, dir, batch_max, snapshot_open, refused, context, r, f);
+}
+
+enum status snapshot_latest_unread(struct os_disk *disk, const char *dir, uint64_t batch_max,
+                                   snapshot_refused *refused, void *context,
+                                   struct snapshot_reader **r, struct fault *f)
+{
+    return open_latest(disk, dir, batch_max, snapshot_open_unread, refused, context, r, f);
 }
 
 /* Removes unfinished ones, and those whose place from the newest is `keep_count` or more. */

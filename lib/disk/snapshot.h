@@ -57,6 +57,11 @@ struct snapshot_reader;
 enum status snapshot_open(struct os_disk *disk, const char *path, struct snapshot_reader **r,
                           struct fault *f) mustuse;
 
+/* The same without a look at the sections: only header, trailer and index are verified. Each chunk is when it is read,
+ * which is then GIVE_UP: for who reads all of them and can still take an older snapshot. */
+enum status snapshot_open_unread(struct os_disk *disk, const char *path, struct snapshot_reader **r,
+                                 struct fault *f) mustuse;
+
 /* What the file's header says, without a look at the rest: it may be damaged all the same. GIVE_UP: the header is. */
 enum status snapshot_peek(struct os_disk *disk, const char *path, struct snapshot_about *about,
                           struct fault *f) mustuse;
@@ -70,6 +75,11 @@ typedef void snapshot_refused(void *context, const char *path, const struct faul
 enum status snapshot_latest(struct os_disk *disk, const char *dir, uint64_t batch_max,
                             snapshot_refused *refused, void *context, struct snapshot_reader **r,
                             struct fault *f) mustuse;
+
+/* The same with snapshot_open_unread(). */
+enum status snapshot_latest_unread(struct os_disk *disk, const char *dir, uint64_t batch_max,
+                                   snapshot_refused *refused, void *context,
+                                   struct snapshot_reader **r, struct fault *f) mustuse;
 
 /* NULL is fine. */
 void snapshot_close(struct snapshot_reader *r);

@@ -1,5 +1,6 @@
 /* Reading a snapshot. All of the file is verified before anything of it is used, so that a damaged one
- * is found while an older one can still take its place; each chunk again when it is read.
+ * is found while an older one can still take its place, and each chunk again when it is read; or only the latter,
+ * where whoever reads it can still take an older one then. Every byte has a checksum besides that of the whole file.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -198,8 +199,8 @@ static enum status read_index(struct snapshot_reader *r, const struct trailer *t
     return done;
 }
 
-enum status snapshot_open(struct os_disk *disk, const char *path, struct snapshot_reader **r,
-                          struct fault *f)
+static enum status open_file(struct os_disk *disk, const char *path, bool is_to_read_all,
+                             struct snapshot_reader **r, struct fault *f)
 {
     struct os_file *file;
     enum status done = os_file_open(disk, path, OS_READ, &file, f);
@@ -218,7 +219,7 @@ enum status snapshot_open(struct os_disk *disk, const char *path, struct snapsho
     done = os_file_size(file, &bytes, f);
     if (done == OK)
         done = read_trailer(x, bytes, &t, f);
-    if (done == OK)
+    if (done == OK && is_to_read_all)
         done = check_file_crc(x, bytes - SNAPSHOT_TRAILER_BYTES, t.file_crc, f);
     if (done == OK)
         done = read_header(x, f);
@@ -230,6 +231,18 @@ enum status snapshot_open(struct os_disk *disk, const char *path, struct snapsho
     }
     *r = x;
     return OK;
+}
+
+enum status snapshot_open(struct os_disk *disk, const char *path, struct snapshot_reader **r,
+                          struct fault *f)
+{
+    return open_file(disk, path, true, r, f);
+}
+
+enum status snapshot_open_unread(struct os_disk *disk, const char *path, struct snapshot_reader **r,
+                                 struct fault *f)
+{
+    return open_file(disk, path, false, r, f);
 }
 
 void snapshot_close(struct snapshot_reader *r)

@@ -24,7 +24,12 @@
 
 /* Which way it goes the compiler shall know where a whole person is coded: so their fields are put into one function for
  * each way, and what is seldom there (`aside`) is called with a codec of its own. */
-#define coding static inline __attribute__((always_inline)) void
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
+#    define into_one /* checks of each access, in each copy, would take the compiler minutes */
+#else
+#    define into_one __attribute__((always_inline))
+#endif
+#define coding static inline into_one void
 #define aside  static __attribute__((noinline)) void
 
 /* Writes to `out`, or reads from `in` (then out is NULL). */
@@ -220,15 +225,14 @@ enum pass {
 };
 
 /* Is the field of that bit to be coded? */
-static inline __attribute__((always_inline)) bool is_let_in(enum pass pass, uint64_t mask,
-                                                            uint32_t bit)
+static inline into_one bool is_let_in(enum pass pass, uint64_t mask, uint32_t bit)
 {
     return pass == PASS_WHOLE || (pass == PASS_SOME && (mask >> bit & 1) != 0);
 }
 
 /* Codes the field, if it is to be; answers its bit if it is to be there. All by value, so that nothing is left of it
  * where the pass is known. What is read into is all zeros. */
-#define sifting static inline __attribute__((always_inline)) uint64_t
+#define sifting static inline into_one uint64_t
 
 #define FIELD(name, type, code_one)                                                     \
     sifting name(struct codec *c, enum pass pass, uint64_t mask, uint32_t bit, type *x, \
@@ -501,7 +505,7 @@ static bool make_list(struct cursor *in, struct space *space, struct vec *v, uin
     }
 
 /* The count of an empty list; false where it is not empty, and nothing has happened. */
-static inline __attribute__((always_inline)) bool code_none(struct codec *c, uint32_t count)
+static inline into_one bool code_none(struct codec *c, uint32_t count)
 {
     if (c->out) {
         if (count == 0)

@@ -269,10 +269,13 @@ static enum status try_snapshot(const struct directory *d, const struct recover_
                                 struct recovered *r, uint64_t *batch_max, bool *is_done,
                                 struct fault *f)
 {
+    char path[OS_PATH_BYTES] = "";
+    struct fault why = {0};
     struct snapshot_reader *reader = NULL;
     enum status status;
     for (;;) {
-        status = snapshot_latest(d->disk, d->snapshots, *batch_max, count_refused, r, &reader, f);
+        status =
+            snapshot_latest_unread(d->disk, d->snapshots, *batch_max, count_refused, r, &reader, f);
         if (status != OK || reader == NULL || options->snapshot_ms_max == 0 ||
             snapshot_get_about(reader)->now_ms <= options->snapshot_ms_max)
             break;
@@ -286,14 +289,18 @@ static enum status try_snapshot(const struct directory *d, const struct recover_
     }
     if (*is_done)
         return status;
+    must(snapshot_path(path, sizeof(path), d->snapshots, snapshot_get_about(reader)->batch));
     *batch_max = snapshot_get_about(reader)->batch - 1;
-    status = load_snapshot(reader, options, r, f);
+    status = load_snapshot(reader, options, r, &why);
     snapshot_close(reader);
-    *is_done = status != FIX_INPUT;
-    if (status == FIX_INPUT) { /* a state that this release does not read */
+    *is_done = status == OK || status == TRY_AGAIN;
+    if (status == TRY_AGAIN && f != NULL)
+        *f = why;
+    if (!*is_done) { /* it is damaged, or this release does not read its state */
         r->snapshots_refused++;
-        r->snapshot_fault = *f;
-        *f = (struct fault){0};
+        r->snapshot_fault = why;
+        if (status == GIVE_UP)
+            fault_prefix(&r->snapshot_fault, "%s: ", path);
         engine_free(r->engine);
         r->engine = fresh_engine(d, options, r);
         status = OK;
