@@ -46,7 +46,7 @@ struct shared {
 
 struct wishes {
     uint64_t seed, count, seconds, jobs;
-    bool is_loud, is_report, is_here, is_until_failure, is_new;
+    bool is_loud, is_report, is_here, is_until_failure, is_new, is_bounded;
     uint64_t *listed;
     uint32_t listed_count;
     const char *const *folders;
@@ -266,7 +266,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--count") == 0)
             wishes.count = number_of(argv[++i]);
         else if (strcmp(argv[i], "--seconds") == 0)
-            wishes.seconds = number_of(argv[++i]);
+            wishes.is_bounded = true, wishes.seconds = number_of(argv[++i]);
         else if (strcmp(argv[i], "--jobs") == 0)
             wishes.jobs = number_of(argv[++i]);
         else if (strcmp(argv[i], "--list") == 0)
@@ -287,7 +287,7 @@ int main(int argc, char **argv)
         return 2;
     }
     int64_t began_ns = os_clock_monotonic_ns();
-    if (wishes.is_new)
+    if (wishes.is_new || wishes.is_bounded)
         printf("new seeds, from %lu on\n", wishes.seed);
     if (wishes.is_here)
         work_on(&wishes, &shared->jobs[0], wishes.seed);
