@@ -179,6 +179,8 @@ static void request_end(struct http_request *r)
     kept.body = r->body;
     kept.unzipped = r->unzipped;
     kept.answer = r->answer;
+    if (kept.arena.total_bytes > HTTP_CHAIN_BYTES)
+        arena_fini(&kept.arena);
     arena_reset(&kept.arena);
     buf_recycle(&kept.body);
     buf_recycle(&kept.unzipped);
@@ -290,7 +292,7 @@ static void connection_close(struct connection *c)
 /* The loop's own from here on. */
 static void connection_enter(struct http_loop *loop, struct connection *c)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+    struct epoll_event event = {.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                 .data = {.ptr = c}};
     os_mutex_lock(&loop->lock);
     c->previous = NULL;
@@ -705,7 +707,7 @@ static enum step receive(struct connection *c)
     }
     if (got <= 0)
         return STEP_CLOSED;
-    c->may_read = c->has_ended || (size_t)got == room;
+    c->may_read = c->reads_to_end || (size_t)got == room;
     if (has_kept) {
         c->in.len += (size_t)got;
         feed_kept(c);
@@ -858,8 +860,10 @@ static void serve_again(struct http_loop *loop)
 
 static void on_event(struct connection *c, uint32_t events)
 {
-    c->may_read |= (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
-    c->has_ended |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    /* a read stops at urgent data and at the end, though there is more to be heard */
+    uint32_t stops = events & (EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+    c->reads_to_end |= stops != 0;
+    c->may_read |= stops != 0 || (events & EPOLLIN) != 0;
     serve(c);
 }
 

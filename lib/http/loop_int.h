@@ -15,7 +15,7 @@
 #define HTTP_PEER_SLOTS  1024
 #define HTTP_SCRATCH     (64 * 1024) /* most bytes that one read takes */
 #define HTTP_SPARES_MAX  64          /* requests that a loop keeps for the next ones */
-#define HTTP_CHAIN_BYTES (64 * 1024) /* a larger buffer is given back after its request */
+#define HTTP_CHAIN_BYTES (64 * 1024) /* what is larger is given back after its request */
 
 enum connection_phase {
     PHASE_READING, /* a request, or nothing yet */
@@ -32,7 +32,7 @@ struct connection {
     int fd;                        /* -1: closed, and still in that list */
     uint8_t phase;                 /* enum connection_phase */
     bool may_read;                 /* the last read took all its room, or more has come since */
-    bool has_ended;                /* the client sends no more, once it is read to the end */
+    bool reads_to_end;             /* a read that found less is no sign that there is no more */
     bool is_starved;               /* what is in `in` is no whole head */
     bool is_again;
     bool closes;            /* after the answer that is being written */

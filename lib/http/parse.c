@@ -67,6 +67,8 @@ enum http_error http_target_parse(struct str target, struct arena *arena, struct
                                                                            : 0;
     if (skip != 0) {
         size_t slash = str_find(target, STR("/"), skip);
+        if (slash == skip || target.len == skip)
+            return HTTP_ERROR_BAD_PATH; /* of no host */
         target = slash == SIZE_MAX ? STR("/") : str_part(target, slash, SIZE_MAX);
     }
     if (target.len == 0 || target.at[0] != '/')
@@ -276,6 +278,19 @@ static bool length_parse(struct str text, uint64_t *out)
     return true;
 }
 
+/* Whether all of it may stand in a host with its port (RFC 3986 section 3.2), which may be empty. */
+static bool is_host(struct str text)
+{
+    static const char marks[] = "-._~!$&'()*+,;=:[]%";
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_letter && !(c >= '0' && c <= '9') && memchr(marks, c, sizeof(marks) - 1) == NULL)
+            return false;
+    }
+    return true;
+}
+
 enum http_error http_headers_check(const struct http_header *headers, uint32_t count,
                                    bool is_http_11, uint64_t *body_bytes, bool *is_zipped)
 {
@@ -303,7 +318,7 @@ enum http_error http_headers_check(const struct http_header *headers, uint32_t c
                     !str_equal_nocase(http_header_find(headers, count, STR("transfer-encoding")),
                                       STR("chunked"))))
         return HTTP_ERROR_BAD_FRAMING;
-    if (is_http_11 && seen[4] == 0)
+    if ((is_http_11 && seen[4] == 0) || !is_host(http_header_find(headers, count, STR("host"))))
         return HTTP_ERROR_NO_HOST;
     for (size_t k = 2; k < array_count(single); k++)
         if (seen[k] > 1)

@@ -46,6 +46,7 @@ static void crooked_paths(void **state)
         "/a%2Fb",     "/a%00b",    "/a%",        "/a%2",           "/a%zz",        "/a\\b",
         "/a%5cb",     "/a%0d%0ab", "/a\x7f",     "/%ff",           "http:/x",      "ftp://x/",
         "/a/%2e%2e/", "/%252e/..", "/\x01",      "/a//",           "http:///../a", "/%2e",
+        "http:///a",  "https://",  "http://?a",
     };
     for (size_t i = 0; i < array_count(bad); i++) {
         struct str path;

@@ -221,13 +221,14 @@ static uint32_t connections_within_limits(uint32_t wanted)
 }
 
 /* Options that accepted sockets inherit: answers are sent whole, so nothing is gained by waiting for
- * more. A port is not shared with another server, which would get some of its clients. */
+ * more; no byte is taken out of the stream, urgent or not (RFC 6093). A port is not shared with another server, which would get some of its clients. */
 static bool set_options(int fd, const union address *address)
 {
     int on = 1;
     int only_v6 = !IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr);
     return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on)) == 0 &&
            (address->any.sa_family != AF_INET6 ||
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof(only_v6)) == 0);
 }
@@ -252,6 +253,8 @@ static enum status listen_at(struct http_server *s, const struct http_server_opt
 /* Ends the loops that were started, and what they hold. */
 static void end_loops(struct http_server *s)
 {
+    atomic_store(&s->is_forced,
+                 true); /* who could answer may not even run, if this is a failed start */
     atomic_store(&s->is_over, true);
     for (uint32_t i = 0; i < s->options.threads; i++)
         if (s->loops[i].has_thread)

@@ -7,8 +7,8 @@
  *
  *     connection --> [limits, framing] --> [path, body, gzip] --> handler --> http_answer()
  *                          |                     |                  |            ^
- *                          +-- 400 408 413 414 --+                  +-- later ---+
- *                              415 431, as JSON                        any thread
+ *                          +-- 400 413 414 415 --+                  +-- later ---+
+ *                              431 503, as JSON                        any thread
  *
  * What the server itself refuses is listed in http_errors.def; bodies are {"code":…,"message":…}.
  *
@@ -127,8 +127,9 @@ enum http_method {
 
 enum http_method http_request_method(const struct http_request *request);
 
-/* The path, percent-decoded once, beginning with "/". It has no "." or ".." segments, no empty
- * ones but at its end, no NUL, no control characters: those were answered 400. */
+/* The path, percent-decoded once, beginning with "/"; or "*", the server as a whole. It has no "."
+ * or ".." segments, no empty ones but at its end, no NUL, no control characters: those were
+ * answered 400. */
 struct str http_request_path(const struct http_request *request);
 
 /* What follows "?", as sent; empty if there is none. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "os/clock.h"
 #include "os/thread.h"
@@ -102,6 +103,13 @@ static void handle(void *context, struct http_request *r)
         body.len = BIG_BYTES;
         http_answer(r, &(struct http_reply){.status = 200, .body = buf_str(&body)});
         buf_fini(&body);
+    } else if (str_starts(http_request_path(r), STR("/hog"))) {
+        memset(arena_alloc(http_request_arena(r), 4 << 20), 'h', 4 << 20);
+        tell(r);
+    } else if (str_starts(http_request_path(r), STR("/held"))) {
+        char text[11];
+        snprintf(text, sizeof(text), "%010zu", http_request_arena(r)->total_bytes);
+        http_answer(r, &(struct http_reply){.status = 200, .body = str_of(text)});
     } else if (str_starts(http_request_path(r), STR("/sleep"))) {
         os_clock_sleep_ms(1500);
         tell(r);
@@ -583,7 +591,22 @@ static void crooked_framing(void **state)
         "GET //a HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET /a%00b HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET /a%2fb HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: h, i\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: h i\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: h/b\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: u@h\r\n\r\n",
+        "GET /a HTTP/1.0\r\nHost: h?b\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: \xc3\xa9\r\n\r\n",
+        "GET http:///a HTTP/1.1\r\nHost: h\r\n\r\n",
     };
+    static const char *const hosts[] = {"",         "h",           "127.0.0.1:8080",
+                                        "[::1]:80", "a_b.example", "x%41-~"};
+    for (size_t i = 0; i < array_count(hosts); i++) {
+        char request[128];
+        snprintf(request, sizeof(request), "BREW /a HTTP/1.1\r\nHost: %s\r\n\r\n", hosts[i]);
+        assert_int_equal(ask(&site, request, &heard), 200);
+    }
+    atomic_store(&site.handled, 0);
     for (size_t i = 0; i < array_count(bad); i++) {
         int status = ask(&site, bad[i], &heard);
         if (status != 400)
@@ -1334,6 +1357,168 @@ static void stopped_while_answering(void **state)
     }
 }
 
+/* --- Everything at once ---------------------------------------------------------------------------- */
+
+#define CHURN_CLIENTS 4
+#define CHURN_ROUNDS  150
+
+struct churn {
+    const struct site *site;
+    struct os_thread thread;
+    uint64_t seed;
+    atomic_bool *is_over;
+};
+
+static uint32_t churn_roll(struct churn *churn, uint32_t sides)
+{
+    churn->seed = churn->seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+    return (uint32_t)(churn->seed >> 33) % sides;
+}
+
+/* One connection: requests whole, cut or crooked, in pieces, read or not, left in one way or another. */
+static void churn_once(struct churn *churn, struct buf *said)
+{
+    static const char *const parts[] = {
+        "GET /now HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /later HTTP/1.1\r\nHost: h\r\n\r\n",
+        "POST /later HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "3\r\nabc\r\n0\r\n\r\n",
+        "POST /now HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
+        "POST /now HTTP/1.1\r\nHost: h\r\nContent-Length: 9000\r\n\r\nabc",
+        "POST /now HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+        "GET /../x HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /now HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+        "GET /now HTTP/1.1\nHost: h\r\n\r\n",
+        "GET /now HTT",
+        "\r\n",
+    };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(http_server_port(churn->site->server)),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
+        close(fd);
+        return;
+    }
+    uint8_t unread[512];
+    said->len = 0;
+    for (uint32_t i = 0, count = churn_roll(churn, 40); i < count; i++)
+        /* mostly of the first four, which are good */
+        buf_add_str(said, str_of(parts[churn_roll(churn, churn_roll(churn, 4) == 0 ? 11 : 4)]));
+    for (size_t at = 0; at < said->len;) {
+        size_t most = 1 + churn_roll(churn, 700);
+        size_t bytes = min_of(said->len - at, most);
+        if (!say(fd, said->at + at, bytes))
+            break;
+        at += bytes;
+        if (churn_roll(churn, 3) == 0)
+            (void)!recv(fd, unread, sizeof(unread), MSG_DONTWAIT);
+        if (churn_roll(churn, 20) == 0)
+            os_clock_sleep_ms(churn_roll(churn, 40));
+    }
+    uint32_t way = churn_roll(churn, 4);
+    if (way == 0)
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+    if (way == 1)
+        shutdown(fd, SHUT_WR);
+    while (way >= 2 && recv(fd, unread, sizeof(unread), 0) > 0)
+        ; /* the server ends it: by a limit, if by nothing else */
+    close(fd);
+}
+
+static void churn_on(void *context)
+{
+    struct churn *churn = context;
+    struct buf said;
+    buf_init(&said);
+    for (int i = 0; i < CHURN_ROUNDS && !atomic_load(churn->is_over); i++)
+        churn_once(churn, &said);
+    buf_fini(&said);
+}
+
+/* Clients cut, break off, fall silent and reset while answers come from another thread and limits are
+ * so short that they end connections in every state; the first server stays until all have gone, the
+ * second is stopped among them. */
+static void churned(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        struct site site;
+        struct fault f = {0};
+        struct churn churns[CHURN_CLIENTS];
+        atomic_bool is_over = false;
+        struct http_limits limits = http_limits_default();
+        limits.header_ms = limits.body_ms = limits.idle_ms = 30;
+        limits.requests_per_connection_max = 25;
+        limits.connections_per_ip_max = 1000;
+        site_start(&site, &limits, 3);
+        for (uint64_t i = 0; i < CHURN_CLIENTS; i++) {
+            churns[i] = (struct churn){.site = &site, .seed = i + 7, .is_over = &is_over};
+            assert_int_equal(os_thread_start(&churns[i].thread, "churn", churn_on, &churns[i], &f),
+                             OK);
+        }
+        if (round == 1) {
+            while (atomic_load(&site.handled) < 200)
+                os_clock_sleep_ms(1);
+            atomic_store(&is_over, true);
+            http_server_stop(site.server, 0);
+        }
+        for (size_t i = 0; i < CHURN_CLIENTS; i++)
+            os_thread_join(&churns[i].thread);
+        if (round == 0) {
+            struct http_counters counters = http_server_counters(site.server);
+            for (int i = 0; i < 30000 && counters.open != 0; i++) {
+                os_clock_sleep_ms(1);
+                counters = http_server_counters(site.server);
+            }
+            assert_int_equal(counters.open, 0);
+            assert_int_equal(counters.in_flight, 0);
+            assert_int_equal(ask(&site, "GET /now HTTP/1.1\r\nHost: h\r\n\r\n", &heard), 200);
+            http_server_stop(site.server, 5000);
+        }
+        site.server = NULL;
+        site_stop(&site);
+    }
+}
+
+/* A byte of TCP's urgent data ends a read early though more has come: that is read too. It stays what
+ * it is, a byte of the stream. */
+static void urgent(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 1);
+    int fd = dial(&site), other = dial(&site);
+    /* all of it comes while the only thread sleeps */
+    assert_true(say_text(other, "GET /sleep HTTP/1.1\r\nHost: h\r\n\r\n"));
+    while (atomic_load(&site.handled) == 0)
+        os_clock_sleep_ms(1);
+    assert_true(say_text(fd, "GET /urg"));
+    assert_int_equal(send(fd, "e", 1, MSG_OOB | MSG_NOSIGNAL), 1);
+    assert_true(say_text(fd, "nt HTTP/1.1\r\nHost: h\r\n\r\n"));
+    hear_one(other);
+    hear_one(fd);
+    assert_true(has(&heard, "GET|/urgent|"));
+    assert_int_equal(http_server_counters(site.server).behind, 0);
+    close(fd);
+    close(other);
+    site_stop(&site);
+}
+
+/* What a handler has allocated for one request is not kept for the next ones, if it is much. */
+static void given_back(void **state)
+{
+    (void)state;
+    struct site site;
+    site_start(&site, NULL, 1);
+    assert_int_equal(ask(&site, "GET /hog HTTP/1.1\r\nHost: h\r\n\r\n", &heard), 200);
+    assert_int_equal(ask(&site, "GET /held HTTP/1.1\r\nHost: h\r\n\r\n", &heard), 200);
+    size_t held = strtoul((const char *)heard.at + heard.len - 10, NULL, 10);
+    assert_true(held > 0);
+    assert_true(held <= 128 * 1024);
+    site_stop(&site);
+}
+
 static void bad_addresses(void **state)
 {
     (void)state;
@@ -1396,6 +1581,9 @@ int main(void)
         TEST("a connection ends when the client says so, or is too old to say it", older_clients),
         TEST("who waits for consent to send a body gets it once", consent),
         TEST("who is still sending hears the refusal", refused_while_sending),
+        TEST("urgent data neither holds a request up nor is lost", urgent),
+        TEST("much memory of one request is given back", given_back),
+        TEST("whatever clients do at once, all of it ends", churned),
         TEST("an address that cannot be used is named", bad_addresses),
     };
     buf_init(&heard);
