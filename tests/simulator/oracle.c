@@ -50,6 +50,7 @@ struct oracle {
     struct tale *tales;
     uint32_t tale_count, tale_room;
     struct map_u64 grants; /* of (profile, decision, attempt) */
+    struct map_u64 heard;  /* message ids of what was said about addresses: the minute of the last */
     struct word *words;
     uint32_t word_count, word_room;
     uint64_t rows, duplicates, entered;
@@ -64,6 +65,7 @@ struct oracle *oracle_new(struct sim *s)
     o->sim = s;
     map_u64_init(&o->tale_of);
     map_u64_init(&o->grants);
+    map_u64_init(&o->heard);
     return o;
 }
 
@@ -71,6 +73,7 @@ void oracle_free(struct oracle *o)
 {
     map_u64_fini(&o->tale_of);
     map_u64_fini(&o->grants);
+    map_u64_fini(&o->heard);
     mem_free(o->pasts);
     mem_free(o->tales);
     mem_free(o->words);
@@ -189,6 +192,18 @@ static struct word *word_of(struct oracle *o, struct str address, uint8_t channe
     return fresh;
 }
 
+/* Whether a statement is what was heard within a day: told again, by a client whose clock was put on in between,
+ * perhaps as if of another time. */
+static bool is_heard(struct oracle *o, const struct record *r)
+{
+    uint32_t now = (uint32_t)(r->at_ms / MINUTE_MS);
+    uint32_t last = map_u64_find(&o->heard, r->message_hash);
+    if (last != MAP_NONE && now - last < DAY_MS / MINUTE_MS)
+        return true;
+    map_u64_set(&o->heard, r->message_hash, now);
+    return false;
+}
+
 /* A statement that names an address counts for it by its own time; of two at one time the no. */
 static void note_word(struct oracle *o, const struct record *r)
 {
@@ -203,7 +218,7 @@ static void note_word(struct oracle *o, const struct record *r)
     struct value name = record_get(r, NAME_CHANNEL, &scratch);
     struct value status = record_get(r, NAME_STATUS, &scratch);
     if (address.type == VALUE_TEXT && name.type == VALUE_TEXT &&
-        channel_find(name.text, &channel)) {
+        channel_find(name.text, &channel) && !is_heard(o, r)) {
         struct word *w = word_of(o, address.text, (uint8_t)channel);
         bool is_yes = !is_no && status.type == VALUE_TEXT && str_is(status.text, "granted");
         if (r->event_ms > w->said_ms || (r->event_ms == w->said_ms && !is_yes)) {
