@@ -60,6 +60,7 @@ struct fake_disk {
     struct name *names;
     struct name *kept_names;
     struct change *changes; /* oldest first */
+    struct change **end;    /* where the next one goes; NULL = not known */
     uint64_t seed;
     uint64_t draws;
     uint64_t calls;
@@ -156,10 +157,11 @@ static void change_names(struct fake_disk *fake, const char *from, const char *t
     c->from = from ? arena_copy(&fake->arena, str_of(from)).at : NULL;
     c->to = to ? arena_copy(&fake->arena, str_of(to)).at : NULL;
     c->node = node;
-    struct change **end = &fake->changes;
+    struct change **end = fake->end ? fake->end : &fake->changes;
     while (*end != NULL)
         end = &(*end)->next;
     *end = c;
+    fake->end = &c->next;
     apply(fake, &fake->names, c);
 }
 
@@ -587,6 +589,7 @@ static enum status fake_make_dir(struct os_disk *disk, const char *path, struct 
 /* Applies to the kept names the first `count` changes of the folder and forgets them. */
 static void keep_changes(struct fake_disk *fake, const char *folder, uint64_t count)
 {
+    fake->end = NULL;
     for (struct change **at = &fake->changes; *at != NULL && count > 0;) {
         struct change *c = *at;
         if (!is_in(c, folder)) {
@@ -733,6 +736,7 @@ void fake_disk_set_capacity(struct fake_disk *fake, uint64_t bytes)
 void fake_disk_restart(struct fake_disk *fake)
 {
     os_mutex_lock(&fake->mutex);
+    fake->end = NULL;
     while (fake->changes != NULL) {
         /* All changes of the oldest one's folder: a prefix of them has made it. */
         char folder[OS_PATH_BYTES];

@@ -227,6 +227,7 @@ enum pass {
 /* Is the field of that bit to be coded? */
 static inline into_one bool is_let_in(enum pass pass, uint64_t mask, uint32_t bit)
 {
+    must(bit < 64);
     return pass == PASS_WHOLE || (pass == PASS_SOME && (mask >> bit & 1) != 0);
 }
 
@@ -293,7 +294,9 @@ sifting field_time(struct codec *c, enum pass pass, uint64_t mask, uint32_t bit,
 
 coding code_mask(struct codec *c, uint64_t *mask, uint32_t bytes)
 {
+    must(bytes > 0 && bytes < sizeof(*mask));
     if (c->out) {
+        must(*mask >> (8 * bytes) == 0);
         buf_add(c->out, mask, bytes);
         return;
     }
@@ -305,6 +308,7 @@ coding code_mask(struct codec *c, uint64_t *mask, uint32_t bytes)
         return;
     }
     struct str rest = cursor_take(c->in, bytes);
+    must(rest.len <= bytes);
     memcpy(mask, rest.at, rest.len);
 }
 
@@ -470,6 +474,7 @@ CODE_SOME(code_membership, struct membership, membership_fields, 1)
 static bool make_list(struct cursor *in, struct space *space, struct vec *v, uint32_t count,
                       uint32_t element_bytes)
 {
+    must(element_bytes > 0);
     if (count > cursor_left(in) || count > SPACE_OBJECT_MAX / element_bytes || count > UINT16_MAX) {
         in->is_bad = true;
         return false;

@@ -31,6 +31,8 @@
 #define GRACE_MS    10000 /* for transmissions when the server stops */
 #define ROUNDS_MAX  100000
 #define CHANGE_REST MINUTE_MS
+#define FULL_MAX_MS \
+    (15 * MINUTE_MS) /* in all, but for the last spell: a second of it is 600 rounds */
 #define STARTS_MAX \
     200 /* in trouble: each reads the log, and one that has seen so many starts has seen all */
 #define LOST_MAX 64 /* tries, until who stops on a full disk lets receipts be */
@@ -98,6 +100,7 @@ struct machine {
     enum fake_fault ordered;
     uint64_t ordered_at;
     int64_t full_until_ms; /* by the clock; 0: there is room */
+    int64_t full_ms;       /* how long it has been full, in all */
     uint32_t run;
     uint32_t wanted; /* the programme in the operator's folder */
 
@@ -1415,9 +1418,11 @@ void machine_trouble(struct machine *m)
         else if (draw_permille(s, STREAM_DISK, o[OPTION_NO_ROOM]))
             order(m, FAKE_FULL, 40);
     }
-    if (m->full_until_ms == 0 && draw_permille(s, STREAM_DISK, o[OPTION_FULL])) {
+    if (m->full_until_ms == 0 && m->full_ms < FULL_MAX_MS &&
+        draw_permille(s, STREAM_DISK, o[OPTION_FULL])) {
         saw(s, FAULT_FULL_DISK);
-        m->full_until_ms = s->clock_ms + 1 + draw_power(s, STREAM_DISK, 7);
+        m->full_until_ms = s->clock_ms + 1 + draw_power(s, STREAM_DISK, 6);
+        m->full_ms += m->full_until_ms - s->clock_ms;
         fake_disk_set_capacity(m->fake, fake_disk_used_bytes(m->fake) +
                                             (uint64_t)draw_power(s, STREAM_DISK, 5));
     }

@@ -50,7 +50,7 @@ struct oracle {
     struct tale *tales;
     uint32_t tale_count, tale_room;
     struct map_u64 grants; /* of (profile, decision, attempt) */
-    struct map_u64 heard;  /* message ids of what was said about addresses: the minute of the last */
+    struct map_u64 heard; /* message ids of what was said about addresses: the minute of the last */
     struct word *words;
     uint32_t word_count, word_room;
     uint64_t rows, duplicates, entered;
