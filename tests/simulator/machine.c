@@ -31,8 +31,7 @@
 #define GRACE_MS    10000 /* for transmissions when the server stops */
 #define ROUNDS_MAX  100000
 #define CHANGE_REST MINUTE_MS
-#define FULL_MAX_MS \
-    (15 * MINUTE_MS) /* in all, but for the last spell: a second of it is 600 rounds */
+#define FULL_MAX_MS (2 * MINUTE_MS) /* in all, but for the last spell: 3,000 rounds a second */
 #define STARTS_MAX \
     200 /* in trouble: each reads the log, and one that has seen so many starts has seen all */
 #define LOST_MAX 64 /* tries, until who stops on a full disk lets receipts be */
@@ -1421,7 +1420,7 @@ void machine_trouble(struct machine *m)
     if (m->full_until_ms == 0 && m->full_ms < FULL_MAX_MS &&
         draw_permille(s, STREAM_DISK, o[OPTION_FULL])) {
         saw(s, FAULT_FULL_DISK);
-        m->full_until_ms = s->clock_ms + 1 + draw_power(s, STREAM_DISK, 6);
+        m->full_until_ms = s->clock_ms + 1 + draw_power(s, STREAM_DISK, 5);
         m->full_ms += m->full_until_ms - s->clock_ms;
         fake_disk_set_capacity(m->fake, fake_disk_used_bytes(m->fake) +
                                             (uint64_t)draw_power(s, STREAM_DISK, 5));
