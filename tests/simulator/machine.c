@@ -398,8 +398,8 @@ static void start(struct machine *m, const struct outbox_order *order)
     const struct provider *p = &m->providers[order->provider];
     if (held->deadline_ms <= machine_now_ms(m))
         sim_fail(m->sim, "a transmission begins after its deadline");
-    world_send(m->sim->world, names_text(m->recovered.shelf.names, p->name), held, p->plan->slots,
-               p->kind->is_idempotent, order->ticket);
+    world_send(m->sim->world, names_text(m->recovered.shelf.names, p->name), held, order->provider,
+               p->plan->slots, p->kind->is_idempotent, order->ticket);
 }
 
 static bool send(struct machine *m)

@@ -15,6 +15,7 @@
 
 struct flight {
     uint32_t run;
+    uint32_t connections; /* of that run: by which settings of its provider it went */
     uint64_t ticket;
     uint32_t delivery;
     int64_t due_ms; /* by the clock */
@@ -216,8 +217,8 @@ static void check_once(struct world *w, const struct delivery *d)
     }
 }
 
-void world_send(struct world *w, struct str provider, const struct held *held, uint32_t slots,
-                bool is_idempotent, uint64_t ticket)
+void world_send(struct world *w, struct str provider, const struct held *held, uint32_t connections,
+                uint32_t slots, bool is_idempotent, uint64_t ticket)
 {
     struct sim *s = w->sim;
     struct station *station = station_of(w, provider);
@@ -228,8 +229,9 @@ void world_send(struct world *w, struct str provider, const struct held *held, u
         sim_fail(s, "an attempt that nothing granted goes out");
     check_once(w, d);
     for (uint32_t i = 0; i < w->flight_count; i++)
-        here += strcmp(w->deliveries[w->flights[i].delivery].provider, station->name) == 0;
-    if (here >= slots && slots > 0 && here >= 2 * slots) /* two sets while settings change */
+        here += w->flights[i].run == machine_run(s->machine) &&
+                w->flights[i].connections == connections;
+    if (here >= slots && slots > 0)
         sim_fail(s, "%u transmissions at provider %s, which has %u slots", here + 1, station->name,
                  slots);
     sim_say(s, "  sent decision %lx attempt %u by %s: %s", d->decision, d->attempt, station->name,
@@ -259,6 +261,7 @@ void world_send(struct world *w, struct str provider, const struct held *held, u
         w->flights = mem_resize(w->flights, w->flight_room * sizeof(w->flights[0]));
     }
     w->flights[w->flight_count++] = (struct flight){.run = machine_run(s->machine),
+                                                    .connections = connections,
                                                     .ticket = ticket,
                                                     .delivery = (uint32_t)(d - w->deliveries),
                                                     .due_ms = s->clock_ms + takes_ms,

@@ -26,9 +26,10 @@ struct delivery {
 struct world *world_new(struct sim *s);
 void world_free(struct world *w);
 
-/* A transmission begins, under the run and ticket; its result comes by machine_result(). */
-void world_send(struct world *w, struct str provider, const struct held *held, uint32_t slots,
-                bool is_idempotent, uint64_t ticket);
+/* A transmission begins, under the run and ticket; its result comes by machine_result(). Of each set of connections, which
+ * the outbox has one of for each settings of a provider, no more than `slots` may be under way. */
+void world_send(struct world *w, struct str provider, const struct held *held, uint32_t connections,
+                uint32_t slots, bool is_idempotent, uint64_t ticket);
 
 /* Does one thing that is due. */
 bool world_turn(struct world *w);
