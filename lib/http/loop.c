@@ -46,11 +46,6 @@
 #define ROOM_FOR_MORE   4096 /* for the rest of a head */
 #define MS_IN_NS        INT64_C(1000000)
 
-static void count(atomic_uint_fast64_t *counter)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
-
 static const struct http_limits *limits_of(const struct http_loop *loop)
 {
     return &loop->server->options.limits;
@@ -234,12 +229,6 @@ static void peer_leave(struct http_server *s, const char *client)
     os_mutex_unlock(&s->lock);
 }
 
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
-
 /* The peer's address as text; "" where it has none. */
 static void print_client(const union address *address, char text[INET6_ADDRSTRLEN])
 {
@@ -268,7 +257,7 @@ static void connection_close(struct connection *c)
     must(c->phase != PHASE_PARKED);
     if (r != NULL) {
         if (r->is_in_flight)
-            count(&loop->broken_count);
+            http_count(&loop->broken_count);
         c->request = NULL;
         request_end(r);
     }
@@ -345,7 +334,7 @@ static void take_in(struct http_loop *loop, int fd, const union address *address
     buf_init(&c->in);
     memcpy(c->client, client, sizeof(client));
     set_deadline_in(c, HTTP_WAIT_HEADERS, s->options.limits.header_ms);
-    count(&loop->connection_count);
+    http_count(&loop->connection_count);
     atomic_fetch_add(&home->open, 1);
     atomic_fetch_add(&s->open, 1);
     if (home == loop) {
@@ -382,7 +371,7 @@ static void accept_some(struct http_loop *loop)
         if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
             continue; /* that client has gone again */
         /* who waits would be announced again and again: look away for a while */
-        count(&loop->accept_failures);
+        http_count(&loop->accept_failures);
         epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->server->listener, NULL);
         loop->is_accepting = false;
         loop->accept_at_ns = os_clock_monotonic_ns() + ACCEPT_PAUSE_MS * MS_IN_NS;
@@ -436,7 +425,7 @@ static void refuse(struct connection *c, struct http_request *r, enum http_error
                              .body = buf_str(&body),
                          });
     buf_fini(&body);
-    count(&c->loop->refused_count);
+    http_count(&c->loop->refused_count);
     enter_flight(r);
     answer_is_made(c, r);
 }
@@ -546,7 +535,7 @@ static void head_is_whole(struct connection *c, struct http_request *r)
     struct http_server *s = c->loop->server;
     const struct http_limits *limits = &s->options.limits;
     uint64_t body_bytes = UINT64_MAX;
-    count(&c->loop->request_count);
+    http_count(&c->loop->request_count);
     c->request_count++;
     enter_flight(r);
     r->error = http_headers_check(r->headers, r->header_count, r->head.is_http_11, &body_bytes,
@@ -682,7 +671,19 @@ enum step {
     STEP_CLOSED, /* the connection is gone, or must go */
 };
 
-/* One read. */
+/* What one read finds; *got is 0 where it found nothing, for now. */
+static enum step pull(struct connection *c, void *to, size_t room, size_t *got)
+{
+    ssize_t found = recv(c->fd, to, room, MSG_DONTWAIT);
+    *got = found > 0 ? (size_t)found : 0;
+    if (found > 0 || (found < 0 && errno == EINTR))
+        return STEP_MORE;
+    if (found == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+        return STEP_CLOSED;
+    c->may_read = false;
+    return STEP_MORE;
+}
+
 static enum step receive(struct connection *c)
 {
     struct http_loop *loop = c->loop;
@@ -698,22 +699,17 @@ static enum step receive(struct connection *c)
         room = ROOM_FOR_MORE;
         to = buf_reserve(&c->in, room);
     }
-    ssize_t got = recv(c->fd, to, room, MSG_DONTWAIT);
-    if (got < 0 && errno == EINTR)
-        return STEP_MORE;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-        c->may_read = false;
-        return STEP_MORE;
-    }
-    if (got <= 0)
-        return STEP_CLOSED;
-    c->may_read = c->reads_to_end || (size_t)got == room;
+    size_t got;
+    enum step step = pull(c, to, room, &got);
+    if (got == 0)
+        return step;
+    c->may_read = c->reads_to_end || got == room;
     if (has_kept) {
-        c->in.len += (size_t)got;
+        c->in.len += got;
         feed_kept(c);
         return STEP_MORE;
     }
-    struct str bytes = {(const char *)to, (size_t)got};
+    struct str bytes = {(const char *)to, got};
     size_t used = feed(c, bytes);
     buf_add_str(&c->in, str_part(bytes, used, SIZE_MAX));
     c->is_starved = used < bytes.len && c->phase == PHASE_READING;
@@ -752,16 +748,11 @@ static enum step leave_step(struct connection *c)
 {
     if (!c->may_read)
         return STEP_WAIT;
-    ssize_t got = recv(c->fd, c->loop->scratch, HTTP_SCRATCH, MSG_DONTWAIT);
-    if (got < 0 && errno == EINTR)
-        return STEP_MORE;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-        c->may_read = false;
-        return STEP_WAIT;
-    }
-    if (got <= 0)
-        return STEP_CLOSED;
-    c->left_out += (uint64_t)got;
+    size_t got;
+    enum step step = pull(c, c->loop->scratch, HTTP_SCRATCH, &got);
+    if (got == 0)
+        return step;
+    c->left_out += got;
     bool is_bearable =
         c->left_out <= (uint64_t)limits_of(c->loop)->body_bytes_max * DRAIN_FACTOR + HTTP_SCRATCH;
     return is_bearable ? STEP_MORE : STEP_CLOSED;

@@ -17,6 +17,18 @@
 #define HTTP_SPARES_MAX  64          /* requests that a loop keeps for the next ones */
 #define HTTP_CHAIN_BYTES (64 * 1024) /* what is larger is given back after its request */
 
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+/* One more of what the server's figures tell. */
+static inline void http_count(atomic_uint_fast64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
 enum connection_phase {
     PHASE_READING, /* a request, or nothing yet */
     PHASE_PARKED,  /* whoever has to answer has the request */

@@ -76,11 +76,6 @@ struct http_limits http_limits_default(void)
     };
 }
 
-static void count(atomic_uint_fast64_t *counter)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
-
 int64_t http_limit_now_ns(const struct http_server *s)
 {
     const struct http_clock *clock = &s->options.clock;
@@ -134,14 +129,14 @@ static void watch_connection(struct connection *c, int64_t now_ns, int64_t late_
         c->given_ns = now_ns + MORE_TIME_MS * INT64_C(1000000);
         c->given_count++;
         if (move_deadline(c, deadline_ns, c->given_ns))
-            count(&s->behind_count);
+            http_count(&s->behind_count);
         return;
     }
     int wait = atomic_load_explicit(&c->wait, memory_order_relaxed);
     if (!move_deadline(c, deadline_ns, 0))
         return;
     if (wait != HTTP_WAIT_END) /* that one has its answer */
-        count(&s->timeout_count[wait]);
+        http_count(&s->timeout_count[wait]);
     shutdown(c->fd, SHUT_RDWR);
 }
 
@@ -155,7 +150,7 @@ static void watch_loop(struct http_loop *loop, int64_t now_ns, int64_t late_ns)
 
 static void count_standstill(struct http_server *s, int64_t late_ns)
 {
-    count(&s->standstill_count);
+    http_count(&s->standstill_count);
     atomic_fetch_add_explicit(&s->stood_still_ns, late_ns, memory_order_relaxed);
 }
 
@@ -179,12 +174,6 @@ static void watch(void *context)
 }
 
 /* --- Start and stop ------------------------------------------------------------------------------ */
-
-union address {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
 
 static enum status address_parse(struct str text, uint16_t port, union address *out,
                                  socklen_t *bytes, struct fault *f)

@@ -69,6 +69,18 @@ void space_fini(struct space *s)
     *s = (struct space){0};
 }
 
+void space_put(struct space *s, uint32_t *ref, const void *what, uint32_t bytes)
+{
+    if (what == NULL) {
+        space_free(s, *ref, bytes);
+        *ref = 0;
+        return;
+    }
+    if (*ref == 0)
+        *ref = space_alloc(s, bytes);
+    memmove(space_touch(s, *ref), what, bytes);
+}
+
 uint32_t space_rounded(uint32_t bytes)
 {
     return units_of(class_of(units_for(bytes))) * SPACE_UNIT_BYTES;

@@ -56,6 +56,10 @@ uint32_t space_alloc(struct space *s, uint32_t bytes) mustuse;
 /* Ends the object. `bytes` is what it was allocated with; ref 0 is fine. */
 void space_free(struct space *s, uint32_t ref, uint32_t bytes);
 
+/* The object at *ref, of `bytes` bytes, becomes as `what`, which may be the object itself: made where *ref is 0. NULL:
+ * it ends, and *ref is 0. */
+void space_put(struct space *s, uint32_t *ref, const void *what, uint32_t bytes);
+
 /* The size that `bytes` is rounded up to: growing within it costs nothing. */
 uint32_t space_rounded(uint32_t bytes);
 

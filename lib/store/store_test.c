@@ -682,9 +682,34 @@ static void an_object_may_be_as_large_as_a_chunk(void **state)
     }
 }
 
+static void puts_what_is_there(void **state)
+{
+    (void)state;
+    struct space s;
+    space_init(&s);
+    uint64_t what[7] = {1, 2, 3, 4, 5, 6, 7};
+    uint32_t ref = 0;
+    space_put(&s, &ref, NULL, sizeof(what)); /* nothing was there */
+    assert_int_equal(ref, 0);
+    space_put(&s, &ref, what, sizeof(what));
+    uint32_t first = ref;
+    uint64_t live = s.live_bytes;
+    what[6] = 8;
+    space_put(&s, &ref, what, sizeof(what));
+    space_put(&s, &ref, space_at(&s, ref), sizeof(what));
+    assert_int_equal(ref, first);
+    assert_int_equal(s.live_bytes, live);
+    assert_memory_equal(space_at(&s, ref), what, sizeof(what));
+    space_put(&s, &ref, NULL, sizeof(what));
+    assert_int_equal(ref, 0);
+    assert_int_equal(s.live_bytes, 0);
+    space_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST("an object is put, changed and ended where its reference stands", puts_what_is_there),
         TEST("objects of all sizes never overlap and start as zeros", objects_do_not_overlap),
         TEST("a size is rounded up by a quarter at most", sizes_round_up_by_a_quarter_at_most),
         TEST("an object may be as large as a chunk", an_object_may_be_as_large_as_a_chunk),

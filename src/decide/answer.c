@@ -403,10 +403,7 @@ void desk_receipt(struct person *who, const struct receipt *r)
     if (r->kind != RECEIPT_IN_DOUBT)
         intent_settle_charge(who, in->decision, is_taken);
     if (!was_in_doubt)
-        person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
-                                                .channel = in->channel,
-                                                .provider = intent_provider(who, in),
-                                                .decision = in->decision});
+        pool_free(who, in->channel, intent_provider(who, in), in->decision);
     switch (r->kind) {
     case RECEIPT_ACCEPTED:
     case RECEIPT_DELIVERED: accept(who, place); return;

@@ -90,6 +90,9 @@ bool intent_is_stale(const struct person *who, const struct intent *in);
  * (OUTCOME_NONE), when the pool has answered. Requires that it is queued, or being taken back already. */
 void intent_revoke(struct person *who, struct intent *in, enum outcome ending);
 
+/* The attempt is over, or was never handed over: its provider's pool has a free connection. */
+void pool_free(struct person *who, uint8_t channel, uint32_t provider, uint64_t decision);
+
 /* Ends an intent that nobody wants any more, wherever it is; true if it is out of the list. */
 bool intent_end(struct person *who, uint32_t place, enum outcome outcome);
 

@@ -16,10 +16,7 @@ static void take_back(struct person *who, struct intent *in)
     case INTENT_QUEUED: intent_revoke(who, in, OUTCOME_ERASED); break;
     case INTENT_GRANTED:
         intent_recall(who, in, OUTCOME_ERASED);
-        person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
-                                                .channel = in->channel,
-                                                .provider = intent_provider(who, in),
-                                                .decision = in->decision});
+        pool_free(who, in->channel, intent_provider(who, in), in->decision);
         intent_settle_charge(who, in->decision, true);
         break;
     case INTENT_SETTLING:

@@ -572,10 +572,7 @@ bool errands_receipt(struct person *who, const struct receipt *r)
     if (r->attempt != x->attempt || !is_under_way || r->kind == RECEIPT_TEMPORARY)
         return true;
     who->is_touched = true;
-    person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
-                                            .channel = CHANNEL_WEBHOOK,
-                                            .provider = x->provider,
-                                            .decision = x->decision});
+    pool_free(who, CHANNEL_WEBHOOK, x->provider, x->decision);
     attempt_ended(who, place, r);
     return true;
 }
@@ -674,11 +671,8 @@ void errands_keep(struct person *who, const struct keep *k)
     bool is_under_way = x->state == ERRAND_GRANTED || x->state == ERRAND_RECALLED;
     if (!is_under_way || x->attempt != k->attempt)
         return;
-    /* It was never given to a provider: the connection is free, and it is asked again. */
-    person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
-                                            .channel = CHANNEL_WEBHOOK,
-                                            .provider = x->provider,
-                                            .decision = x->decision});
+    /* It was never given to a provider, and is asked again. */
+    pool_free(who, CHANNEL_WEBHOOK, x->provider, x->decision);
     x->state = ERRAND_WAITING;
     x->rule = RULE_NONE;
     x->ask_ms = FOREVER_MS;

@@ -344,6 +344,14 @@ void intent_revoke(struct person *who, struct intent *in, enum outcome ending)
                      });
 }
 
+void pool_free(struct person *who, uint8_t channel, uint32_t provider, uint64_t decision)
+{
+    person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
+                                            .channel = channel,
+                                            .provider = provider,
+                                            .decision = decision});
+}
+
 bool intent_end(struct person *who, uint32_t place, enum outcome outcome)
 {
     struct intent *in = person_touch_intent(who, place);

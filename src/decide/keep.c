@@ -148,10 +148,7 @@ static void undo(struct person *who, const struct keep *k)
     struct intent *in = place == UINT32_MAX ? NULL : person_touch_intent(who, place);
     if (in == NULL || in->state != INTENT_GRANTED || in->attempt != k->attempt)
         return;
-    person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
-                                            .channel = in->channel,
-                                            .provider = intent_provider(who, in),
-                                            .decision = in->decision});
+    pool_free(who, in->channel, intent_provider(who, in), in->decision);
     must(in->has_slot);
     ledger_return(who, in);
     intent_settle_charge(who, in->decision, false);

@@ -467,10 +467,7 @@ bool listings_receipt(struct person *who, const struct receipt *r)
     who->is_touched = true;
     x->state = LISTING_IDLE;
     x->again_ms = INT64_MIN;
-    person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
-                                            .channel = CHANNEL_WEBHOOK,
-                                            .provider = x->provider,
-                                            .decision = x->decision});
+    pool_free(who, CHANNEL_WEBHOOK, x->provider, x->decision);
     switch (r->kind) {
     case RECEIPT_ACCEPTED:
     case RECEIPT_DELIVERED:
@@ -502,16 +499,13 @@ bool listings_receipt(struct person *who, const struct receipt *r)
 
 /* ---- another release ----------------------------------------------------------------------------- */
 
-/* It was never given to a provider: the connection is free, and it is asked again. */
+/* It was never given to a provider, and is asked again. */
 static void undo(struct person *who, struct listing *x, const struct keep *k)
 {
     bool is_under_way = x->state == LISTING_GRANTED || x->state == LISTING_RECALLED;
     if (!is_under_way || x->attempt != k->attempt)
         return;
-    person_send(who, (struct stage_message){.kind = TO_POOL_DONE,
-                                            .channel = CHANNEL_WEBHOOK,
-                                            .provider = x->provider,
-                                            .decision = x->decision});
+    pool_free(who, CHANNEL_WEBHOOK, x->provider, x->decision);
     x->state = LISTING_IDLE;
     x->again_ms = INT64_MIN;
 }

@@ -11,15 +11,7 @@ static bool is_nothing(const struct instance_more *m)
 
 void instance_set_more(struct space *s, struct instance *in, const struct instance_more *more)
 {
-    struct instance_more copy = *more; /* which may be the object itself */
-    if (is_nothing(&copy)) {
-        space_free(s, in->more, sizeof(copy));
-        in->more = 0;
-        return;
-    }
-    if (in->more == 0)
-        in->more = space_alloc(s, sizeof(copy));
-    *(struct instance_more *)space_touch(s, in->more) = copy;
+    space_put(s, &in->more, is_nothing(more) ? NULL : more, sizeof(*more));
 }
 
 void instance_set_decision(struct space *s, struct instance *in, uint64_t decision)
@@ -78,6 +70,5 @@ void instance_forget(struct space *s, struct instance *in)
 {
     struct blob entry = instance_more(s, in)->entry;
     blob_set(s, &entry, NULL, 0);
-    space_free(s, in->more, sizeof(struct instance_more));
-    in->more = 0;
+    space_put(s, &in->more, NULL, sizeof(struct instance_more));
 }

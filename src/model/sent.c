@@ -14,15 +14,7 @@ static bool is_nothing(const struct sent_more *m)
 
 void sent_set_more(struct space *s, struct sent *line, const struct sent_more *more)
 {
-    struct sent_more copy = *more; /* which may be the object itself */
-    if (is_nothing(&copy)) {
-        space_free(s, line->more, sizeof(copy));
-        line->more = 0;
-        return;
-    }
-    if (line->more == 0)
-        line->more = space_alloc(s, sizeof(copy));
-    *(struct sent_more *)space_touch(s, line->more) = copy;
+    space_put(s, &line->more, is_nothing(more) ? NULL : more, sizeof(*more));
 }
 
 static void forget(struct space *s, const struct vec *ledger, uint32_t i)

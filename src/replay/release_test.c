@@ -599,6 +599,51 @@ static uint32_t entered(const struct directory *d)
     return g.count;
 }
 
+/* A shop whose attempts are no messages, as the release writes it that decides `before` otherwise. */
+static void write_served(struct shop *s, struct fake_disk *fake,
+                         const struct programme_folder *folder, uint64_t before, uint64_t seed,
+                         void (*serve)(void *self, const struct action *a, int64_t now_ms))
+{
+    be_release(1, 0, 0, before);
+    assert_true(shop_open_served(s, fake_disk_of(fake), *folder, seed, 300, 6, NULL, serve));
+    assert_true(shop_live(s, UINT32_MAX));
+    evlog_free(s->log);
+    s->log = open_log(&s->directory);
+}
+
+/* Adopts it as the release that decides `after` otherwise; all that it keeps or undoes is of one kind. */
+static void adopt_served(struct shop *s, uint64_t after, bool is_listing, uint32_t *kept,
+                         uint32_t *undone,
+                         void (*act)(void *self, const struct engine *e, const struct action *a))
+{
+    struct trial trial;
+    struct fault f = {0};
+    bool is_changed;
+    be_release(2, 0, 0, after);
+    assert_int_equal(trial_run(&s->directory, s->log, &trial, &f), OK);
+    for (uint32_t i = 0; i < trial.keep_count; i++) {
+        assert_true(is_listing ? trial.keeps[i].is_listing : trial.keeps[i].is_errand);
+        *(trial.keeps[i].kind == RELEASE_KEPT ? kept : undone) += 1;
+    }
+    struct takeover t = {.log = s->log,
+                         .recovered = &trial.recovered,
+                         .is_forced = trial_differs(&trial),
+                         .act = act};
+    assert_int_equal(trial_adopt(&t, &trial, STR("what is served is another"), &f), OK);
+    assert_int_equal(take_over(&s->directory, &t, &is_changed, &f), OK);
+    trial_fini(&trial);
+}
+
+/* The log from its beginning and the newest snapshot lead to the same. */
+static void comes_to_the_same(const struct shop *s)
+{
+    struct recovered r;
+    uint64_t hash = hash_of(&s->directory, false, &r);
+    recovered_fini(&r);
+    assert_true(hash_of(&s->directory, true, &r) == hash);
+    recovered_fini(&r);
+}
+
 /* Written by who holds back every `before`-th call for half a day, adopted by who has another number. */
 static void adopt_calls(uint64_t before, uint64_t after, uint64_t seed, uint32_t *kept,
                         uint32_t *undone)
@@ -606,38 +651,14 @@ static void adopt_calls(uint64_t before, uint64_t after, uint64_t seed, uint32_t
     struct fake_disk *fake = fake_disk_new(1);
     struct programme_folder folder;
     struct shop s;
-    struct recovered r;
-    struct trial trial;
-    struct fault f = {0};
-    bool is_changed;
     service = (struct service){.count = 0};
-    be_release(1, 0, 0, before);
     folder_of(calling, array_count(calling), &folder);
-    assert_true(shop_open_served(&s, fake_disk_of(fake), folder, seed, 300, 6, NULL, serve_shop));
-    assert_true(shop_live(&s, UINT32_MAX));
-    evlog_free(s.log);
-    s.log = open_log(&s.directory);
+    write_served(&s, fake, &folder, before, seed, serve_shop);
     uint32_t journeys = entered(&s.directory), called = service.count;
     assert_true(called > 50);
-
-    be_release(2, 0, 0, after);
-    assert_int_equal(trial_run(&s.directory, s.log, &trial, &f), OK);
-    for (uint32_t i = 0; i < trial.keep_count; i++) {
-        assert_true(trial.keeps[i].is_errand);
-        *(trial.keeps[i].kind == RELEASE_KEPT ? kept : undone) += 1;
-    }
-    struct takeover t = {.log = s.log,
-                         .recovered = &trial.recovered,
-                         .is_forced = trial_differs(&trial),
-                         .act = take_call};
-    assert_int_equal(trial_adopt(&t, &trial, STR("calls are made at once"), &f), OK);
-    assert_int_equal(take_over(&s.directory, &t, &is_changed, &f), OK);
-    trial_fini(&trial);
+    adopt_served(&s, after, false, kept, undone, take_call);
     go_on_calling(&s.directory, s.log);
-    uint64_t hash = hash_of(&s.directory, false, &r);
-    recovered_fini(&r);
-    assert_true(hash_of(&s.directory, true, &r) == hash);
-    recovered_fini(&r);
+    comes_to_the_same(&s);
 
     uint32_t decisions = 0;
     for (uint32_t i = 0; i < service.count; i++) {
@@ -811,37 +832,13 @@ static void adopt_uploads(uint64_t before, uint64_t after, uint64_t seed, uint32
     struct fake_disk *fake = fake_disk_new(1);
     struct programme_folder folder;
     struct shop s;
-    struct recovered r;
-    struct trial trial;
-    struct fault f = {0};
-    bool is_changed;
     network = (struct network){.member_count = 0};
-    be_release(1, 0, 0, before);
     folder_of(listing, array_count(listing), &folder);
-    assert_true(shop_open_served(&s, fake_disk_of(fake), folder, seed, 300, 6, NULL, upload_shop));
-    assert_true(shop_live(&s, UINT32_MAX));
-    evlog_free(s.log);
-    s.log = open_log(&s.directory);
+    write_served(&s, fake, &folder, before, seed, upload_shop);
     assert_true(network.told_count > 50);
-
-    be_release(2, 0, 0, after);
-    assert_int_equal(trial_run(&s.directory, s.log, &trial, &f), OK);
-    for (uint32_t i = 0; i < trial.keep_count; i++) {
-        assert_true(trial.keeps[i].is_listing);
-        *(trial.keeps[i].kind == RELEASE_KEPT ? kept : undone) += 1;
-    }
-    struct takeover t = {.log = s.log,
-                         .recovered = &trial.recovered,
-                         .is_forced = trial_differs(&trial),
-                         .act = take_upload};
-    assert_int_equal(trial_adopt(&t, &trial, STR("audiences are others"), &f), OK);
-    assert_int_equal(take_over(&s.directory, &t, &is_changed, &f), OK);
-    trial_fini(&trial);
+    adopt_served(&s, after, true, kept, undone, take_upload);
     go_on_listing(&s.directory, s.log, in);
-    uint64_t hash = hash_of(&s.directory, false, &r);
-    recovered_fini(&r);
-    assert_true(hash_of(&s.directory, true, &r) == hash);
-    recovered_fini(&r);
+    comes_to_the_same(&s);
     shop_close(&s);
     fake_disk_free(fake);
 }
