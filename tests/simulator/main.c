@@ -2,7 +2,7 @@
  *
  *     simulator [--seed N|new] [--count N] [--seconds S] [--jobs J] [--list FILE] [--loud] [--here] [--until-failure] [--report] [FOLDER...]
  *
- * "new" is a seed that nobody has had yet, told in the first line. --seconds bounds how many are begun, those of the list aside.
+ * "new" is a seed that nobody has had yet, told in the first line, as of all runs of more than one. --seconds bounds how many are begun, those of the list aside.
  *
  * Each seed is run twice with its stages split, and must come out the same; and once with them joined. A process that ends is a seed that fails: its parent
  * names it and goes on with another. Ends with `N passed, N failed, N skipped`.
@@ -46,7 +46,7 @@ struct shared {
 
 struct wishes {
     uint64_t seed, count, seconds, jobs;
-    bool is_loud, is_report, is_here, is_until_failure, is_new, is_bounded;
+    bool is_loud, is_report, is_here, is_until_failure;
     uint64_t *listed;
     uint32_t listed_count;
     const char *const *folders;
@@ -226,10 +226,10 @@ static uint64_t number_of(const char *text)
 }
 
 /* "new": one that nobody has had, with a thousand to itself and those behind it. */
-static uint64_t seed_of(const char *text, bool *is_new)
+static uint64_t seed_of(const char *text)
 {
-    *is_new = text && strcmp(text, "new") == 0;
-    return *is_new ? (uint64_t)os_clock_utc_ms() : number_of(text);
+    bool is_new = text != NULL && strcmp(text, "new") == 0;
+    return is_new ? (uint64_t)os_clock_utc_ms() : number_of(text);
 }
 
 /* One seed a line; what follows it is a comment. */
@@ -262,11 +262,11 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--report") == 0)
             wishes.is_report = true;
         else if (strcmp(argv[i], "--seed") == 0)
-            wishes.seed = seed_of(argv[++i], &wishes.is_new);
+            wishes.seed = seed_of(argv[++i]);
         else if (strcmp(argv[i], "--count") == 0)
             wishes.count = number_of(argv[++i]);
         else if (strcmp(argv[i], "--seconds") == 0)
-            wishes.is_bounded = true, wishes.seconds = number_of(argv[++i]);
+            wishes.seconds = number_of(argv[++i]);
         else if (strcmp(argv[i], "--jobs") == 0)
             wishes.jobs = number_of(argv[++i]);
         else if (strcmp(argv[i], "--list") == 0)
@@ -287,8 +287,8 @@ int main(int argc, char **argv)
         return 2;
     }
     int64_t began_ns = os_clock_monotonic_ns();
-    if (wishes.is_new || wishes.is_bounded)
-        printf("new seeds, from %lu on\n", wishes.seed);
+    if (wishes.count > 1)
+        printf("seeds, from %lu on\n", wishes.seed);
     if (wishes.is_here)
         work_on(&wishes, &shared->jobs[0], wishes.seed);
     else
